@@ -1,0 +1,46 @@
+# Each target does all the set-up it needs; a second call does none of it again.
+CORES ?= 1
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := workflow tests
+
+.PHONY: report test test-long lint schema clean
+
+report: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) results/report.html
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest -q
+
+test-long: .venv/installed-dev
+	$(BIN)/python -m pytest -q -m long
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+	$(BIN)/python -m mobile_vla.config.schema --check workflow/schemas/config.schema.json
+
+# The JSON schema that editors complete config.yaml with, generated from the typed settings.
+schema: .venv/installed-dev
+	$(BIN)/python -m mobile_vla.config.schema workflow/schemas/config.schema.json
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: envs/requirements.txt envs/constraints.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet -r envs/requirements.txt -c envs/constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed envs/requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r envs/requirements-dev.txt -c envs/constraints.txt
+	touch $@
+
+# Forget everything that was computed. `snakemake` makes it anew.
+clean:
+	rm -rf results .snakemake
