@@ -1,0 +1,218 @@
+"""config.yaml: every mistake at once and in its place; spelling alone changes nothing."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mobile_vla.config.loading import load_project
+from mobile_vla.config.schema import config_schema
+from mobile_vla.errors import Problems
+
+BASE = """\
+datasets:
+  demo: {kind: simulated, simulation: {scenes: 3}}
+backbones:
+  tiny: {weights: random}
+defaults:
+  dataset: demo
+  backbone: tiny
+  window: 4
+  chunk: 10
+experiments:
+  lora: {}
+"""
+
+
+def load(text, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError:
+        config = {}
+    return load_project(config, [file])
+
+
+def problems(text, tmp_path):
+    with pytest.raises(Problems) as caught:
+        load(text, tmp_path)
+    return {
+        problem.place.removeprefix(f"{tmp_path}/config.yaml:"): problem
+        for problem in caught.value.problems
+    }
+
+
+def test_the_shipped_config_is_valid():
+    file = Path(__file__).parents[2] / "config.yaml"
+    project = load_project(yaml.safe_load(file.read_text()), [file])
+    assert list(project.experiments) == ["lora", "lora_r8", "head_only", "full_finetune"]
+
+
+def test_an_experiment_says_only_what_it_does_differently(tmp_path):
+    project = load(BASE + "  lora_r8:\n    lora: {r: 8}\n", tmp_path)
+    assert project.experiments["lora_r8"].lora.r == 8
+    assert project.experiments["lora_r8"].lora.alpha == project.experiments["lora"].lora.alpha
+    assert project.experiments["lora_r8"].window == 4
+
+
+@pytest.mark.parametrize("key", ["window", "lora", "training"])
+def test_null_or_missing_defaults_fall_back_to_the_types(tmp_path, key):
+    text = BASE.replace("  window: 4\n", "") if key == "window" else BASE
+    if key == "window":
+        found = problems(text, tmp_path)
+        assert "'window' is missing" in found["10 (experiments.lora.window)"].found
+    else:
+        assert load(text, tmp_path).experiments["lora"].lora.r == 32
+
+
+def test_all_mistakes_are_listed_together_with_place_and_likely_word(tmp_path):
+    text = """\
+datasets:
+  demo: {kind: simulated, simulation: {scens: 3}}
+  mine: {kind: recorded, patern: x}
+backbones:
+  tiny: {weights: random}
+  hub: {checkpoint: microsoft/kosmos-2-patch14-224}
+defaults:
+  dataset: demo
+  backbone: tiny
+  window: 4
+  chunk: 10
+  trainig: {}
+experiments:
+  lora: {}
+  "lora r8": {lora: {r: 0, dropuot: 1}}
+  third: {dataset: dmo, backbone: [1]}
+  fourth: {dataset: elsewhere}
+reprot: {}
+"""
+    found = problems(text, tmp_path)
+    expected = {
+        "2 (datasets.demo.simulation.scens)": "did you mean 'scenes'?",
+        "3 (datasets.mine.path)": "required",
+        "3 (datasets.mine.patern)": "did you mean 'pattern'?",
+        "6 (backbones.hub)": "",
+        "12 (defaults.trainig)": "did you mean 'training'?",
+        "15 (experiments.lora r8)": "letters, digits",
+        "15 (experiments.lora r8.lora.r)": "greater than or equal to 1",
+        "15 (experiments.lora r8.lora.dropuot)": "did you mean 'dropout'?",
+        "16 (experiments.third.backbone)": "string",
+        "18 (reprot)": "did you mean 'report'?",
+    }
+    for place, words in expected.items():
+        assert place in found, (place, sorted(found))
+        assert words in found[place].expected
+    assert "revision" in found["6 (backbones.hub)"].found
+
+
+def test_names_are_checked_although_other_entries_are_wrong(tmp_path):
+    text = BASE + "  second: {dataset: dmo}\n  third: {chunk: many}\n"
+    found = problems(text, tmp_path)
+    assert found["12 (experiments.second.dataset)"].expected == "did you mean 'demo'?"
+    assert "13 (experiments.third.chunk)" in found
+
+
+def test_a_wrong_default_is_reported_once_at_its_line(tmp_path):
+    text = BASE.replace("window: 4", "window: four") + "  second: {}\n  third: {}\n"
+    found = problems(text, tmp_path)
+    assert len(found) == 1
+    (place,) = found
+    assert place.startswith("8 ")
+
+
+def test_a_repeated_key_is_an_error(tmp_path):
+    found = problems(BASE + "  lora: {window: 5}\n", tmp_path)
+    assert "stands twice, first in line 11" in found["12"].found
+
+
+def test_yaml_that_cannot_be_read_is_an_error_without_traceback(tmp_path):
+    (problem,) = problems("datasets: {demo: [", tmp_path).values()
+    assert "not readable as YAML" in problem.found
+
+
+@pytest.mark.parametrize("text", ["", "experiments: {}\n", "datasets: 3\nexperiments: [1]\n"])
+def test_a_config_of_the_wrong_kind_is_an_error(tmp_path, text):
+    assert problems(text, tmp_path)
+
+
+def test_windows_longer_than_every_episode_are_an_error_with_the_numbers(tmp_path):
+    text = BASE.replace("scenes: 3", "scenes: 3, world: {frames: 13}")
+    (problem,) = problems(text, tmp_path).values()
+    assert "need 14 frames" in problem.found and "have 13" in problem.found
+    load(text.replace("frames: 13", "frames: 14"), tmp_path)
+    load(text.replace("chunk: 10", "chunk: 10\n  tail: mask"), tmp_path)
+    load(text.replace("chunk: 10", "chunk: 10\n  target: current"), tmp_path)
+
+
+def test_one_prompt_for_both_sides_is_an_error(tmp_path):
+    text = BASE.replace("chunk: 10", "chunk: 10\n  prompt: {template: go to the target}")
+    (problem,) = problems(text, tmp_path).values()
+    assert "same for left and right" in problem.found
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ("{init_from: lroa}", "unknown experiment 'lroa'"),
+        ("{init_from: second}", "starts from itself"),
+        ("{init_from: other_rank}", "another lora"),
+    ],
+)
+def test_impossible_starts_are_errors(tmp_path, training, words):
+    text = BASE + f"  other_rank: {{lora: {{r: 4}}}}\n  second: {{training: {training}}}\n"
+    found = problems(text, tmp_path)
+    assert any(words in problem.found for problem in found.values()), found
+
+
+def test_spelling_and_order_do_not_change_what_a_stage_is_given(tmp_path):
+    plain = load(BASE + "  a: {training: {learning_rate: 0.0001, epochs: 20}}\n", tmp_path)
+    other = load(
+        BASE + '  # note\n  a: {training: {epochs: "20", learning_rate: 1e-4}}\n', tmp_path
+    )
+    assert plain.train("a", "seed0").canonical() == other.train("a", "seed0").canonical()
+
+
+def test_two_settings_that_swap_their_values_change_it(tmp_path):
+    one = load(BASE + "  a: {lora: {r: 8, alpha: 16}}\n", tmp_path)
+    two = load(BASE + "  a: {lora: {r: 16, alpha: 8}}\n", tmp_path)
+    assert one.train("a", "seed0").canonical() != two.train("a", "seed0").canonical()
+
+
+def test_settings_that_a_stage_does_not_use_are_not_among_its_own(tmp_path):
+    one = load(BASE + "  a: {finetune: none, timing: {steps: 5}}\n", tmp_path)
+    two = load(
+        BASE + "  a: {finetune: none, lora: {r: 8}, evaluation: {batch_size: 3}}\n", tmp_path
+    )
+    assert one.train("a", "seed0") == two.train("a", "seed0")
+    assert one.evaluate("a", "seed0") != two.evaluate("a", "seed0")
+
+
+def test_features_are_shared_by_experiments_that_read_the_same(tmp_path):
+    project = load(
+        BASE
+        + "  r8: {lora: {r: 8}}\n  head: {finetune: none}\n"
+        + "  other_words: {finetune: none, prompt: {template: '{side}'}}\n"
+        + "  full: {finetune: full}\n",
+        tmp_path,
+    )
+    keys = project.feature_keys()
+    assert [key[2] for key in keys] == ["image_embeds", "readout", "readout"]
+    assert project.feature_key("lora") == project.feature_key("r8")
+
+
+def test_simulated_episodes_are_balanced_and_stay_when_the_dataset_grows(tmp_path):
+    small = load(BASE.replace("scenes: 3", "scenes: 12"), tmp_path).simulation("demo")
+    large = load(BASE.replace("scenes: 3", "scenes: 15"), tmp_path).simulation("demo")
+    assert {name: large[name] for name in small} == small
+    cells = [(e.side, e.distance, e.style, e.layout) for e in small.values()]
+    assert len(set(cells)) == len(cells) == 24
+    assert len({e.collected for e in small.values()}) == 12
+
+
+def test_every_setting_is_described_in_the_schema():
+    schema = config_schema()
+    for name, definition in schema["$defs"].items():
+        for key, value in definition.get("properties", {}).items():
+            plain_size = name in ("VisionSize", "TextSize")
+            assert plain_size or "description" in value or "$ref" in value, f"{name}.{key}"

@@ -1,0 +1,132 @@
+"""Combinations of settings that cannot work, each valid by itself."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+
+from mobile_vla.config.dataset import SimulatedDataset
+from mobile_vla.config.experiment import Experiment
+from mobile_vla.config.project import Project
+
+Finding = tuple[tuple[str | int, ...], str, str, str]
+"""Path in config.yaml, what was found, what was expected, and what to do."""
+
+
+Names = Mapping[str, Sequence[str]]
+"""By section, all names in config.yaml, those of entries with mistakes of their own included."""
+
+
+def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
+    """Yield every combination of settings that cannot work."""
+    for name, experiment in project.experiments.items():
+        at = ("experiments", name)
+        yield from _names(names, at, experiment)
+        yield from _init_from(project, names, at, experiment)
+        if experiment.dataset in project.datasets:
+            yield from _lengths(project, at, experiment)
+            yield from _prompts(project, at, experiment)
+
+
+def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    for kind, value, known in (
+        ("dataset", experiment.dataset, names["datasets"]),
+        ("backbone", experiment.backbone, names["backbones"]),
+    ):
+        if value not in known:
+            yield ((*at, kind), f"unknown {kind} {value!r}", _likely(value, known), "")
+    if len(set(experiment.seeds)) != len(experiment.seeds):
+        yield ((*at, "seeds"), f"{list(experiment.seeds)}", "each seed once", "")
+
+
+def _likely(value: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(value, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else "one of " + ", ".join(known)
+
+
+def _init_from(
+    project: Project, names: Names, at: tuple[str, str], experiment: Experiment
+) -> Iterator[Finding]:
+    path = (*at, "training", "init_from")
+    start = experiment.training.init_from
+    if start is None:
+        return
+    if start not in names["experiments"]:
+        yield (
+            path,
+            f"unknown experiment {start!r}",
+            _likely(start, names["experiments"]),
+            "",
+        )
+        return
+    seen: list[str] = [at[1]]
+    current: str | None = start
+    while current is not None and current in project.experiments:
+        if current in seen:
+            yield (path, "starts from itself: " + " → ".join([*seen, current]), "no circle", "")
+            return
+        seen.append(current)
+        current = project.experiments[current].training.init_from
+    if start not in project.experiments:
+        return  # it has mistakes of its own, which are reported
+    other = project.experiments[start]
+    kind = {"lora": ("lora",), "full": ("full",), "none": ()}[experiment.finetune]
+    for key in ("dataset", "backbone", "finetune", *kind, "head", "chunk"):
+        if getattr(other, key) != getattr(experiment, key):
+            yield (
+                path,
+                f"{start!r} has another {key} than {at[1]!r}",
+                "the same dataset and split, backbone, fine-tuning, head and chunk, "
+                "so that its weights fit and no test episode was trained on",
+                f"give both the same {key}",
+            )
+    missing = [seed for seed in experiment.seeds if seed not in other.seeds]
+    if missing:
+        yield (
+            path,
+            f"{start!r} has no run for seed {', '.join(map(str, missing))}",
+            "a run of the same seed to start from",
+            f"add the seeds to {start!r}",
+        )
+
+
+def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    dataset = project.datasets[experiment.dataset]
+    if not isinstance(dataset, SimulatedDataset):
+        return  # lengths are known after ingest; training checks them first thing
+    needed = experiment.frames_needed
+    frames = dataset.simulation.world.frames
+    if frames < needed:
+        yield (
+            (*at, "window"),
+            f"window {experiment.window} and chunk {experiment.chunk} (target: "
+            f"{experiment.target}, tail: {experiment.tail}) need {needed} frames, and the episodes "
+            f"of {experiment.dataset!r} have {frames}",
+            f"at most {frames} frames in all",
+            "lower window or chunk, say `tail: mask`, or simulate longer episodes",
+        )
+
+
+def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    if project.simulation(experiment.dataset) is None:
+        return  # the scenarios are known after ingest; training checks them first thing
+    prompt = experiment.prompt
+    words = prompt.words.get("side", {})
+    left, right = (
+        prompt.template.format_map(_Scenario(side=words.get(side, side)))
+        for side in ("left", "right")
+    )
+    if left == right:
+        yield (
+            (*at, "prompt", "template"),
+            f"the prompt {prompt.template!r} is the same for left and right",
+            "prompts that differ where the scenarios do, or language cannot be learnt",
+            "put {side} into the template",
+        )
+
+
+class _Scenario(dict[str, str]):
+    """A scenario of which only some values matter; the others stand for themselves."""
+
+    def __missing__(self, key: str) -> str:
+        return key

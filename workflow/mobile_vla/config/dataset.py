@@ -1,0 +1,48 @@
+"""A dataset as the user writes it: simulated or recorded."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mobile_vla.config.base import Settings
+from mobile_vla.config.data import Images, Split
+from mobile_vla.config.simulator import Simulation
+from mobile_vla.config.windows import Actions
+
+
+class _Dataset(Settings):
+    """What every dataset declares."""
+
+    images: Images = Images()
+    """How raw images become frames."""
+    actions: Actions = Actions()
+    """Which velocities are predicted, and their scale."""
+    split: Split = Split()
+    """Shares for training, checkpoint selection and scoring."""
+    on_error: Literal["fail", "quarantine"] = "fail"
+    """What a broken episode does: stop the workflow, or be left out and listed."""
+
+
+class SimulatedDataset(_Dataset):
+    """Episodes from the simulator, in the format of recorded ones."""
+
+    kind: Literal["simulated"] = "simulated"
+    """Says that the simulator makes this dataset."""
+    simulation: Simulation = Simulation()
+    """How many scenes, and their world."""
+
+
+class RecordedDataset(_Dataset):
+    """A folder of recorded HDF5 episodes."""
+
+    kind: Literal["recorded"]
+    """Says that the episodes are files of yours."""
+    path: str
+    """The folder of the episodes, absolute or relative to the project."""
+    pattern: str = "*.h5"
+    """Which of its files are episodes; ``**/*.h5`` looks into subfolders too."""
+
+
+Dataset = Annotated[SimulatedDataset | RecordedDataset, Field(discriminator="kind")]

@@ -1,0 +1,62 @@
+"""An experiment as the user writes it: the settings of all its stages in one place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mobile_vla.config.evaluation import Evaluation
+from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.timing import Timing
+from mobile_vla.config.training import Training
+from mobile_vla.config.windows import Actions, Windows
+
+
+class Experiment(Windows):
+    """One way of training a policy; what it does not say comes from ``defaults``."""
+
+    dataset: str
+    """A name from ``datasets``."""
+    backbone: str
+    """A name from ``backbones``."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    """One run for each seed."""
+    prompt: Prompt = Prompt()
+    """The instruction, from the episode's scenario."""
+    finetune: Literal["lora", "full", "none"] = "lora"
+    """What of the backbone is trained: adapters, the parts that ``full`` names, or nothing."""
+    lora: Lora = Lora()
+    """The adapters, with ``finetune: lora``."""
+    full: FullFinetune = FullFinetune()
+    """The trained parts, with ``finetune: full``."""
+    head: Head = Head()
+    """The head that turns readouts into actions."""
+    training: Training = Training()
+    """How the policy is trained."""
+    timing: Timing = Timing()
+    """How an epoch is timed."""
+    evaluation: Evaluation = Evaluation()
+    """How the policy is scored."""
+
+    def windows(self) -> Windows:
+        """Return the settings that make windows out of episodes."""
+        return Windows(**{name: getattr(self, name) for name in Windows.model_fields})
+
+    def policy(self, actions: Actions) -> PolicySettings:
+        """Return what shapes the policy; ``actions`` are those of the dataset.
+
+        The settings of a kind of fine-tuning that the experiment does not use are left out, so
+        that changing them changes nothing.
+        """
+        return PolicySettings(
+            window=self.window,
+            chunk=self.chunk,
+            finetune=self.finetune,
+            lora=self.lora if self.finetune == "lora" else None,
+            full=self.full if self.finetune == "full" else None,
+            head=self.head,
+            prompt=self.prompt,
+            actions=actions,
+        )

@@ -1,0 +1,50 @@
+"""Settings of the feature store."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mobile_vla.config.base import Settings
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.files import digest_of
+
+Cut = Literal["pixels", "image_embeds", "readout"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class Features(Settings):
+    """How features are computed: one setting for all that share them."""
+
+    threads: Annotated[int, Field(ge=1)] = 1
+    """CPU threads; features depend on their number in the last bits."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Frames encoded at a time."""
+
+
+class FeatureKey(Settings):
+    """All that a feature's value depends on, besides frames and backbone."""
+
+    cut: Cut
+    """End of the frozen prefix."""
+    view: Literal["plain"] = "plain"
+    """Which view of the frame is encoded."""
+    precision: Precision
+    """Number format of the forward pass."""
+    prompt: Prompt | None
+    """At the cut ``readout``, the prompt that the readout has seen."""
+
+    @property
+    def key(self) -> str:
+        """Eight hex digits that name the feature file."""
+        return digest_of(self.model_dump(mode="json"), digits=8)
+
+
+class ExtractSettings(Settings):
+    """What the ``features`` stage is given."""
+
+    dataset: str
+    backbone: str
+    key: FeatureKey
+    compute: Features

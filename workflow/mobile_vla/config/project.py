@@ -1,0 +1,173 @@
+"""The whole of config.yaml, and what each stage is given of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mobile_vla.config.audit import AuditSettings
+from mobile_vla.config.backbone import Backbone, BackboneSettings, RandomBackbone
+from mobile_vla.config.base import Settings
+from mobile_vla.config.data import IngestSettings, ManifestSettings, SplitSettings
+from mobile_vla.config.dataset import Dataset, SimulatedDataset
+from mobile_vla.config.evaluation import EvaluateSettings
+from mobile_vla.config.experiment import Experiment
+from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
+from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
+from mobile_vla.config.timing import TimeSettings
+from mobile_vla.config.training import TrainSettings
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class Project(Settings):
+    """config.yaml, with ``defaults`` already merged into each experiment.
+
+    Its methods return what each stage is given. A stage's settings hold what the stage uses and
+    nothing else: whatever is not among them cannot make it run again.
+    """
+
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    """Named sets of episodes."""
+    backbones: Annotated[dict[Name, Backbone], Field(min_length=1)]
+    """Named vision-language models."""
+    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+    """Named ways of training a policy."""
+    features: Features = Features()
+    """How the features that experiments share are computed."""
+    report: Report = Report()
+    """What the report's page says of itself."""
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield each (experiment, run)."""
+        for name, experiment in self.experiments.items():
+            for seed in experiment.seeds:
+                yield name, f"seed{seed}"
+
+    def used_datasets(self) -> list[str]:
+        """Return the datasets that some experiment uses, in the order of config.yaml."""
+        used = {experiment.dataset for experiment in self.experiments.values()}
+        return [name for name in self.datasets if name in used]
+
+    def simulation(self, dataset: str) -> dict[str, SimulateSettings] | None:
+        """Return a simulated dataset's episodes by name; None for a recorded one."""
+        settings = self.datasets[dataset]
+        if isinstance(settings, SimulatedDataset):
+            return simulated_episodes(settings.simulation)
+        return None
+
+    def is_random(self, backbone: str) -> bool:
+        """Whether a backbone's weights are drawn here rather than read from a checkpoint."""
+        return isinstance(self.backbones[backbone], RandomBackbone)
+
+    def ingest(self, dataset: str, episode: str) -> IngestSettings:
+        """Return what ``ingest`` is given for one episode."""
+        return IngestSettings(
+            dataset=dataset, episode=episode, images=self.datasets[dataset].images
+        )
+
+    def manifest(self, dataset: str) -> ManifestSettings:
+        """Return what ``manifest`` is given."""
+        return ManifestSettings(dataset=dataset, on_error=self.datasets[dataset].on_error)
+
+    def split(self, dataset: str) -> SplitSettings:
+        """Return what ``split`` is given."""
+        return SplitSettings(dataset=dataset, split=self.datasets[dataset].split)
+
+    def audit(self, dataset: str) -> AuditSettings:
+        """Return what ``audit`` is given."""
+        return AuditSettings(dataset=dataset, actions=self.datasets[dataset].actions)
+
+    def backbone(self, name: str) -> BackboneSettings:
+        """Return what ``backbone`` is given."""
+        return BackboneSettings(name=name, backbone=self.backbones[name])
+
+    def feature_key(self, name: str) -> FeatureKey:
+        """Return what the features that an experiment reads depend on."""
+        experiment = self.experiments[name]
+        cut = experiment.policy(self.datasets[experiment.dataset].actions).cut
+        return FeatureKey(
+            cut=cut,
+            precision=experiment.training.precision,
+            prompt=experiment.prompt if cut == "readout" else None,
+        )
+
+    def feature_keys(self) -> dict[tuple[str, str, str, str], FeatureKey]:
+        """Return all stored features by (dataset, backbone, cut, key): each is computed once.
+
+        At the cut ``pixels`` the frames themselves are read, and nothing is stored.
+        """
+        found: dict[tuple[str, str, str, str], FeatureKey] = {}
+        for name, experiment in self.experiments.items():
+            key = self.feature_key(name)
+            if key.cut != "pixels":
+                found[experiment.dataset, experiment.backbone, key.cut, key.key] = key
+        return found
+
+    def extract(self, dataset: str, backbone: str, cut: str, key: str) -> ExtractSettings:
+        """Return what ``features`` is given."""
+        return ExtractSettings(
+            dataset=dataset,
+            backbone=backbone,
+            key=self.feature_keys()[dataset, backbone, cut, key],
+            compute=self.features,
+        )
+
+    def train(self, name: str, run: str) -> TrainSettings:
+        """Return what ``train`` is given for one run, named ``seed0``, ``seed1`` and so on."""
+        experiment = self.experiments[name]
+        return TrainSettings(
+            experiment=name,
+            run=run,
+            seed=int(run.removeprefix("seed")),
+            windows=experiment.windows(),
+            policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            training=experiment.training,
+        )
+
+    def timing(self, name: str) -> TimeSettings:
+        """Return what ``timing`` is given: the experiment's first run."""
+        experiment = self.experiments[name]
+        run = f"seed{experiment.seeds[0]}"
+        return TimeSettings(run=self.train(name, run), timing=experiment.timing)
+
+    def evaluate(self, name: str, run: str) -> EvaluateSettings:
+        """Return what ``evaluate`` is given for one run."""
+        experiment = self.experiments[name]
+        return EvaluateSettings(
+            experiment=name,
+            run=run,
+            windows=experiment.windows(),
+            policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            evaluation=experiment.evaluation,
+        )
+
+    def reported(self) -> ReportSettings:
+        """Return what the report's stages are given."""
+        return ReportSettings(
+            runs=tuple(
+                ReportedRun(
+                    experiment=name,
+                    run=run,
+                    dataset=self.experiments[name].dataset,
+                    backbone=self.experiments[name].backbone,
+                    settings=self._effective(name),
+                )
+                for name, run in self.runs()
+            ),
+            datasets=tuple(self.used_datasets()),
+            report=self.report,
+        )
+
+    def _effective(self, name: str) -> dict[str, Any]:
+        """Return an experiment's settings without those of a fine-tuning it does not use."""
+        settings: dict[str, Any] = self.experiments[name].model_dump(mode="json")
+        for kind in ("lora", "full"):
+            if settings["finetune"] != kind:
+                del settings[kind]
+        return settings

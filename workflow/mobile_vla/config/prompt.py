@@ -1,0 +1,34 @@
+"""Settings of the prompts."""
+
+from __future__ import annotations
+
+import string
+from typing import Self, get_args
+
+from pydantic import Field, model_validator
+
+from mobile_vla.config.base import Settings
+from mobile_vla.config.scenario import ScenarioKey
+
+SCENARIO_KEYS = get_args(ScenarioKey)
+
+
+class Prompt(Settings):
+    """The instruction, a function of the scenario alone: the same for all frames of an episode."""
+
+    template: str = "Navigate around the box on the {side} side and reach the target"
+    """Text with placeholders such as ``{side}``, filled from the scenario."""
+    words: dict[ScenarioKey, dict[str, str]] = Field(default_factory=dict)
+    """Words to put in place of a scenario's values, for prompts in another language."""
+
+    @model_validator(mode="after")
+    def _placeholders(self) -> Self:
+        try:
+            names = [name for _, name, _, _ in string.Formatter().parse(self.template)]
+        except ValueError as error:
+            raise ValueError(f"not a template: {error}") from None
+        for name in names:
+            if name is not None and name not in SCENARIO_KEYS:
+                known = ", ".join(f"{{{key}}}" for key in SCENARIO_KEYS)
+                raise ValueError(f"unknown placeholder {{{name}}}; there are {known}")
+        return self

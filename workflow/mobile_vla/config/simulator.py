@@ -1,0 +1,86 @@
+"""Settings of the simulator, and the list of episodes that they imply."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mobile_vla.config.base import Settings
+
+Side = Literal["left", "right"]
+Style = Literal["core", "variant"]
+Distance = Literal["close", "medium", "far"]
+Layout = Literal["hori", "vert"]
+
+SIDES: tuple[Side, ...] = ("left", "right")
+DISTANCES: tuple[Distance, ...] = ("close", "medium", "far")
+STYLES: tuple[Style, ...] = ("core", "variant")
+LAYOUTS: tuple[Layout, ...] = ("hori", "vert")
+
+FIRST_COLLECTION = datetime(2025, 11, 1, 6, 30)
+COLLECTION_INTERVAL = timedelta(minutes=97)  # spreads the scenes over all hours of the day
+
+
+class World(Settings):
+    """How the simulated scenes vary and how the scripted driver errs."""
+
+    seed: int = 0
+    """Seed of every scene's geometry and colours, and of the driver's slips."""
+    frames: Annotated[int, Field(ge=2, le=1000)] = 20
+    """Frames in every episode; after its arrival the robot stands still."""
+    variation: Annotated[float, Field(ge=0, le=2)] = 1.6
+    """How far box and target wander between scenes; near 0 a replay of the usual keys suffices."""
+    slip: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of steps on which the wheels slip, so that the driver has to correct its way."""
+
+
+class Simulation(Settings):
+    """A simulated dataset: how many scenes, and the world they are drawn from."""
+
+    scenes: Annotated[int, Field(ge=1, le=100_000)] = 36
+    """Number of scenes; each is driven twice, past the box on the left and on the right."""
+    world: World = World()
+    """The world that the scenes are drawn from."""
+
+
+class SimulateSettings(Settings):
+    """One simulated episode: what the ``simulate`` stage is given."""
+
+    episode: str
+    scene: Annotated[int, Field(ge=0)]
+    side: Side
+    style: Style
+    distance: Distance
+    layout: Layout
+    collected: datetime
+    world: World
+
+
+def simulated_episodes(simulation: Simulation) -> dict[str, SimulateSettings]:
+    """Return every episode of a simulated dataset by its name, in the order of the scenes.
+
+    Scene ``i`` is the same whatever the number of scenes, so that a growing dataset keeps the
+    episodes it has. Sides and distances are balanced, and so are style and layout over longer
+    runs. Both sides of a scene share their time of collection.
+    """
+    episodes = {}
+    for scene in range(simulation.scenes):
+        distance = DISTANCES[scene % 3]
+        style = STYLES[scene // 3 % 2]
+        layout = LAYOUTS[scene // 6 % 2]
+        collected = FIRST_COLLECTION + scene * COLLECTION_INTERVAL
+        for side in SIDES:
+            name = f"episode_{collected:%Y%m%d_%H%M%S}_1box_{layout}_{side}_{style}_{distance}"
+            episodes[name] = SimulateSettings(
+                episode=name,
+                scene=scene,
+                side=side,
+                style=style,
+                distance=distance,
+                layout=layout,
+                collected=collected,
+                world=simulation.world,
+            )
+    return episodes

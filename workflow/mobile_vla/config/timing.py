@@ -1,0 +1,26 @@
+"""Settings of the timing stage."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mobile_vla.config.base import Settings
+from mobile_vla.config.training import TrainSettings
+
+
+class Timing(Settings):
+    """How an epoch is timed without running one."""
+
+    warmup_steps: Annotated[int, Field(ge=1)] = 3
+    """Optimiser steps before the measurement."""
+    steps: Annotated[int, Field(ge=3)] = 10
+    """Optimiser steps that are measured; the median counts."""
+
+
+class TimeSettings(Settings):
+    """What the ``timing`` stage is given: an experiment's first run, and how to time it."""
+
+    run: TrainSettings
+    timing: Timing

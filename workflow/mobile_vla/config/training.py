@@ -1,0 +1,70 @@
+"""Settings of training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mobile_vla.config.base import Settings
+from mobile_vla.config.features import Precision
+from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.windows import Windows
+
+
+class EarlyStopping(Settings):
+    """Stop when the validation loss no longer falls."""
+
+    patience: Annotated[int, Field(ge=1)]
+    """Epochs without improvement after which training stops."""
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    """How much lower a loss must be to count as an improvement."""
+
+
+class Training(Settings):
+    """How a policy is trained."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    """Passes over the training windows."""
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    """Windows in a batch."""
+    order: Literal["segments", "shuffled"] = "segments"
+    """``segments``: neighbouring windows of an episode together, which share most of their frames;
+    ``shuffled``: windows drawn independently."""
+    accumulation: Annotated[int, Field(ge=1)] = 1
+    """Batches to an optimiser step."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    """Peak learning rate of AdamW."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decoupled weight decay of AdamW."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate after the warm-up: down to 0 along a half cosine, or constant."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of all optimiser steps in which the learning rate rises linearly."""
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient; null switches clipping off."""
+    loss: Literal["huber"] = "huber"
+    """Loss over the real dimensions, in normalised units."""
+    huber_delta: Annotated[float, Field(gt=0)] = 1.0
+    """Where the Huber loss turns from square to linear, in normalised units."""
+    precision: Precision = "auto"
+    """Number format of the forward pass; auto: bf16 where the hardware has it, else fp32."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """CPU threads; a tracked setting, because results depend on it in their last bits."""
+    keep_every: Annotated[int, Field(ge=1)] | None = None
+    """Keep a snapshot of the policy every so many epochs, besides best and last."""
+    early_stopping: EarlyStopping | None = None
+    """Stop before ``epochs`` when validation no longer improves."""
+    init_from: str | None = None
+    """Experiment whose policy, of the same seed, this one starts from."""
+
+
+class TrainSettings(Settings):
+    """What the ``train`` stage is given: one run of one experiment."""
+
+    experiment: str
+    run: str
+    seed: int
+    windows: Windows
+    policy: PolicySettings
+    training: Training

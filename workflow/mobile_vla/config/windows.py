@@ -1,0 +1,55 @@
+"""Settings of the samples: which actions are predicted, and from which frames.
+
+Apart from the other settings of the data, because training and evaluation need these alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mobile_vla.config.base import Settings
+
+Dimension = Literal["linear_x", "linear_y", "angular_z"]
+
+
+class Actions(Settings):
+    """Which velocities are predicted, and the constant that scales them to [-1, 1]."""
+
+    dimensions: Annotated[tuple[Dimension, ...], Field(min_length=1)] = ("linear_x", "linear_y")
+    """The predicted dimensions of the action, in this order."""
+    scale: Annotated[float, Field(gt=0)] = 1.15
+    """Raw command units that become 1.0; declared, stored with the policy, inverted exactly."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.dimensions)) != len(self.dimensions):
+            raise ValueError(f"each dimension once, found {', '.join(self.dimensions)}")
+        return self
+
+
+class Windows(Settings):
+    """How an episode becomes training samples."""
+
+    window: Annotated[int, Field(ge=1)]
+    """Consecutive observed frames W."""
+    chunk: Annotated[int, Field(ge=1)]
+    """Consecutive actions C to predict from them."""
+    stride: Annotated[int, Field(ge=1)] = 1
+    """Frames between the starts of neighbouring windows."""
+    target: Literal["next", "current"] = "next"
+    """The chunk's first action: the one after the window, or that of its last frame."""
+    tail: Literal["drop", "mask"] = "drop"
+    """Windows whose chunk runs over the episode's end: left out, or its missing steps masked."""
+
+    @property
+    def frames_needed(self) -> int:
+        """The length of the shortest episode that gives a window.
+
+        With ``target: next`` the chunk follows the window: W + C frames, or W + 1 where the
+        missing steps are masked. With ``target: current`` it begins at the window's last frame:
+        one less.
+        """
+        steps = self.chunk if self.tail == "drop" else 1
+        return self.window + steps - (1 if self.target == "current" else 0)

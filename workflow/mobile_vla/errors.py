@@ -1,0 +1,48 @@
+"""Errors that are the user's to mend: shown without a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class UserError(Exception):
+    """A mistake in the user's files or settings, in words that say what to do.
+
+    The message names the file, the place in it, what was found, what was expected and the remedy.
+    The command line prints it as it is and exits with status 1.
+    """
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, at one place.
+
+    Args:
+        place: file and place in it, such as ``config.yaml:12 (experiments.lora.window)``.
+        found: what stands there.
+        expected: what should stand there.
+        remedy: what to do about it.
+    """
+
+    place: str
+    found: str
+    expected: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.place}: {self.found}"]
+        if self.expected:
+            lines.append(f"    expected: {self.expected}")
+        if self.remedy:
+            lines.append(f"    to do:    {self.remedy}")
+        return "\n".join(lines)
+
+
+class Problems(UserError):  # noqa: N818  (it is several)
+    """Several problems, reported together so that they can be mended in one go."""
+
+    def __init__(self, heading: str, problems: Sequence[Problem]):
+        self.problems = list(problems)
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
+        super().__init__("\n".join([f"{heading} ({count}):", *map(str, self.problems)]))

@@ -1,0 +1,116 @@
+"""Whole files or none: every result is written to a temporary name, fsynced and renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.errors import UserError
+
+BLOCK = 1 << 20
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; rename it there when the block ends well.
+
+    The temporary file keeps the final suffix, because some writers choose the format by it. It is
+    removed when the block raises, so that no partial file is ever left under the final name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp gives 0600; results are as readable as others
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def canonical_json(value: Any) -> str:
+    """Return ``value`` as JSON with sorted keys and no spaces: equal values, equal text."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest_of(value: Any, digits: int = 64) -> str:
+    """Return the first ``digits`` hex digits of the SHA-256 of a JSON value's canonical text."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:digits]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file for people and programs: indented, keys in the order given, no NaN."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there; `snakemake {path}` makes it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: not readable as JSON ({error}); remove it and run snakemake again"
+        ) from None
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return ``{"sha256", "size"}`` of a file: what its JSON beside it says of a large file."""
+    return {"sha256": sha256_of(path), "size": path.stat().st_size}
+
+
+def verify(path: Path, described: dict[str, Any]) -> None:
+    """Check a file against what :func:`describe` said when it was written.
+
+    Raises:
+        UserError: the file is missing or its bytes differ.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: not there; `snakemake --forcerun` its rule to make it again")
+    found = describe(path)
+    if found != {key: described[key] for key in found}:
+        raise UserError(
+            f"{path}: its bytes are not those that were written "
+            f"(found {found['size']} bytes, SHA-256 {found['sha256'][:12]}…; expected "
+            f"{described['size']} bytes, SHA-256 {described['sha256'][:12]}…); "
+            "remove it and run snakemake again"
+        )
