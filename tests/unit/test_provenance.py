@@ -1,0 +1,176 @@
+"""What a result is tracked by: code, bytes of external files, circumstances."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from mobile_vla.provenance import code
+from mobile_vla.provenance.content import content_ids
+from mobile_vla.provenance.record import Recorder, git_state
+from mobile_vla.stages import STAGES
+
+LIBRARY = Path(__file__).parents[2] / "workflow/mobile_vla"
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A small package in place of the library, and a function that edits one of its modules."""
+    for cached in (code._file, code._tree, code._digest, code._imports):
+        cached.cache_clear()
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    root = tmp_path / "mobile_vla"
+
+    def write(name, text):
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+        for cached in (code._file, code._tree, code._digest, code._imports):
+            cached.cache_clear()
+
+    write("__init__.py", "")
+    write("stage/__init__.py", "START = 1\n")
+    write("stage/entry.py", "from mobile_vla.stage import helper\nfrom ..base import f\n")
+    write("stage/helper.py", "def g():\n    import mobile_vla.late\n")
+    write("base.py", '"""Doc."""\n\ndef f():\n    """Doc."""\n    return 1  # why\n')
+    write("late.py", "import os, json\nX = 1\n")
+    write("unrelated.py", "Y = 1\n")
+    yield write
+    for cached in (code._file, code._tree, code._digest, code._imports):
+        cached.cache_clear()
+
+
+def modules(lines):
+    return [line.split()[0] for line in lines]
+
+
+def test_the_closure_follows_every_kind_of_import(package):
+    assert modules(code.code_of("mobile_vla.stage.entry")) == [
+        "mobile_vla",
+        "mobile_vla.base",
+        "mobile_vla.late",
+        "mobile_vla.stage",
+        "mobile_vla.stage.entry",
+        "mobile_vla.stage.helper",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "changed"),
+    [
+        ("base.py", "def f():\n    return 2\n", ["mobile_vla.base"]),
+        ("stage/__init__.py", "START = 2\n", ["mobile_vla.stage"]),
+        ("late.py", "import os, json\nX = 2\n", ["mobile_vla.late"]),
+        ("base.py", '"""Other."""\n# why not\ndef f():\n  """Else."""\n  return 1\n', []),
+        ("unrelated.py", "Y = 2\n", []),
+    ],
+)
+def test_an_edit_shows_in_its_own_line_and_prose_in_none(package, file, text, changed):
+    before = code.code_of("mobile_vla.stage.entry")
+    package(file, text)
+    after = code.code_of("mobile_vla.stage.entry")
+    assert modules(set(after) - set(before)) == changed
+
+
+def test_the_closure_holds_what_python_really_imports():
+    """Each command's module is imported, and every module of ours it brought must be tracked."""
+    script = (
+        "import importlib, sys, json; importlib.import_module(sys.argv[1]); "
+        "print(json.dumps([m for m in sys.modules if m.split('.')[0] == 'mobile_vla']))"
+    )
+    for command in ("ingest", "train", "page"):
+        entry = STAGES[command].module
+        done = subprocess.run(
+            [sys.executable, "-c", script, entry],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(LIBRARY.parent)},
+        )
+        imported = set(json.loads(done.stdout.splitlines()[-1]))
+        assert imported <= set(modules(code.code_of(entry)))
+
+
+@pytest.mark.parametrize("command", ["train", "features", "evaluate", "ingest"])
+def test_no_blast_radius(command):
+    tracked = set(modules(code.code_of(STAGES[command].module)))
+    assert not {name for name in tracked if name.startswith("mobile_vla.reporting")}
+    assert not {name for name in tracked if name.startswith("mobile_vla.audit")}
+    assert "mobile_vla.config.project" not in tracked
+    assert "mobile_vla.config.reporting" not in tracked
+    if command != "evaluate":
+        assert not {name for name in tracked if name.startswith("mobile_vla.evaluation")}
+
+
+def test_bytes_count_and_not_times(tmp_path):
+    file, cache = tmp_path / "a.h5", tmp_path / "cache.json"
+    file.write_bytes(b"one")
+    (first,) = content_ids([file], cache).values()
+    os.utime(file, (1, 1))
+    assert content_ids([file], cache)[file] == first
+    copy = tmp_path / "b.h5"
+    copy.write_bytes(b"one")
+    assert content_ids([copy], cache)[copy] == first
+    file.write_bytes(b"two!")
+    os.utime(file, (0, 0))  # older than before
+    assert content_ids([file], cache)[file] != first
+
+
+def test_a_known_file_is_not_read_again(tmp_path, monkeypatch):
+    file, cache = tmp_path / "a.h5", tmp_path / "cache.json"
+    file.write_bytes(b"one")
+    first = content_ids([file], cache)
+    monkeypatch.setattr("mobile_vla.provenance.content.sha256_of", None)
+    assert content_ids([file], cache) == first
+
+
+@pytest.mark.parametrize("torn", ["", "{", "[1, 2]", '{"x": '])
+def test_a_torn_cache_counts_as_empty(tmp_path, torn):
+    file, cache = tmp_path / "a.h5", tmp_path / "cache.json"
+    file.write_bytes(b"one")
+    cache.write_text(torn)
+    assert len(content_ids([file], cache)[file]) == 64
+    assert json.loads(cache.read_text())
+
+
+def test_what_cannot_be_read_has_an_identity_too(tmp_path):
+    missing, folder = tmp_path / "missing.h5", tmp_path / "folder.h5"
+    folder.mkdir()
+    loop = tmp_path / "loop.h5"
+    loop.symlink_to(loop)
+    ids = content_ids([missing, folder, loop], tmp_path / "cache.json")
+    assert ids == {missing: "missing", folder: "no file", loop: "unreadable"}
+
+
+def test_a_record_tells_the_circumstances(tmp_path):
+    recorder = Recorder("split", "mobile_vla.data.split", ("numpy",))
+    recorder.write(tmp_path / "p.json", {"seed": 1})
+    record = json.loads((tmp_path / "p.json").read_text())
+    assert record["settings"] == {"seed": 1}
+    assert any(line.startswith("mobile_vla.data.split ") for line in record["code"])
+    assert record["started"] <= record["finished"] and record["seconds"] >= 0
+    assert set(record["versions"]) == {"numpy"}
+
+
+def test_the_git_state_tells_a_dirty_tree(tmp_path):
+    assert git_state(tmp_path) is None
+
+    def git(*arguments):
+        subprocess.run(
+            ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@y", *arguments],
+            check=True,
+            capture_output=True,
+        )
+
+    git("init")
+    (tmp_path / "a").write_text("1")
+    git("add", "a")
+    git("commit", "-m", "one")
+    clean = git_state(tmp_path)
+    assert clean is not None and len(clean["commit"]) == 40 and not clean["dirty"]
+    (tmp_path / "a").write_text("2")
+    assert git_state(tmp_path) == {**clean, "dirty": True}

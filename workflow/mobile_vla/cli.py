@@ -1,0 +1,130 @@
+"""The command line: a stage's function, with its arguments by name.
+
+``python -m mobile_vla ingest --settings '{…}' --raw a.h5 --facts a.json --frames a.npy`` calls
+``mobile_vla.data.ingest.ingest``. The options are the function's own parameters, so that a stage is
+written once and can be run by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import logging
+import os
+import sys
+import typing
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from pydantic import ValidationError
+
+from mobile_vla.config.base import Settings
+from mobile_vla.errors import UserError
+from mobile_vla.provenance.record import Recorder
+from mobile_vla.stages import STAGES
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        Exit status: 0, 1 for a mistake of the user's, which is printed without a traceback, or
+        130 when it was interrupted.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Hints and progress bars of the libraries would stand between our own lines.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+    parser = argparse.ArgumentParser(prog="python -m mobile_vla", description=__doc__)
+    parser.add_argument("command", choices=STAGES)
+    name = parser.parse_args(arguments[:1]).command
+    stage = STAGES[name]
+    recorder = Recorder(name, stage.module, stage.packages)
+    try:
+        # The one dynamic import: a command must not load what the others need.
+        function = getattr(importlib.import_module(stage.module), stage.function)
+        options = _parser(name, function).parse_args(arguments[1:])
+        _log_to(options.log)
+        values = {key: getattr(options, key) for key in inspect.signature(function).parameters}
+        function(**values)
+        if options.record is not None:
+            settings = values.get("settings")
+            plain = settings.model_dump(mode="json") if isinstance(settings, Settings) else None
+            recorder.write(options.record, plain)
+    except UserError as error:
+        log.error("%s", error)
+        return 1
+    except KeyboardInterrupt:
+        log.error("%s: interrupted", name)
+        return 130
+    except Exception:
+        log.exception("%s: this is a fault of the program, please report it", name)
+        return 2
+    return 0
+
+
+def _log_to(file: Path | None) -> None:
+    """Send messages to the terminal and, with ``--log``, to a file as well."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
+    logging.basicConfig(format="%(message)s", handlers=handlers, force=True)
+    logging.getLogger("mobile_vla").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    # The libraries are pinned: what a later release of theirs will deprecate is not for a log.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+
+
+def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentParser:
+    """Return a parser whose options are a function's parameters."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m mobile_vla {command}",
+        description=inspect.getdoc(function),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    hints = typing.get_type_hints(function)
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind = hints[name]
+        required = parameter.default is inspect.Parameter.empty
+        option: dict[str, Any] = {"required": required}
+        if not required:
+            option["default"] = parameter.default
+        if typing.get_origin(kind) is list:
+            # an empty list of files is the plain option without values
+            option |= {"nargs": "*", "type": typing.get_args(kind)[0]}
+        elif isinstance(kind, type) and issubclass(kind, Settings):
+            option |= {"type": _settings(kind), "metavar": "JSON|-"}
+        elif required:
+            option["type"] = kind
+        else:  # the option may stand without a value, so that a rule need not leave it out
+            option |= {"type": _plain(kind), "nargs": "?"}
+        parser.add_argument("--" + name.replace("_", "-"), **option)
+    parser.add_argument("--log", type=Path, help="file that messages are written to as well")
+    parser.add_argument("--record", type=Path, help="JSON file for the circumstances")
+    return parser
+
+
+def _plain(kind: Any) -> Any:
+    """Return the type of an option that may be absent: ``Path | None`` takes a path."""
+    members = [member for member in typing.get_args(kind) if member is not NoneType]
+    return members[0] if members else kind
+
+
+def _settings(kind: type[Settings]) -> Callable[[str], Settings]:
+    def parse(text: str) -> Settings:
+        try:
+            return kind.model_validate_json(sys.stdin.read() if text == "-" else text)
+        except ValidationError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse

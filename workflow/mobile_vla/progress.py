@@ -1,0 +1,70 @@
+"""Progress of a long job: one line that moves on a terminal, plain lines now and then in a log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+log = logging.getLogger(__name__)
+
+TERMINAL_EVERY = 0.2  # seconds between updates of the moving line
+LOG_EVERY = 15.0  # seconds between plain lines
+
+
+class Progress:
+    """Counts what is done of a total, and says how long the rest will take.
+
+    Args:
+        title: what is going on.
+        total: how many there are.
+        unit: what is counted.
+        done: how many were done before, as when a run is resumed.
+    """
+
+    def __init__(self, title: str, total: int, unit: str, done: int = 0):
+        self.title, self.total, self.unit = title, total, unit
+        self.done = self.before = done
+        self.started = self.shown = self.logged = time.monotonic()
+        self.terminal = sys.stderr.isatty()
+
+    def update(self, count: int, note: str = "") -> None:
+        """Say that ``count`` more are done; ``note`` is shown beside, such as the loss."""
+        self.done += count
+        now = time.monotonic()
+        if self.terminal and now - self.shown > TERMINAL_EVERY:
+            sys.stderr.write(f"\r\x1b[2K{self._line(now, note)}")
+            sys.stderr.flush()
+            self.shown = now
+        elif not self.terminal and now - self.logged > LOG_EVERY:
+            log.info("%s", self._line(now, note))
+            self.logged = now
+
+    def close(self) -> None:
+        """Clear the moving line, so that what follows stands in a line of its own."""
+        if self.terminal:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+    def _line(self, now: float, note: str) -> str:
+        rate = (self.done - self.before) / max(now - self.started, 1e-9)
+        left = (self.total - self.done) / rate if rate else float("inf")
+        parts = [
+            f"{self.title}: {self.done}/{self.total} {self.unit}",
+            note,
+            f"{rate:.1f} {self.unit}/s",
+            f"{duration(left)} left",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: ``42 s``, ``3 min 20 s`` or ``2 h 05 min``."""
+    if seconds == float("inf"):
+        return "unknown time"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,89 @@
+"""The circumstances in which a result was made, for the report and for whoever doubts a number."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.files import write_json
+from mobile_vla.provenance.code import ROOT, code_of
+
+
+def versions(packages: Sequence[str]) -> dict[str, str | None]:
+    """Return the installed version of each package, without importing it."""
+    return {package: _version(package) for package in sorted(packages)}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def git_state(folder: Path = ROOT) -> dict[str, Any] | None:
+    """Return ``{"commit", "dirty"}`` of the project's checkout; None outside of one."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+class Recorder:
+    """Notes the start of a job, and writes its provenance at the end."""
+
+    def __init__(self, stage: str, entry: str, packages: Sequence[str]):
+        self.stage = stage
+        self.code = code_of(entry)
+        self.packages = packages
+        self.started = datetime.now(UTC)
+
+    def write(self, path: Path, settings: Any) -> None:
+        """Write the provenance of a job that has just ended.
+
+        Args:
+            path: where to.
+            settings: the job's settings as plain JSON values, or None.
+        """
+        finished = datetime.now(UTC)
+        write_json(
+            path,
+            {
+                "stage": self.stage,
+                "settings": settings,
+                "code": self.code,
+                "versions": versions(self.packages),
+                "git": git_state(),
+                "command": shlex.join(["python", "-m", "mobile_vla", *sys.argv[1:]]),
+                "host": socket.gethostname(),
+                **_compute(),
+                "python": platform.python_version(),
+                "started": self.started.isoformat(timespec="seconds"),
+                "finished": finished.isoformat(timespec="seconds"),
+                "seconds": round((finished - self.started).total_seconds(), 3),
+            },
+        )
+
+
+def _compute() -> dict[str, Any]:
+    """Return device and threads of a job that used torch; a job that did not has none."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {"device": None, "threads": None}
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor()
+    return {"device": device or platform.machine(), "threads": torch.get_num_threads()}

@@ -1,0 +1,56 @@
+"""The commands: which function each one calls, and what its result depends on besides its code.
+
+Snakemake's rules and the command line read the same table, so that what is tracked is what runs.
+Nothing of the stages is imported here: the workflow is parsed without torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mobile_vla.provenance.code import code_of
+from mobile_vla.provenance.record import versions
+
+LEARNING = ("torch", "transformers", "peft", "accelerate", "safetensors", "numpy")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command.
+
+    Args:
+        module: the module that holds the command's function.
+        function: the function's name.
+        packages: those whose version can change the result.
+    """
+
+    module: str
+    function: str
+    packages: tuple[str, ...]
+
+    def tracked(self) -> list[str]:
+        """Return code digests and versions, one line each: the rule's parameters."""
+        found = versions(self.packages)
+        return [*code_of(self.module), *(f"{name} {found[name]}" for name in sorted(found))]
+
+
+STAGES = {
+    "simulate": Stage("mobile_vla.simulator.simulate", "simulate", ("h5py", "numpy", "pillow")),
+    "ingest": Stage("mobile_vla.data.ingest", "ingest", ("h5py", "numpy", "pillow")),
+    "manifest": Stage("mobile_vla.data.manifest", "manifest", ("numpy",)),
+    "split": Stage("mobile_vla.data.split", "split", ()),
+    "audit": Stage("mobile_vla.audit.audit", "audit", ("jinja2", "numpy")),
+    "random_backbone": Stage(
+        "mobile_vla.backbone.random",
+        "random_backbone",
+        ("torch", "transformers", "tokenizers", "safetensors"),
+    ),
+    "pretrained_backbone": Stage("mobile_vla.backbone.pretrained", "pretrained_backbone", ()),
+    "features": Stage("mobile_vla.features.extract", "extract", ("torch", "transformers", "numpy")),
+    "train": Stage("mobile_vla.training.train", "train", LEARNING),
+    "timing": Stage("mobile_vla.timing.measure", "measure", LEARNING),
+    "evaluate": Stage("mobile_vla.evaluation.evaluate", "evaluate", LEARNING),
+    "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy")),
+    "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
+    "page": Stage("mobile_vla.reporting.page", "page", ("jinja2",)),
+}
