@@ -1,0 +1,167 @@
+"""The one forward pass, and the folder that a policy is stored in."""
+
+import json
+
+import pytest
+import torch
+from peft import PeftModel
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.windows import Actions
+from mobile_vla.errors import UserError
+from mobile_vla.model.folder import load_policy, save_policy
+from mobile_vla.model.policy import Policy
+from support.tiny import make_backbone
+
+TEXTS = ("left", "Navigate around the box on the right side and reach the target")
+FINETUNES = ("lora", "full", "none")
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    return Checkpoint.read(make_backbone(tmp_path_factory.mktemp("backbone")))
+
+
+def make_policy(backbone, finetune="lora", seed=0, **head):
+    settings = PolicySettings(
+        window=3,
+        chunk=2,
+        finetune=finetune,
+        lora=Lora(r=4) if finetune == "lora" else None,
+        full=FullFinetune() if finetune == "full" else None,
+        head=Head(hidden_size=16, **head),
+        prompt=Prompt(),
+        actions=Actions(),
+    )
+    policy = Policy(settings, backbone.model(), backbone.processor(), TEXTS, seed)
+    with torch.no_grad():  # a fresh adapter is zero, and would hide what it does
+        for name, parameter in policy.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    return policy.eval()
+
+
+def frames(count, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 224, 224, 3), dtype=torch.uint8, generator=generator)
+
+
+@pytest.mark.parametrize("finetune", FINETUNES)
+def test_a_sample_predicts_the_same_alone_and_beside_a_longer_prompt(backbone, finetune):
+    policy = make_policy(backbone, finetune)
+    images = frames(6)
+    windows = torch.tensor([[0, 1, 2], [3, 4, 5]])
+    with torch.inference_mode():
+        short = policy(images[:3], torch.zeros(3, dtype=torch.long), windows[:1], "pixels")
+        mixed = policy(images, torch.tensor([0, 0, 0, 1, 1, 1]), windows, "pixels")
+    torch.testing.assert_close(mixed[:1], short, rtol=1e-5, atol=1e-7)
+
+
+def test_the_prompt_and_the_image_reach_the_prediction(backbone):
+    policy = make_policy(backbone)
+    window = torch.tensor([[0, 1, 2]])
+    with torch.inference_mode():
+        left = policy(frames(3), torch.zeros(3, dtype=torch.long), window, "pixels")
+        right = policy(frames(3), torch.ones(3, dtype=torch.long), window, "pixels")
+        other = policy(frames(3, seed=1), torch.zeros(3, dtype=torch.long), window, "pixels")
+    assert (left - right).abs().max() > 1e-3
+    assert (left - other).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("finetune", ["lora", "none"])
+def test_stored_features_give_the_live_prediction_exactly(backbone, finetune):
+    policy = make_policy(backbone, finetune)
+    images, prompts = frames(4), torch.tensor([0, 0, 1, 1])
+    windows = torch.tensor([[0, 1, 1], [2, 3, 3]])
+    with torch.inference_mode():
+        live = policy(images, prompts, windows, "pixels")
+        features = policy.encoder.image_embeds(images)
+        if policy.settings.cut == "readout":
+            features = policy.encoder.language(features, prompts)
+        stored = policy(features, prompts, windows)
+    assert torch.equal(live, stored)
+
+
+def test_frames_shared_by_windows_are_encoded_once_with_the_same_result(backbone):
+    policy = make_policy(backbone)
+    images, prompts = frames(4), torch.zeros(4, dtype=torch.long)
+    overlapping = torch.tensor([[0, 1, 2], [1, 2, 3]])
+    with torch.inference_mode():
+        shared = policy(images, prompts, overlapping, "pixels")
+        apart = policy(
+            images[[0, 1, 2, 1, 2, 3]],
+            torch.zeros(6, dtype=torch.long),
+            torch.arange(6).view(2, 3),
+            "pixels",
+        )
+    torch.testing.assert_close(shared, apart, rtol=1e-5, atol=1e-7)
+
+
+def test_training_mode_leaves_the_frozen_prefix_in_evaluation(backbone):
+    policy = make_policy(backbone).train()
+    kosmos = policy.encoder.kosmos
+    assert not kosmos.vision_model.training
+    assert not kosmos.image_to_text_projection.training
+    assert kosmos.text_model.training and policy.head.training
+    full = make_policy(backbone, "full").train().encoder.kosmos
+    assert full.vision_model.training and full.image_to_text_projection.training
+
+
+@pytest.mark.parametrize("finetune", FINETUNES)
+def test_a_stored_policy_predicts_the_same(backbone, finetune, tmp_path):
+    policy = make_policy(backbone, finetune, mlp=(8,))
+    if finetune == "full":
+        with torch.no_grad():
+            policy.encoder.kosmos.vision_model.model.post_layernorm.bias += 0.5
+    stale = tmp_path / "policy" / "adapter_model.safetensors.old"
+    stale.parent.mkdir()
+    stale.write_text("of an earlier run")
+    save_policy(policy, tmp_path / "policy", backbone, {"epoch": 3})
+    loaded = load_policy(tmp_path / "policy/policy.json", backbone)
+
+    images, prompts = frames(3), torch.zeros(3, dtype=torch.long)
+    window = torch.tensor([[0, 1, 2]])
+    with torch.inference_mode():
+        expected = policy(images, prompts, window, "pixels")
+        assert torch.equal(loaded(images, prompts, window, "pixels"), expected)
+    assert not stale.exists()
+    described = json.loads((tmp_path / "policy/policy.json").read_text())
+    assert described["epoch"] == 3
+    listed = {*described["files"], "policy.json"}
+    assert listed == {file.name for file in (tmp_path / "policy").iterdir()}
+
+
+def test_the_adapter_loads_with_plain_peft(backbone, tmp_path):
+    policy = make_policy(backbone)
+    save_policy(policy, tmp_path, backbone, {})
+    plain = PeftModel.from_pretrained(backbone.model(), str(tmp_path)).eval()
+    ours = dict(policy.encoder.backbone.named_parameters())
+    for name, parameter in plain.named_parameters():
+        assert torch.equal(parameter, ours[name]), name
+    assert plain.peft_config["default"].base_model_name_or_path == backbone.name
+
+
+def test_a_damaged_policy_is_refused_by_name(backbone, tmp_path):
+    save_policy(make_policy(backbone), tmp_path, backbone, {})
+    head = tmp_path / "head.safetensors"
+    damaged = bytearray(head.read_bytes())
+    damaged[-1] ^= 1
+    head.write_bytes(damaged)
+    with pytest.raises(UserError, match=r"head\.safetensors"):
+        load_policy(tmp_path / "policy.json", backbone)
+
+
+def test_a_policy_of_another_backbone_is_refused(backbone, tmp_path):
+    save_policy(make_policy(backbone), tmp_path / "policy", backbone, {})
+    other = Checkpoint.read(make_backbone(tmp_path / "other", seed=1))
+    with pytest.raises(UserError, match="digest"):
+        load_policy(tmp_path / "policy/policy.json", other)
+
+
+def test_the_action_scale_is_inverted_exactly(backbone):
+    policy = make_policy(backbone)
+    raw = torch.tensor([0.0, 1.15, -1.15])
+    assert policy.normalise(raw).tolist() == [0.0, 1.0, -1.0]
+    assert torch.equal(policy.denormalise(policy.normalise(raw)), raw)

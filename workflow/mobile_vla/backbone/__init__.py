@@ -1,0 +1,1 @@
+"""The vision-language model: a checkpoint folder that is made here, or one from outside."""

@@ -1,0 +1,98 @@
+"""Reading features: one row a frame, memory-mapped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mobile_vla.config.features import FeatureKey
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.frames import FrameStore
+from mobile_vla.errors import UserError
+from mobile_vla.files import read_json
+
+TORCH = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Rows(Protocol):
+    """Features, or the frames themselves, by row."""
+
+    def __getitem__(self, rows: np.ndarray) -> Tensor:
+        """Return the features of rows (n,) as (n, …)."""
+
+
+class FeatureStore:
+    """Stored features of a dataset at one cut.
+
+    Args:
+        array: (rows, …), memory-mapped; bfloat16 is kept as its 16 bits.
+        dtype: name of the number format.
+    """
+
+    def __init__(self, array: np.ndarray, dtype: str):
+        self.array = array
+        self.dtype = TORCH[dtype]
+
+    def __getitem__(self, rows: np.ndarray) -> Tensor:
+        """Return the features of rows (n,) as (n, …)."""
+        copied = torch.from_numpy(np.ascontiguousarray(self.array[rows]))
+        return copied if copied.dtype == self.dtype else copied.view(self.dtype)
+
+
+class FrameRows:
+    """The frames themselves: what is read at the cut ``pixels``."""
+
+    def __init__(self, frames: FrameStore):
+        self.frames = frames
+
+    def __getitem__(self, rows: np.ndarray) -> Tensor:
+        """Return the frames of rows (n,) as (n, 224, 224, 3) uint8."""
+        return torch.from_numpy(self.frames[rows])
+
+
+def open_rows(dataset: Dataset, backbone: str, features: Path | None) -> Rows:
+    """Open what an experiment reads: its features, or the frames where nothing is stored.
+
+    Args:
+        dataset: the dataset that the rows belong to.
+        backbone: digest of the backbone that they must have been computed with.
+        features: the JSON of a feature file; None at the cut ``pixels``.
+
+    Raises:
+        UserError: the features belong to another dataset or backbone, or the file is damaged.
+    """
+    if features is None:
+        return FrameRows(FrameStore(dataset.frame_files(), dataset.lengths))
+    described = read_json(features)
+    for what, found, expected in (
+        ("dataset", described["manifest"], dataset.digest),
+        ("backbone", described["backbone"], backbone),
+    ):
+        if found != expected:
+            raise UserError(
+                f"{features}: computed for a {what} with digest {found[:12]}…, expected "
+                f"{expected[:12]}…; run snakemake again, it makes them anew"
+            )
+    return FeatureStore(_map(features.with_suffix(".npy"), described), described["dtype"])
+
+
+def _map(path: Path, described: dict[str, Any]) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable ({error}); remove it and run snakemake") from None
+    if list(array.shape) != described["shape"] or path.stat().st_size != described["size"]:
+        raise UserError(
+            f"{path}: found shape {list(array.shape)}, expected {described['shape']}; "
+            "remove it and run snakemake again"
+        )
+    return array
+
+
+def feature_key(features: Path) -> FeatureKey:
+    """Return what stored features depend on."""
+    return FeatureKey.model_validate(read_json(features)["key"])

@@ -1,0 +1,100 @@
+"""What of the backbone is trained: adapters, whole parts, or nothing; and the count of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from peft import LoraConfig, get_peft_model
+from torch import nn
+
+from mobile_vla.config.model import Lora, PolicySettings
+from mobile_vla.errors import UserError
+
+PARTS = ("vision", "projection", "text", "text_embedding")
+
+
+def lora_config(lora: Lora) -> LoraConfig:
+    """Return PEFT's configuration.
+
+    The targets are a pattern scoped to the language model: bare names such as ``q_proj`` would
+    adapt the vision tower and the projection too.
+    """
+    return LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        bias=lora.bias,
+        target_modules=rf"text_model\..*\.({'|'.join(lora.targets)})",
+    )
+
+
+def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:
+    """Freeze a backbone, then put in adapters or free the parts that are trained.
+
+    Args:
+        kosmos: a ``Kosmos2Model``; it is changed in place.
+
+    Returns:
+        The model, wrapped by PEFT with ``finetune: lora``.
+
+    Raises:
+        UserError: no layer has one of the names in ``lora.targets``.
+    """
+    kosmos.requires_grad_(False)
+    if settings.lora is not None:
+        try:
+            wrapped: Any = get_peft_model(kosmos, lora_config(settings.lora))
+        except ValueError as error:
+            names = ", ".join(settings.lora.targets)
+            raise UserError(
+                f"config.yaml (lora.targets): {names}: {error}; the language model's linear layers "
+                "are q_proj, k_proj, v_proj, out_proj, fc1 and fc2"
+            ) from None
+        for name, parameter in wrapped.named_parameters():
+            if part_of(name) in ("vision", "projection"):
+                parameter.requires_grad_(False)  # `bias: all` frees theirs too
+        return wrapped
+    if settings.full is not None:
+        trained = {part for part in PARTS if getattr(settings.full, part)}
+        for name, parameter in kosmos.named_parameters():
+            parameter.requires_grad_(part_of(name) in trained)
+    return kosmos
+
+
+def part_of(name: str) -> str:
+    """Return which part of a policy a parameter belongs to, by its full name."""
+    if "lora_" in name:
+        return "adapter"
+    if "vision_model." in name:
+        return "vision"
+    if "image_to_text_projection." in name:
+        return "projection"
+    if ".embed_tokens." in name:
+        return "text_embedding"
+    if "text_model." in name:
+        return "text"
+    return "action_token" if name.endswith("action_token") else "head"
+
+
+def trainable_parameters(model: nn.Module) -> dict[str, int]:
+    """Return how many parameters of each part are trained."""
+    counts: Counter[str] = Counter()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            counts[part_of(name)] += parameter.numel()
+    return dict(sorted(counts.items()))
+
+
+def expected_parts(settings: PolicySettings) -> set[str]:
+    """Return the parts that an experiment declares as trained."""
+    parts = {"head"}
+    if settings.learned_action_token:
+        parts.add("action_token")
+    if settings.lora is not None:
+        parts.add("adapter")
+        if settings.lora.bias != "none":
+            parts.add("text")
+    if settings.full is not None:
+        parts |= {part for part in PARTS if getattr(settings.full, part)}
+    return parts

@@ -1,0 +1,116 @@
+"""The policy: what turns frames and an instruction into velocities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mobile_vla.config.features import Cut
+from mobile_vla.config.model import PolicySettings
+from mobile_vla.model.adapter import expected_parts, prepare_backbone, trainable_parameters
+from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
+from mobile_vla.model.head import LstmHead
+from mobile_vla.model.prompts import PromptTokens
+
+
+class Policy(nn.Module):
+    """Backbone, head, prompts and action scale.
+
+    Args:
+        settings: all that shapes the policy.
+        kosmos: a ``Kosmos2Model``; it is frozen, adapted and changed in place.
+        processor: its processor.
+        texts: the prompts that the policy is trained with.
+        seed: seed of adapters, head and action token.
+    """
+
+    def __init__(
+        self,
+        settings: PolicySettings,
+        kosmos: nn.Module,
+        processor: Any,
+        texts: tuple[str, ...],
+        seed: int,
+    ):
+        super().__init__()
+        self.settings = settings
+        self.texts = texts
+        config: Any = kosmos.config
+        prompts = PromptTokens.of(texts, processor, config.latent_query_num)
+        learned = settings.learned_action_token
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            token = initial_action_token(kosmos, seed if learned else READOUT_TOKEN_SEED)
+            self.encoder = Encoder(
+                prepare_backbone(kosmos, settings), processor, prompts, token, learned
+            )
+            self.head = LstmHead(
+                settings.head,
+                config.text_config.hidden_size,
+                settings.chunk,
+                len(settings.actions.dimensions),
+            )
+        found = set(trainable_parameters(self))
+        assert found == expected_parts(settings), (found, expected_parts(settings))
+
+    def train(self, mode: bool = True) -> Policy:
+        """Switch to training, but leave the frozen prefix in evaluation.
+
+        The projection's attention has dropout: a feature that was stored must equal a live one.
+        """
+        super().train(mode)
+        full = self.settings.full
+        kosmos = self.encoder.kosmos
+        if full is None or not full.vision:
+            kosmos.vision_model.eval()
+        if full is None or not full.projection:
+            kosmos.image_to_text_projection.eval()
+        if self.settings.cut == "readout":
+            kosmos.eval()
+        return self
+
+    def forward(
+        self, features: Tensor, prompts: Tensor, windows: Tensor, cut: Cut | None = None
+    ) -> Tensor:
+        """Predict the chunks of a batch of windows.
+
+        Each frame is encoded once, however many windows hold it.
+
+        Args:
+            features: (F, …) the batch's distinct frames, or their features at the cut.
+            prompts: (F,) index of each frame's prompt in ``texts``.
+            windows: (B, W) which of the F frames a window holds, oldest first.
+            cut: where ``features`` were taken; by default where this policy's frozen prefix ends.
+
+        Returns:
+            (B, C, A) actions in normalised units.
+        """
+        readouts = self.encoder.readouts(features, prompts, cut or self.settings.cut)  # (F, D)
+        return self.head(readouts[windows])  # (B, W, D) -> (B, C, A)
+
+    def denormalise(self, actions: Tensor) -> Tensor:
+        """Turn normalised actions into raw command units."""
+        return actions * self.settings.actions.scale
+
+    def normalise(self, actions: Tensor) -> Tensor:
+        """Turn raw command units into normalised actions."""
+        return actions / self.settings.actions.scale
+
+    def own_state(self) -> Mapping[str, Tensor]:
+        """Return the head's tensors and the action token: what is trained outside the backbone."""
+        state = {f"head.{name}": tensor for name, tensor in self.head.state_dict().items()}
+        return {**state, "action_token": self.encoder.action_token.detach()}
+
+    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
+        """Load what :meth:`own_state` returned."""
+        head = {
+            name.removeprefix("head."): tensor
+            for name, tensor in state.items()
+            if name.startswith("head.")
+        }
+        self.head.load_state_dict(head)
+        with torch.no_grad():
+            self.encoder.action_token.copy_(state["action_token"])

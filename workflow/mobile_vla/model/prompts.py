@@ -1,0 +1,124 @@
+"""Prompts: one text for a scenario, and its tokens with the place of image and action token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.errors import UserError
+
+
+def render(prompt: Prompt, scenario: Mapping[str, str | None], episode: str) -> str:
+    """Return the instruction of an episode: a function of its scenario alone.
+
+    Raises:
+        UserError: the template needs a part of the scenario that the episode's name lacks.
+    """
+
+    class Words(dict[str, str]):
+        def __missing__(self, key: str) -> str:
+            value = scenario.get(key)
+            if value is None:
+                raise UserError(
+                    f"{episode}: the prompt {prompt.template!r} needs {key!r}, which the "
+                    "episode's name does not say; rename the episode by the scheme, or take "
+                    f"{{{key}}} out of the template"
+                )
+            return prompt.words.get(key, {}).get(value, value)  # type: ignore[call-overload]
+
+    return prompt.template.format_map(Words())
+
+
+@dataclass(frozen=True)
+class PromptTable:
+    """The distinct prompts of a dataset, and which one each episode has.
+
+    Args:
+        texts: P distinct prompts, sorted.
+        of_episode: for each episode its index in ``texts``.
+    """
+
+    texts: tuple[str, ...]
+    of_episode: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls, prompt: Prompt, scenarios: Sequence[Mapping[str, str | None]], names: Sequence[str]
+    ) -> PromptTable:
+        """Render the prompts of all episodes.
+
+        Raises:
+            UserError: episodes pass on different sides, but their prompts are all the same, so
+                that language could never be learnt.
+        """
+        rendered = [
+            render(prompt, scenario, name) for scenario, name in zip(scenarios, names, strict=True)
+        ]
+        texts = tuple(sorted(set(rendered)))
+        sides = {scenario.get("side") for scenario in scenarios} - {None}
+        if len(texts) == 1 and len(sides) > 1:
+            raise UserError(
+                f"the prompt is {texts[0]!r} for all episodes, although they pass on the "
+                f"{' and the '.join(sorted(map(str, sides)))}; put {{side}} into "
+                "`prompt.template` in config.yaml, or language cannot be learnt"
+            )
+        return cls(texts, tuple(texts.index(text) for text in rendered))
+
+
+@dataclass(frozen=True)
+class PromptTokens:
+    """Prompts as the language model reads them: ``<s> <image> … </image> words <action>``.
+
+    The action token stands right after the last real token and never after padding, so that what
+    else is in a batch cannot move it. Its vector comes through the same door as the image's.
+
+    Args:
+        ids: (P, S) token ids, padded on the right.
+        slots: (P, S) True where image embeddings and, last, the action token's vector go.
+        action: (P,) position of the action token.
+    """
+
+    ids: Tensor
+    slots: Tensor
+    action: Tensor
+
+    @classmethod
+    def of(cls, texts: Sequence[str], processor: Any, image_tokens: int) -> PromptTokens:
+        """Tokenise prompts with a backbone's processor.
+
+        Raises:
+            UserError: the tokenizer does not know a character of a prompt, so that prompts which
+                differ in it would be the same to the model.
+        """
+        tokenizer = processor.tokenizer
+        blank = Image.new("RGB", (224, 224))
+        rows, slots = [], []
+        for text in texts:
+            unknown = [
+                piece
+                for piece in tokenizer.tokenize(text)
+                if tokenizer.convert_tokens_to_ids(piece) == tokenizer.unk_token_id
+            ]
+            if unknown:
+                raise UserError(
+                    f"config.yaml (prompt): the backbone's tokenizer does not know "
+                    f"{', '.join(map(repr, unknown))} in {text!r}; write the prompt with known "
+                    "characters, or add a sentence to the backbone's `tokenizer_corpus`"
+                )
+            encoded = processor(text=text, images=blank, num_image_tokens=image_tokens)
+            # the placeholder's id is never looked up; it must not be padding, or it has no position
+            rows.append([*encoded["input_ids"], tokenizer.eos_token_id])
+            slots.append([*encoded["image_embeds_position_mask"], 1])
+        width = max(map(len, rows))
+        padding = tokenizer.pad_token_id
+        return cls(
+            ids=torch.tensor([row + [padding] * (width - len(row)) for row in rows]),
+            slots=torch.tensor([row + [0] * (width - len(row)) for row in slots]).bool(),
+            action=torch.tensor([len(row) - 1 for row in rows]),
+        )
