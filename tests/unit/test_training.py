@@ -1,0 +1,321 @@
+"""Batches, the optimiser step, and what a run leaves behind."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.model import Head, Lora, PolicySettings
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.training import EarlyStopping, Training
+from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.data.windows import make_windows
+from mobile_vla.errors import UserError
+from mobile_vla.features.store import FeatureStore
+from mobile_vla.model.policy import Policy
+from mobile_vla.model.prompts import PromptTable
+from mobile_vla.training.batches import Samples, epoch_batches
+from mobile_vla.training.history import write_metrics
+from mobile_vla.training.loop import Epoch, Trainer, Validation, run_epochs
+from mobile_vla.training.loss import absolute_error, summed_loss
+from mobile_vla.training.train import _exhausted
+from support.datasets import make_dataset
+from support.tiny import make_backbone
+
+LENGTHS = (9, 12, 7)
+WINDOWS = Windows(window=3, chunk=4, tail="mask")
+ACTIONS = Actions()
+PROMPT = Prompt(template="{side}")
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    return Checkpoint.read(make_backbone(tmp_path_factory.mktemp("backbone")))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return make_dataset(LENGTHS)
+
+
+@pytest.fixture(scope="module")
+def table_of_prompts(dataset):
+    return PromptTable.of(
+        PROMPT, [e.scenario for e in dataset.episodes], [e.name for e in dataset.episodes]
+    )
+
+
+def make_samples(dataset, prompts, windows=WINDOWS, episodes=(0, 1, 2)):
+    features = np.random.default_rng(0).normal(size=(dataset.rows, 4, 32)).astype(np.float32)
+    table = make_windows(dataset, episodes, windows)
+    return Samples(dataset, table, FeatureStore(features, "float32"), prompts, ACTIONS)
+
+
+def make_trainer(backbone, samples, seed=0, dropout=0.0, **training):
+    settings = PolicySettings(
+        window=3,
+        chunk=4,
+        finetune="lora",
+        lora=Lora(r=4, dropout=dropout),
+        full=None,
+        head=Head(hidden_size=8),
+        prompt=PROMPT,
+        actions=ACTIONS,
+    )
+    torch.set_num_threads(1)
+    policy = Policy(settings, backbone.model(), backbone.processor(), ("left", "right"), seed)
+    for module in policy.modules():  # the backbone's own dropout would hide what is compared
+        if hasattr(module, "dropout") and isinstance(module.dropout, float):
+            module.dropout = dropout
+    values = {"epochs": 2, "batch_size": 4, "learning_rate": 1e-2, **training}
+    return Trainer(policy, Training(**values), samples, seed, "fp32")
+
+
+def test_a_batch_holds_each_frame_once_and_every_window_finds_its_own(dataset, table_of_prompts):
+    samples = make_samples(dataset, table_of_prompts)
+    indices = np.array([2, 3, 8, 2])
+    batch = samples.batch(indices)
+    rows = samples.table.frames[indices]
+    assert len(batch.features) == len(np.unique(rows)) < rows.size
+    assert torch.equal(batch.features[batch.windows], samples.rows[rows.ravel()].view(4, 3, 4, 32))
+    assert batch.prompts[batch.windows].tolist() == [[0] * 3, [0] * 3, [1] * 3, [0] * 3]
+    raw = dataset.actions[samples.table.targets[indices]][..., :2]
+    np.testing.assert_allclose(batch.targets.numpy(), raw / np.float32(1.15))
+
+
+@pytest.mark.parametrize("order", ["segments", "shuffled"])
+@pytest.mark.parametrize("size", [1, 3, 4, 100])
+def test_an_epoch_holds_every_window_once_and_differs_from_the_next(dataset, order, size):
+    table = make_windows(dataset, (0, 1, 2), WINDOWS)
+    first, again, second = (
+        epoch_batches(table, size, order, seed=3, epoch=epoch) for epoch in (0, 0, 1)
+    )
+    flat = np.concatenate(first)
+    assert sorted(flat) == list(range(len(table)))
+    assert all(len(batch) == size for batch in first[:-1])
+    assert [b.tolist() for b in first] == [b.tolist() for b in again]
+    if size < 100:
+        assert flat.tolist() != np.concatenate(second).tolist()
+
+
+def test_segments_share_frames(dataset):
+    table = make_windows(dataset, (0, 1, 2), WINDOWS)
+
+    def distinct(order):
+        return sum(
+            len(np.unique(table.frames[batch]))
+            for epoch in range(20)
+            for batch in epoch_batches(table, 4, order, seed=0, epoch=epoch)
+        )
+
+    assert distinct("segments") < 0.85 * distinct("shuffled")
+
+
+def test_the_loss_counts_what_exists_and_nothing_else():
+    predicted = torch.tensor([[[0.5, 0.0], [9.0, 9.0]]])
+    targets = torch.tensor([[[0.0, 2.0], [0.0, 0.0]]])
+    mask = torch.tensor([[True, False]])
+    # Huber at delta 1: 0.5² / 2, and 2 - 0.5
+    assert summed_loss(predicted, targets, mask, 1.0).item() == pytest.approx(0.125 + 1.5)
+    assert absolute_error(predicted, targets, mask).tolist() == [0.5, 2.0]
+
+
+def gradients(trainer):
+    return {
+        name: parameter.grad.clone()
+        for name, parameter in trainer.policy.named_parameters()
+        if parameter.grad is not None
+    }
+
+
+def test_a_step_equals_the_computation_window_by_window(backbone, dataset, table_of_prompts):
+    samples = make_samples(dataset, table_of_prompts)
+    indices = np.arange(len(samples))
+    together = make_trainer(backbone, samples)
+    apart = make_trainer(backbone, samples)
+    count = samples.batch(indices).supervised * 2
+    for trainer, groups in ((together, [indices]), (apart, indices.reshape(-1, 1))):
+        trainer.policy.train()
+        total = 0.0
+        for group in groups:
+            batch = samples.batch(group)
+            predicted = trainer.policy(batch.features, batch.prompts, batch.windows)
+            loss = summed_loss(predicted, batch.targets, batch.mask, 1.0)
+            (loss / count).backward()
+            total += loss.item()
+        trainer.total = total
+    assert together.total == pytest.approx(apart.total, rel=1e-5)
+    one, other = gradients(together), gradients(apart)
+    assert one.keys() == other.keys() and one
+    largest = max(gradient.abs().max() for gradient in one.values())
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=1e-5, atol=1e-6 * float(largest))
+
+
+def test_accumulation_of_ragged_batches_equals_one_batch(backbone, dataset, table_of_prompts):
+    samples = make_samples(dataset, table_of_prompts)
+    indices = np.arange(8)
+    whole = make_trainer(backbone, samples)
+    parts = make_trainer(backbone, samples)
+    a = whole.step(0, [indices])
+    b = parts.step(0, [indices[:5], indices[5:]])
+    assert a[1] == b[1]
+    assert (a[0], a[2]) == pytest.approx((b[0], b[2]), rel=1e-5)
+    for (name, p), q in zip(
+        whole.policy.named_parameters(), parts.policy.parameters(), strict=True
+    ):
+        # Adam's first step is the sign of the gradient: noise in a vanishing one shows in full
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_only_what_is_declared_is_trained(backbone, dataset, table_of_prompts):
+    trainer = make_trainer(backbone, make_samples(dataset, table_of_prompts))
+    before = {name: p.detach().clone() for name, p in trainer.policy.named_parameters()}
+    trainer.step(0, [np.arange(6)])
+    trainer.step(1, [np.arange(6, 12)])
+    changed = {
+        name for name, p in trainer.policy.named_parameters() if not torch.equal(p, before[name])
+    }
+    assert changed
+    assert all("lora_" in n or "head." in n or "action_token" in n for n in changed)
+    assert any("lora_A" in n for n in changed) and any("action_token" in n for n in changed)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_the_learning_rate_warms_up_and_follows_its_schedule(
+    backbone, dataset, table_of_prompts, schedule
+):
+    trainer = make_trainer(
+        backbone,
+        make_samples(dataset, table_of_prompts),
+        epochs=10,
+        warmup=0.2,
+        schedule=schedule,
+        learning_rate=1.0,
+    )
+    rates = [trainer.learning_rate(step) for step in range(trainer.total_steps)]
+    warmup = math.ceil(0.2 * trainer.total_steps)
+    assert rates[0] == pytest.approx(1 / warmup)
+    assert rates[warmup - 1] == rates[warmup] == 1.0
+    if schedule == "constant":
+        assert set(rates[warmup:]) == {1.0}
+    else:
+        assert all(a > b for a, b in zip(rates[warmup:], rates[warmup + 1 :], strict=False))
+        middle = (trainer.total_steps - warmup) // 2
+        exact = 0.5 * (1 + math.cos(math.pi * middle / (trainer.total_steps - warmup)))
+        assert rates[warmup + middle] == pytest.approx(exact)
+        assert rates[-1] < 0.02
+
+
+def test_the_gradient_is_clipped_and_its_norm_reported(backbone, dataset, table_of_prompts):
+    samples = make_samples(dataset, table_of_prompts)
+    free = make_trainer(backbone, samples, clip=None)
+    clipped = make_trainer(backbone, samples, clip=1e-6)
+    for trainer in (free, clipped):  # plain descent shows the gradient's size
+        trainer.optimizer.optimizer = torch.optim.SGD(trainer.parameters, lr=1.0)
+    norms, moved = [], []
+    for trainer in (free, clipped):
+        before = torch.cat([p.detach().flatten().clone() for p in trainer.parameters])
+        norms.append(trainer.step(0, [np.arange(6)])[2])
+        after = torch.cat([p.detach().flatten() for p in trainer.parameters])
+        moved.append(float((after - before).norm()) / trainer.learning_rate(0))
+    assert norms[0] == pytest.approx(norms[1]) and norms[0] > 1e-3
+    assert moved[0] == pytest.approx(norms[0], rel=1e-2)
+    assert moved[1] < 1e-4
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update(backbone, dataset, table_of_prompts):
+    samples = make_samples(dataset, table_of_prompts)
+    samples.rows.array[int(dataset.offsets[1])] = np.nan
+    trainer = make_trainer(backbone, samples)
+    before = [p.detach().clone() for p in trainer.policy.parameters()]
+    first_of_second = int(np.flatnonzero(samples.table.episode == 1)[0])
+    with pytest.raises(UserError, match=rf"step 3 .*{dataset.episodes[1].name}"):
+        trainer.step(2, [np.array([first_of_second])])
+    for p, q in zip(trainer.policy.parameters(), before, strict=True):
+        assert torch.equal(p, q)
+
+
+def run(trainer, validation):
+    history = []
+    run_epochs(
+        trainer,
+        validation,
+        on_step=lambda count, loss: None,
+        on_epoch=lambda epoch: history.append(epoch) or False,
+    )
+    return history
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+    backbone, dataset, table_of_prompts
+):
+    samples = make_samples(dataset, table_of_prompts, episodes=(0, 1))
+    validation = make_samples(dataset, table_of_prompts, episodes=(2,))
+    one, two, other = (
+        run(make_trainer(backbone, samples, seed=seed, dropout=0.2), validation)
+        for seed in (0, 0, 1)
+    )
+    assert one == two
+    assert one != other
+    assert one[-1].train_loss < one[0].train_loss
+    assert [epoch.step for epoch in one] == [
+        math.ceil(len(samples) / 4) * number for number in (1, 2)
+    ]
+
+
+def test_validation_is_the_mean_over_all_windows_in_raw_units(backbone, dataset, table_of_prompts):
+    validation = make_samples(dataset, table_of_prompts, episodes=(2,))
+    trainer = make_trainer(backbone, validation)
+    found = trainer.validate(validation)
+    batch = validation.batch(np.arange(len(validation)))
+    with torch.inference_mode():
+        predicted = trainer.policy.eval()(batch.features, batch.prompts, batch.windows)
+    kept = batch.mask
+    error = (predicted - batch.targets).abs()[kept].mean(0) * 1.15
+    assert list(found.mae) == ["linear_x", "linear_y"]
+    assert list(found.mae.values()) == pytest.approx(error.tolist(), rel=1e-5)
+    loss = torch.nn.functional.huber_loss(predicted[kept], batch.targets[kept])
+    assert found.loss == pytest.approx(loss.item(), rel=1e-5)
+    assert 0 <= found.clipped <= 1
+
+
+def test_metrics_csv_holds_all_digits_and_no_times(backbone, dataset, table_of_prompts, tmp_path):
+    samples = make_samples(dataset, table_of_prompts)
+    history = run(make_trainer(backbone, samples), samples)
+    write_metrics(tmp_path / "metrics.csv", history)
+    with (tmp_path / "metrics.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [float(line["val_loss"]) for line in lines] == [e.validation.loss for e in history]
+    assert not [name for name in lines[0] if "time" in name or "second" in name]
+    assert json.dumps(lines).isascii()
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "stops"),
+    [
+        ([3, 2, 1], 2, False),
+        ([1, 2, 3], 2, True),
+        ([1, 2], 2, False),
+        ([2, 1.5, 1.45], 1, True),  # improved by less than min_delta
+        ([2, 1.5, 1.0], 1, False),
+    ],
+)
+def test_early_stopping_waits_for_its_patience(losses, patience, stops):
+    history = [
+        Epoch(
+            epoch=number,
+            step=number + 1,
+            learning_rate=1.0,
+            train_loss=loss,
+            gradient_norm=1.0,
+            validation=Validation(loss=loss, mae={}, clipped=0.0),
+            seconds=1.0,
+        )
+        for number, loss in enumerate(losses)
+    ]
+    assert _exhausted(history, EarlyStopping(patience=patience, min_delta=0.1)) is stops

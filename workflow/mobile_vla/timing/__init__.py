@@ -1,0 +1,1 @@
+"""How long an epoch takes, measured over a few real steps."""

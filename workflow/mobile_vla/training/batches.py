@@ -1,0 +1,123 @@
+"""From windows to batches: distinct frames once, and where each window finds its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mobile_vla.config.windows import Actions
+from mobile_vla.data.dataset import ACTION_COLUMNS, Dataset
+from mobile_vla.data.windows import WindowTable
+from mobile_vla.features.store import Rows
+from mobile_vla.model.prompts import PromptTable
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows over F distinct frames."""
+
+    features: Tensor
+    """(F, …) features at the cut."""
+    prompts: Tensor
+    """(F,) index of each frame's prompt."""
+    windows: Tensor
+    """(B, W) which of the F frames each window holds."""
+    targets: Tensor
+    """(B, C, A) actions in normalised units."""
+    mask: Tensor
+    """(B, C) True where the action exists."""
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return Batch(
+            *(
+                tensor.to(device)
+                for tensor in (self.features, self.prompts, self.windows, self.targets, self.mask)
+            )
+        )
+
+    @property
+    def supervised(self) -> int:
+        """Number of actions that count."""
+        return int(self.mask.sum())
+
+
+class Samples:
+    """The windows of some episodes, with all that a policy needs of them.
+
+    Args:
+        dataset: the dataset.
+        table: N windows of it.
+        rows: features by row.
+        prompts: the prompts of the dataset's episodes.
+        actions: which dimensions are predicted, and their scale.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        table: WindowTable,
+        rows: Rows,
+        prompts: PromptTable,
+        actions: Actions,
+    ):
+        self.dataset = dataset
+        self.table = table
+        self.rows = rows
+        columns = [ACTION_COLUMNS.index(name) for name in actions.dimensions]
+        self.raw_actions = dataset.actions[:, columns]  # (rows, A)
+        self.actions = torch.from_numpy(self.raw_actions / np.float32(actions.scale))
+        self.prompt_of_row = torch.from_numpy(
+            np.repeat(np.asarray(prompts.of_episode), dataset.lengths)
+        )
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Gather the windows with the given indices (B,)."""
+        frames = self.table.frames[indices]  # (B, W)
+        distinct, places = np.unique(frames, return_inverse=True)  # (F,), (B, W)
+        return Batch(
+            features=self.rows[distinct],
+            prompts=self.prompt_of_row[distinct],
+            windows=torch.from_numpy(places.reshape(frames.shape)),
+            targets=self.actions[self.table.targets[indices]],
+            mask=torch.from_numpy(self.table.mask[indices]),
+        )
+
+    def in_order(self, size: int) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield all windows in their order, ``size`` at a time, with their indices."""
+        for start in range(0, len(self), size):
+            indices = np.arange(start, min(start + size, len(self)))
+            yield indices, self.batch(indices)
+
+    def episodes_of(self, indices: np.ndarray) -> list[str]:
+        """Return the names of the episodes that some windows come from."""
+        return [self.dataset.episodes[i].name for i in np.unique(self.table.episode[indices])]
+
+
+def epoch_batches(
+    table: WindowTable, size: int, order: str, seed: int, epoch: int
+) -> list[np.ndarray]:
+    """Return an epoch's batches of window indices: each window once, a function of seed and epoch.
+
+    With ``segments``, each episode's windows are cut into runs of ``size`` neighbours at a random
+    phase, and the runs are shuffled: neighbours share most of their frames, so a batch holds few
+    distinct ones. Runs that the phase left short are joined, so all batches but one are full.
+    """
+    random = np.random.default_rng([seed, epoch])
+    if order == "shuffled":
+        sequence = random.permutation(len(table))
+    else:
+        runs: list[np.ndarray] = []
+        for episode in np.unique(table.episode):
+            own = np.flatnonzero(table.episode == episode)
+            cuts = np.arange(random.integers(1, size + 1), len(own), size)
+            runs += np.split(own, cuts)
+        sequence = np.concatenate([runs[i] for i in random.permutation(len(runs))])
+    return np.split(sequence, np.arange(size, len(sequence), size))

@@ -1,0 +1,103 @@
+"""A run's data and policy, put together from the files of the earlier stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.training import TrainSettings
+from mobile_vla.config.windows import Windows
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.split import load_split
+from mobile_vla.data.windows import WindowTable, make_windows
+from mobile_vla.errors import UserError
+from mobile_vla.features.store import open_rows
+from mobile_vla.files import sha256_of
+from mobile_vla.machine import default_device
+from mobile_vla.model.folder import load_weights, read_description
+from mobile_vla.model.policy import Policy
+from mobile_vla.model.precision import resolve
+from mobile_vla.model.prompts import PromptTable
+from mobile_vla.training.batches import Samples
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a run reads, by role: train, val and test."""
+
+    dataset: Dataset
+    roles: dict[str, tuple[int, ...]]
+    prompts: PromptTable
+    samples: dict[str, Samples]
+    identity: dict[str, str]
+    """Name of the dataset and digests of its manifest and split."""
+
+
+def load_data(
+    policy: PolicySettings,
+    windows: Windows,
+    *,
+    manifest: Path,
+    actions: Path,
+    split: Path,
+    backbone: Checkpoint,
+    features: Path | None,
+) -> RunData:
+    """Load the dataset, its split, and the windows of each role.
+
+    Raises:
+        UserError: no episode of a role is long enough, prompts do not tell scenarios apart, or
+            files do not belong together.
+    """
+    dataset = Dataset.load(manifest, actions)
+    roles = load_split(split, dataset)
+    prompts = PromptTable.of(
+        policy.prompt,
+        [episode.scenario for episode in dataset.episodes],
+        [episode.name for episode in dataset.episodes],
+    )
+    rows = open_rows(dataset, backbone.digest, features)
+    tables: dict[str, WindowTable] = {
+        role: make_windows(dataset, episodes, windows) for role, episodes in roles.items()
+    }
+    samples = {
+        role: Samples(dataset, table, rows, prompts, policy.actions)
+        for role, table in tables.items()
+    }
+    identity = {
+        "dataset": dataset.name,
+        "manifest": dataset.digest,
+        "split": sha256_of(split),
+    }
+    return RunData(dataset, roles, prompts, samples, identity)
+
+
+def resolve_precision(settings: TrainSettings) -> str:
+    """Return the number format that a run computes in on this machine."""
+    return resolve(settings.training.precision, default_device())
+
+
+def build_policy(
+    settings: TrainSettings, data: RunData, backbone: Checkpoint, init_from: Path | None
+) -> Policy:
+    """Build a run's policy, fresh from its seed or from another run's weights.
+
+    Raises:
+        UserError: the other policy was trained on another split, so that it may have seen this
+            one's validation or test episodes.
+    """
+    policy = Policy(
+        settings.policy, backbone.model(), backbone.processor(), data.prompts.texts, settings.seed
+    )
+    if init_from is not None:
+        other = read_description(init_from, backbone)["data"]
+        if other != data.identity:
+            raise UserError(
+                f"{init_from} (data): trained on dataset {other['dataset']!r} with another "
+                f"manifest or split than {data.identity['dataset']!r} has now, so it may have seen "
+                "episodes that are scored here; train both on the same dataset and split"
+            )
+        load_weights(policy, init_from.parent)
+    return policy
