@@ -1,0 +1,355 @@
+"""A complete set of result files such as the stages write, made without training anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
+from mobile_vla.data.windows import WindowTable
+from mobile_vla.evaluation.baselines import baselines
+from mobile_vla.evaluation.score import score
+from mobile_vla.files import digest_of, write_json, write_text
+
+NAMES = ("lora", "lora_r8", "head_only", "full_finetune")
+DIMENSIONS = ("linear_x", "linear_y")
+FRAMES, WINDOW = 20, 4  # of an episode; of a window
+EPOCHS = 12
+SECOND = {"lora": 2.1, "lora_r8": 2.0, "head_only": 0.31, "full_finetune": 9.6}
+TRAINED = {
+    "lora": {"adapter": 131072, "action_token": 64, "head": 1249300},
+    "lora_r8": {"adapter": 32768, "action_token": 64, "head": 1249300},
+    "head_only": {"head": 1249300},
+    "full_finetune": {"vision": 812032, "projection": 40960, "text": 663552, "head": 1249300},
+}
+
+
+@dataclass
+class Results:
+    """The files, in the order in which the report's stages take them."""
+
+    folder: Path
+    settings: ReportSettings
+    metrics: list[Path] = field(default_factory=list)
+    results: list[Path] = field(default_factory=list)
+    evaluations: list[Path] = field(default_factory=list)
+    predictions: list[Path] = field(default_factory=list)
+    timings: list[Path] = field(default_factory=list)
+    manifests: list[Path] = field(default_factory=list)
+    splits: list[Path] = field(default_factory=list)
+    audits: list[Path] = field(default_factory=list)
+    provenance: list[Path] = field(default_factory=list)
+
+
+def make_results(
+    folder: Path,
+    experiments: int = 4,
+    *,
+    beats: bool | Sequence[bool] = True,
+    seeds: int = 1,
+    scored_on: str = "test",
+    dirty: bool = False,
+    chunks: Sequence[int] = (10,),
+) -> Results:
+    """Write the result files of some experiments.
+
+    Args:
+        folder: where to; stands for the project's root.
+        experiments: how many; the first four have the demo's names.
+        beats: whether each experiment (or all) has a lower error than the best baseline.
+        seeds: runs to an experiment.
+        scored_on: ``test``, or ``val`` for a split without test episodes.
+        dirty: whether the files were made from a tree with uncommitted changes.
+        chunks: chunk sizes that the experiments take in turn.
+    """
+    names = [NAMES[i] if i < len(NAMES) else f"variant_{i}" for i in range(experiments)]
+    better = [beats] * experiments if isinstance(beats, bool) else list(beats)
+    runs = [
+        _reported(name, f"seed{seed}", i, chunks[i % len(chunks)], seeds)
+        for i, name in enumerate(names)
+        for seed in range(seeds)
+    ]
+    settings = ReportSettings(runs=tuple(runs), datasets=("demo",), report=Report())
+    made = Results(folder, settings)
+    actions, roles = _data(made, scored_on, dirty)
+    for index, own in enumerate(runs):
+        _run(made, own, index, better[names.index(own.experiment)], actions, roles, scored_on)
+        place = f"results/experiments/{own.experiment}/{own.run}"
+        for stage, output in (("train", "policy/policy.json"), ("evaluate", "evaluation.json")):
+            _provenance(made, stage, f"{place}/{output}", index, dirty)
+    for name in names:
+        made.timings.append(_timing(made, name))
+        _provenance(made, "timing", f"results/experiments/{name}/timing.json", 0, dirty)
+    return made
+
+
+def _reported(name: str, run: str, index: int, chunk: int, seeds: int) -> ReportedRun:
+    settings: dict[str, Any] = {
+        "window": WINDOW,
+        "chunk": chunk,
+        "stride": 1,
+        "target": "next",
+        "tail": "drop",
+        "dataset": "demo",
+        "backbone": "tiny",
+        "seeds": list(range(seeds)),
+        "prompt": {"template": "Navigate around the box on the {side} side", "words": {}},
+        "finetune": {"head_only": "none", "full_finetune": "full"}.get(name, "lora"),
+        "head": {"layers": 1, "hidden_size": 512, "mlp": [], "dropout": 0.0},
+        "training": {
+            "epochs": EPOCHS,
+            "batch_size": 8,
+            "learning_rate": 2e-5 if name == "full_finetune" else 1e-4 * (1 + index // 4),
+            "early_stopping": None,
+        },
+    }
+    if settings["finetune"] == "lora":
+        r = 8 if name == "lora_r8" else 32
+        settings["lora"] = {"r": r, "alpha": 16.0, "dropout": 0.1, "targets": ["q_proj", "v_proj"]}
+    if settings["finetune"] == "full":
+        settings["full"] = {"vision": True, "projection": True, "text": True}
+    return ReportedRun(experiment=name, run=run, dataset="demo", backbone="tiny", settings=settings)
+
+
+def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[str, list[str]]]:
+    """Write manifest, split and audit of 24 episodes; return all actions and the roles."""
+    rng = np.random.default_rng(7)
+    names = [
+        f"episode_202511{1 + i // 2:02d}_1200{i % 2:02d}_1box_hori_"
+        f"{('left', 'right')[i % 2]}_core_{('close', 'medium', 'far')[i // 2 % 3]}"
+        for i in range(24)
+    ]
+    actions = []
+    for i in range(len(names)):
+        turn, back = rng.integers(3, 8), rng.integers(10, 17)
+        x = np.where((np.arange(FRAMES) > 0) & (np.arange(FRAMES) < 18), 1.15, 0.0)
+        y = np.where((np.arange(FRAMES) >= turn) & (np.arange(FRAMES) < back), 1.15, 0.0)
+        actions.append(np.stack([x, y * (1 - 2 * (i % 2))], axis=1))
+    test = 6 if scored_on == "test" else 0
+    roles = {
+        "train": names[: 18 - test // 2],
+        "val": names[18 - test // 2 : 24 - test],
+        "test": names[24 - test :],
+    }
+    folder = made.folder / "results/datasets/demo"
+    fault = {
+        "code": "truncated",
+        "place": "images, frame 12",
+        "found": "the data end after 11 frames",
+        "expected": "18 readable frames",
+        "remedy": "copy the file again",
+    }
+    broken = {"episode": "episode_20251113_090000_1box_vert_left_core_far", "file": "raw/x.h5"}
+    write_json(
+        folder / "manifest.json",
+        {
+            "dataset": "demo",
+            "rows": FRAMES * len(names),
+            "digest": digest_of(names),
+            "episodes": [{"episode": name, "frames": FRAMES} for name in names],
+            "quarantined": [{**broken, "errors": [fault]}],
+        },
+    )
+    cells = [
+        {
+            "cell": {"side": "left+right", "distance": distance},
+            **{role: sum(name.endswith(distance) for name in roles[role]) for role in roles},
+        }
+        for distance in ("close", "medium", "far")
+    ]
+    shares = {"train": 0.7, "val": 0.15, "test": 0.15, "seed": 0}
+    write_json(
+        folder / "split.json",
+        {"dataset": "demo", "settings": shares, "roles": roles, "cells": cells},
+    )
+    findings = [
+        {**broken, **fault, "severity": "error"},
+        {
+            "code": "side_sign",
+            "severity": "warning",
+            "episode": names[3],
+            "file": f"raw/{names[3]}.h5",
+            "place": "actions[:, 1]",
+            "found": "mean linear_y is +0.31 in a `right` episode",
+            "expected": "a negative mean: y points left",
+            "remedy": "check the sign of linear_y & the file's <name>",
+        },
+    ]
+    write_json(
+        folder / "audit.json",
+        {"dataset": "demo", "episodes": 25, "findings": findings, "coverage": []},
+    )
+    for kind in ("manifest", "split", "audit"):
+        getattr(made, f"{kind}s").append(folder / f"{kind}.json")
+        _provenance(made, kind, f"results/datasets/demo/{kind}.json", 0, dirty)
+    return np.concatenate(actions).astype(np.float32), roles
+
+
+def _windows(episodes: Sequence[int], chunk: int) -> WindowTable:
+    """Cut episodes of the same length into windows whose chunk follows them."""
+    starts = np.arange(FRAMES - WINDOW - chunk + 1)
+    first = (np.asarray(episodes)[:, None] * FRAMES + starts).ravel()  # (N,)
+    return WindowTable(
+        episode=np.repeat(episodes, len(starts)),
+        last_frame=np.tile(starts + WINDOW - 1, len(episodes)),
+        frames=first[:, None] + np.arange(WINDOW),
+        targets=first[:, None] + WINDOW + np.arange(chunk),
+        mask=np.ones((len(first), chunk), dtype=bool),
+    )
+
+
+def _run(
+    made: Results,
+    own: ReportedRun,
+    index: int,
+    beats: bool,
+    actions: np.ndarray,
+    roles: dict[str, list[str]],
+    scored_on: str,
+) -> None:
+    folder = made.folder / f"results/experiments/{own.experiment}/{own.run}"
+    names = [name for role in ("train", "val", "test") for name in roles[role]]
+    scored = [names.index(name) for name in roles[scored_on]]
+    windows = _windows(scored, own.settings["chunk"])
+    truth = actions[windows.targets]  # (N, C, A)
+    rows = np.arange(len(roles["train"]) * FRAMES)
+    others = baselines(actions, windows, rows, "next")
+    rng = np.random.default_rng(index)
+    spread = (0.16 if beats else 1.3) * (1 + 0.1 * (index % 5))
+    noise = rng.normal(0, spread, truth.shape) * rng.uniform(0.6, 1.6, len(truth))[:, None, None]
+    prediction = (truth + noise).astype(np.float32)
+    episodes = np.asarray(names)[windows.episode]
+    evaluation = score(
+        experiment=own.experiment,
+        run=own.run,
+        dataset="demo",
+        backbone="tiny",
+        manifest=digest_of(names),
+        split=digest_of(roles),
+        scored_on=scored_on,  # type: ignore[arg-type]
+        dimensions=DIMENSIONS,
+        episodes=episodes,
+        prediction=prediction,
+        truth=truth,
+        mask=windows.mask,
+        baselines=others,
+    )
+    write_json(folder / "evaluation.json", evaluation)
+    np.savez(
+        folder / "predictions.npz",
+        episode=episodes,
+        last_frame=windows.last_frame,
+        prediction=prediction,
+        truth=truth,
+        mask=windows.mask,
+        **{f"baseline_{name}": value for name, value in others.items()},
+    )
+    _training(made, own, index, roles, own.settings["chunk"])
+    made.evaluations.append(folder / "evaluation.json")
+    made.predictions.append(folder / "predictions.npz")
+
+
+def _training(
+    made: Results, own: ReportedRun, index: int, roles: dict[str, list[str]], chunk: int
+) -> None:
+    folder = made.folder / f"results/experiments/{own.experiment}/{own.run}"
+    rng = np.random.default_rng(100 + index)
+    lines = ["epoch,step,learning_rate,train_loss,val_loss,gradient_norm,clipped"]
+    val = []
+    for epoch in range(EPOCHS):
+        train = 0.11 * math.exp(-0.3 * epoch) + 0.012 + rng.uniform(0, 0.004)
+        val.append(0.1 * math.exp(-0.25 * epoch) + 0.018 + 0.0008 * epoch + rng.uniform(0, 0.004))
+        lines.append(f"{epoch},{(epoch + 1) * 12},{1e-4},{train!r},{val[-1]!r},0.8,0.0")
+    write_text(folder / "metrics.csv", "\n".join(lines) + "\n")
+    seconds = SECOND.get(own.experiment, 2.0)
+    times = (seconds * rng.uniform(0.95, 1.1, EPOCHS)).tolist()
+    trained = TRAINED.get(own.experiment, TRAINED["lora"])
+    per_episode = FRAMES - WINDOW - chunk + 1
+    write_json(
+        folder / "training_results.json",
+        {
+            "experiment": own.experiment,
+            "run": own.run,
+            "epochs": EPOCHS,
+            "steps": 12 * EPOCHS,
+            "best_epoch": int(np.argmin(val)),
+            "best_val_loss": min(val),
+            "stopped_early": False,
+            "avg_epoch_time": float(np.mean(times)),
+            "epoch_times": times,
+            "total_time": sum(times) + 3.0,
+            "parameters": {
+                "backbone_total": 2_310_144,
+                "trainable": dict(sorted(trained.items())),
+                "trainable_total": sum(trained.values()),
+            },
+            "policy_bytes": 4 * sum(trained.values()) + 2048,
+            "device": "cpu",
+            "precision": "fp32",
+            "threads": 1,
+            "cut": {"head_only": "readout", "full_finetune": "pixels"}.get(
+                own.experiment, "image_embeds"
+            ),
+            "windows": {role: per_episode * len(names) for role, names in roles.items()},
+            "episodes": {role: len(names) for role, names in roles.items()},
+            "frames": {role: FRAMES * len(names) for role, names in roles.items()},
+        },
+    )
+    made.metrics.append(folder / "metrics.csv")
+    made.results.append(folder / "training_results.json")
+
+
+def _timing(made: Results, name: str) -> Path:
+    path = made.folder / f"results/experiments/{name}/timing.json"
+    step = SECOND.get(name, 2.0) / 12
+    write_json(
+        path,
+        {
+            "experiment": name,
+            "run": "seed0",
+            "device": "cpu",
+            "threads": 1,
+            "precision": "fp32",
+            "warmup_steps": 3,
+            "steps": 10,
+            "seconds_per_step": {"median": step, "min": 0.94 * step, "max": 1.2 * step},
+            "steps_per_epoch": 12,
+            "validation_seconds": 0.1,
+            "seconds_per_epoch": 12 * step + 0.1,
+            "epochs": EPOCHS,
+            "projected_seconds": EPOCHS * (12 * step + 0.1),
+            "windows_per_second": 8 / step,
+            "load_average": [0.4, 0.5, 0.5],
+            "contended": name == "head_only",
+        },
+    )
+    return path
+
+
+def _provenance(made: Results, stage: str, output: str, index: int, dirty: bool) -> None:
+    path = made.folder / f"{output}.provenance.json"
+    write_json(
+        path,
+        {
+            "stage": stage,
+            "outputs": [output],
+            "settings": {"threads": 1},
+            "code": ["mobile_vla.errors 0123abcd", f"mobile_vla.{stage} 89ab4567"],
+            "versions": {"numpy": "2.4.6", "torch": "2.13.0" if stage == "train" else None},
+            "git": {"commit": "4f2a9c1e7d3b" + "0" * 28, "dirty": dirty and index == 0},
+            "command": f"python -m mobile_vla {stage} --settings '{{\"threads\": 1}}'",
+            "host": "workstation-3",
+            "device": "cpu" if stage == "train" else None,
+            "threads": 1 if stage == "train" else None,
+            "python": "3.11.7",
+            "started": "2025-11-20T09:12:44+00:00",
+            "finished": "2025-11-20T09:13:10+00:00",
+            "seconds": 26.2,
+        },
+    )
+    made.provenance.append(path)

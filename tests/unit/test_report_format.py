@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from mobile_vla.reporting import format as text
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.15234, "0.152"),
+        (0.0198, "0.0198"),
+        (0.09996, "0.100"),
+        (1.4142, "1.41"),
+        (123.4, "123"),
+        (12345.6, "12,346"),
+        (1664.4, "1664"),
+        (-0.5, "−0.500"),
+        (0.00001234, "1.23e−05"),
+        (0.0, "0"),
+        (None, "–"),
+    ],
+)
+def test_number(value: float | None, said: str) -> None:
+    assert text.number(value) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "sign", "said"),
+    [
+        (-0.838, True, "−83.8 %"),
+        (0.011, True, "+1.1 %"),
+        (0.311, False, "31 %"),
+        (0.0861, False, "8.6 %"),
+        (2.96, False, "296 %"),
+        (None, False, "–"),
+    ],
+)
+def test_percent(share: float | None, sign: bool, said: str) -> None:
+    assert text.percent(share, sign).replace(text.GLUE, " ") == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.0253, "25.3 ms"),
+        (0.25, "0.250 s"),
+        (0.0, "0 s"),
+        (42.12, "42.1 s"),
+        (59.97, "1 min 00 s"),
+        (200.4, "3 min 20 s"),
+        (3599.7, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+        (None, "–"),
+    ],
+)
+def test_duration(seconds: float | None, said: str) -> None:
+    assert text.duration(seconds).replace(text.GLUE, " ") == said
+
+
+def test_parameters_and_sizes() -> None:
+    glued = [text.parameters(1_664_485_376), text.parameters(12_582_912), text.parameters(64)]
+    glued += [text.size(50_331_648), text.size(2048), text.size(7)]
+    said = [value.replace(text.GLUE, " ") for value in glued]
+    assert said == ["1,664 M", "12.6 M", "64", "50.3 MB", "2.05 kB", "7 B"]
+
+
+def test_counts_and_spans() -> None:
+    assert [text.count(n, "episode") for n in (1, 0, 1664)] == [
+        "1 episode",
+        "0 episodes",
+        "1,664 episodes",
+    ]
+    assert text.span([0.2, 0.15]) == "0.150 to 0.200"
+    assert text.span([0.15, 0.15001]) == "0.150"

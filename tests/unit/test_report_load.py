@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mobile_vla.errors import UserError
+from mobile_vla.reporting.epochs import epoch_rows
+from mobile_vla.reporting.load import Run, load_datasets, load_runs
+from mobile_vla.reporting.records import EpisodeError, Epoch, read_epochs
+from mobile_vla.reporting.selection import (
+    best_run,
+    chosen_episodes,
+    lowest_error,
+    populations,
+)
+from support.results import Results, make_results
+
+
+def loaded(made: Results) -> tuple[Run, ...]:
+    return load_runs(
+        made.settings,
+        metrics=made.metrics,
+        results=made.results,
+        evaluations=made.evaluations,
+        timings=made.timings,
+    )
+
+
+def edit(path: Path, **changed: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+
+
+def test_runs_get_their_own_files_and_their_experiments_timing(tmp_path: Path) -> None:
+    runs = loaded(make_results(tmp_path, 2, seeds=2))
+    assert [run.label for run in runs] == [
+        "lora seed0",
+        "lora seed1",
+        "lora_r8 seed0",
+        "lora_r8 seed1",
+    ]
+    assert [run.timing.experiment for run in runs] == ["lora", "lora", "lora_r8", "lora_r8"]
+    assert all(run.evaluation.run == run.training.run == run.run for run in runs)
+
+
+def test_files_in_the_wrong_order_are_noticed(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2)
+    made.evaluations.reverse()
+    with pytest.raises(UserError, match="results of lora_r8/seed0, expected those of lora/seed0"):
+        loaded(made)
+
+
+def test_another_datasets_file_is_noticed(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1)
+    edit(made.splits[0], dataset="other")
+    with pytest.raises(UserError, match=r"split\.json: holds the results of other"):
+        load_datasets(
+            made.settings, manifests=made.manifests, splits=made.splits, audits=made.audits
+        )
+
+
+def test_all_that_is_wrong_with_a_file_is_said_together(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1)
+    edit(made.results[0], best_epoch="many", parameters={"trainable": {}})
+    with pytest.raises(UserError) as caught:
+        loaded(made)
+    message = str(caught.value)
+    assert "3 problems" in message
+    for place in ("best_epoch", "parameters.backbone_total", "parameters.trainable_total"):
+        assert f"training_results.json ({place})" in message
+
+
+def test_missing_and_broken_files_say_what_to_do(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1)
+    made.timings[0].write_text("{")
+    with pytest.raises(UserError, match="not readable as JSON"):
+        loaded(made)
+    made.timings[0].unlink()
+    with pytest.raises(UserError, match="not there"):
+        loaded(made)
+
+
+def test_epochs_without_a_loss_have_none(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,step,train_loss,val_loss\n0,4,0.5,\n1,8,nan,0.25\n")
+    assert read_epochs(path) == (
+        Epoch(epoch=0, train_loss=0.5, val_loss=None),
+        Epoch(epoch=1, train_loss=None, val_loss=0.25),
+    )
+    path.write_text("epoch,train_loss,val_loss\n")
+    with pytest.raises(UserError, match="no epoch"):
+        read_epochs(path)
+    path.write_text("epoch,train_loss,val_loss\nfirst,0.1,0.1\n")
+    with pytest.raises(UserError, match=r"metrics\.csv \(epoch\)"):
+        read_epochs(path)
+
+
+def test_changes_of_the_validation_loss_by_hand() -> None:
+    losses = [0.8, 0.4, None, 0.2, 0.3]
+    epochs = [Epoch(epoch=i, train_loss=1.0, val_loss=loss) for i, loss in enumerate(losses)]
+    rows = epoch_rows(epochs, best_epoch=3)
+    assert [row.change for row in rows] == [None, -0.5, None, None, pytest.approx(0.5)]
+    assert [row.cumulative for row in rows] == [
+        None,
+        -0.5,
+        None,
+        pytest.approx(-0.75),
+        pytest.approx(-0.625),
+    ]
+    assert [row.epoch for row in rows if row.best] == [3]
+
+
+def test_other_chunks_are_another_population(tmp_path: Path) -> None:
+    runs = loaded(make_results(tmp_path, 3, chunks=(10, 8)))
+    assert [[run.label for run in group] for group in populations(runs)] == [
+        ["lora", "head_only"],
+        ["lora_r8"],
+    ]
+    assert lowest_error(runs) is None  # errors on different steps are not ranked
+
+
+def test_ranking_runs(tmp_path: Path) -> None:
+    runs = loaded(make_results(tmp_path / "test", 3, beats=[False, True, False]))
+    assert best_run(runs).label == "lora_r8"
+    assert lowest_error(runs) is runs[1]
+    assert lowest_error(runs[:1]) is None
+    selected = loaded(make_results(tmp_path / "val", 3, scored_on="val"))
+    assert lowest_error(selected) is None
+
+
+def test_the_typical_and_the_worst_episode() -> None:
+    maes = {"a": 0.4, "b": 0.1, "c": 0.2, "d": 0.3}
+    episodes = [EpisodeError(episode=name, windows=1, mae=mae) for name, mae in maes.items()]
+    chosen = chosen_episodes(episodes)
+    assert [(kind, episode.episode) for kind, episode in chosen] == [
+        ("median error", "c"),
+        ("largest error", "a"),
+    ]
+    assert [kind for kind, _ in chosen_episodes(episodes[:1])] == ["the only episode"]

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from mobile_vla.reporting.tables import tables
+from support.results import Results, make_results
+
+
+def written(made: Results, folder: Path) -> dict[str, list[dict[str, str]]]:
+    paths = {name: folder / f"{name}.csv" for name in ("experiments", "epochs", "errors")}
+    tables(
+        made.settings,
+        metrics=made.metrics,
+        results=made.results,
+        evaluations=made.evaluations,
+        timings=made.timings,
+        **paths,
+    )
+    return {name: list(csv.DictReader(path.open(encoding="utf-8"))) for name, path in paths.items()}
+
+
+def test_values_equal_those_of_the_json_files(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2, seeds=2)
+    found = written(made, tmp_path / "tables")
+    assert len(found["experiments"]) == 4
+    for line, path, results in zip(
+        found["experiments"], made.evaluations, made.results, strict=True
+    ):
+        scored, trained = json.loads(path.read_text()), json.loads(results.read_text())
+        assert (line["experiment"], line["run"]) == (scored["experiment"], scored["run"])
+        assert float(line["mae_command_units"]) == scored["policy"]["mae"]["overall"]
+        assert float(line["skill"]) == scored["skill"]
+        assert line["beats_best_baseline"] == str(scored["beats_best_baseline"])
+        assert int(line["steps"]) == scored["steps"]
+        assert int(line["trainable_parameters"]) == trained["parameters"]["trainable_total"]
+        assert float(line["avg_epoch_seconds"]) == trained["avg_epoch_time"]
+    # Four predictors, three metrics, overall and two dimensions, for each run.
+    assert len(found["errors"]) == 4 * 4 * 3 * 3
+    scored = json.loads(made.evaluations[3].read_text())
+    values = {
+        (line["predictor"], line["metric"], line["dimension"]): float(line["value"])
+        for line in found["errors"]
+        if (line["experiment"], line["run"]) == ("lora_r8", "seed1")
+    }
+    assert values["policy", "rmse", "linear_y"] == scored["policy"]["rmse"]["linear_y"]
+    assert values["zero", "mse", "overall"] == scored["baselines"]["zero"]["mse"]["overall"]
+
+
+def test_the_epochs_table(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1)
+    made.metrics[0].write_text("epoch,train_loss,val_loss\n0,0.5,0.4\n1,0.4,0.1\n2,0.3,0.2\n")
+    lines = written(made, tmp_path / "tables")["epochs"]
+    assert lines[0]["change_percent"] == ""
+    assert [float(line["change_percent"]) for line in lines[1:]] == pytest.approx([-75, 100])
+    cumulative = [float(line["cumulative_change_percent"]) for line in lines[1:]]
+    assert cumulative == pytest.approx([-75, -50])
+
+
+def test_no_verdict_is_an_empty_cell(tmp_path: Path) -> None:
+    line = written(make_results(tmp_path, 1, scored_on="val"), tmp_path / "t")["experiments"][0]
+    assert line["beats_best_baseline"] == ""
+    assert line["selected_on_scored"] == "True"

@@ -1,0 +1,1 @@
+"""One module a figure, and the style that they share."""

@@ -1,0 +1,111 @@
+"""Mean absolute error of policies and baselines, overall and for each dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mobile_vla.reporting.drawing.style import hide, new_figure
+from mobile_vla.reporting.format import UNIT, count, number, words
+from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.palette import BASELINE, FAINT, PAPER, color_of
+from mobile_vla.reporting.selection import populations
+
+BAR = 0.27  # inches
+# Keeps a number readable where the line of the best baseline crosses it.
+BACKING = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
+
+
+@dataclass(frozen=True)
+class _Bar:
+    label: str
+    color: str
+    mae: dict[str, float]
+    baseline: bool
+
+
+def draw_error_by_dimension(runs: Sequence[Run]) -> Figure:
+    """Return the figure: a column a dimension; a row for each set of steps that was scored.
+
+    Runs that were scored on different steps stand in different rows, each with the baselines on its
+    own steps, since their errors must not be compared.
+    """
+    names = list(dict.fromkeys(run.experiment for run in runs))
+    groups = populations(runs)
+    dimensions = list(
+        dict.fromkeys(name for group in groups for name in group[0].evaluation.dimensions)
+    )
+    bars = [_bars(group, names) for group in groups]
+    heights = [0.75 + BAR * len(own) for own in bars]
+    figure = new_figure(0.2 + sum(heights))
+    grid = figure.subplots(
+        len(groups), 1 + len(dimensions), squeeze=False, sharex=True, height_ratios=heights
+    )
+    for row, (group, own) in enumerate(zip(groups, bars, strict=True)):
+        scored = group[0].evaluation
+        for ax, dimension in zip(grid[row], ["overall", *dimensions], strict=True):
+            if dimension not in own[0].mae:
+                hide([ax])
+                continue
+            _panel(ax, own, dimension, first=ax is grid[row][0])
+        said = f"{count(scored.steps, 'chunk step')}, {count(scored.episodes, 'episode')}"
+        selected = ", which also chose the checkpoint" if scored.selected_on_scored else ""
+        _head(grid[row][0], f"n = {said} ({scored.scored_on}{selected})")
+    for ax in grid[-1]:
+        ax.set_xlabel(f"MAE ({UNIT})")
+    longest = max(value for own in bars for bar in own for value in bar.mae.values())
+    grid[0][0].set_xlim(0, 1.3 * longest or 1)  # shared by all; the rest is room for the numbers
+    return figure
+
+
+def _head(ax: Axes, text: str) -> None:
+    """Write a line above a row of panels, over the title of its first; as wide as it likes."""
+    ax.set_title("\noverall")  # keeps the height of the line
+    ax.annotate(
+        text,
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 19),
+        textcoords="offset points",
+        weight="bold",
+        in_layout=False,
+    )
+
+
+def _bars(group: Sequence[Run], names: Sequence[str]) -> list[_Bar]:
+    policies = [
+        _Bar(
+            run.label, color_of(run.experiment, names), run.evaluation.policy["mae"], baseline=False
+        )
+        for run in group
+    ]
+    others = group[0].evaluation.baselines
+    return policies + [
+        _Bar(words(name), BASELINE, value["mae"], baseline=True) for name, value in others.items()
+    ]
+
+
+def _panel(ax: Axes, bars: Sequence[_Bar], dimension: str, first: bool) -> None:
+    places = range(len(bars))
+    values = [bar.mae[dimension] for bar in bars]
+    ax.barh(places, values, color=[bar.color for bar in bars], height=0.72)
+    for place, value in zip(places, values, strict=True):
+        ax.annotate(
+            number(value),
+            (value, place),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            bbox=BACKING,
+        )
+    best = min(bar.mae[dimension] for bar in bars if bar.baseline)
+    ax.axvline(best, color=FAINT, lw=1, ls=(0, (3, 2)))
+    ax.set_ylim(len(bars) - 0.4, -0.6)
+    ax.set_yticks(places, [bar.label for bar in bars] if first else [""] * len(bars))
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=False)
+    ax.set_title(dimension)

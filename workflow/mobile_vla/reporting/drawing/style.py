@@ -1,0 +1,77 @@
+"""The look that all figures share, and writing them so that equal data give equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mobile_vla.files import atomic_path
+from mobile_vla.reporting.palette import BASELINE, FAINT, GRID, INK
+
+WIDTH = 8.0  # inches
+PNG_DPI = 150
+
+RC = {
+    "svg.hashsalt": "mobile-vla",  # otherwise random: the same data would give other bytes
+    "svg.fonttype": "path",  # the same letters on every machine, with whatever fonts
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": BASELINE,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "legend.frameon": False,
+    "lines.linewidth": 1.7,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the common style; matplotlib's own settings are as before afterwards."""
+    own: Any = {**mpl.rcParamsDefault, **RC}  # a user's matplotlibrc changes no figure
+    with mpl.rc_context(own):
+        yield
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Return an empty figure, in inches, that no global state knows of."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def hide(axes: Sequence[Axes]) -> None:
+    """Hide the places of a grid of axes for which there is nothing to draw."""
+    for ax in axes:
+        ax.set_visible(False)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG, and as PNG beside it.
+
+    No time and no software version is written, so that equal data give equal files.
+    """
+    FigureCanvasAgg(figure)
+    with atomic_path(path) as temporary:
+        figure.savefig(
+            temporary,
+            transparent=True,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
+    with atomic_path(path.with_suffix(".png")) as temporary:
+        figure.savefig(temporary, dpi=PNG_DPI, facecolor="white", metadata={"Software": None})

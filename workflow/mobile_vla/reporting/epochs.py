@@ -1,0 +1,49 @@
+"""The losses of each epoch, with their change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mobile_vla.reporting.records import Epoch
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """A line of the per-epoch table; losses in normalised units.
+
+    Args:
+        change: of the validation loss since the previous epoch, as a share of it.
+        cumulative: of the validation loss since the first epoch, as a share of it.
+        best: whether this epoch's policy was kept as the best.
+    """
+
+    epoch: int
+    train_loss: float | None
+    val_loss: float | None
+    change: float | None
+    cumulative: float | None
+    best: bool
+
+
+def epoch_rows(epochs: Sequence[Epoch], best_epoch: int) -> list[EpochRow]:
+    """Return a run's per-epoch table; the first epoch has nothing to compare with."""
+    rows = []
+    for index, epoch in enumerate(epochs):
+        previous = epochs[index - 1].val_loss if index else None
+        first = epochs[0].val_loss if index else None
+        rows.append(
+            EpochRow(
+                epoch=epoch.epoch,
+                train_loss=epoch.train_loss,
+                val_loss=epoch.val_loss,
+                change=_change(epoch.val_loss, previous),
+                cumulative=_change(epoch.val_loss, first),
+                best=epoch.epoch == best_epoch,
+            )
+        )
+    return rows
+
+
+def _change(value: float | None, since: float | None) -> float | None:
+    return (value - since) / since if value is not None and since else None

@@ -1,0 +1,56 @@
+"""The stage that draws the figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mobile_vla.config.reporting import ReportSettings
+from mobile_vla.reporting.drawing.epoch_time import draw_epoch_time
+from mobile_vla.reporting.drawing.error_by_dimension import draw_error_by_dimension
+from mobile_vla.reporting.drawing.loss_curves import draw_loss_curves
+from mobile_vla.reporting.drawing.style import save, styled
+from mobile_vla.reporting.drawing.velocity_traces import draw_velocity_traces
+from mobile_vla.reporting.load import experiments_of, load_runs
+from mobile_vla.reporting.selection import best_run
+
+
+def figures(
+    settings: ReportSettings,
+    *,
+    metrics: list[Path],
+    results: list[Path],
+    evaluations: list[Path],
+    predictions: list[Path],
+    timings: list[Path],
+    loss_curves: Path,
+    error_by_dimension: Path,
+    velocity_traces: Path,
+    epoch_time: Path,
+) -> None:
+    """Draw all figures, each as SVG and as PNG beside it.
+
+    Args:
+        settings: the report's settings.
+        metrics: each run's ``metrics.csv``, in the order of ``settings.runs``.
+        results: each run's ``training_results.json``.
+        evaluations: each run's ``evaluation.json``.
+        predictions: each run's ``predictions.npz``.
+        timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        loss_curves: where to write that SVG; so with the others.
+        error_by_dimension: see above.
+        velocity_traces: see above; shows the run with the highest skill.
+        epoch_time: see above.
+
+    Raises:
+        UserError: an input is missing or is not what the report reads.
+    """
+    runs = load_runs(
+        settings, metrics=metrics, results=results, evaluations=evaluations, timings=timings
+    )
+    best = best_run(runs)
+    shown = predictions[runs.index(best)]
+    with styled():
+        save(draw_loss_curves(runs), loss_curves)
+        save(draw_error_by_dimension(runs), error_by_dimension)
+        save(draw_velocity_traces(best, shown, experiments_of(settings)), velocity_traces)
+        save(draw_epoch_time(runs), epoch_time)

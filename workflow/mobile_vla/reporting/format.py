@@ -1,0 +1,90 @@
+"""Numbers as text: as many digits as they are worth, with their units."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+MINUS = "−"
+GLUE = "\u00a0"  # a space at which no line is broken: between a number and its unit
+UNIT = "command units"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many significant digits, but never without its units' digit."""
+    if value is None:
+        return MISSING
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-4:
+        return _signed(f"{value:.{digits - 1}e}")
+    rounded = float(f"{value:.{digits - 1}e}")  # 0.09996 becomes 0.1, and then 0.100
+    decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)
+    return _signed(f"{value:{',' if abs(value) >= 10_000 else ''}.{decimals}f}")
+
+
+def percent(share: float | None, sign: bool = False) -> str:
+    """Return a share of 1 as per cent, with one decimal where it is below 10 %."""
+    if share is None:
+        return MISSING
+    value = 100 * share
+    text = f"{value:{'+' if sign else ''}.{1 if abs(value) < 9.95 or sign else 0}f}"
+    return f"{_signed(text)}{GLUE}%"
+
+
+def count(n: int, noun: str) -> str:
+    """Return ``1 episode``, ``12 episodes``, ``1,664 steps``."""
+    return f"{whole(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def whole(n: int | None) -> str:
+    """Return a whole number with its thousands separated."""
+    return MISSING if n is None else f"{n:,}"
+
+
+def parameters(n: int) -> str:
+    """Return a number of parameters: ``1,664 M``, ``12.6 M``, ``43.1 k``."""
+    if n >= 1_000_000_000:
+        return f"{n / 1e6:,.0f}{GLUE}M"
+    for factor, unit in ((1_000_000, "M"), (1_000, "k")):
+        if n >= factor:
+            return f"{number(n / factor)}{GLUE}{unit}"
+    return str(n)
+
+
+def size(n: int) -> str:
+    """Return a number of bytes in decimal units: ``50.3 MB``."""
+    for factor, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if n >= factor:
+            return f"{number(n / factor)}{GLUE}{unit}"
+    return f"{n}{GLUE}B"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time: ``13.0 ms``, ``0.850 s``, ``42.1 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if seconds is None:
+        return MISSING
+    if 0 < seconds < 0.1:
+        return f"{number(1000 * seconds)}{GLUE}ms"
+    if seconds < 59.95:
+        return f"{number(seconds)}{GLUE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}{GLUE}min {rest:02d}{GLUE}s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,}{GLUE}h {minutes:02d}{GLUE}min"
+
+
+def words(name: str) -> str:
+    """Return a name as it reads in a sentence: ``previous action``."""
+    return name.replace("_", " ")
+
+
+def span(values: list[float], digits: int = 3) -> str:
+    """Return one value, or the lowest and the highest: ``0.152 to 0.167``."""
+    low, high = number(min(values), digits), number(max(values), digits)
+    return low if low == high else f"{low} to {high}"
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", MINUS)

@@ -1,0 +1,153 @@
+"""The report's inputs, brought together by run and by dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobile_vla.config.reporting import ReportedRun, ReportSettings
+from mobile_vla.errors import UserError
+from mobile_vla.reporting.records import (
+    Audit,
+    Epoch,
+    Evaluation,
+    Manifest,
+    Split,
+    Timing,
+    Training,
+    read_epochs,
+)
+
+# What decides which actions a run is scored on, beside the data themselves.
+WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "tail")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of an experiment, with all that the report shows of it.
+
+    Args:
+        settings: what the run was given.
+        label: the experiment's name, with the run's where the experiment has several.
+        epochs: losses of each epoch.
+        training: what training says of itself.
+        evaluation: the policy's errors beside the baselines'.
+        timing: the experiment's timing, measured with its first run's settings.
+    """
+
+    settings: ReportedRun
+    label: str
+    epochs: tuple[Epoch, ...]
+    training: Training
+    evaluation: Evaluation
+    timing: Timing
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment."""
+        return self.settings.experiment
+
+    @property
+    def run(self) -> str:
+        """Name of the run within its experiment."""
+        return self.settings.run
+
+    @property
+    def population(self) -> tuple[object, ...]:
+        """What was scored; errors of runs that differ in it must not be compared."""
+        scored = self.evaluation
+        windows = tuple(str(self.settings.settings.get(key)) for key in WINDOW_SETTINGS)
+        data = (scored.dataset, scored.manifest, scored.split, scored.scored_on)
+        counts = (scored.episodes, scored.windows, scored.steps)
+        return (*data, scored.dimensions, *counts, *windows)
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What the report shows of a dataset."""
+
+    manifest: Manifest
+    split: Split
+    audit: Audit
+
+
+def experiments_of(settings: ReportSettings) -> list[str]:
+    """Return the experiments in the order of their first run."""
+    return list(dict.fromkeys(run.experiment for run in settings.runs))
+
+
+def load_runs(
+    settings: ReportSettings,
+    *,
+    metrics: Sequence[Path],
+    results: Sequence[Path],
+    evaluations: Sequence[Path],
+    timings: Sequence[Path],
+) -> tuple[Run, ...]:
+    """Read all runs' files.
+
+    Args:
+        settings: the report's settings.
+        metrics: each run's ``metrics.csv``, in the order of the runs.
+        results: each run's ``training_results.json``.
+        evaluations: each run's ``evaluation.json``.
+        timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+
+    Raises:
+        UserError: a file is missing, is not what the report reads, or belongs to another run.
+    """
+    names = experiments_of(settings)
+    timed = {}
+    for name, path in zip(names, timings, strict=True):
+        timed[name] = Timing.read(path)
+        _check_owner(path, timed[name].experiment, name)
+    reported = [run.experiment for run in settings.runs]
+    runs = []
+    for own, *paths in zip(settings.runs, metrics, results, evaluations, strict=True):
+        training, evaluation = Training.read(paths[1]), Evaluation.read(paths[2])
+        name = f"{own.experiment}/{own.run}"
+        _check_owner(paths[1], f"{training.experiment}/{training.run}", name)
+        _check_owner(paths[2], f"{evaluation.experiment}/{evaluation.run}", name)
+        several = reported.count(own.experiment) > 1
+        runs.append(
+            Run(
+                settings=own,
+                label=f"{own.experiment} {own.run}" if several else own.experiment,
+                epochs=read_epochs(paths[0]),
+                training=training,
+                evaluation=evaluation,
+                timing=timed[own.experiment],
+            )
+        )
+    return tuple(runs)
+
+
+def load_datasets(
+    settings: ReportSettings,
+    *,
+    manifests: Sequence[Path],
+    splits: Sequence[Path],
+    audits: Sequence[Path],
+) -> tuple[DatasetFacts, ...]:
+    """Read all datasets' files; the lists are in the order of ``settings.datasets``.
+
+    Raises:
+        UserError: a file is missing, is not what the report reads, or is another dataset's.
+    """
+    found = []
+    for name, *paths in zip(settings.datasets, manifests, splits, audits, strict=True):
+        facts = DatasetFacts(Manifest.read(paths[0]), Split.read(paths[1]), Audit.read(paths[2]))
+        owners = (facts.manifest.dataset, facts.split.dataset, facts.audit.dataset)
+        for path, owner in zip(paths, owners, strict=True):
+            _check_owner(path, owner, name)
+        found.append(facts)
+    return tuple(found)
+
+
+def _check_owner(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise UserError(
+            f"{path}: holds the results of {found}, expected those of {expected}; "
+            "remove it and run snakemake again"
+        )

@@ -1,0 +1,280 @@
+"""What the report reads of each result file, checked when it is read.
+
+Fields that the report does not show are ignored, so that a stage may write more than is read here.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mobile_vla.errors import Problem, Problems, UserError
+from mobile_vla.files import read_json
+
+Errors = dict[str, dict[str, float]]  # metric → "overall" or a dimension → value
+
+
+class Record(BaseModel):
+    """A result file's content, or a part of it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read one JSON file.
+
+        Raises:
+            UserError: the file is missing, is not JSON, or lacks what the report shows.
+        """
+        return cls.checked(path, read_json(path))
+
+    @classmethod
+    def checked(cls, path: Path, value: Any) -> Self:
+        """Check the content of ``path``; all that is wrong is reported together.
+
+        Raises:
+            UserError: something is missing or of another type.
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            problems = [
+                Problem(
+                    f"{path} ({'.'.join(map(str, found['loc'])) or 'whole file'})",
+                    found["msg"],
+                    remedy="remove the file and run snakemake again",
+                )
+                for found in error.errors()
+            ]
+            raise Problems("A result file is not what the report reads", problems) from None
+
+
+class Epoch(Record):
+    """A line of ``metrics.csv``; losses in normalised units, null where none was measured."""
+
+    epoch: int
+    train_loss: float | None
+    val_loss: float | None
+
+
+class Parameters(Record):
+    """How many parameters there are, and how many of each group are trained."""
+
+    backbone_total: int
+    trainable: dict[str, int]
+    trainable_total: int
+
+
+class Training(Record):
+    """``training_results.json``; times in seconds."""
+
+    experiment: str
+    run: str
+    epochs: int
+    steps: int
+    best_epoch: int
+    best_val_loss: float | None
+    stopped_early: bool
+    avg_epoch_time: float
+    epoch_times: list[float]
+    total_time: float
+    parameters: Parameters
+    policy_bytes: int
+    device: str
+    precision: str
+    threads: int
+    cut: str
+    windows: dict[str, int]
+    episodes: dict[str, int]
+    frames: dict[str, int]
+
+
+class Spread(Record):
+    """Seconds of an optimiser step."""
+
+    median: float
+    min: float
+    max: float
+
+
+class Timing(Record):
+    """``timing.json``; times in seconds."""
+
+    experiment: str
+    run: str
+    device: str
+    threads: int
+    precision: str
+    steps: int
+    seconds_per_step: Spread
+    steps_per_epoch: int
+    seconds_per_epoch: float
+    epochs: int
+    projected_seconds: float
+    windows_per_second: float
+    contended: bool
+
+
+class BestBaseline(Record):
+    """The baseline with the lowest overall MAE."""
+
+    name: str
+    mae: float
+
+
+class EpisodeError(Record):
+    """One scored episode's MAE, pooled over its windows."""
+
+    episode: str
+    windows: int
+    mae: float
+
+
+class Evaluation(Record):
+    """``evaluation.json``; errors in raw command units."""
+
+    experiment: str
+    run: str
+    dataset: str
+    manifest: str
+    split: str
+    scored_on: str
+    selected_on_scored: bool
+    unit: str
+    dimensions: tuple[str, ...]
+    episodes: int
+    windows: int
+    steps: int
+    policy: Errors
+    baselines: dict[str, Errors]
+    best_baseline: BestBaseline
+    skill: float | None
+    beats_best_baseline: bool | None
+    per_episode: list[EpisodeError]
+
+
+class Cell(Record):
+    """A cell of the split, with the number of its episodes in each role."""
+
+    cell: dict[str, str | None]
+    train: int
+    val: int
+    test: int
+
+
+class Split(Record):
+    """``split.json``."""
+
+    dataset: str
+    settings: dict[str, Any]
+    roles: dict[str, list[str]]
+    cells: list[Cell]
+
+
+class Episode(Record):
+    """An episode of the manifest."""
+
+    episode: str
+    frames: int
+
+
+class EpisodeFault(Record):
+    """Why an episode was left out."""
+
+    code: str
+    place: str | None = None
+    found: str | None = None
+    expected: str | None = None
+    remedy: str | None = None
+
+
+class Quarantined(Record):
+    """An episode that was left out."""
+
+    episode: str
+    file: str | None = None
+    errors: list[EpisodeFault]
+
+
+class Manifest(Record):
+    """``manifest.json``."""
+
+    dataset: str
+    rows: int
+    digest: str
+    episodes: list[Episode]
+    quarantined: list[Quarantined]
+
+
+class Finding(EpisodeFault):
+    """A finding of the audit."""
+
+    severity: str
+    episode: str | None = None
+    file: str | None = None
+
+
+class Audit(Record):
+    """``audit.json``."""
+
+    dataset: str
+    episodes: int
+    findings: list[Finding]
+
+
+class Commit(Record):
+    """The commit that the code was at, and whether files differed from it."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+
+
+class Provenance(Record):
+    """A ``*.provenance.json``; null where something could not be known."""
+
+    stage: str
+    outputs: list[str] = []
+    settings: dict[str, Any] | None = None
+    code: list[str] | None = None
+    versions: dict[str, str | None] | None = None
+    git: Commit | None = None
+    command: str | None = None
+    host: str | None = None
+    device: str | None = None
+    threads: int | None = None
+    python: str | None = None
+    started: str | None = None
+    finished: str | None = None
+    seconds: float | None = None
+
+
+def read_epochs(path: Path) -> tuple[Epoch, ...]:
+    """Read the losses of ``metrics.csv``.
+
+    Raises:
+        UserError: the file is missing, empty, or lacks a column.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: not there; `snakemake {path}` makes it")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise UserError(f"{path}: no epoch in it; remove it and run snakemake again")
+    return tuple(
+        Epoch.checked(path, {key: _value(row.get(key)) for key in Epoch.model_fields})
+        for row in rows
+    )
+
+
+def _value(text: str | None) -> str | None:
+    """Return a cell's text; None where it is empty or not a number."""
+    if not text:
+        return None
+    try:
+        return text if math.isfinite(float(text)) else None
+    except ValueError:
+        return text

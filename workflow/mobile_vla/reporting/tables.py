@@ -1,0 +1,122 @@
+"""The stage that writes the report's tables as CSV, with all digits."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.config.reporting import ReportSettings
+from mobile_vla.files import write_text
+from mobile_vla.reporting.epochs import epoch_rows
+from mobile_vla.reporting.load import Run, load_runs
+
+
+def tables(
+    settings: ReportSettings,
+    *,
+    metrics: list[Path],
+    results: list[Path],
+    evaluations: list[Path],
+    timings: list[Path],
+    experiments: Path,
+    epochs: Path,
+    errors: Path,
+) -> None:
+    """Write the tables. A cell is empty where there is no value.
+
+    Args:
+        settings: the report's settings.
+        metrics: each run's ``metrics.csv``, in the order of ``settings.runs``.
+        results: each run's ``training_results.json``.
+        evaluations: each run's ``evaluation.json``.
+        timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        experiments: where to write a line for each run: errors, losses, times, sizes.
+        epochs: where to write a line for each epoch of each run; changes are of the validation
+            loss, in per cent.
+        errors: where to write a line for each error of each policy and baseline.
+
+    Raises:
+        UserError: an input is missing or is not what the report reads.
+    """
+    runs = load_runs(
+        settings, metrics=metrics, results=results, evaluations=evaluations, timings=timings
+    )
+    _write(experiments, [_headline(run) for run in runs])
+    _write(epochs, [line for run in runs for line in _epochs(run)])
+    _write(errors, [line for run in runs for line in _errors(run)])
+
+
+def _headline(run: Run) -> dict[str, Any]:
+    scored, trained, timed = run.evaluation, run.training, run.timing
+    return {
+        "experiment": run.experiment,
+        "run": run.run,
+        "dataset": run.settings.dataset,
+        "backbone": run.settings.backbone,
+        "scored_on": scored.scored_on,
+        "selected_on_scored": scored.selected_on_scored,
+        "episodes": scored.episodes,
+        "windows": scored.windows,
+        "steps": scored.steps,
+        "mae_command_units": scored.policy["mae"]["overall"],
+        "best_baseline": scored.best_baseline.name,
+        "best_baseline_mae_command_units": scored.best_baseline.mae,
+        "skill": scored.skill,
+        "beats_best_baseline": scored.beats_best_baseline,
+        "epochs": trained.epochs,
+        "best_epoch": trained.best_epoch,
+        "best_val_loss": trained.best_val_loss,
+        "trainable_parameters": trained.parameters.trainable_total,
+        "backbone_parameters": trained.parameters.backbone_total,
+        "policy_bytes": trained.policy_bytes,
+        "avg_epoch_seconds": trained.avg_epoch_time,
+        "total_seconds": trained.total_time,
+        "projected_epoch_seconds": timed.seconds_per_epoch,
+        "projected_total_seconds": timed.projected_seconds,
+        "device": trained.device,
+        "precision": trained.precision,
+        "threads": trained.threads,
+    }
+
+
+def _epochs(run: Run) -> Iterable[dict[str, Any]]:
+    for row in epoch_rows(run.epochs, run.training.best_epoch):
+        yield {
+            "experiment": run.experiment,
+            "run": run.run,
+            "epoch": row.epoch,
+            "train_loss": row.train_loss,
+            "val_loss": row.val_loss,
+            "change_percent": None if row.change is None else 100 * row.change,
+            "cumulative_change_percent": None if row.cumulative is None else 100 * row.cumulative,
+            "best": row.best,
+        }
+
+
+def _errors(run: Run) -> Iterable[dict[str, Any]]:
+    scored = run.evaluation
+    for predictor, found in [("policy", scored.policy), *scored.baselines.items()]:
+        for metric, values in found.items():
+            for dimension, value in values.items():
+                yield {
+                    "experiment": run.experiment,
+                    "run": run.run,
+                    "scored_on": scored.scored_on,
+                    "episodes": scored.episodes,
+                    "steps": scored.steps,
+                    "predictor": predictor,
+                    "metric": metric,
+                    "dimension": dimension,
+                    "value": value,
+                }
+
+
+def _write(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(path, text.getvalue())
