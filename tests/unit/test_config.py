@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mobile_vla.config.loading import load_project
+from mobile_vla.config.loading import check_syntax, load_project
 from mobile_vla.config.schema import config_schema
 from mobile_vla.errors import Problems
 
@@ -27,11 +27,8 @@ experiments:
 def load(text, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(text)
-    try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError:
-        config = {}
-    return load_project(config, [file])
+    check_syntax([file])
+    return load_project(yaml.safe_load(text), [file])
 
 
 def problems(text, tmp_path):
@@ -61,7 +58,8 @@ def test_null_or_missing_defaults_fall_back_to_the_types(tmp_path, key):
     text = BASE.replace("  window: 4\n", "") if key == "window" else BASE
     if key == "window":
         found = problems(text, tmp_path)
-        assert "'window' is missing" in found["10 (experiments.lora.window)"].found
+        (problem,) = found.values()
+        assert problem.found == "'window' is neither among the defaults nor in the experiment"
     else:
         assert load(text, tmp_path).experiments["lora"].lora.r == 32
 
@@ -126,9 +124,9 @@ def test_a_repeated_key_is_an_error(tmp_path):
     assert "stands twice, first in line 11" in found["12"].found
 
 
-def test_yaml_that_cannot_be_read_is_an_error_without_traceback(tmp_path):
-    (problem,) = problems("datasets: {demo: [", tmp_path).values()
-    assert "not readable as YAML" in problem.found
+def test_yaml_that_cannot_be_read_is_an_error_with_its_line(tmp_path):
+    (place,) = problems(BASE + "  x: [\n", tmp_path)
+    assert place == "13"
 
 
 @pytest.mark.parametrize("text", ["", "experiments: {}\n", "datasets: 3\nexperiments: [1]\n"])

@@ -28,13 +28,10 @@ class Source:
         self.lines: dict[Path_, str] = {}
         self.problems: list[Problem] = []
         self.fallback = str(files[0]) if files else "the configuration"
+        check_syntax(files)
         for file in files:
-            try:
-                node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-            except yaml.YAMLError as error:
-                self.problems.append(Problem(str(file), f"not readable as YAML: {error}"))
-                continue
-            self._walk(file, node, ())
+            text = file.read_text(encoding="utf-8")
+            self._walk(file, yaml.compose(text, Loader=yaml.SafeLoader), ())
 
     def _walk(self, file: Path, node: yaml.Node | None, path: Path_) -> None:
         if isinstance(node, yaml.MappingNode):
@@ -73,6 +70,35 @@ class Source:
             yield ("defaults", *path[2:])
         for length in range(len(path) - 1, 0, -1):
             yield path[:length]
+
+
+def check_syntax(files: Sequence[Path]) -> None:
+    """Check that files are YAML, before anybody reads them who says less about a mistake.
+
+    Raises:
+        Problems: a file is not there or is not YAML.
+    """
+    problems = []
+    for file in files:
+        try:
+            yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except OSError as error:
+            problems.append(Problem(str(file), f"cannot be read: {error.strerror}"))
+        except UnicodeDecodeError:
+            problems.append(Problem(str(file), "not text in UTF-8", remedy="save it as UTF-8"))
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = f"{file}:{mark.line + 1}" if mark else str(file)
+            problems.append(
+                Problem(
+                    place,
+                    f"not readable as YAML: {error.problem}",
+                    remedy="look there and in the lines above for a bracket or quote that stays "
+                    "open, and for indentation, which is by spaces",
+                )
+            )
+    if problems:
+        raise Problems("the configuration cannot be read", problems)
 
 
 def merge(defaults: Any, changes: Any) -> Any:
@@ -206,6 +232,10 @@ def _problem(details: Any, source: Source) -> Problem:
     if details["type"] == "extra_forbidden" and model is not None:
         return _unknown(path, list(model.model_fields), source)
     if details["type"] == "missing":
+        if path[0] == "experiments" and len(path) == 3:
+            path = ("defaults", path[2])  # said once, and not for each experiment that lacks it
+            found = f"{path[1]!r} is neither among the defaults nor in the experiment"
+            return Problem(source.place(path), found, "this setting is required")
         return Problem(source.place(path), f"{path[-1]!r} is missing", "this setting is required")
     if path and path[-1] == "[key]":
         return Problem(

@@ -10,7 +10,7 @@ from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.split import load_split
+from mobile_vla.data.roles import load_split
 from mobile_vla.data.windows import WindowTable, make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import open_rows

@@ -1,0 +1,69 @@
+"""Datasets as the ``manifest`` stage writes them, without raw files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.config.data import ManifestSettings
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.manifest import manifest
+from mobile_vla.data.scenario import parse_scenario
+from mobile_vla.files import digest_of, write_json
+
+
+def facts_of(name: str, frames: int = 18, **changes: Any) -> dict[str, Any]:
+    """Return the facts of a faultless episode, with some of them changed."""
+    side = parse_scenario(name)["side"]
+    lateral = {"left": 1.15, "right": -1.15, None: 1.15}[side]
+    # Its second half depends on the name, so that no two episodes are the same.
+    extra = int(digest_of(name, 2), 16) % max(frames - 4, 1)
+    actions = [[0.0, 0.0, 0.0]] + [
+        [1.15, lateral if index < 2 or index == extra else 0.0, 0.0] for index in range(frames - 1)
+    ]
+    return {
+        "episode": name,
+        "file": f"raw/{name}.h5",
+        "sha256": digest_of(["raw", name]),
+        "size": 1000,
+        "scenario": parse_scenario(name),
+        "group": name,
+        "frames": frames,
+        "frame_file": {"sha256": digest_of(["frames", name]), "size": 1000},
+        "raw_shape": [720, 1280, 3],
+        "actions": actions,
+        "event_types": ["episode_start"] + ["start_action"] * (frames - 1),
+        "instruction": None,
+        "attributes": {"num_frames": frames, "episode_name": name, "time_period": "dawn"},
+        "image_statistics": {
+            "mean": [120.0, 110.0, 100.0],
+            "frame_mean": [110.0] * frames,
+            "frame_std": [40.0] * frames,
+            "repeats": [],
+        },
+        "errors": [],
+        **changes,
+    }
+
+
+def write_facts(folder: Path, every: Sequence[dict[str, Any]]) -> list[Path]:
+    """Write facts as ``ingest`` does; return their files in the order given."""
+    paths = []
+    for index, facts in enumerate(every):
+        paths.append(folder / f"{index:04}" / f"{facts['episode']}.json")
+        write_json(paths[-1], facts)
+    return paths
+
+
+def make_dataset(folder: Path, lengths: dict[str, int]) -> Dataset:
+    """Return a dataset of episodes of the given names and lengths."""
+    paths = write_facts(folder, [facts_of(name, frames) for name, frames in lengths.items()])
+    files = folder / "manifest.json", folder / "actions.npy"
+    manifest(
+        ManifestSettings(dataset="made", on_error="fail"),
+        facts=paths,
+        manifest=files[0],
+        actions=files[1],
+    )
+    return Dataset.load(*files)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mobile_vla.config.data import ManifestSettings
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.manifest import manifest
+from mobile_vla.errors import Problems, UserError
+from mobile_vla.files import read_json, write_json
+from support.made import facts_of, make_dataset, write_facts
+
+DEFECT = {
+    "code": "truncated",
+    "place": "file",
+    "found": "cut off",
+    "expected": "whole",
+    "remedy": "copy it again",
+}
+
+
+def run(folder, every, on_error="fail"):
+    files = folder / "manifest.json", folder / "actions.npy"
+    manifest(
+        ManifestSettings(dataset="made", on_error=on_error),
+        facts=write_facts(folder, every),
+        manifest=files[0],
+        actions=files[1],
+    )
+    return files
+
+
+def broken(name, count=1):
+    return facts_of(
+        name, frames=0, actions=[], errors=[{**DEFECT, "place": f"{i}"} for i in range(count)]
+    )
+
+
+def test_rows_follow_the_names(tmp_path):
+    dataset = make_dataset(tmp_path, {"b": 3, "a": 2, "c": 4})
+    assert [episode.name for episode in dataset.episodes] == ["a", "b", "c"]
+    assert dataset.lengths.tolist() == [2, 3, 4]
+    assert dataset.offsets.tolist() == [0, 2, 5]
+    assert dataset.rows == 9
+    assert dataset.index("c") == 2
+    expected = np.array(facts_of("b", 3)["actions"], dtype=np.float32)
+    np.testing.assert_array_equal(dataset.actions[2:5], expected)
+    assert dataset.actions.dtype == np.float32
+
+
+def test_an_unknown_name_is_a_users_error(tmp_path):
+    with pytest.raises(UserError, match="no episode 'z'"):
+        make_dataset(tmp_path, {"a": 2}).index("z")
+
+
+def test_bytes_do_not_depend_on_the_order_of_facts(tmp_path):
+    every = [facts_of(name) for name in ("a", "b", "c")]
+    one, other = run(tmp_path / "1", every), run(tmp_path / "2", every[::-1])
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+
+
+def test_the_digest_follows_names_and_contents(tmp_path):
+    every = [facts_of("a"), facts_of("b")]
+    digest = read_json(run(tmp_path / "0", every)[0])["digest"]
+    changed = [
+        [facts_of("a"), facts_of("b", sha256="0" * 64)],
+        [facts_of("a"), facts_of("c")],
+        [facts_of("a")],
+        [facts_of("a"), facts_of("b", frame_file={"sha256": "1" * 64, "size": 1})],
+    ]
+    digests = {
+        read_json(run(tmp_path / f"{number}", other)[0])["digest"]
+        for number, other in enumerate(changed, start=1)
+    }
+    assert len(digests) == 4
+    assert digest not in digests
+
+
+def test_all_problems_of_all_episodes_are_raised_together(tmp_path):
+    with pytest.raises(Problems) as error:
+        run(tmp_path, [facts_of("a"), broken("b", 2), broken("c")])
+    assert len(error.value.problems) == 3
+    assert "2 of 3 episodes cannot be used" in str(error.value)
+    assert "raw/b.h5, 1: cut off [truncated]" in str(error.value)
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_quarantine_leaves_out_and_says_so(tmp_path, caplog):
+    path, actions = run(tmp_path, [facts_of("a", 5), broken("b")], "quarantine")
+    content = read_json(path)
+    assert [entry["episode"] for entry in content["episodes"]] == ["a"]
+    assert content["rows"] == 5
+    assert content["quarantined"] == [
+        {"episode": "b", "file": "raw/b.h5", "errors": [{**DEFECT, "place": "0"}]}
+    ]
+    assert "1 of 2 episodes are quarantined" in caplog.text
+    assert "b: truncated (0): cut off" in caplog.text
+    assert len(Dataset.load(path, actions)) == 1
+
+
+def test_nothing_left_is_an_error_even_with_quarantine(tmp_path):
+    with pytest.raises(Problems, match="none of 2 episodes"):
+        run(tmp_path, [broken("a"), broken("b")], "quarantine")
+    with pytest.raises(UserError, match="no episodes"):
+        run(tmp_path, [], "quarantine")
+
+
+def test_two_episodes_of_one_name_are_an_error(tmp_path):
+    every = [facts_of("a", file="x/a.h5"), facts_of("b"), facts_of("a", file="y/a.h5")]
+    with pytest.raises(Problems, match=r"two episodes named a: x/a.h5 and y/a.h5"):
+        run(tmp_path, every, "quarantine")
+
+
+def test_other_actions_than_those_written_are_refused(tmp_path):
+    path, actions = run(tmp_path, [facts_of("a")])
+    values = np.load(actions)
+    values[3, 0] += 1
+    np.save(actions, values)
+    with pytest.raises(UserError, match="not those that were written"):
+        Dataset.load(path, actions)
+
+
+def test_a_file_that_is_no_manifest_is_a_users_error(tmp_path):
+    path, actions = run(tmp_path, [facts_of("a")])
+    write_json(path, {"dataset": "made"})
+    with pytest.raises(UserError, match="not a manifest"):
+        Dataset.load(path, actions)

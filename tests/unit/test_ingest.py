@@ -1,0 +1,246 @@
+"""Raw files, good and bad: what ingest makes of them."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mobile_vla.config.data import Images, IngestSettings
+from mobile_vla.data import images as images_module
+from mobile_vla.data import isolation
+from mobile_vla.data.ingest import ingest
+from mobile_vla.data.resize import to_frame
+from mobile_vla.errors import UserError
+from mobile_vla.files import read_json, sha256_of
+from support.recorded import write_episode
+from support.spoilt import FRAMES, SPOILT, drop, edit, replace, values
+
+NAME = "episode_20251103_091241_1box_hori_left_core_close"
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    path = tmp_path_factory.mktemp("raw") / f"{NAME}.h5"
+    write_episode(path, frames=FRAMES, size=(24, 32))
+    return path
+
+
+@pytest.fixture
+def raw(good, tmp_path):
+    path = tmp_path / f"{NAME}.h5"
+    shutil.copy(good, path)
+    return path
+
+
+def run(raw: Path, **images):
+    """Ingest a file; return its facts and frames."""
+    facts, frames = raw.parent / "out" / "facts.json", raw.parent / "out" / "frames.npy"
+    wanted = IngestSettings(dataset="made", episode=raw.stem, images=Images(**images))
+    ingest(wanted, raw=raw, facts=facts, frames=frames)
+    assert sorted(path.name for path in facts.parent.iterdir()) == ["facts.json", "frames.npy"]
+    return read_json(facts), np.load(frames)
+
+
+def test_a_good_file_gives_facts_and_frames(good):
+    facts, frames = run(good)
+    with h5py.File(good) as file:
+        images, actions = file["images"][()], file["actions"][()]
+    assert facts["errors"] == []
+    assert facts["sha256"] == sha256_of(good) and facts["size"] == good.stat().st_size
+    assert facts["frames"] == FRAMES and facts["raw_shape"] == [24, 32, 3]
+    assert facts["group"] == NAME
+    assert facts["scenario"]["side"] == "left"
+    assert facts["event_types"] == ["episode_start"] + ["start_action"] * (FRAMES - 1)
+    assert facts["instruction"].endswith("beverage bottle on the left")
+    assert facts["attributes"]["num_frames"] == FRAMES
+    np.testing.assert_array_equal(np.array(facts["actions"], dtype=np.float32), actions)
+    expected = np.stack([to_frame(image, Images()) for image in images])
+    np.testing.assert_array_equal(frames, expected)
+    statistics = facts["image_statistics"]
+    np.testing.assert_allclose(statistics["mean"], expected.mean((0, 1, 2)), atol=1e-3)
+    np.testing.assert_allclose(statistics["frame_mean"], expected.mean((1, 2, 3)), atol=1e-3)
+    np.testing.assert_allclose(statistics["frame_std"], expected.std((1, 2, 3)), atol=1e-3)
+    assert statistics["repeats"] == []
+
+
+def test_a_folders_name_is_no_part_of_the_scenario(good, tmp_path):
+    wanted = IngestSettings(dataset="made", episode=f"right--{NAME}", images=Images())
+    ingest(wanted, raw=good, facts=tmp_path / "facts.json", frames=tmp_path / "frames.npy")
+    facts = read_json(tmp_path / "facts.json")
+    assert facts["episode"] == facts["group"] == f"right--{NAME}"
+    assert facts["scenario"]["side"] == "left"
+
+
+def test_the_same_file_gives_the_same_bytes(raw):
+    run(raw)
+    once = [path.read_bytes() for path in sorted((raw.parent / "out").iterdir())]
+    run(raw)
+    assert [path.read_bytes() for path in sorted((raw.parent / "out").iterdir())] == once
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_spoilt_file_is_rejected_with_its_reason(raw, case):
+    spoil, code, place = SPOILT[case]
+    spoil(raw)
+    facts, frames = run(raw)
+    assert [(error["code"], error["place"]) for error in facts["errors"]] == [(code, place)]
+    assert all(facts["errors"][0].values())
+    assert facts["frames"] == 0 and facts["actions"] == []
+    assert frames.shape == (0, 224, 224, 3)
+
+
+def test_all_breaches_are_reported_together(raw):
+    drop("images")(raw)
+    values((0, 0), np.nan)(raw)
+    replace("action_event_types", data=np.zeros(FRAMES))(raw)
+    codes = [error["code"] for error in run(raw)[0]["errors"]]
+    assert codes == ["missing_dataset", "not_finite", "wrong_dtype"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_rejected(raw):
+    raw.chmod(0)
+    assert run(raw)[0]["errors"][0]["code"] == "permission_denied"
+
+
+def moved_images(file):
+    file.move("images", "observations/images")
+
+
+def plain_texts(file):
+    del file["action_event_types"], file["language_instruction"]
+    file["action_event_types"] = np.array([b"start_action"] * FRAMES, dtype="S20")
+    file["language_instruction"] = "  가장 왼쪽 외곽으로  "
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (moved_images, {}),
+        (lambda file: file.__delitem__("action_event_types"), {"event_types": None}),
+        (lambda file: file.__delitem__("language_instruction"), {"instruction": None}),
+        (
+            plain_texts,
+            {"event_types": ["start_action"] * FRAMES, "instruction": "가장 왼쪽 외곽으로"},
+        ),
+        (lambda file: file.attrs.__setitem__("scene", "scene-12"), {"group": "scene-12"}),
+    ],
+)
+def test_what_the_contract_leaves_open_is_accepted(raw, change, expected):
+    edit(change)(raw)
+    facts, frames = run(raw)
+    assert facts["errors"] == []
+    assert len(frames) == FRAMES
+    assert {key: facts[key] for key in expected} == expected
+
+
+def test_odd_attributes_become_plain_values(raw):
+    def change(file):
+        file.attrs["nan"] = np.nan
+        file.attrs["array"] = np.arange(3)
+        file.attrs["bytes"] = b"\xff\xfe"
+        file.attrs["flag"] = True
+        file.attrs["empty"] = h5py.Empty("f4")
+
+    edit(change)(raw)
+    attributes = run(raw)[0]["attributes"]
+    assert attributes["nan"] == "nan"
+    assert attributes["array"] == [0, 1, 2]
+    assert attributes["flag"] is True
+    assert isinstance(attributes["bytes"], str) and isinstance(attributes["empty"], str)
+
+
+def test_repeated_images_are_recorded(raw):
+    def change(file):
+        file["images"][3] = file["images"][2]
+
+    edit(change)(raw)
+    assert run(raw)[0]["image_statistics"]["repeats"] == [3]
+
+
+@pytest.mark.parametrize("chunks", [(1, 24, 32, 3), (4, 24, 32, 3), (6, 8, 8, 1), None])
+@pytest.mark.parametrize("limit", [64 << 20, 2 * 24 * 32 * 3])
+def test_frames_do_not_depend_on_the_storage(raw, monkeypatch, chunks, limit):
+    expected = run(raw)[1]
+    with h5py.File(raw) as file:
+        data = file["images"][()]
+    replace("images", data=data, chunks=chunks)(raw)
+    monkeypatch.setattr(images_module, "BLOCK_BYTES", limit)
+    monkeypatch.setattr(images_module, "CONTIGUOUS_BYTES", limit)
+    facts, frames = run(raw)
+    assert facts["errors"] == []
+    np.testing.assert_array_equal(frames, expected)
+
+
+def test_a_reader_that_hangs_or_crashes_is_a_defect(monkeypatch):
+    def hang(progress):
+        progress("images, frame 7")
+        time.sleep(60)
+
+    def crash(progress):
+        progress("actions")
+        faulthandler.disable()  # it would print the stack of a crash that is wanted
+        os.kill(os.getpid(), signal.SIGFPE)
+
+    monkeypatch.setattr(isolation, "STALL_SECONDS", 0.2)
+    for work, place, text in (
+        (hang, "images, frame 7", "did not come to an end"),
+        (crash, "actions", "crashed (SIGFPE)"),
+    ):
+        with pytest.raises(isolation.Rejected) as error:
+            isolation.isolated(work)
+        assert error.value.defects[0].place == place
+        assert text in error.value.defects[0].found
+
+
+def test_a_reader_that_is_killed_says_nothing_of_the_file():
+    def killed(progress):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(UserError, match="SIGKILL"):
+        isolation.isolated(killed)
+
+
+def test_other_errors_of_the_reader_pass_through():
+    def full(progress):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        isolation.isolated(full)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_no_damage_is_a_traceback_or_goes_unnoticed(good, tmp_path, monkeypatch, data):
+    monkeypatch.setattr(isolation, "STALL_SECONDS", 5.0)
+    expected, frames = run(good)
+    content = bytearray(good.read_bytes())
+    kind = data.draw(st.sampled_from(["cut", "flip", "random"]))
+    position = data.draw(st.integers(0, len(content) - 1))
+    if kind == "cut":
+        content = content[:position]
+    elif kind == "flip":
+        content[position] ^= 1 << data.draw(st.integers(0, 7))
+    else:
+        noise = data.draw(st.binary(min_size=1, max_size=200))
+        content[position : position + len(noise)] = noise
+    spoilt = tmp_path / good.name
+    spoilt.write_bytes(content)
+    facts, found = run(spoilt)
+    if kind == "cut":
+        assert facts["errors"]
+    if not facts["errors"]:  # the damage hit nothing that is trained on
+        assert facts["actions"] == expected["actions"]
+        np.testing.assert_array_equal(found, frames)

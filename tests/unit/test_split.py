@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobile_vla.config.data import Split, SplitSettings
+from mobile_vla.data.assignment import ROLES, assign, cell_of
+from mobile_vla.data.roles import load_split
+from mobile_vla.data.split import split
+from mobile_vla.errors import Problems, UserError
+from mobile_vla.files import read_json, write_json
+from support.made import make_dataset
+
+CELLS = [
+    (("side", side), ("distance", distance), ("style", style))
+    for side in ("left", "right")
+    for distance in ("close", "medium", "far")
+    for style in ("core", "variant")
+]
+OTHERS = [
+    (("side", "left+right"), ("distance", "unknown"), ("style", "core")),
+    (("side", "unknown"), ("distance", "unknown"), ("style", "unknown")),
+]
+
+shares = st.sampled_from(
+    [(0.7, 0.15, 0.15), (0.8, 0.2, 0.0), (0.5, 0.25, 0.25), (0.98, 0.01, 0.01)]
+)
+splits = st.builds(
+    lambda parts, seed: Split(train=parts[0], val=parts[1], test=parts[2], seed=seed),
+    shares,
+    st.integers(0, 1000),
+)
+populations = st.dictionaries(
+    st.integers(0, 10**6).map("group-{}".format),
+    st.sampled_from(CELLS + OTHERS),
+    min_size=4,
+    max_size=80,
+)
+
+
+def in_cells(cells, roles):
+    """Return the counts of roles in each cell."""
+    counts = defaultdict(Counter)
+    for group, cell in cells.items():
+        counts[cell][roles[group]] += 1
+    return counts
+
+
+@given(populations, splits)
+def test_every_group_has_one_role_whatever_the_order(cells, wanted):
+    roles = assign(cells, wanted)
+    assert roles.keys() == cells.keys()
+    assert roles == assign(dict(reversed(cells.items())), wanted)
+    present = set(roles.values())
+    assert present == (set(ROLES) if wanted.test else {"train", "val"})
+
+
+@given(populations, splits)
+def test_quotas_are_the_shares_rounded_up_or_down(cells, wanted):
+    # A rescue takes one group from the largest role, and only where a role would be empty.
+    roles = assign(cells, wanted)
+    off = 0
+    for counts in in_cells(cells, roles).values():
+        total = sum(counts.values())
+        for role in ROLES:
+            off += abs(counts[role] - getattr(wanted, role) * total) >= 1.0 + 1e-6
+    lonely = sum(count == 1 for count in Counter(roles.values()).values())
+    assert off <= 2 * lonely
+
+
+@given(populations, splits, st.sampled_from(CELLS + OTHERS))
+def test_a_new_group_moves_two_at_most_and_none_elsewhere(cells, wanted, cell):
+    before = assign(cells, wanted)
+    after = assign({**cells, "new": cell}, wanted)
+    moved = [group for group in cells if before[group] != after[group]]
+    counts = Counter(before.values()), Counter(after.values())
+    tight = any(count[role] <= 1 for count in counts for role in set(before.values()))
+    if not tight:  # no role is, or was, so small that it may have been rescued
+        assert {cells[group] for group in moved} <= {cell}
+        assert len(moved) <= 2
+
+
+@given(splits)
+def test_small_cells_do_not_starve_a_role(wanted):
+    cells = {f"group-{index}": cell for index, cell in enumerate(CELLS)}
+    counts = Counter(assign(cells, wanted).values())
+    for role in ROLES:
+        share = getattr(wanted, role) * len(cells)
+        assert abs(counts[role] - share) < 2
+
+
+@pytest.mark.parametrize("more", [[], [OTHERS[0]]])
+def test_single_groups_give_a_fifth_for_validation(more):
+    cells = {f"group-{index}": cell for index, cell in enumerate([*CELLS, *more])}
+    found = {
+        Counter(assign(cells, Split(train=0.8, val=0.2, test=0, seed=seed)).values())["val"]
+        for seed in range(50)
+    }
+    assert found <= ({2, 3, 4} if more else {2, 3})
+
+
+def test_the_seed_matters():
+    cells = {f"group-{index}": CELLS[index % 12] for index in range(72)}
+    assert assign(cells, Split(seed=0)) != assign(cells, Split(seed=1))
+
+
+def test_a_growing_cell_keeps_its_shares():
+    cells = {f"group-{index}": CELLS[0] for index in range(200)}
+    counts = Counter(assign(cells, Split()).values())
+    assert counts == {"train": 140, "val": 30, "test": 30}
+
+
+def test_too_few_groups_are_an_error_with_counts():
+    cells = {"a": CELLS[0], "b": CELLS[6]}
+    with pytest.raises(UserError) as error:
+        assign(cells, Split())
+    assert "2 groups of episodes cannot be split into train, val, test" in str(error.value)
+    assert "1 in side left, distance close, style core" in str(error.value)
+    assert "split.test: 0" in str(error.value)
+    assert sorted(assign(cells, Split(train=0.8, val=0.2, test=0)).values()) == ["train", "val"]
+
+
+def test_a_cell_joins_the_values_of_its_members():
+    members = [{"side": "right", "distance": "far"}, {"side": "left", "distance": None}]
+    assert cell_of(members, ("side", "distance", "style")) == (
+        ("side", "left+right"),
+        ("distance", "far+unknown"),
+        ("style", "unknown"),
+    )
+
+
+NAMES = [
+    f"episode_20251103_09{index:02}00_1box_hori_{side}_core_{distance}"
+    for index, distance in enumerate(["close", "medium", "far"] * 4)
+    for side in ("left", "right")
+]
+
+
+@pytest.fixture
+def made(tmp_path):
+    dataset = make_dataset(tmp_path, dict.fromkeys(NAMES, 4))
+    content = read_json(tmp_path / "manifest.json")
+    for entry in content["episodes"]:  # both sides of a scene are one group
+        entry["group"] = entry["episode"][:23]
+    write_json(tmp_path / "manifest.json", content)
+    dataset = type(dataset).load(tmp_path / "manifest.json", tmp_path / "actions.npy")
+    settings = SplitSettings(dataset="made", split=Split(train=0.5, val=0.25, test=0.25))
+    split(settings, manifest=tmp_path / "manifest.json", split=tmp_path / "split.json")
+    return dataset, tmp_path / "split.json"
+
+
+def test_the_split_is_read_as_it_was_written(made):
+    dataset, path = made
+    roles = load_split(path, dataset)
+    content = read_json(path)
+    assert sorted(index for role in roles.values() for index in role) == list(range(24))
+    for role, episodes in roles.items():
+        assert [dataset.episodes[index].name for index in episodes] == content["roles"][role]
+    assert content["settings"]["seed"] == 0
+    assert [cell["cell"] for cell in content["cells"]] == [
+        {"side": "left+right", "distance": distance, "style": "core"}
+        for distance in ("close", "far", "medium")
+    ]
+    assert sum(cell[role] for cell in content["cells"] for role in ROLES) == 24
+    sides = {dataset.episodes[index].scenario["side"] for index in roles["test"]}
+    assert sides == {"left", "right"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda roles: roles["val"].append(roles["train"][0]), "is in train and in val"),
+        (lambda roles: roles["val"].append("ghost"), "ghost (val) is not in the manifest"),
+        (lambda roles: roles["train"].pop(), "has no role"),
+        (lambda roles: roles["val"].append(roles["train"].pop()), "and, by"),
+    ],
+)
+def test_a_split_that_leaks_is_refused(made, spoil, message):
+    dataset, path = made
+    content = read_json(path)
+    spoil(content["roles"])
+    write_json(path, content)
+    with pytest.raises(Problems) as error:
+        load_split(path, dataset)
+    assert message in str(error.value)
+
+
+def test_a_file_that_is_no_split_is_a_users_error(made):
+    dataset, path = made
+    write_json(path, {"roles": {"train": []}})
+    with pytest.raises(UserError, match="not a split"):
+        load_split(path, dataset)

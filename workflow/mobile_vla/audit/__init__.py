@@ -1,0 +1,1 @@
+"""What is wrong or odd about the data, with a severity and a remedy."""

@@ -1,0 +1,146 @@
+"""Checks of single episodes: of their images and actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mobile_vla.audit.findings import EpisodeCheck, Facts, Finding, of_episode, spans
+from mobile_vla.config.windows import Actions
+from mobile_vla.data.dataset import ACTION_COLUMNS
+
+# Of a frame's values in 0..255. A lens cap measures below 5, an overexposed sky above 250; a wall
+# that fills the picture still has noise and shading of more than 2.
+BLACK_BELOW = 5.0
+WHITE_ABOVE = 250.0
+FLAT_BELOW = 2.0
+
+TOLERANCE = 1e-6  # relative: 1.15 as float32 is not 1.15 as float64
+
+
+def actions_of(facts: Facts) -> np.ndarray:
+    """Return an episode's actions, (T, 3)."""
+    return np.array(facts["actions"], dtype=np.float64).reshape(-1, len(ACTION_COLUMNS))
+
+
+def plain_frames(facts: Facts, _: Actions) -> Iterator[Finding]:
+    """Frames show something: they are not black, white or all of one colour."""
+    mean: np.ndarray = np.array(facts["image_statistics"]["frame_mean"])  # (T,)
+    std: np.ndarray = np.array(facts["image_statistics"]["frame_std"])  # (T,)
+    black, white = mean < BLACK_BELOW, mean > WHITE_ABOVE
+    for code, what, where in (
+        ("black_frames", "black", black),
+        ("white_frames", "white", white),
+        ("flat_frames", "of one colour", (std < FLAT_BELOW) & ~black & ~white),
+    ):
+        if where.any():
+            yield of_episode(
+                facts,
+                code,
+                "warning",
+                f"images, {spans(np.flatnonzero(where).tolist())}",
+                found=f"{int(where.sum())} of {len(where)} frames are {what}",
+                expected="the scene before the robot",
+                remedy="look at the camera's recording; leave the episode out if it is useless",
+            )
+
+
+def frozen_frames(facts: Facts, _: Actions) -> Iterator[Finding]:
+    """The picture changes while the robot moves; otherwise the camera hung."""
+    moving: np.ndarray = np.any(actions_of(facts), axis=1)  # (T,)
+    # A frame may be stored before or after its command takes effect: demand both.
+    frozen = [
+        index
+        for index in facts["image_statistics"]["repeats"]
+        if moving[index - 1] and moving[index]
+    ]
+    if frozen:
+        yield of_episode(
+            facts,
+            "frozen_frames",
+            "warning",
+            f"images, {spans(frozen)}",
+            found=f"{len(frozen)} frames equal to the one before, to the last bit",
+            expected="another picture while the action is not zero",
+            remedy="the camera hung, or the robot was stuck: leave the episode out",
+        )
+
+
+def first_action(facts: Facts, _: Actions) -> Iterator[Finding]:
+    """An episode starts at rest."""
+    actions = actions_of(facts)
+    if actions[0].any():
+        yield of_episode(
+            facts,
+            "first_action_not_zero",
+            "warning",
+            "actions, row 0",
+            found=f"{actions[0].round(4).tolist()}",
+            expected="zero: an episode starts at rest",
+            remedy="check that the recording's start was not cut off",
+        )
+
+
+def all_zero(facts: Facts, _: Actions) -> Iterator[Finding]:
+    """The robot moves at all."""
+    actions = actions_of(facts)
+    if not actions.any():
+        yield of_episode(
+            facts,
+            "actions_all_zero",
+            "warning",
+            "actions",
+            found=f"all {len(actions)} actions are zero",
+            expected="a drive to the target",
+            remedy="leave the episode out: it teaches the robot to stand still",
+        )
+
+
+def beyond_scale(facts: Facts, declared: Actions) -> Iterator[Finding]:
+    """Predicted dimensions stay within the declared scale, or they would be clipped."""
+    columns = [ACTION_COLUMNS.index(name) for name in declared.dimensions]
+    size = np.abs(actions_of(facts)[:, columns])  # (T, A)
+    beyond: np.ndarray = size > declared.scale * (1 + TOLERANCE)
+    if beyond.any():
+        row, column = map(int, np.argwhere(beyond)[0])
+        yield of_episode(
+            facts,
+            "actions_beyond_scale",
+            "warning",
+            f"actions, row {row}, {declared.dimensions[column]}",
+            found=f"{beyond.mean():.1%} of the values are beyond the scale, up to {size.max():g}",
+            expected=f"at most {declared.scale:g} either way",
+            remedy="raise the dataset's `actions.scale`: what is beyond it is clipped",
+        )
+
+
+def side_sign(facts: Facts, _: Actions) -> Iterator[Finding]:
+    """Who passes on the left drives to the left, where linear_y is positive."""
+    side = facts["scenario"]["side"]
+    lateral = actions_of(facts)[:, ACTION_COLUMNS.index("linear_y")]  # (T,)
+    if side is None or not lateral.any():
+        return
+    expected = 1.0 if side == "left" else -1.0
+    # Back behind the box a robot returns: the mean alone would blame episodes that return far.
+    first = lateral[np.flatnonzero(lateral)[0]]
+    if lateral.mean() * expected < 0 and first * expected < 0:
+        yield of_episode(
+            facts,
+            "side_sign",
+            "warning",
+            "actions, linear_y",
+            found=f"mean {lateral.mean():+.3f} in an episode that passes on the {side}",
+            expected=f"a {'positive' if expected > 0 else 'negative'} mean: y points to the left",
+            remedy="check the sign of y in the collector, and the side in the file's name",
+        )
+
+
+CONTENT_CHECKS: tuple[EpisodeCheck, ...] = (
+    plain_frames,
+    frozen_frames,
+    first_action,
+    all_zero,
+    beyond_scale,
+    side_sign,
+)

@@ -1,0 +1,154 @@
+"""The audit as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+
+from mobile_vla.audit.findings import SEVERITIES
+
+SHOWN = 50  # findings of one kind on the page; audit.json lists all
+
+# In this module, so that the page is written anew when its looks change: what a stage is tracked
+# by are its Python modules.
+TEMPLATE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Audit of {{ dataset }}</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2733; background: #fff;
+       max-width: 68rem; margin: 2rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+.lead { color: #5a6775; margin-top: .2rem; }
+details p { margin: .3rem 0; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+th, td { text-align: left; vertical-align: top; padding: .35rem .7rem .35rem 0;
+         border-bottom: 1px solid #e3e8ee; overflow-wrap: anywhere; }
+th { color: #5a6775; font-weight: 600; white-space: nowrap; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+table.narrow { width: auto; min-width: 26rem; }
+details { border: 1px solid #e3e8ee; border-radius: 6px; padding: .5rem .8rem; margin: .5rem 0; }
+summary { cursor: pointer; }
+.tag { display: inline-block; min-width: 4.4rem; text-align: center; border-radius: 4px;
+       font-size: .8rem; font-weight: 600; padding: .05rem .4rem; margin-right: .5rem; }
+.error { background: #fbdcdc; color: #8c1d1d; } .warning { background: #fdeecb; color: #714c00; }
+.info { background: #dfeaf7; color: #1f4a7c; }
+code { font-size: .92em; } .count { color: #5a6775; } .empty { color: #8c1d1d; font-weight: 600; }
+</style>
+</head>
+<body>
+<h1>Audit of {{ dataset }}</h1>
+<p class="lead">{{ episodes }} episodes, {{ statistics.usable }} usable
+{%- if statistics.frames %}, {{ statistics.frames }} frames{% endif %}.
+{% for severity in severities %}<span class="tag {{ severity }}">{{ totals[severity] }}
+{{ severity }}{{ "s" if severity != "info" and totals[severity] != 1 }}</span>{% endfor %}</p>
+
+<h2>Findings</h2>
+{% for group in groups %}
+<details{% if group.severity == "error" %} open{% endif %}>
+{% set first = group.members[0] %}
+<summary><span class="tag {{ group.severity }}">{{ group.severity }}</span><code>{{ group.code }}
+</code> <span class="count">{{ group.members | length }}×</span> {{ first.found }}</summary>
+{% for key, label in (("expected", "Expected"), ("remedy", "To do")) %}
+{% if key not in group.varied %}
+<p><b>{{ label }}:</b> {{ first[key] }}</p>
+{% endif %}
+{% endfor %}
+<table>
+<tr><th>Episode</th><th>Place</th><th>Found</th>
+{%- if "expected" in group.varied %}<th>Expected</th>{% endif %}
+{%- if "remedy" in group.varied %}<th>To do</th>{% endif %}</tr>
+{% for finding in group.members[:shown] %}
+<tr><td>{{ finding.episode or "the dataset" }}</td><td>{{ finding.place }}</td>
+<td>{{ finding.found }}</td>
+{%- for key in group.varied %}<td>{{ finding[key] }}</td>{% endfor %}</tr>
+{% endfor %}
+</table>
+{% if group.members | length > shown %}<p class="count">… and {{ group.members | length - shown }}
+more; audit.json lists them all.</p>{% endif %}
+</details>
+{% else %}
+<p>Nothing to report.</p>
+{% endfor %}
+
+<h2>Coverage</h2>
+<table class="narrow">
+<tr>{% for key in coverage[0].cell %}<th>{{ key }}</th>{% endfor %}
+<th class="number">Episodes</th></tr>
+{% for entry in coverage %}
+<tr>{% for value in entry.cell.values() %}<td>{{ value }}</td>{% endfor %}
+<td class="number{% if not entry.episodes %} empty{% endif %}">{{ entry.episodes }}</td></tr>
+{% endfor %}
+</table>
+
+{% if statistics.frames %}
+<h2>Actions</h2>
+<table class="narrow">
+<tr><th>Dimension</th>{% for key in ("mean", "std", "min", "max", "nonzero") %}
+<th class="number">{{ key }}</th>{% endfor %}</tr>
+{% for name, row in statistics.actions.items() %}
+<tr><td>{{ name }}</td>{% for value in row.values() %}
+<td class="number">{{ "%.3f" | format(value) }}</td>{% endfor %}</tr>
+{% endfor %}
+</table>
+<h2>Motions</h2>
+<table class="narrow">
+<tr><th>Motion</th><th class="number">Frames</th><th class="number">Share</th></tr>
+{% for name, count in statistics.motions.items() %}
+<tr><td>{{ name }}</td><td class="number">{{ count }}</td>
+<td class="number">{{ "%.1f" | format(100 * count / statistics.frames) }} %</td></tr>
+{% endfor %}
+</table>
+<h2>Recordings</h2>
+<table class="narrow">
+<tr><td>Frames per episode</td><td class="number">{{ statistics.lengths.min }} to
+{{ statistics.lengths.max }}, median {{ "%g" | format(statistics.lengths.median) }}</td></tr>
+{% for name, count in statistics.time_periods.items() %}
+<tr><td>Episodes, {{ name }}</td><td class="number">{{ count }}</td></tr>
+{% endfor %}
+</table>
+{% endif %}
+</body>
+</html>
+"""
+
+
+def render_page(report: Mapping[str, Any]) -> str:
+    """Return the page of an audit.
+
+    Args:
+        report: the content of ``audit.json``.
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for finding in report["findings"]:
+        groups.setdefault((finding["severity"], finding["code"]), []).append(finding)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(TEMPLATE).render(
+        **report,
+        severities=SEVERITIES,
+        totals={
+            severity: sum(one["severity"] == severity for one in report["findings"])
+            for severity in SEVERITIES
+        },
+        groups=[
+            {
+                "severity": severity,
+                "code": code,
+                "members": members,
+                # What all members share stands above their table, what differs in a column.
+                "varied": [
+                    key
+                    for key in ("expected", "remedy")
+                    if len({member[key] for member in members}) > 1
+                ],
+            }
+            for (severity, code), members in groups.items()
+        ],
+        shown=SHOWN,
+    )

@@ -1,0 +1,1 @@
+"""Raw HDF5 episodes to frames, manifest, split and windows."""

@@ -1,0 +1,132 @@
+"""The reader of a dataset: its episodes and actions, addressed by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobile_vla.errors import UserError
+from mobile_vla.files import read_json, verify
+
+ACTION_COLUMNS = ("linear_x", "linear_y", "angular_z")
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode of a dataset, as the manifest lists it."""
+
+    name: str
+    frames: int
+    """T, its number of frames and of actions."""
+    scenario: Mapping[str, str | None]
+    """obstacles, layout, side, style and distance; None where the name does not say."""
+    group: str
+    """Episodes of one group stay on one side of the split."""
+    instruction: str | None
+    """The raw file's own ``language_instruction``."""
+    raw_sha256: str
+    frames_sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset's episodes in the manifest's order, with their actions.
+
+    Row ``offsets[i] + t`` is frame ``t`` of episode ``i``: in actions, frames and features alike.
+    """
+
+    name: str
+    digest: str
+    """SHA-256 over the episodes' names and contents: what results are compared by."""
+    episodes: tuple[Episode, ...]
+    lengths: np.ndarray
+    """(E,) int64, the number of frames of each episode."""
+    offsets: np.ndarray
+    """(E,) int64, the first row of each episode."""
+    actions: np.ndarray
+    """(rows, 3) float32 in raw command units, columns :data:`ACTION_COLUMNS`."""
+    folder: Path
+    """Where the manifest lies; the frames are in ``episodes/`` below it."""
+    _indices: Mapping[str, int] = field(repr=False)
+
+    @classmethod
+    def load(cls, manifest: Path, actions: Path) -> Dataset:
+        """Read what the ``manifest`` stage wrote.
+
+        Args:
+            manifest: ``manifest.json``.
+            actions: ``actions.npy``, (rows, 3) float32; its bytes are checked against the manifest.
+
+        Raises:
+            UserError: a file is missing, is damaged, or the two do not belong together.
+        """
+        content = read_json(manifest)
+        try:
+            episodes = tuple(_episode(entry) for entry in content["episodes"])
+            name, digest, described = content["dataset"], content["digest"], content["actions_file"]
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{manifest}: not a manifest as this version writes it ({error!r}); "
+                "remove it and run snakemake again"
+            ) from None
+        verify(actions, described)
+        values = np.load(actions, allow_pickle=False)  # (rows, 3)
+        lengths = np.array([episode.frames for episode in episodes], dtype=np.int64)
+        if values.shape != (lengths.sum(), len(ACTION_COLUMNS)) or values.dtype != np.float32:
+            raise UserError(
+                f"{actions}: found {values.dtype} {values.shape}, expected float32 "
+                f"({lengths.sum()}, {len(ACTION_COLUMNS)}) for the episodes of {manifest}; "
+                "remove both and run snakemake again"
+            )
+        return cls(
+            name=name,
+            digest=digest,
+            episodes=episodes,
+            lengths=lengths,
+            offsets=np.cumsum(lengths) - lengths,
+            actions=values,
+            folder=manifest.parent,
+            _indices={episode.name: index for index, episode in enumerate(episodes)},
+        )
+
+    def index(self, name: str) -> int:
+        """Return an episode's index in ``episodes``.
+
+        Raises:
+            UserError: the dataset has no such episode.
+        """
+        try:
+            return self._indices[name]
+        except KeyError:
+            raise UserError(
+                f"dataset {self.name}: no episode {name!r} among its {len(self.episodes)}; "
+                "the split or policy was made from another version of this dataset"
+            ) from None
+
+    def __len__(self) -> int:
+        return len(self.episodes)
+
+    def frame_files(self) -> list[Path]:
+        """Return each episode's frame file, in the order of the episodes."""
+        return [self.folder / "episodes" / f"{episode.name}.npy" for episode in self.episodes]
+
+    @property
+    def rows(self) -> int:
+        """Number of frames of all episodes together."""
+        return len(self.actions)
+
+
+def _episode(entry: Mapping[str, Any]) -> Episode:
+    return Episode(
+        name=entry["episode"],
+        frames=entry["frames"],
+        scenario=entry["scenario"],
+        group=entry["group"],
+        instruction=entry["instruction"],
+        raw_sha256=entry["raw_sha256"],
+        frames_sha256=entry["frames_sha256"],
+    )

@@ -1,0 +1,85 @@
+"""The frames of a dataset by row."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mobile_vla.errors import UserError
+
+FRAME_SIZE = 224  # pixels, both ways: what Kosmos-2's vision tower takes
+FRAME_SHAPE = (FRAME_SIZE, FRAME_SIZE, 3)
+
+OPEN_FILES = 64  # each memory map holds a file descriptor, and systems often allow just 1024
+
+
+class FrameStore:
+    """All frames of a dataset by row: a read-only view of the episodes' ``.npy`` files.
+
+    Files are memory-mapped when first needed, and only the last few stay open: memory and file
+    descriptors stay flat for thousands of episodes.
+
+    Args:
+        paths: ``.npy`` file of each episode, in the dataset's order.
+        lengths: number of frames of each episode.
+    """
+
+    def __init__(self, paths: Sequence[Path], lengths: Sequence[int] | np.ndarray):
+        if len(paths) != len(lengths):
+            raise ValueError(f"{len(paths)} files of frames for {len(lengths)} episodes")
+        self._paths = list(paths)
+        self._lengths = np.asarray(lengths, dtype=np.int64)
+        self._ends = np.cumsum(self._lengths)
+        self._open: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Return the frames of some rows.
+
+        Args:
+            rows: (n,) integers, each in [0, len(self)); any order, repetitions allowed.
+
+        Returns:
+            (n, 224, 224, 3) uint8, a copy.
+
+        Raises:
+            IndexError: a row is outside the dataset.
+            UserError: a file is missing or is not the one that ``ingest`` wrote.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of a store of {len(self)}")
+        frames = np.empty((len(rows), *FRAME_SHAPE), dtype=np.uint8)
+        episodes = np.searchsorted(self._ends, rows, side="right")  # (n,)
+        for episode in np.unique(episodes):
+            wanted = np.flatnonzero(episodes == episode)
+            first = self._ends[episode] - self._lengths[episode]
+            frames[wanted] = self._map(int(episode))[rows[wanted] - first]
+        return frames
+
+    def _map(self, episode: int) -> np.ndarray:
+        if episode in self._open:
+            self._open.move_to_end(episode)
+            return self._open[episode]
+        path = self._paths[episode]
+        expected = (int(self._lengths[episode]), *FRAME_SHAPE)
+        try:
+            frames: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path}: not readable as frames ({error}); remove it and run snakemake again"
+            ) from None
+        if frames.shape != expected or frames.dtype != np.uint8:
+            raise UserError(
+                f"{path}: found {frames.dtype} {frames.shape}, expected uint8 {expected}; "
+                "remove it and run snakemake again"
+            )
+        self._open[episode] = frames
+        if len(self._open) > OPEN_FILES:
+            self._open.popitem(last=False)
+        return frames

@@ -1,0 +1,45 @@
+"""Which files of a folder are episodes: known before anything is read, without heavy imports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mobile_vla.config.dataset import Dataset, RecordedDataset
+from mobile_vla.errors import UserError
+
+
+def recorded_episodes(name: str, dataset: Dataset) -> dict[str, Path]:
+    """Return a recorded dataset's files by episode.
+
+    An episode is named like its file; in a subfolder, ``day1/a.h5`` is the episode ``day1--a``.
+
+    Args:
+        name: the dataset's name in config.yaml.
+        dataset: its settings.
+
+    Raises:
+        UserError: the folder is not there, holds no such file, or two files give one name.
+    """
+    assert isinstance(dataset, RecordedDataset)  # a simulated one lists its own
+    place = f"config.yaml (datasets.{name}.path)"
+    folder = Path(dataset.path).expanduser()
+    if not folder.is_dir():
+        raise UserError(
+            f"{place}: {dataset.path} is no folder; expected the folder that holds the episodes; "
+            "correct the path"
+        )
+    files: dict[str, Path] = {}
+    for path in sorted(folder.glob(dataset.pattern)):
+        episode = "--".join(path.relative_to(folder).with_suffix("").parts)
+        if episode in files:
+            raise UserError(
+                f"{place}: {files[episode].name} and {path.name} give the same episode "
+                f"{episode!r}; rename one, or narrow `pattern`"
+            )
+        files[episode] = path
+    if not files:
+        raise UserError(
+            f"{place}: no file in {dataset.path} matches the pattern {dataset.pattern!r}; "
+            "correct `path` or `pattern`"
+        )
+    return files

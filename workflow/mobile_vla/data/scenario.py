@@ -1,0 +1,52 @@
+"""The scenario that an episode's name tells."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+from mobile_vla.config.scenario import ScenarioKey
+
+KEYS: tuple[ScenarioKey, ...] = get_args(ScenarioKey)
+
+VALUES: dict[ScenarioKey, str] = {
+    "obstacles": r"[0-9]+box",
+    "layout": r"hori|vert",
+    "side": r"left|right",
+    "style": r"core|variant",
+    "distance": r"close|medium|far",
+}
+"""Pattern of each key's values; no value fits two keys, so that missing parts do no harm."""
+
+SCHEME = (
+    "episode_YYYYMMDD_HHMMSS_{1box|2box}_{hori|vert}_{left|right}_{core|variant}_{close|medium|far}"
+)
+
+_WHOLE = re.compile(
+    r"episode_[0-9]{8}_[0-9]{6}_" + "_".join(f"(?:{VALUES[key]})" for key in KEYS), re.ASCII
+)
+
+
+def parse_scenario(name: str) -> dict[str, str | None]:
+    """Return the scenario that an episode's name says.
+
+    Older names lack parts: what is missing is None, wherever the other parts stand. A key that
+    the name gives two different values (``…_left_right_…``) is None too.
+
+    Args:
+        name: the file's name without its suffix.
+
+    Returns:
+        ``obstacles``, ``layout``, ``side``, ``style`` and ``distance``, in this order.
+    """
+    parts = re.split(r"[_\-. ]+", name.lower())
+    scenario: dict[str, str | None] = {}
+    for key in KEYS:
+        found = {part for part in parts if re.fullmatch(VALUES[key], part, re.ASCII)}
+        scenario[key] = found.pop() if len(found) == 1 else None
+    return scenario
+
+
+def follows_scheme(name: str) -> bool:
+    """Whether a name is a complete one, with all its parts in the order of :data:`SCHEME`."""
+    return _WHOLE.fullmatch(name) is not None

@@ -1,0 +1,121 @@
+"""Windows: which frames are observed and which actions are to be predicted from them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mobile_vla.config.windows import Windows
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.errors import UserError
+
+log = logging.getLogger(__name__)
+
+NAMED = 10  # too short episodes that are named in the log; the rest is counted
+
+
+@dataclass(frozen=True, eq=False)
+class WindowTable:
+    """N training samples as places in a dataset; nothing is copied."""
+
+    episode: np.ndarray
+    """(N,) int64, index of the window's episode in ``Dataset.episodes``."""
+    last_frame: np.ndarray
+    """(N,) int64, index within the episode of the last observed frame."""
+    frames: np.ndarray
+    """(N, W) int64, rows of the observed frames, oldest first."""
+    targets: np.ndarray
+    """(N, C) int64, rows of the chunk's actions; the episode's last row where there is none."""
+    mask: np.ndarray
+    """(N, C) bool, True where the action exists and counts."""
+
+    def __len__(self) -> int:
+        return len(self.episode)
+
+
+def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) -> WindowTable:
+    """Cut episodes into windows and their chunks.
+
+    Windows start at frame 0 and every ``stride`` frames after it. No window reaches over an
+    episode's end; a chunk does so only with ``tail: mask``. T=18, W=4, C=10 with ``target: next``
+    and ``tail: drop`` give five windows.
+
+    Args:
+        dataset: the dataset.
+        episodes: indices in ``dataset.episodes``, in the order in which windows are wanted.
+        windows: W, C, stride, target and tail.
+
+    Raises:
+        UserError: there are episodes, and none is long enough for a window.
+    """
+    too_short: list[int] = []
+    owners: list[np.ndarray] = []
+    lasts: list[np.ndarray] = []
+    for index in episodes:
+        # The last observed frame of the last window leaves room for the frames that it needs.
+        spare = int(dataset.lengths[index]) - windows.frames_needed
+        if spare < 0:
+            too_short.append(index)
+            continue
+        last = np.arange(0, spare + 1, windows.stride, dtype=np.int64) + windows.window - 1
+        lasts.append(last)
+        owners.append(np.full(len(last), index, dtype=np.int64))
+    if too_short and not owners:
+        raise UserError(_none_long_enough(dataset, too_short, windows))
+    if too_short:
+        _warn(dataset, too_short, len(episodes), windows)
+    empty = np.zeros(0, dtype=np.int64)
+    episode = np.concatenate([empty, *owners])  # (N,)
+    last_frame = np.concatenate([empty, *lasts])  # (N,)
+    first = last_frame - (windows.window - 1)
+    start = last_frame + (1 if windows.target == "next" else 0)
+    offset, length = dataset.offsets[episode, None], dataset.lengths[episode, None]  # (N, 1)
+    steps = start[:, None] + np.arange(windows.chunk)  # (N, C)
+    return WindowTable(
+        episode=episode,
+        last_frame=last_frame,
+        frames=offset + first[:, None] + np.arange(windows.window),  # (N, W)
+        targets=offset + np.minimum(steps, length - 1),  # (N, C)
+        mask=steps < length,  # (N, C)
+    )
+
+
+def _settings(windows: Windows) -> str:
+    return (
+        f"window {windows.window} and chunk {windows.chunk} "
+        f"(target: {windows.target}, tail: {windows.tail}) need {windows.frames_needed} frames"
+    )
+
+
+def _none_long_enough(dataset: Dataset, too_short: Sequence[int], windows: Windows) -> str:
+    lengths = sorted(int(dataset.lengths[index]) for index in too_short)
+    spread = f"{lengths[0]}" if lengths[0] == lengths[-1] else f"{lengths[0]} to {lengths[-1]}"
+    # What is left for window and chunk together in the longest episode.
+    room = lengths[-1] + (1 if windows.target == "current" else 0)
+    if windows.tail == "drop":
+        remedy = f"lower window and chunk so that their sum is at most {room}, or say `tail: mask`"
+    else:
+        remedy = f"lower window to at most {room - 1}"
+    return (
+        f"dataset {dataset.name}: no episode is long enough for a window: {_settings(windows)}, "
+        f"and the {len(lengths)} episodes asked for have {spread}; {remedy}"
+    )
+
+
+def _warn(dataset: Dataset, too_short: Sequence[int], count: int, windows: Windows) -> None:
+    names = [
+        f"{dataset.episodes[index].name} ({dataset.lengths[index]})" for index in too_short[:NAMED]
+    ]
+    more = f" and {len(too_short) - NAMED} more" if len(too_short) > NAMED else ""
+    log.warning(
+        "dataset %s: %d of %d episodes are too short and give no window: %s: %s%s",
+        dataset.name,
+        len(too_short),
+        count,
+        _settings(windows),
+        ", ".join(names),
+        more,
+    )
