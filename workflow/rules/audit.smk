@@ -1,0 +1,24 @@
+# What is wrong or odd about the data. Only the report reads it, so rewording it trains nothing.
+rule audit_dataset:
+    input:
+        facts=of_episodes("results/datasets/{dataset}/episodes/{episode}.json"),
+    output:
+        report="results/datasets/{dataset}/audit.json",
+        page="results/datasets/{dataset}/audit.html",
+        provenance="results/datasets/{dataset}/audit.provenance.json",
+    log:
+        "results/logs/audit/{dataset}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("audit"),
+        settings=lambda w: project.audit(w.dataset).canonical(),
+    shell:
+        "python -m mobile_vla audit --settings {params.settings:q} --facts {input.facts:q}"
+        " --report {output.report:q} --page {output.page:q}"
+        " --record {output.provenance:q} --log {log:q}"
+
+
+rule audit:
+    input:
+        of_datasets("results/datasets/{dataset}/audit.html"),

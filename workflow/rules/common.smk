@@ -1,0 +1,83 @@
+# What the rules of all stages share: the project's settings, where things lie, and what is tracked.
+#
+# A job reads its inputs, its params and the library, and nothing else. Its settings are one JSON
+# text, and the code and versions that it depends on stand beside it: Snakemake compares both with
+# those of the last run, which is how an edit reaches exactly the jobs that it concerns.
+from functools import cache
+
+from snakemake.settings.types import DeploymentMethod
+
+from mobile_vla.config.loading import load_project
+from mobile_vla.data.recorded import recorded_episodes
+from mobile_vla.provenance.content import content_ids
+from mobile_vla.stages import STAGES
+
+ENVIRONMENT = "../../envs/mobile-vla.yaml"
+CONTENT_CACHE = Path("results/.cache/content.json")
+
+
+wildcard_constraints:
+    dataset=r"[^/]+",
+    episode=r"[^/]+",
+    backbone=r"[^/]+",
+    cut="image_embeds|readout",
+    key="[0-9a-f]{8}",
+    experiment=r"[^/]+",
+    run=r"seed\d+",
+
+
+with mistakes_without_traceback():
+    project = load_project(config, [Path(file) for file in workflow.configfiles])
+    # Folders of recorded episodes: their files by episode. What is no folder is said right here.
+    RECORDED = {
+        name: recorded_episodes(name, project.datasets[name])
+        for name in project.used_datasets()
+        if project.simulation(name) is None
+    }
+
+
+# Jobs run this checkout's library, whatever else is installed. In a conda environment the
+# interpreter is the environment's, else the one that Snakemake itself runs in.
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+PATH = "" if CONDA else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
+shell.prefix(f"{PATH}export PYTHONPATH='{workflow.basedir}/workflow'; ")
+
+
+def tracked(command):
+    """Return what a command's result depends on besides its inputs and settings."""
+    return STAGES[command].tracked()
+
+
+@cache
+def recorded(dataset):
+    """Return the files of a recorded dataset by episode, and the identity of their bytes."""
+    files = RECORDED[dataset]
+    ids = content_ids(list(files.values()), CONTENT_CACHE)
+    return {episode: (path, ids[path]) for episode, path in files.items()}
+
+
+@cache
+def episodes(dataset):
+    """Return the names of a dataset's episodes, as known before anything is read."""
+    simulated = project.simulation(dataset)
+    return sorted(recorded(dataset) if simulated is None else simulated)
+
+
+def of_episodes(pattern):
+    """Return an input function that lists one file for each episode of the dataset."""
+    return lambda w: expand(pattern, dataset=w.dataset, episode=episodes(w.dataset))
+
+
+def of_runs(pattern):
+    """Return a file of each run, in the order of config.yaml."""
+    return [pattern.format(experiment=name, run=run) for name, run in project.runs()]
+
+
+def of_experiments(pattern):
+    """Return a file of each experiment, in the order of config.yaml."""
+    return [pattern.format(experiment=name) for name in project.experiments]
+
+
+def of_datasets(pattern):
+    """Return a file of each dataset that an experiment uses, in the order of config.yaml."""
+    return [pattern.format(dataset=name) for name in project.used_datasets()]

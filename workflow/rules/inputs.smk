@@ -1,0 +1,113 @@
+# Which files and parameters a rule takes where that depends on the settings.
+def raw_inputs(wildcards):
+    """Return a simulated episode's raw file; a recorded one is no input, but a param.
+
+    A recorded file may be missing, unreadable or a broken link. As an input it would stop
+    Snakemake before any audit could say so.
+    """
+    if project.simulation(wildcards.dataset) is None:
+        return []
+    raw = f"results/datasets/{wildcards.dataset}/raw/{wildcards.episode}"
+    return [ancient(f"{raw}.h5"), f"{raw}.json"]
+
+
+def raw_path(wildcards):
+    """Return where an episode's raw file lies."""
+    if project.simulation(wildcards.dataset) is None:
+        return str(recorded(wildcards.dataset)[wildcards.episode][0])
+    return f"results/datasets/{wildcards.dataset}/raw/{wildcards.episode}.h5"
+
+
+def raw_content(wildcards):
+    """Return the identity of a recorded file's bytes; a simulated one's stands in its JSON."""
+    if project.simulation(wildcards.dataset) is None:
+        return recorded(wildcards.dataset)[wildcards.episode][1]
+    return ""
+
+
+def frame_files(wildcards):
+    """Return the frames of all episodes, which their facts describe."""
+    frames = of_episodes("results/datasets/{dataset}/episodes/{episode}.npy")
+    return [ancient(file) for file in frames(wildcards)]
+
+
+def pretrained_content(wildcards):
+    """Return the identity of a local checkpoint's bytes; a hub's is its revision."""
+    backbone = project.backbones[wildcards.backbone]
+    folder = Path(backbone.checkpoint).expanduser()
+    if backbone.revision is not None or not folder.is_dir():
+        return []
+    ids = content_ids(sorted(folder.iterdir()), CONTENT_CACHE)
+    return [f"{path.name} {identity}" for path, identity in ids.items()]
+
+
+def names_of(random):
+    """Return a pattern of the backbones whose weights are, or are not, drawn here."""
+    names = [name for name in project.backbones if project.is_random(name) == random]
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def backbone_files(name):
+    """Return a backbone's description and, as `ancient`, the weights that it describes.
+
+    So it is with every large file: the small JSON that says its SHA-256 is the input that counts.
+    A touch of gigabytes reruns nothing, and a change of one byte reruns everything.
+    """
+    folder = f"results/backbones/{name}"
+    weights = [ancient(f"{folder}/model.safetensors")] if project.is_random(name) else []
+    return {"backbone": f"{folder}/backbone.json", "weights": weights}
+
+
+def dataset_files(name):
+    """Return a dataset's manifest and actions.
+
+    The frames come with the manifest, which is made after all of them and holds their digests:
+    listed one by one in each job's inputs, those of 1,000 episodes would bury every plan.
+    """
+    folder = f"results/datasets/{name}"
+    return {"manifest": f"{folder}/manifest.json", "actions": ancient(f"{folder}/actions.npy")}
+
+
+def experiment_files(name):
+    """Return what every stage of an experiment reads: data, split, backbone and features."""
+    experiment = project.experiments[name]
+    key = project.feature_key(name)
+    files = {
+        **dataset_files(experiment.dataset),
+        **backbone_files(experiment.backbone),
+        "split": f"results/datasets/{experiment.dataset}/split.json",
+        "features": [],
+        "stored": [],
+    }
+    if key.cut != "pixels":  # there the frames themselves are read
+        folder = f"results/features/{experiment.dataset}/{experiment.backbone}"
+        files["features"] = f"{folder}/{key.cut}-{key.key}.json"
+        files["stored"] = ancient(f"{folder}/{key.cut}-{key.key}.npy")
+    return files
+
+
+def start_policy(wildcards):
+    """Return the policy that a run starts from, where its experiment names one."""
+    start = project.experiments[wildcards.experiment].training.init_from
+    if start is None:
+        return []
+    return f"results/experiments/{start}/{wildcards.run}/policy/policy.json"
+
+
+def provenance_files(wildcards):
+    """Return the provenance of every result that the report quotes."""
+    backbones = {experiment.backbone: None for experiment in project.experiments.values()}
+    features = [
+        f"results/features/{dataset}/{backbone}/{cut}-{key}.provenance.json"
+        for dataset, backbone, cut, key in project.feature_keys()
+    ]
+    return [
+        *of_datasets("results/datasets/{dataset}/manifest.provenance.json"),
+        *of_datasets("results/datasets/{dataset}/split.provenance.json"),
+        *of_datasets("results/datasets/{dataset}/audit.provenance.json"),
+        *[f"results/backbones/{name}/backbone.provenance.json" for name in backbones],
+        *features,
+        *of_runs("results/experiments/{experiment}/{run}/training.provenance.json"),
+        *of_experiments("results/experiments/{experiment}/timing.provenance.json"),
+        *of_runs("results/experiments/{experiment}/{run}/evaluation.provenance.json"),
+    ]

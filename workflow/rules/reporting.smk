@@ -1,0 +1,86 @@
+# The report: figures, tables and one page. Settings come on standard input, because those of many
+# experiments are longer than one argument of a command may be.
+FIGURES = ["loss_curves", "error_by_dimension", "velocity_traces", "epoch_time"]
+
+RUN_FILES = {
+    "metrics": of_runs("results/experiments/{experiment}/{run}/metrics.csv"),
+    "results": of_runs("results/experiments/{experiment}/{run}/training_results.json"),
+    "evaluations": of_runs("results/experiments/{experiment}/{run}/evaluation.json"),
+    "timings": of_experiments("results/experiments/{experiment}/timing.json"),
+}
+
+
+rule figures:
+    input:
+        **RUN_FILES,
+        predictions=[
+            ancient(file)
+            for file in of_runs("results/experiments/{experiment}/{run}/predictions.npz")
+        ],
+    output:
+        **{name: f"results/figures/{name}.svg" for name in FIGURES},
+        pictures=expand("results/figures/{name}.png", name=FIGURES),
+    log:
+        "results/logs/figures.log",
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("figures"),
+        settings=lambda w: project.reported().canonical(),
+    shell:
+        "python -m mobile_vla figures --settings - --metrics {input.metrics:q}"
+        " --results {input.results:q} --evaluations {input.evaluations:q}"
+        " --predictions {input.predictions:q} --timings {input.timings:q}"
+        " --loss-curves {output.loss_curves:q} --error-by-dimension {output.error_by_dimension:q}"
+        " --velocity-traces {output.velocity_traces:q} --epoch-time {output.epoch_time:q}"
+        " --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
+
+
+rule tables:
+    input:
+        **RUN_FILES,
+    output:
+        experiments="results/tables/experiments.csv",
+        epochs="results/tables/epochs.csv",
+        errors="results/tables/errors.csv",
+    log:
+        "results/logs/tables.log",
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("tables"),
+        settings=lambda w: project.reported().canonical(),
+    shell:
+        "python -m mobile_vla tables --settings - --metrics {input.metrics:q}"
+        " --results {input.results:q} --evaluations {input.evaluations:q}"
+        " --timings {input.timings:q} --experiments {output.experiments:q}"
+        " --epochs {output.epochs:q} --errors {output.errors:q}"
+        " --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
+
+
+rule page:
+    input:
+        **RUN_FILES,
+        manifests=of_datasets("results/datasets/{dataset}/manifest.json"),
+        splits=of_datasets("results/datasets/{dataset}/split.json"),
+        audits=of_datasets("results/datasets/{dataset}/audit.json"),
+        provenance=provenance_files,
+        figures=expand("results/figures/{name}.svg", name=FIGURES),
+        tables=rules.tables.output,
+        template="workflow/report/page.html.j2",
+    output:
+        report="results/report.html",
+    log:
+        "results/logs/page.log",
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("page"),
+        settings=lambda w: project.reported().canonical(),
+    shell:
+        "python -m mobile_vla page --settings - --manifests {input.manifests:q} --splits {input.splits:q}"
+        " --audits {input.audits:q} --metrics {input.metrics:q} --results {input.results:q}"
+        " --evaluations {input.evaluations:q} --timings {input.timings:q}"
+        " --provenance {input.provenance:q} --figures {input.figures:q}"
+        " --template {input.template:q} --report {output.report:q}"
+        " --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"

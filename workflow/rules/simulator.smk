@@ -1,0 +1,15 @@
+# Simulated datasets: each episode is a job of its own, so that a growing dataset keeps what it has.
+rule simulate:
+    output:
+        raw="results/datasets/{dataset}/raw/{episode}.h5",
+        digest="results/datasets/{dataset}/raw/{episode}.json",
+    log:
+        "results/logs/simulate/{dataset}/{episode}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("simulate"),
+        settings=lambda w: project.simulation(w.dataset)[w.episode].canonical(),
+    shell:
+        "python -m mobile_vla simulate --settings {params.settings:q} --raw {output.raw:q}"
+        " --digest {output.digest:q} --log {log:q}"

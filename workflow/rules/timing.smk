@@ -1,0 +1,22 @@
+# Seconds of an epoch, from a few real steps. It takes all cores, so that nothing runs beside it.
+rule timing:
+    input:
+        unpack(lambda w: experiment_files(w.experiment)),
+    output:
+        timing="results/experiments/{experiment}/timing.json",
+        page="results/experiments/{experiment}/timing.html",
+        provenance="results/experiments/{experiment}/timing.provenance.json",
+    log:
+        "results/logs/timing/{experiment}.log",
+    conda:
+        ENVIRONMENT
+    threads: workflow.cores or 1
+    params:
+        *tracked("timing"),
+        settings=lambda w: project.timing(w.experiment).canonical(),
+    shell:
+        "python -m mobile_vla timing --settings {params.settings:q} --manifest {input.manifest:q}"
+        " --actions {input.actions:q} --split {input.split:q} --backbone {input.backbone:q}"
+        " --features {input.features:q} --threads {threads}"
+        " --timing {output.timing:q} --page {output.page:q}"
+        " --record {output.provenance:q} --log {log:q}"

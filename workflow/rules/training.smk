@@ -1,0 +1,26 @@
+# One fine-tune a run, that is for each seed of an experiment.
+rule train:
+    input:
+        unpack(lambda w: experiment_files(w.experiment)),
+        init_from=start_policy,
+    output:
+        policy="results/experiments/{experiment}/{run}/policy/policy.json",
+        last="results/experiments/{experiment}/{run}/last/policy.json",
+        metrics="results/experiments/{experiment}/{run}/metrics.csv",
+        results="results/experiments/{experiment}/{run}/training_results.json",
+        provenance="results/experiments/{experiment}/{run}/training.provenance.json",
+    log:
+        "results/logs/train/{experiment}/{run}.log",
+    conda:
+        ENVIRONMENT
+    threads: lambda w: project.experiments[w.experiment].training.threads
+    params:
+        *tracked("train"),
+        settings=lambda w: project.train(w.experiment, w.run).canonical(),
+    shell:
+        "python -m mobile_vla train --settings {params.settings:q} --manifest {input.manifest:q}"
+        " --actions {input.actions:q} --split {input.split:q} --backbone {input.backbone:q}"
+        " --features {input.features:q} --init-from {input.init_from:q}"
+        " --threads {threads} --policy {output.policy:q} --last {output.last:q}"
+        " --metrics {output.metrics:q} --results {output.results:q}"
+        " --record {output.provenance:q} --log {log:q}"
