@@ -1,0 +1,83 @@
+"""The shipped demo, as a new user meets it: a clone, `make report`, and the numbers in the page."""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A clean clone without an environment, in which `make report` ran."""
+    folder = tmp_path_factory.mktemp("clone") / "project"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    done = make(folder, "report", "CORES=2")
+    assert done.returncode == 0, done.stdout[-5000:]
+    return folder
+
+
+def make(folder, *arguments):
+    """Run make as from a shell in which no environment is active."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("VIRTUAL_ENV", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+    outside = Path(sys.prefix) / "bin"
+    paths = [p for p in os.environ["PATH"].split(":") if Path(p) != outside]
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env={**inherited, "PATH": ":".join(paths)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def evaluation(clone, experiment):
+    path = clone / "results/experiments" / experiment / "seed0/evaluation.json"
+    return json.loads(path.read_text())
+
+
+def test_the_report_is_there_and_nothing_is_left_to_do(clone):
+    assert (clone / "results/report.html").stat().st_size < 5e6
+    again = make(clone, "report", "CORES=2")
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout
+    assert "pip install" not in again.stdout
+    plan = subprocess.run(
+        [clone / ".venv/bin/snakemake", "-n"], cwd=clone, capture_output=True, text=True
+    )
+    assert plan.returncode == 0 and "Nothing to be done" in plan.stdout + plan.stderr
+
+
+def test_a_fine_tuned_policy_beats_the_best_baseline_and_the_page_says_so(clone):
+    found = evaluation(clone, "lora")
+    best = min(scores["mae"]["overall"] for scores in found["baselines"].values())
+    assert set(found["baselines"]) == {"zero", "train_mean", "previous_action"}
+    assert found["policy"]["mae"]["overall"] < best
+    assert found["beats_best_baseline"] is True
+    page = (clone / "results/report.html").read_text()
+    words = re.sub(r"<[^>]+>|\s+", " ", page)
+    assert f"mean absolute error of {found['policy']['mae']['overall']:.3f}" in words
+    assert f"against {best:.3f}" in words
+
+
+def test_the_four_experiments_share_what_is_frozen(clone):
+    stored = sorted(file.stem for file in (clone / "results/features/demo/tiny").glob("*.npy"))
+    assert [name.split("-")[0] for name in stored] == ["image_embeds", "readout"]
+
+
+def test_a_job_stays_below_four_gigabytes(clone):
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # kB, the largest process
+    assert 1e5 < largest < 4e6
