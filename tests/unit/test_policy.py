@@ -11,7 +11,6 @@ from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import UserError
-from mobile_vla.model.folder import load_policy, save_policy
 from mobile_vla.model.policy import Policy
 from support.tiny import make_backbone
 
@@ -118,8 +117,8 @@ def test_a_stored_policy_predicts_the_same(backbone, finetune, tmp_path):
     stale = tmp_path / "policy" / "adapter_model.safetensors.old"
     stale.parent.mkdir()
     stale.write_text("of an earlier run")
-    save_policy(policy, tmp_path / "policy", backbone, {"epoch": 3})
-    loaded = load_policy(tmp_path / "policy/policy.json", backbone)
+    policy.save_pretrained(tmp_path / "policy", backbone, {"epoch": 3})
+    loaded = Policy.from_pretrained(tmp_path / "policy", backbone)
 
     images, prompts = frames(3), torch.zeros(3, dtype=torch.long)
     window = torch.tensor([[0, 1, 2]])
@@ -135,7 +134,7 @@ def test_a_stored_policy_predicts_the_same(backbone, finetune, tmp_path):
 
 def test_the_adapter_loads_with_plain_peft(backbone, tmp_path):
     policy = make_policy(backbone)
-    save_policy(policy, tmp_path, backbone, {})
+    policy.save_pretrained(tmp_path, backbone, {})
     plain = PeftModel.from_pretrained(backbone.model(), str(tmp_path)).eval()
     ours = dict(policy.encoder.backbone.named_parameters())
     for name, parameter in plain.named_parameters():
@@ -144,20 +143,20 @@ def test_the_adapter_loads_with_plain_peft(backbone, tmp_path):
 
 
 def test_a_damaged_policy_is_refused_by_name(backbone, tmp_path):
-    save_policy(make_policy(backbone), tmp_path, backbone, {})
+    make_policy(backbone).save_pretrained(tmp_path, backbone, {})
     head = tmp_path / "head.safetensors"
     damaged = bytearray(head.read_bytes())
     damaged[-1] ^= 1
     head.write_bytes(damaged)
     with pytest.raises(UserError, match=r"head\.safetensors"):
-        load_policy(tmp_path / "policy.json", backbone)
+        Policy.from_pretrained(tmp_path, backbone)
 
 
 def test_a_policy_of_another_backbone_is_refused(backbone, tmp_path):
-    save_policy(make_policy(backbone), tmp_path / "policy", backbone, {})
+    make_policy(backbone).save_pretrained(tmp_path / "policy", backbone, {})
     other = Checkpoint.read(make_backbone(tmp_path / "other", seed=1))
     with pytest.raises(UserError, match="digest"):
-        load_policy(tmp_path / "policy/policy.json", other)
+        Policy.from_pretrained(tmp_path / "policy", other)
 
 
 def test_the_action_scale_is_inverted_exactly(backbone):

@@ -16,7 +16,6 @@ from mobile_vla.evaluation.baselines import baselines
 from mobile_vla.evaluation.score import score
 from mobile_vla.files import atomic_path, describe, read_json, write_json
 from mobile_vla.machine import default_device, use_threads
-from mobile_vla.model.folder import load_policy
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast, resolve
 from mobile_vla.progress import Progress
@@ -59,7 +58,7 @@ def evaluate(
     """
     use_threads(settings.threads, threads, "training.threads")
     checkpoint = Checkpoint.read(backbone)
-    loaded = load_policy(policy, checkpoint)
+    loaded = Policy.from_pretrained(policy.parent, checkpoint)
     if loaded.settings != settings.policy:
         raise UserError(
             f"{policy} (settings): not those of {settings.experiment!r} in config.yaml; "

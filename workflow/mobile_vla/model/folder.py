@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from pydantic import ValidationError
@@ -16,7 +16,9 @@ from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import UserError
 from mobile_vla.files import atomic_path, describe, digest_of, read_json, verify, write_json
 from mobile_vla.model.adapter import lora_config
-from mobile_vla.model.policy import Policy
+
+if TYPE_CHECKING:
+    from mobile_vla.model.policy import Policy
 
 FORMAT = 1
 HEAD = "head.safetensors"
@@ -25,7 +27,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 BACKBONE = "backbone.safetensors"
 
 
-def save_policy(policy: Policy, folder: Path, backbone: Checkpoint, facts: dict[str, Any]) -> None:
+def write_folder(policy: Policy, folder: Path, backbone: Checkpoint, facts: dict[str, Any]) -> None:
     """Write a policy's folder; ``policy.json`` goes first and comes last.
 
     While ``policy.json`` is absent the folder is unfinished, and nothing reads it.
@@ -67,40 +69,13 @@ def save_policy(policy: Policy, folder: Path, backbone: Checkpoint, facts: dict[
             "format": FORMAT,
             "settings": settings.model_dump(mode="json"),
             "prompts": list(policy.texts),
-            "tokens": _tokens(policy),
+            "tokens": tokens_of(policy),
             "backbone": {"name": backbone.name, "digest": backbone.digest},
             "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
             "files": {name: describe(folder / name) for name in sorted(names)},
             **facts,
         },
     )
-
-
-def load_policy(description: Path, backbone: Checkpoint) -> Policy:
-    """Rebuild a policy from its folder.
-
-    Args:
-        description: the folder's ``policy.json``.
-        backbone: the backbone that it was trained on.
-
-    Returns:
-        The policy in float32 and in evaluation mode, on the CPU.
-
-    Raises:
-        UserError: a file is missing or damaged, or the backbone, its tokens or the settings are
-            not those of the training.
-    """
-    described = read_description(description, backbone)
-    settings = _settings(description, described)
-    texts = tuple(described["prompts"])
-    policy = Policy(settings, backbone.model(), backbone.processor(), texts, seed=0)
-    if _tokens(policy) != described["tokens"]:
-        raise UserError(
-            f"{description} (tokens): the backbone's tokenizer gives other tokens for its prompts "
-            "than in training; use the tokenizer it was trained with"
-        )
-    load_weights(policy, description.parent)
-    return policy.eval()
 
 
 def read_description(description: Path, backbone: Checkpoint) -> dict[str, Any]:
@@ -139,7 +114,12 @@ def load_weights(policy: Policy, folder: Path) -> None:
         assert not outcome.unexpected_keys, outcome.unexpected_keys
 
 
-def _settings(description: Path, described: dict[str, Any]) -> PolicySettings:
+def settings_of(description: Path, described: dict[str, Any]) -> PolicySettings:
+    """Return the settings that a ``policy.json`` holds.
+
+    Raises:
+        UserError: they are not settings of this version.
+    """
     try:
         return PolicySettings.model_validate(described["settings"])
     except ValidationError as error:
@@ -149,7 +129,8 @@ def _settings(description: Path, described: dict[str, Any]) -> PolicySettings:
         ) from None
 
 
-def _tokens(policy: Policy) -> str:
+def tokens_of(policy: Policy) -> str:
+    """Return a digest of a policy's prompts as its backbone's tokenizer reads them."""
     encoder = policy.encoder
     return digest_of([encoder.ids.tolist(), encoder.slots.tolist()])
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
+from mobile_vla.errors import UserError
 from mobile_vla.model.adapter import expected_parts, prepare_backbone, trainable_parameters
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
+from mobile_vla.model.folder import (
+    load_weights,
+    read_description,
+    settings_of,
+    tokens_of,
+    write_folder,
+)
 from mobile_vla.model.head import LstmHead
 from mobile_vla.model.prompts import PromptTokens
 
@@ -55,6 +65,48 @@ class Policy(nn.Module):
             )
         found = set(trainable_parameters(self))
         assert found == expected_parts(settings), (found, expected_parts(settings))
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, backbone: Checkpoint) -> Policy:
+        """Rebuild a policy from its folder.
+
+        Args:
+            folder: the folder of ``policy.json``.
+            backbone: the backbone that the policy was trained on.
+
+        Returns:
+            The policy in float32 and in evaluation mode, on the CPU.
+
+        Raises:
+            UserError: a file is missing or damaged, or the backbone, its tokens or the settings
+                are not those of the training.
+        """
+        path = folder / "policy.json"
+        described = read_description(path, backbone)
+        policy = cls(
+            settings_of(path, described),
+            backbone.model(),
+            backbone.processor(),
+            tuple(described["prompts"]),
+            seed=0,
+        )
+        if tokens_of(policy) != described["tokens"]:
+            raise UserError(
+                f"{path} (tokens): the backbone's tokenizer gives other tokens for the policy's "
+                "prompts than in training; use the tokenizer it was trained with"
+            )
+        load_weights(policy, folder)
+        return policy.eval()
+
+    def save_pretrained(self, folder: Path, backbone: Checkpoint, facts: dict[str, Any]) -> None:
+        """Write the policy's folder: what was trained, and never the frozen backbone.
+
+        Args:
+            folder: where to; files of an earlier policy that this one does not have are removed.
+            backbone: what the policy was trained on.
+            facts: what else to say of it in ``policy.json``, as plain JSON values.
+        """
+        write_folder(self, folder, backbone, facts)
 
     def train(self, mode: bool = True) -> Policy:
         """Switch to training, but leave the frozen prefix in evaluation.

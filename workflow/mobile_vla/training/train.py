@@ -12,7 +12,6 @@ from mobile_vla.config.training import EarlyStopping, TrainSettings
 from mobile_vla.files import write_json
 from mobile_vla.machine import use_threads
 from mobile_vla.model.adapter import part_of, trainable_parameters
-from mobile_vla.model.folder import save_policy
 from mobile_vla.progress import Progress, duration
 from mobile_vla.training.history import Events, write_metrics
 from mobile_vla.training.loop import Epoch, Trainer, run_epochs
@@ -170,7 +169,7 @@ class _Keeper:
             "data": self.data.identity,
             "precision": self.trainer.precision,
         }
-        save_policy(self.trainer.policy, folder, self.backbone, facts)
+        self.trainer.policy.save_pretrained(folder, self.backbone, facts)
 
     def results(self) -> dict[str, Any]:
         """Return the content of ``training_results.json``."""
