@@ -30,7 +30,7 @@ schema: .venv/installed-dev
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/installed: envs/requirements.txt envs/constraints.txt pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet -r envs/requirements.txt -c envs/constraints.txt

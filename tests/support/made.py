@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.config.data import ManifestSettings
+import numpy as np
+
+from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.frames import FRAME_SHAPE
 from mobile_vla.data.manifest import manifest
 from mobile_vla.data.scenario import parse_scenario
-from mobile_vla.files import digest_of, write_json
+from mobile_vla.files import describe, digest_of, write_json
 
 
 def facts_of(name: str, frames: int = 18, **changes: Any) -> dict[str, Any]:
@@ -56,9 +59,33 @@ def write_facts(folder: Path, every: Sequence[dict[str, Any]]) -> list[Path]:
     return paths
 
 
-def make_dataset(folder: Path, lengths: dict[str, int]) -> Dataset:
-    """Return a dataset of episodes of the given names and lengths."""
-    paths = write_facts(folder, [facts_of(name, frames) for name, frames in lengths.items()])
+def names(count: int) -> list[str]:
+    """Return names of episodes that pass left and right in turn."""
+    sides = ("left", "right")
+    return [
+        f"episode_20251103_09{index:02d}00_1box_hori_{sides[index % 2]}_core_close"
+        for index in range(count)
+    ]
+
+
+def make_frames(folder: Path, name: str, count: int) -> dict[str, Any]:
+    """Write random frames beside a manifest in ``folder``; return what facts say of them."""
+    path = folder / "episodes" / f"{name}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(int(digest_of(name, 8), 16))
+    np.save(path, random.integers(0, 256, size=(count, *FRAME_SHAPE), dtype=np.uint8))
+    return describe(path)
+
+
+def make_dataset(folder: Path, lengths: dict[str, int], *, frames: bool = False) -> Dataset:
+    """Return a dataset of episodes of the given names and lengths, with random frames on wish."""
+    facts = [
+        facts_of(
+            name, count, **({"frame_file": make_frames(folder, name, count)} if frames else {})
+        )
+        for name, count in lengths.items()
+    ]
+    paths = write_facts(folder, facts)
     files = folder / "manifest.json", folder / "actions.npy"
     manifest(
         ManifestSettings(dataset="made", on_error="fail"),

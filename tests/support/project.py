@@ -91,7 +91,7 @@ class Project:
         (self.folder / "config.yaml").write_text(text)
 
     def edit(self, name: str, old: str, new: str) -> None:
-        """Replace text in a file, which must hold it."""
+        """Replace text in a file; it must be there."""
         file = self.folder / name
         text = file.read_text()
         assert old in text, f"{name} does not hold {old!r}"

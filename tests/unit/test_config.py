@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -95,7 +96,7 @@ reprot: {}
         "15 (experiments.lora r8)": "letters, digits",
         "15 (experiments.lora r8.lora.r)": "greater than or equal to 1",
         "15 (experiments.lora r8.lora.dropuot)": "did you mean 'dropout'?",
-        "16 (experiments.third.backbone)": "string",
+        "16 (experiments.third.backbone)": "text",
         "18 (reprot)": "did you mean 'report'?",
     }
     for place, words in expected.items():
@@ -132,6 +133,34 @@ def test_yaml_that_cannot_be_read_is_an_error_with_its_line(tmp_path):
 @pytest.mark.parametrize("text", ["", "experiments: {}\n", "datasets: 3\nexperiments: [1]\n"])
 def test_a_config_of_the_wrong_kind_is_an_error(tmp_path, text):
     assert problems(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("training: {epochs: true}", "expected a number"),
+        ("training: {learning_rate: .inf}", "finite"),
+        ("training: {clip: .nan}", "finite"),
+        ("seeds: 3", "a list"),
+        ("training: 3", "a mapping"),
+        ("prompt: {template: '{sied}'}", "unknown placeholder {sied}"),
+    ],
+)
+def test_values_that_pydantic_would_take_or_explain_in_python_are_refused(tmp_path, line, words):
+    found = problems(BASE + f"  second: {{{line}}}\n", tmp_path)
+    (problem,) = found.values()
+    assert words in problem.found + problem.expected
+
+
+def test_a_split_that_is_not_whole_names_its_hidden_share(tmp_path):
+    text = BASE.replace("{kind: simulated,", "{kind: simulated, split: {train: 0.8, val: 0.2},")
+    (problem,) = problems(text, tmp_path).values()
+    assert "test 0.15" in problem.found and "test: 0" in problem.found
+
+
+def test_the_shipped_config_fits_the_schema():
+    file = Path(__file__).parents[2] / "config.yaml"
+    jsonschema.validate(yaml.safe_load(file.read_text()), config_schema())
 
 
 def test_windows_longer_than_every_episode_are_an_error_with_the_numbers(tmp_path):

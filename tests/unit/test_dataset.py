@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobile_vla.config.data import ManifestSettings
+from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.manifest import manifest
 from mobile_vla.errors import Problems, UserError

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobile_vla.config.data import Images
+from mobile_vla.config.ingest import Images
 from mobile_vla.data import frames as module
 from mobile_vla.data.frames import FRAME_SHAPE, FrameStore
 from mobile_vla.data.resize import to_frame
 from mobile_vla.errors import UserError
+from mobile_vla.files import sha256_of
 
 
 def stripes(height=720, width=1280):
@@ -63,7 +64,7 @@ def store(tmp_path):
             frame[:] = row
             row += 1
         np.save(paths[-1], frames)
-    return FrameStore(paths, lengths)
+    return FrameStore(paths, lengths, [sha256_of(path) for path in paths])
 
 
 def test_rows_lead_into_their_episodes(store):
@@ -90,10 +91,20 @@ def test_few_files_stay_open(store, monkeypatch):
     assert len(store._open) == 1
 
 
-def test_a_file_of_another_length_is_a_users_error(store, tmp_path):
-    np.save(tmp_path / "2.npy", np.zeros((2, *FRAME_SHAPE), dtype=np.uint8))
-    with pytest.raises(UserError, match=r"2\.npy: found uint8 \(2, 224, 224, 3\)"):
+def test_a_damaged_or_missing_file_is_a_users_error(store, tmp_path):
+    with (tmp_path / "2.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    with pytest.raises(UserError, match=r"2\.npy: its bytes are not those that ingest wrote"):
         store[np.array([3])]
-    (tmp_path / "0.npy").write_bytes(b"nothing")
+    (tmp_path / "0.npy").unlink()
     with pytest.raises(UserError, match=r"0\.npy: not readable as frames"):
         store[np.array([0])]
+
+
+def test_a_file_of_another_length_than_the_manifest_says_is_a_users_error(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((2, *FRAME_SHAPE), dtype=np.uint8))
+    store = FrameStore([path], [3], [sha256_of(path)])
+    with pytest.raises(UserError, match=r"a\.npy: found uint8 \(2, 224, 224, 3\)"):
+        store[np.array([2])]

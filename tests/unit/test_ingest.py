@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mobile_vla.config.data import Images, IngestSettings
+from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.data import images as images_module
 from mobile_vla.data import isolation
 from mobile_vla.data.ingest import ingest

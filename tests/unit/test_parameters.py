@@ -9,6 +9,7 @@ from mobile_vla.config.backbone import RandomBackbone
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
+from mobile_vla.errors import UserError
 from mobile_vla.model.adapter import expected_parts, prepare_backbone, trainable_parameters
 
 BACKBONE = 1_664_485_376  # parameters of kosmos-2-patch14-224 without its output layer
@@ -51,6 +52,12 @@ def test_bias_all_frees_the_language_models_biases_only(kosmos):
         if parameter.requires_grad and "lora_" not in name:
             assert name.endswith("bias"), name
             assert "text_model" in name, name
+
+
+@pytest.mark.parametrize("wrong", ["v_porj", "(", ".*", "dense"])
+def test_a_target_that_no_layer_has_is_refused(kosmos, wrong):
+    with pytest.raises(UserError, match=r"lora\.targets.*expected some of fc1, fc2, k_proj"):
+        prepare_backbone(kosmos, settings("lora", targets=("q_proj", wrong)))
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,7 @@ def test_the_closure_holds_what_python_really_imports():
         "import importlib, sys, json; importlib.import_module(sys.argv[1]); "
         "print(json.dumps([m for m in sys.modules if m.split('.')[0] == 'mobile_vla']))"
     )
-    for command in ("ingest", "train", "page"):
-        entry = STAGES[command].module
+    for entry in sorted({stage.module for stage in STAGES.values()}):
         done = subprocess.run(
             [sys.executable, "-c", script, entry],
             capture_output=True,
@@ -101,6 +100,9 @@ def test_no_blast_radius(command):
     assert not {name for name in tracked if name.startswith("mobile_vla.reporting")}
     assert not {name for name in tracked if name.startswith("mobile_vla.audit")}
     assert "mobile_vla.config.project" not in tracked
+    assert "mobile_vla.config.dataset" not in tracked
+    if command == "ingest":
+        assert not {"mobile_vla.config.split", "mobile_vla.config.windows"} & tracked
     assert "mobile_vla.config.reporting" not in tracked
     if command != "evaluate":
         assert not {name for name in tracked if name.startswith("mobile_vla.evaluation")}
@@ -118,6 +120,19 @@ def test_bytes_count_and_not_times(tmp_path):
     file.write_bytes(b"two!")
     os.utime(file, (0, 0))  # older than before
     assert content_ids([file], cache)[file] != first
+
+
+def test_the_order_is_that_of_the_question(tmp_path):
+    cache = tmp_path / "cache.json"
+    files = [tmp_path / name for name in "dbca"]
+    for file in files:
+        file.write_bytes(file.name.encode() * 100_000)
+    cold = content_ids(files, cache)
+    files[1].touch()  # hashed anew, while the others are known
+    for asked in (files, sorted(files)):
+        found = content_ids(asked, cache)
+        assert list(found) == asked
+        assert found == cold
 
 
 def test_a_known_file_is_not_read_again(tmp_path, monkeypatch):
@@ -172,5 +187,8 @@ def test_the_git_state_tells_a_dirty_tree(tmp_path):
     git("commit", "-m", "one")
     clean = git_state(tmp_path)
     assert clean is not None and len(clean["commit"]) == 40 and not clean["dirty"]
+    (tmp_path / "config.yaml").write_text("edited, as it is meant to be")
+    (tmp_path / "below").mkdir()
+    assert git_state(tmp_path / "below") == clean
     (tmp_path / "a").write_text("2")
-    assert git_state(tmp_path) == {**clean, "dirty": True}
+    assert git_state(tmp_path / "below") == {**clean, "dirty": True}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobile_vla.config.data import Images, IngestSettings
+from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes
 from mobile_vla.data.ingest import ingest
 from mobile_vla.files import describe, read_json

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from mobile_vla.config.base import Settings
 from mobile_vla.errors import UserError
+from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
 from mobile_vla.stages import STAGES
 
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _log_to(file: Path | None) -> None:
     """Send messages to the terminal and, with ``--log``, to a file as well."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    handlers: list[logging.Handler] = [TerminalHandler()]
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))

@@ -8,6 +8,7 @@ import time
 
 log = logging.getLogger(__name__)
 
+CLEAR = "\r\x1b[2K"  # to the line's beginning, and erase it
 TERMINAL_EVERY = 0.2  # seconds between updates of the moving line
 LOG_EVERY = 15.0  # seconds between plain lines
 
@@ -33,7 +34,7 @@ class Progress:
         self.done += count
         now = time.monotonic()
         if self.terminal and now - self.shown > TERMINAL_EVERY:
-            sys.stderr.write(f"\r\x1b[2K{self._line(now, note)}")
+            sys.stderr.write(CLEAR + self._line(now, note))
             sys.stderr.flush()
             self.shown = now
         elif not self.terminal and now - self.logged > LOG_EVERY:
@@ -43,7 +44,7 @@ class Progress:
     def close(self) -> None:
         """Clear the moving line, so that what follows stands in a line of its own."""
         if self.terminal:
-            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.write(CLEAR)
             sys.stderr.flush()
 
     def _line(self, now: float, note: str) -> str:
@@ -56,6 +57,16 @@ class Progress:
             f"{duration(left)} left",
         ]
         return ", ".join(part for part in parts if part)
+
+
+class TerminalHandler(logging.StreamHandler):
+    """Prints messages on the terminal, each in a line of its own: a moving line gives way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message."""
+        if self.stream.isatty():
+            self.stream.write(CLEAR)
+        super().emit(record)
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from mobile_vla.provenance.code import code_of
 from mobile_vla.provenance.record import versions
 
-LEARNING = ("torch", "transformers", "peft", "accelerate", "safetensors", "numpy")
+# What a forward pass goes through, the tokenizer of its prompts included.
+ENCODING = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
+LEARNING = (*ENCODING, "peft", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ STAGES = {
         ("torch", "transformers", "tokenizers", "safetensors"),
     ),
     "pretrained_backbone": Stage("mobile_vla.backbone.pretrained", "pretrained_backbone", ()),
-    "features": Stage("mobile_vla.features.extract", "extract", ("torch", "transformers", "numpy")),
+    "features": Stage("mobile_vla.features.extract", "extract", ENCODING),
     "train": Stage("mobile_vla.training.train", "train", LEARNING),
     "timing": Stage("mobile_vla.timing.measure", "measure", LEARNING),
-    "evaluate": Stage("mobile_vla.evaluation.evaluate", "evaluate", LEARNING),
+    "evaluate": Stage("mobile_vla.evaluation.evaluate", "evaluate", (*ENCODING, "peft")),
     "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy")),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
     "page": Stage("mobile_vla.reporting.page", "page", ("jinja2",)),

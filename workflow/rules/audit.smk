@@ -21,4 +21,4 @@ rule audit_dataset:
 
 rule audit:
     input:
-        of_datasets("results/datasets/{dataset}/audit.html"),
+        expand("results/datasets/{dataset}/audit.html", dataset=project.datasets),

@@ -7,7 +7,7 @@ rule random_backbone:
     log:
         "results/logs/backbone/{backbone}.log",
     wildcard_constraints:
-        backbone=names_of(random=True),
+        backbone=backbones(random=True),
     conda:
         ENVIRONMENT
     params:
@@ -25,7 +25,7 @@ rule pretrained_backbone:
     log:
         "results/logs/backbone/{backbone}.log",
     wildcard_constraints:
-        backbone=names_of(random=False),
+        backbone=backbones(random=False),
     conda:
         ENVIRONMENT
     params:

@@ -3,10 +3,12 @@
 # A job reads its inputs, its params and the library, and nothing else. Its settings are one JSON
 # text, and the code and versions that it depends on stand beside it: Snakemake compares both with
 # those of the last run, which is how an edit reaches exactly the jobs that it concerns.
+import re
 from functools import cache
 
 from snakemake.settings.types import DeploymentMethod
 
+from mobile_vla.backbone.local import checkpoint_files
 from mobile_vla.config.loading import load_project
 from mobile_vla.data.recorded import recorded_episodes
 from mobile_vla.provenance.content import content_ids
@@ -16,24 +18,35 @@ ENVIRONMENT = "../../envs/mobile-vla.yaml"
 CONTENT_CACHE = Path("results/.cache/content.json")
 
 
-wildcard_constraints:
-    dataset=r"[^/]+",
-    episode=r"[^/]+",
-    backbone=r"[^/]+",
-    cut="image_embeds|readout",
-    key="[0-9a-f]{8}",
-    experiment=r"[^/]+",
-    run=r"seed\d+",
-
-
 with mistakes_without_traceback():
     project = load_project(config, [Path(file) for file in workflow.configfiles])
-    # Folders of recorded episodes: their files by episode. What is no folder is said right here.
-    RECORDED = {
-        name: recorded_episodes(name, project.datasets[name])
-        for name in project.used_datasets()
-        if project.simulation(name) is None
-    }
+
+
+@cache
+def recorded_files(dataset):
+    """Return the files of a recorded dataset by episode."""
+    with mistakes_without_traceback():
+        return recorded_episodes(dataset, project.datasets[dataset])
+
+
+for name in project.used_datasets():
+    if project.simulation(name) is None:
+        recorded_files(name)  # what is wrong with a folder is said at once, and in words
+
+
+def one_of(names):
+    """Return a pattern of some names: what config.yaml does not name is not made."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+wildcard_constraints:
+    dataset=one_of(project.datasets),
+    episode=r"[^/]+",
+    backbone=one_of(project.backbones),
+    cut="image_embeds|readout",
+    key=one_of(sorted({key for *_, key in project.feature_keys()})),
+    experiment=one_of(project.experiments),
+    run=r"seed\d+",
 
 
 # Jobs run this checkout's library, whatever else is installed. In a conda environment the
@@ -51,7 +64,7 @@ def tracked(command):
 @cache
 def recorded(dataset):
     """Return the files of a recorded dataset by episode, and the identity of their bytes."""
-    files = RECORDED[dataset]
+    files = recorded_files(dataset)
     ids = content_ids(list(files.values()), CONTENT_CACHE)
     return {episode: (path, ids[path]) for episode, path in files.items()}
 

@@ -37,14 +37,13 @@ def pretrained_content(wildcards):
     folder = Path(backbone.checkpoint).expanduser()
     if backbone.revision is not None or not folder.is_dir():
         return []
-    ids = content_ids(sorted(folder.iterdir()), CONTENT_CACHE)
+    ids = content_ids(checkpoint_files(folder), CONTENT_CACHE)
     return [f"{path.name} {identity}" for path, identity in ids.items()]
 
 
-def names_of(random):
+def backbones(random):
     """Return a pattern of the backbones whose weights are, or are not, drawn here."""
-    names = [name for name in project.backbones if project.is_random(name) == random]
-    return "|".join(map(re.escape, names)) or "(?!)"
+    return one_of(name for name in project.backbones if project.is_random(name) == random)
 
 
 def backbone_files(name):
@@ -96,7 +95,7 @@ def start_policy(wildcards):
 
 def provenance_files(wildcards):
     """Return the provenance of every result that the report quotes."""
-    backbones = {experiment.backbone: None for experiment in project.experiments.values()}
+    used = {experiment.backbone: None for experiment in project.experiments.values()}
     features = [
         f"results/features/{dataset}/{backbone}/{cut}-{key}.provenance.json"
         for dataset, backbone, cut, key in project.feature_keys()
@@ -105,7 +104,7 @@ def provenance_files(wildcards):
         *of_datasets("results/datasets/{dataset}/manifest.provenance.json"),
         *of_datasets("results/datasets/{dataset}/split.provenance.json"),
         *of_datasets("results/datasets/{dataset}/audit.provenance.json"),
-        *[f"results/backbones/{name}/backbone.provenance.json" for name in backbones],
+        *[f"results/backbones/{name}/backbone.provenance.json" for name in used],
         *features,
         *of_runs("results/experiments/{experiment}/{run}/training.provenance.json"),
         *of_experiments("results/experiments/{experiment}/timing.provenance.json"),

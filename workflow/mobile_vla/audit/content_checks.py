@@ -8,7 +8,7 @@ import numpy as np
 
 from mobile_vla.audit.findings import EpisodeCheck, Facts, Finding, of_episode, spans
 from mobile_vla.config.windows import Actions
-from mobile_vla.data.dataset import ACTION_COLUMNS
+from mobile_vla.data.actions import ACTION_COLUMNS, columns_of
 
 # Of a frame's values in 0..255. A lens cap measures below 5, an overexposed sky above 250; a wall
 # that fills the picture still has noise and shading of more than 2.
@@ -99,7 +99,7 @@ def all_zero(facts: Facts, _: Actions) -> Iterator[Finding]:
 
 def beyond_scale(facts: Facts, declared: Actions) -> Iterator[Finding]:
     """Predicted dimensions stay within the declared scale, or they would be clipped."""
-    columns = [ACTION_COLUMNS.index(name) for name in declared.dimensions]
+    columns = columns_of(declared.dimensions)
     size = np.abs(actions_of(facts)[:, columns])  # (T, A)
     beyond: np.ndarray = size > declared.scale * (1 + TOLERANCE)
     if beyond.any():

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
+from safetensors import SafetensorError
+from transformers import AutoProcessor, Kosmos2Model
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of, read_json, verify
@@ -34,7 +35,7 @@ class Checkpoint:
         """Read ``backbone.json`` and check the files that lie beside it."""
         described = read_json(path)
         source = described["checkpoint"]
-        if source == ".":
+        if source == ".":  # the checkpoint lies beside its description
             source = str(path.parent)
             for name, file in described["files"].items():
                 verify(path.parent / name, file)
@@ -63,16 +64,12 @@ class Checkpoint:
         )
         return model.requires_grad_(False).eval()
 
-    def config(self) -> Kosmos2Config:
-        """Load the model's configuration."""
-        return _load(Kosmos2Config.from_pretrained, self, **self._options())
-
 
 def _load(loader: Any, checkpoint: Checkpoint, **options: Any) -> Any:
     """Call a ``from_pretrained``, and say what to do when it fails."""
     try:
-        return loader(checkpoint.source, **options)
-    except (OSError, ValueError) as error:
+        return loader(str(Path(checkpoint.source).expanduser()), **options)
+    except (OSError, ValueError, SafetensorError) as error:
         # transformers raises OSError for an unreachable hub and for a damaged folder alike
         raise UserError(unreachable(checkpoint.name, checkpoint.source, error)) from None
 

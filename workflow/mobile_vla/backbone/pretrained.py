@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
 
 from mobile_vla.backbone.checkpoint import unreachable
+from mobile_vla.backbone.local import PATTERNS, checkpoint_files
 from mobile_vla.config.backbone import BackboneSettings, PretrainedBackbone
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import describe, read_json, write_json
-
-# What `from_pretrained` of model and processor reads; not the older pickled weights beside them.
-PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt")
+from mobile_vla.files import describe, write_json
 
 
 def pretrained_backbone(settings: BackboneSettings, *, description: Path) -> None:
@@ -30,21 +29,17 @@ def pretrained_backbone(settings: BackboneSettings, *, description: Path) -> Non
     backbone = settings.backbone
     assert isinstance(backbone, PretrainedBackbone)  # the rule for random weights is another
     folder = Path(backbone.checkpoint).expanduser()
-    source = str(folder.absolute())
     if backbone.revision is not None:
         folder = _download(settings.name, backbone.checkpoint, backbone.revision)
-        source = backbone.checkpoint
-    config = _check(settings.name, folder)
-    files = sorted({file for pattern in PATTERNS for file in folder.glob(pattern)})
+    _check(settings.name, folder)
     write_json(
         description,
         {
             "name": settings.name,
-            "checkpoint": source,
+            # as it was written: a path that is relative stays so when the project is copied
+            "checkpoint": backbone.checkpoint,
             "revision": backbone.revision,
-            "hidden_size": config["text_config"]["embed_dim"],
-            "image_tokens": config["latent_query_num"],
-            "files": {file.name: describe(file) for file in files},
+            "files": {file.name: describe(file) for file in checkpoint_files(folder)},
         },
     )
 
@@ -56,8 +51,12 @@ def _download(name: str, hub_id: str, revision: str) -> Path:
         raise UserError(unreachable(name, hub_id, error)) from None
 
 
-def _check(name: str, folder: Path) -> dict[str, Any]:
-    """Return the checkpoint's ``config.json``, if the folder holds a whole Kosmos-2."""
+def _check(name: str, folder: Path) -> None:
+    """Check that a folder holds a whole Kosmos-2, before an hour of computing finds out.
+
+    Raises:
+        UserError: it does not.
+    """
     place = f"config.yaml (backbones.{name}.checkpoint)"
     if not folder.is_dir():
         raise UserError(unreachable(name, str(folder), FileNotFoundError("no such folder")))
@@ -71,15 +70,21 @@ def _check(name: str, folder: Path) -> dict[str, Any]:
         )
         if not any((folder / file).is_file() for file in names)
     ]
+    again = "copy the checkpoint again, this file is cut off or damaged"
+    for file in folder.glob("*.safetensors"):
+        try:
+            with safe_open(file, "pt"):
+                pass  # opening reads the header, and compares it with the file's length
+        except (OSError, SafetensorError) as error:
+            problems.append(Problem(str(file), f"not readable: {error}", "safetensors", again))
+    for file in folder.glob("*.json"):
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            problems.append(Problem(str(file), f"not readable: {error}", "JSON", again))
+            continue
+        if file.name == "config.json" and content.get("model_type") != "kosmos-2":
+            found = f"a model of the type {content.get('model_type')!r}"
+            problems.append(Problem(str(file), found, "'kosmos-2'", "use a Kosmos-2 checkpoint"))
     if problems:
-        raise Problems(f"the backbone {name!r} is incomplete", problems)
-    config = read_json(folder / "config.json")
-    if config.get("model_type") != "kosmos-2":
-        raise UserError(
-            f"{folder / 'config.json'} (model_type): found {config.get('model_type')!r}, expected "
-            "'kosmos-2'; point the backbone at a Kosmos-2 checkpoint"
-        )
-    # The hub's file leaves out what equals the defaults of the class.
-    config.setdefault("latent_query_num", 64)
-    config.setdefault("text_config", {}).setdefault("embed_dim", 2048)
-    return config
+        raise Problems(f"the backbone {name!r} cannot be used", problems)

@@ -129,8 +129,6 @@ def random_backbone(settings: BackboneSettings, *, description: Path) -> None:
             "name": settings.name,
             "checkpoint": ".",
             "revision": None,
-            "hidden_size": backbone.text.hidden_size,
-            "image_tokens": backbone.image_tokens,
             "files": {name: describe(folder / name) for name in CHECKPOINT_FILES},
         },
     )

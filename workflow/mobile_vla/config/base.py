@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from mobile_vla.files import canonical_json
 
@@ -14,8 +16,27 @@ class Settings(BaseModel):
     counts is the value, so that spelling alone never makes a stage run again.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, data: Any) -> Any:
+        """Refuse ``epochs: yes``, which pydantic would take for 1."""
+        if isinstance(data, dict):
+            for key, value in data.items():
+                field = cls.model_fields.get(str(key))
+                if isinstance(value, bool) and field is not None and _is_number(field.annotation):
+                    raise ValueError(f"{key}: found {str(value).lower()}, expected a number")
+        return data
 
     def canonical(self) -> str:
         """Return the settings as canonical JSON: the text that a stage is tracked by."""
         return canonical_json(self.model_dump(mode="json"))
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a field holds an int or float, be it optional, and no switch."""
+    kinds = set(get_args(annotation)) or {annotation}
+    return bool(kinds & {int, float}) and bool not in kinds

@@ -71,15 +71,19 @@ def _init_from(
         return  # it has mistakes of its own, which are reported
     other = project.experiments[start]
     kind = {"lora": ("lora",), "full": ("full",), "none": ()}[experiment.finetune]
-    for key in ("dataset", "backbone", "finetune", *kind, "head", "chunk"):
-        if getattr(other, key) != getattr(experiment, key):
-            yield (
-                path,
-                f"{start!r} has another {key} than {at[1]!r}",
-                "the same dataset and split, backbone, fine-tuning, head and chunk, "
-                "so that its weights fit and no test episode was trained on",
-                f"give both the same {key}",
-            )
+    differing = [
+        key
+        for key in ("dataset", "backbone", "finetune", *kind, "head", "chunk")
+        if getattr(other, key) != getattr(experiment, key)
+    ]
+    if differing:
+        yield (
+            path,
+            f"{start!r} has another {', '.join(differing)} than {at[1]!r}",
+            "the same dataset and split, backbone, fine-tuning, head and chunk, "
+            "so that its weights fit and no test episode was trained on",
+            f"give both the same {', '.join(differing)}",
+        )
     missing = [seed for seed in experiment.seeds if seed not in other.seeds]
     if missing:
         yield (

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mobile_vla.config.base import Settings
-from mobile_vla.config.data import Images, Split
+from mobile_vla.config.ingest import Images
+from mobile_vla.config.manifest import OnError
 from mobile_vla.config.simulator import Simulation
+from mobile_vla.config.split import Split
 from mobile_vla.config.windows import Actions
 
 
@@ -21,7 +23,7 @@ class _Dataset(Settings):
     """Which velocities are predicted, and their scale."""
     split: Split = Split()
     """Shares for training, checkpoint selection and scoring."""
-    on_error: Literal["fail", "quarantine"] = "fail"
+    on_error: OnError = "fail"
     """What a broken episode does: stop the workflow, or be left out and listed."""
 
 

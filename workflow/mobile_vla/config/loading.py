@@ -18,6 +18,18 @@ from mobile_vla.errors import Problem, Problems
 
 Path_ = tuple[str | int, ...]
 
+# In words of YAML, where pydantic speaks of Python's types.
+KINDS = {
+    "tuple_type": "a list, such as [0, 1]",
+    "dict_type": "a mapping of names to settings",
+    "model_type": "a mapping of settings to values",
+    "model_attributes_type": "a mapping of settings to values",
+    "string_type": "text",
+    "finite_number": "a finite number",
+    "bool_parsing": "true or false",
+    "string_pattern_mismatch": "40 hex digits, as of a commit",
+}
+
 SECTIONS = (*Project.model_fields, "defaults")
 
 
@@ -244,10 +256,11 @@ def _problem(details: Any, source: Source) -> Problem:
             "letters, digits, '_', '-' and '.', beginning with a letter or digit: "
             "it becomes part of file names",
         )
-    message = details["msg"].removeprefix("Value error, ")
+    message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if details["type"] == "value_error":
         return Problem(source.place(path), message)
-    return Problem(source.place(path), f"found {_short(details['input'])}", message)
+    expected = KINDS.get(details["type"], message)
+    return Problem(source.place(path), f"found {_short(details['input'])}", expected)
 
 
 def _short(value: Any) -> str:

@@ -10,13 +10,15 @@ from pydantic import Field
 from mobile_vla.config.audit import AuditSettings
 from mobile_vla.config.backbone import Backbone, BackboneSettings, RandomBackbone
 from mobile_vla.config.base import Settings
-from mobile_vla.config.data import IngestSettings, ManifestSettings, SplitSettings
 from mobile_vla.config.dataset import Dataset, SimulatedDataset
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.ingest import IngestSettings
+from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
+from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings
 from mobile_vla.config.training import TrainSettings
 

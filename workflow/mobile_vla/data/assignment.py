@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
-from mobile_vla.config.data import Split
 from mobile_vla.config.scenario import ScenarioKey
+from mobile_vla.config.split import Split
+from mobile_vla.data.roles import ROLES, Role
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
-
-Role = Literal["train", "val", "test"]
-ROLES: tuple[Role, ...] = ("train", "val", "test")
 
 Cell = tuple[tuple[ScenarioKey, str], ...]
 """A value for each key that the split is stratified by, in that order."""

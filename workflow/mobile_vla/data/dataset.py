@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mobile_vla.data.actions import ACTION_COLUMNS
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, verify
-
-ACTION_COLUMNS = ("linear_x", "linear_y", "angular_z")
 
 
 @dataclass(frozen=True)
@@ -109,10 +108,6 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.episodes)
-
-    def frame_files(self) -> list[Path]:
-        """Return each episode's frame file, in the order of the episodes."""
-        return [self.folder / "episodes" / f"{episode.name}.npy" for episode in self.episodes]
 
     @property
     def rows(self) -> int:

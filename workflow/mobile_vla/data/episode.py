@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import h5py
 import numpy as np
 
-from mobile_vla.data.dataset import ACTION_COLUMNS
+from mobile_vla.data.actions import ACTION_COLUMNS
 from mobile_vla.data.defects import Defect, Rejected
-from mobile_vla.data.isolation import Progress
+from mobile_vla.data.isolation import Tell
 from mobile_vla.data.locate import MAX_FRAMES, MAX_SIDE, check_storage, find, reading
 
 IMAGES = ("images", "observations/images")
@@ -55,12 +55,12 @@ class RawEpisode:
         return scene if isinstance(scene, str) and scene else None
 
 
-def read_episode(file: h5py.File, progress: Progress) -> RawEpisode:
+def read_episode(file: h5py.File, tell: Tell) -> RawEpisode:
     """Check an episode against the contract and read all of it but the images.
 
     Args:
         file: the opened raw file.
-        progress: is told each part's name before it is read.
+        tell: is told each part's name before it is read.
 
     Raises:
         Rejected: with every breach that was found.
@@ -68,7 +68,7 @@ def read_episode(file: h5py.File, progress: Progress) -> RawEpisode:
     defects: list[Defect] = []
 
     def part(place: str, read: Callable[[h5py.File], T]) -> T | None:
-        progress(place)
+        tell(place)
         try:
             with reading(place):
                 return read(file)

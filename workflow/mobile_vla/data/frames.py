@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import UserError
+from mobile_vla.files import sha256_of
 
 FRAME_SIZE = 224  # pixels, both ways: what Kosmos-2's vision tower takes
 FRAME_SHAPE = (FRAME_SIZE, FRAME_SIZE, 3)
@@ -25,12 +27,23 @@ class FrameStore:
     Args:
         paths: ``.npy`` file of each episode, in the dataset's order.
         lengths: number of frames of each episode.
+        digests: SHA-256 of each file's bytes.
     """
 
-    def __init__(self, paths: Sequence[Path], lengths: Sequence[int] | np.ndarray):
-        if len(paths) != len(lengths):
-            raise ValueError(f"{len(paths)} files of frames for {len(lengths)} episodes")
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        lengths: Sequence[int] | np.ndarray,
+        digests: Sequence[str],
+    ):
+        if not len(paths) == len(lengths) == len(digests):
+            raise ValueError(
+                f"{len(paths)} files of frames and {len(digests)} digests for {len(lengths)} "
+                "episodes"
+            )
         self._paths = list(paths)
+        self._digests = list(digests)
+        self._verified = [False] * len(paths)
         self._lengths = np.asarray(lengths, dtype=np.int64)
         self._ends = np.cumsum(self._lengths)
         self._open: OrderedDict[int, np.ndarray] = OrderedDict()
@@ -68,6 +81,13 @@ class FrameStore:
             return self._open[episode]
         path = self._paths[episode]
         expected = (int(self._lengths[episode]), *FRAME_SHAPE)
+        if not self._verified[episode] and path.is_file():
+            if sha256_of(path) != self._digests[episode]:
+                raise UserError(
+                    f"{path}: its bytes are not those that ingest wrote; remove it and run "
+                    "snakemake again"
+                )
+            self._verified[episode] = True
         try:
             frames: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -83,3 +103,13 @@ class FrameStore:
         if len(self._open) > OPEN_FILES:
             self._open.popitem(last=False)
         return frames
+
+
+def open_frames(dataset: Dataset) -> FrameStore:
+    """Open the frames of a dataset."""
+    folder = dataset.folder / "episodes"
+    return FrameStore(
+        [folder / f"{episode.name}.npy" for episode in dataset.episodes],
+        dataset.lengths,
+        [episode.frames_sha256 for episode in dataset.episodes],
+    )

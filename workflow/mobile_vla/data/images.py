@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from mobile_vla.data.defects import Defect, Rejected
-from mobile_vla.data.isolation import Progress
+from mobile_vla.data.isolation import Tell
 from mobile_vla.data.locate import reading
 from mobile_vla.data.rawfile import HDF5_ERRORS, one_line
 
@@ -18,15 +18,13 @@ CONTIGUOUS_BYTES = 8 << 20  # the same, where no chunk prescribes how much to re
 SLOTS = 521  # of the chunk cache's hash table; HDF5's own default
 
 
-def image_blocks(
-    file: h5py.File, place: str, progress: Progress
-) -> Iterator[tuple[int, np.ndarray]]:
+def image_blocks(file: h5py.File, place: str, tell: Tell) -> Iterator[tuple[int, np.ndarray]]:
     """Yield all images in blocks along time, each chunk decompressed once.
 
     Args:
         file: the opened raw file, with no handle of the images open.
         place: path in it of the images, (T, H, W, 3) uint8.
-        progress: is told each block's first frame before the block is read.
+        tell: is told each block's first frame before the block is read.
 
     Yields:
         The first frame's index, and the images (n, H, W, 3) uint8.
@@ -45,7 +43,7 @@ def image_blocks(
     frames = dataset.shape[0]
     for first in range(0, frames, step):
         last = min(first + step, frames)
-        progress(f"{place}, frame {first}")
+        tell(f"{place}, frame {first}")
         try:
             yield first, dataset[first:last]
         except HDF5_ERRORS as error:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mobile_vla.config.data import Images, IngestSettings
+from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.data.defects import Defect, Rejected
 from mobile_vla.data.episode import RawEpisode, read_episode
 from mobile_vla.data.frames import FRAME_SHAPE
 from mobile_vla.data.images import image_blocks
-from mobile_vla.data.isolation import Progress, isolated
+from mobile_vla.data.isolation import Tell, isolated
 from mobile_vla.data.rawfile import Fingerprint, fingerprint, open_raw
 from mobile_vla.data.resize import to_frame
 from mobile_vla.data.scenario import parse_scenario
@@ -66,11 +66,11 @@ def ingest(settings: IngestSettings, *, raw: Path, facts: Path, frames: Path) ->
     )
 
 
-def _read(raw: Path, images: Images, path: Path, progress: Progress) -> dict[str, Any]:
+def _read(raw: Path, images: Images, path: Path, tell: Tell) -> dict[str, Any]:
     """Write a raw file's frames to ``path`` and return the facts."""
-    progress("file")
+    tell("file")
     with open_raw(raw) as file:
-        return _convert(read_episode(file, progress), images, path, progress)
+        return _convert(read_episode(file, tell), images, path, tell)
 
 
 def _nothing() -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _nothing() -> dict[str, Any]:
     }
 
 
-def _convert(episode: RawEpisode, images: Images, path: Path, progress: Progress) -> dict[str, Any]:
+def _convert(episode: RawEpisode, images: Images, path: Path, tell: Tell) -> dict[str, Any]:
     length = len(episode.actions)
     # A memory map, so that memory stays flat however long the episode is.
     frames = np.lib.format.open_memmap(path, "w+", np.uint8, (length, *FRAME_SHAPE))
@@ -97,7 +97,7 @@ def _convert(episode: RawEpisode, images: Images, path: Path, progress: Progress
     frame_std = np.zeros(length)
     repeats: list[int] = []
     previous: np.ndarray | None = None
-    for first, block in image_blocks(episode.file, episode.place, progress):
+    for first, block in image_blocks(episode.file, episode.place, tell):
         for index, image in enumerate(block, start=first):
             frame = to_frame(image, images)  # (224, 224, 3)
             frames[index] = frame

@@ -23,11 +23,11 @@ CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 
 T = TypeVar("T")
 
-Progress = Callable[[str], None]
+Tell = Callable[[str], None]
 """Says which place in the file is read next."""
 
 
-def isolated(work: Callable[[Progress], T]) -> T:
+def isolated(work: Callable[[Tell], T]) -> T:
     """Run a function in a child process and return its picklable result.
 
     Args:
@@ -67,7 +67,7 @@ def isolated(work: Callable[[Progress], T]) -> T:
         receiver.close()
 
 
-def _run(work: Callable[[Progress], object], receiver: Connection, sender: Connection) -> None:
+def _run(work: Callable[[Tell], object], receiver: Connection, sender: Connection) -> None:
     # Only the parent may hold the reading end: once it is gone, the next report ends the child.
     receiver.close()
     try:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mobile_vla.config.data import ManifestSettings
-from mobile_vla.data.dataset import ACTION_COLUMNS
+from mobile_vla.config.manifest import ManifestSettings
+from mobile_vla.data.actions import ACTION_COLUMNS
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import atomic_path, describe, digest_of, read_json, write_json
 
@@ -52,12 +52,7 @@ def manifest(
         )
     if rejected:
         log.warning("%s", _summary(settings.dataset, rejected, len(every)))
-    values = np.concatenate(
-        [
-            np.array(one["actions"], dtype=np.float32).reshape(-1, len(ACTION_COLUMNS))
-            for one in kept
-        ]
-    )  # (rows, 3)
+    values = np.concatenate([_actions(one) for one in kept])  # (rows, 3)
     with atomic_path(actions) as temporary:
         np.save(temporary, values)
     entries = [_entry(one) for one in kept]

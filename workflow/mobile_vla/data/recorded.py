@@ -28,8 +28,18 @@ def recorded_episodes(name: str, dataset: Dataset) -> dict[str, Path]:
             f"{place}: {dataset.path} is no folder; expected the folder that holds the episodes; "
             "correct the path"
         )
+    if not dataset.pattern or Path(dataset.pattern).is_absolute():
+        raise UserError(
+            f"config.yaml (datasets.{name}.pattern): found {dataset.pattern!r}, expected a pattern "
+            "below `path`, such as '*.h5' or '**/*.h5'"
+        )
     files: dict[str, Path] = {}
     for path in sorted(folder.glob(dataset.pattern)):
+        if set("{}") & set(str(path.relative_to(folder))):
+            raise UserError(
+                f"{path}: found a brace in the name, which the workflow would take for a "
+                "placeholder; rename the file"
+            )
         episode = "--".join(path.relative_to(folder).with_suffix("").parts)
         if episode in files:
             raise UserError(

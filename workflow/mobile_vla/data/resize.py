@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from mobile_vla.config.data import Images
+from mobile_vla.config.ingest import Images
 from mobile_vla.data.frames import FRAME_SIZE
 
 

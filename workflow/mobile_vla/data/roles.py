@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import read_json
 
-ROLES = ("train", "val", "test")
+Role = Literal["train", "val", "test"]
+ROLES: tuple[Role, ...] = ("train", "val", "test")
 
 
-def load_split(path: Path, dataset: Dataset) -> dict[str, tuple[int, ...]]:
+def load_split(path: Path, dataset: Dataset) -> dict[Role, tuple[int, ...]]:
     """Read ``split.json`` and check it against the dataset, each time it is used.
 
     Args:

@@ -6,13 +6,11 @@ import logging
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from mobile_vla.config.data import SplitSettings
-from mobile_vla.data.assignment import ROLES, Cell, assign, cell_of
-from mobile_vla.data.roles import load_split
+from mobile_vla.config.split import SplitSettings
+from mobile_vla.data.assignment import Cell, assign, cell_of
+from mobile_vla.data.roles import ROLES
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_json
-
-__all__ = ["load_split", "split"]
 
 log = logging.getLogger(__name__)
 

@@ -58,6 +58,7 @@ def evaluate(
     """
     use_threads(settings.threads, threads, "training.threads")
     checkpoint = Checkpoint.read(backbone)
+    precision = resolve(settings.precision, default_device())
     loaded = Policy.from_pretrained(policy.parent, checkpoint)
     if loaded.settings != settings.policy:
         raise UserError(
@@ -71,12 +72,13 @@ def evaluate(
         actions=actions,
         split=split,
         backbone=checkpoint,
+        precision=precision,
         features=features,
     )
-    _check_data(policy, data.identity)
+    _check_origin(policy, data.identity, precision)
     role: Literal["test", "val"] = "test" if data.roles["test"] else "val"
     samples = data.samples[role]
-    predicted = predict(loaded, samples, settings)  # (N, C, A)
+    predicted = predict(loaded, samples, settings, precision)  # (N, C, A)
     table = samples.table
     truth = samples.raw_actions[table.targets]  # (N, C, A)
     train_rows = np.concatenate(
@@ -123,10 +125,11 @@ def evaluate(
     )
 
 
-def predict(policy: Policy, samples: Samples, settings: EvaluateSettings) -> np.ndarray:
+def predict(
+    policy: Policy, samples: Samples, settings: EvaluateSettings, precision: str
+) -> np.ndarray:
     """Predict the chunk of every window, (N, C, A) float32 in raw command units."""
     device = default_device()
-    precision = resolve(settings.precision, device)
     policy.to(device)
     progress = Progress(f"{settings.experiment} {settings.run}", len(samples), "windows")
     chunks = []
@@ -140,16 +143,23 @@ def predict(policy: Policy, samples: Samples, settings: EvaluateSettings) -> np.
     return np.concatenate(chunks)
 
 
-def _check_data(policy: Path, identity: dict[str, str]) -> None:
-    """Refuse a policy that was trained on another split: it may have seen what is scored.
+def _check_origin(policy: Path, identity: dict[str, str], precision: str) -> None:
+    """Refuse a policy of another split, which may have seen what is scored, or precision.
 
     Raises:
-        UserError: the policy's data are not those of ``identity``.
+        UserError: the policy's data are not those of ``identity``, or it was trained in another
+            number format than ``precision``.
     """
-    trained_on = read_json(policy)["data"]
-    if trained_on != identity:
+    described = read_json(policy)
+    if described["data"] != identity:
         raise UserError(
-            f"{policy} (data): trained on another manifest or split of {trained_on['dataset']!r} "
-            "than is scored, so it may have seen the scored episodes; run snakemake again, it "
-            "trains the policy anew"
+            f"{policy} (data): trained on another manifest or split of "
+            f"{described['data']['dataset']!r} than is scored, so it may have seen the scored "
+            "episodes; run snakemake again, it trains the policy anew"
+        )
+    if described["precision"] != precision:
+        raise UserError(
+            f"{policy} (precision): trained in {described['precision']}, and this machine would "
+            f"score it in {precision}; say `training.precision: {described['precision']}` in "
+            "config.yaml instead of auto"
         )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 BLOCK = 4096  # windows turned into float64 at a time: memory stays flat however many there are
-METRICS = ("mae", "mse", "rmse")
 
 
 class ErrorSums:

@@ -11,7 +11,7 @@ import torch
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import ExtractSettings, FeatureKey
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.frames import FrameStore
+from mobile_vla.data.frames import open_frames
 from mobile_vla.files import atomic_path, describe, write_json
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
@@ -45,7 +45,7 @@ def extract(
     """
     use_threads(settings.compute.threads, threads, "features.threads")
     dataset = Dataset.load(manifest, actions)
-    store = FrameStore(dataset.frame_files(), dataset.lengths)
+    store = open_frames(dataset)
     checkpoint = Checkpoint.read(backbone)
     device = default_device()
     precision = resolve(settings.key.precision, device)

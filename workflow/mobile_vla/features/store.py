@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mobile_vla.config.features import FeatureKey
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.frames import FrameStore
+from mobile_vla.data.frames import FrameStore, open_frames
 from mobile_vla.errors import UserError
-from mobile_vla.files import read_json
+from mobile_vla.files import read_json, verify
 
 TORCH = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -54,19 +53,21 @@ class FrameRows:
         return torch.from_numpy(self.frames[rows])
 
 
-def open_rows(dataset: Dataset, backbone: str, features: Path | None) -> Rows:
+def open_rows(dataset: Dataset, backbone: str, precision: str, features: Path | None) -> Rows:
     """Open what an experiment reads: its features, or the frames where nothing is stored.
 
     Args:
         dataset: the dataset that the rows belong to.
         backbone: digest of the backbone that they must have been computed with.
+        precision: resolved number format that they must have been computed in.
         features: the JSON of a feature file; None at the cut ``pixels``.
 
     Raises:
-        UserError: the features belong to another dataset or backbone, or the file is damaged.
+        UserError: the features belong to another dataset, backbone or precision, or the file is
+            damaged.
     """
     if features is None:
-        return FrameRows(FrameStore(dataset.frame_files(), dataset.lengths))
+        return FrameRows(open_frames(dataset))
     described = read_json(features)
     for what, found, expected in (
         ("dataset", described["manifest"], dataset.digest),
@@ -77,22 +78,12 @@ def open_rows(dataset: Dataset, backbone: str, features: Path | None) -> Rows:
                 f"{features}: computed for a {what} with digest {found[:12]}…, expected "
                 f"{expected[:12]}…; run snakemake again, it makes them anew"
             )
-    return FeatureStore(_map(features.with_suffix(".npy"), described), described["dtype"])
-
-
-def _map(path: Path, described: dict[str, Any]) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable ({error}); remove it and run snakemake") from None
-    if list(array.shape) != described["shape"] or path.stat().st_size != described["size"]:
+    if described["precision"] != precision:
         raise UserError(
-            f"{path}: found shape {list(array.shape)}, expected {described['shape']}; "
-            "remove it and run snakemake again"
+            f"{features}: computed in {described['precision']}, and this machine computes in "
+            f"{precision}; say `training.precision: {described['precision']}` or "
+            f"`{precision}` in config.yaml instead of auto, so that all machines do the same"
         )
-    return array
-
-
-def feature_key(features: Path) -> FeatureKey:
-    """Return what stored features depend on."""
-    return FeatureKey.model_validate(read_json(features)["key"])
+    array = features.with_suffix(".npy")
+    verify(array, described)
+    return FeatureStore(np.load(array, mmap_mode="r", allow_pickle=False), described["dtype"])

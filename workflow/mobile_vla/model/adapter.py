@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -25,7 +26,7 @@ def lora_config(lora: Lora) -> LoraConfig:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         bias=lora.bias,
-        target_modules=rf"text_model\..*\.({'|'.join(lora.targets)})",
+        target_modules=rf"text_model\..*\.({'|'.join(map(re.escape, lora.targets))})",
     )
 
 
@@ -43,14 +44,8 @@ def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:
     """
     kosmos.requires_grad_(False)
     if settings.lora is not None:
-        try:
-            wrapped: Any = get_peft_model(kosmos, lora_config(settings.lora))
-        except ValueError as error:
-            names = ", ".join(settings.lora.targets)
-            raise UserError(
-                f"config.yaml (lora.targets): {names}: {error}; the language model's linear layers "
-                "are q_proj, k_proj, v_proj, out_proj, fc1 and fc2"
-            ) from None
+        _check_targets(kosmos, settings.lora)
+        wrapped: Any = get_peft_model(kosmos, lora_config(settings.lora))
         for name, parameter in wrapped.named_parameters():
             if part_of(name) in ("vision", "projection"):
                 parameter.requires_grad_(False)  # `bias: all` frees theirs too
@@ -60,6 +55,21 @@ def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:
         for name, parameter in kosmos.named_parameters():
             parameter.requires_grad_(part_of(name) in trained)
     return kosmos
+
+
+def _check_targets(kosmos: nn.Module, lora: Lora) -> None:
+    """Refuse a name that no layer has: PEFT adapts what it finds and says nothing of the rest."""
+    layers = {
+        name.rpartition(".")[2]
+        for name, module in kosmos.named_modules()
+        if name.startswith("text_model.") and isinstance(module, nn.Linear)
+    }
+    unknown = [target for target in lora.targets if target not in layers]
+    if unknown:
+        raise UserError(
+            f"config.yaml (lora.targets): the language model has no linear layer "
+            f"{', '.join(map(repr, unknown))}; expected some of {', '.join(sorted(layers))}"
+        )
 
 
 def part_of(name: str) -> str:

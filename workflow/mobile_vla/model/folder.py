@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import PolicySettings
@@ -53,12 +54,7 @@ def write_folder(policy: Policy, folder: Path, backbone: Checkpoint, facts: dict
         write_json(folder / ADAPTER_CONFIG, dict(sorted(config.to_dict().items())))
         names += [ADAPTER, ADAPTER_CONFIG]
     if settings.full is not None:
-        trained = {
-            name: parameter.detach()
-            for name, parameter in policy.encoder.kosmos.named_parameters()
-            if parameter.requires_grad
-        }
-        _save_tensors(folder / BACKBONE, trained)
+        _save_tensors(folder / BACKBONE, _trained(policy))
         names.append(BACKBONE)
     for stale in folder.iterdir():
         if stale.name not in names:
@@ -102,16 +98,39 @@ def read_description(description: Path, backbone: Checkpoint) -> dict[str, Any]:
 
 
 def load_weights(policy: Policy, folder: Path) -> None:
-    """Load the trained tensors of a policy folder into a policy of the same settings."""
+    """Load the trained tensors of a policy folder into a policy of the same settings.
+
+    Raises:
+        UserError: a file does not hold exactly the tensors that the policy trains.
+    """
     policy.load_own_state(load_file(folder / HEAD))
     if policy.settings.lora is not None:
         wrapped: Any = policy.encoder.backbone
-        outcome = set_peft_model_state_dict(wrapped, load_file(folder / ADAPTER))
-        assert not outcome.unexpected_keys, outcome.unexpected_keys
+        tensors = load_file(folder / ADAPTER)
+        _same_names(folder / ADAPTER, set(tensors), set(get_peft_model_state_dict(wrapped)))
+        set_peft_model_state_dict(wrapped, tensors)
     if policy.settings.full is not None:
         tensors = load_file(folder / BACKBONE)
-        outcome = policy.encoder.kosmos.load_state_dict(tensors, strict=False)
-        assert not outcome.unexpected_keys, outcome.unexpected_keys
+        _same_names(folder / BACKBONE, set(tensors), set(_trained(policy)))
+        policy.encoder.kosmos.load_state_dict(tensors, strict=False)
+
+
+def _trained(policy: Policy) -> dict[str, Tensor]:
+    """Return the backbone's own tensors that are trained."""
+    return {
+        name: parameter.detach()
+        for name, parameter in policy.encoder.kosmos.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def _same_names(path: Path, found: set[str], expected: set[str]) -> None:
+    if found != expected:
+        raise UserError(
+            f"{path}: holds {len(found - expected)} tensors that the policy does not train, and "
+            f"lacks {len(expected - found)} that it does (such as "
+            f"{sorted(found ^ expected)[0]}); train the policy again"
+        )
 
 
 def settings_of(description: Path, described: dict[str, Any]) -> PolicySettings:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
+from mobile_vla.data.actions import denormalise
 from mobile_vla.errors import UserError
 from mobile_vla.model.adapter import expected_parts, prepare_backbone, trainable_parameters
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
@@ -63,8 +64,9 @@ class Policy(nn.Module):
                 settings.chunk,
                 len(settings.actions.dimensions),
             )
-        found = set(trainable_parameters(self))
-        assert found == expected_parts(settings), (found, expected_parts(settings))
+        found, declared = set(trainable_parameters(self)), expected_parts(settings)
+        if found != declared:
+            raise RuntimeError(f"trained would be {sorted(found)}, declared is {sorted(declared)}")
 
     @classmethod
     def from_pretrained(cls, folder: Path, backbone: Checkpoint) -> Policy:
@@ -145,11 +147,7 @@ class Policy(nn.Module):
 
     def denormalise(self, actions: Tensor) -> Tensor:
         """Turn normalised actions into raw command units."""
-        return actions * self.settings.actions.scale
-
-    def normalise(self, actions: Tensor) -> Tensor:
-        """Turn raw command units into normalised actions."""
-        return actions / self.settings.actions.scale
+        return denormalise(actions, self.settings.actions.scale)
 
     def own_state(self) -> Mapping[str, Tensor]:
         """Return the head's tensors and the action token: what is trained outside the backbone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,28 +12,22 @@ from PIL import Image
 from torch import Tensor
 
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.errors import UserError
+from mobile_vla.errors import Problem, Problems, UserError
 
 
-def render(prompt: Prompt, scenario: Mapping[str, str | None], episode: str) -> str:
-    """Return the instruction of an episode: a function of its scenario alone.
+def needs(prompt: Prompt) -> list[str]:
+    """Return the parts of the scenario that a prompt is made of."""
+    return [name for _, name, _, _ in string.Formatter().parse(prompt.template) if name]
 
-    Raises:
-        UserError: the template needs a part of the scenario that the episode's name lacks.
-    """
 
-    class Words(dict[str, str]):
-        def __missing__(self, key: str) -> str:
-            value = scenario.get(key)
-            if value is None:
-                raise UserError(
-                    f"{episode}: the prompt {prompt.template!r} needs {key!r}, which the "
-                    "episode's name does not say; rename the episode by the scheme, or take "
-                    f"{{{key}}} out of the template"
-                )
-            return prompt.words.get(key, {}).get(value, value)  # type: ignore[call-overload]
-
-    return prompt.template.format_map(Words())
+def render(prompt: Prompt, scenario: Mapping[str, str | None]) -> str:
+    """Return the instruction of an episode: a function of its scenario alone."""
+    values: dict[str, str] = {}
+    for key in needs(prompt):
+        value = scenario[key] or ""
+        words: Mapping[str, str] = prompt.words.get(key, {})  # type: ignore[call-overload]
+        values[key] = words.get(value, value)
+    return prompt.template.format_map(values)
 
 
 @dataclass(frozen=True)
@@ -54,12 +49,12 @@ class PromptTable:
         """Render the prompts of all episodes.
 
         Raises:
-            UserError: episodes pass on different sides, but their prompts are all the same, so
-                that language could never be learnt.
+            UserError: names of episodes do not say what the prompt needs; or episodes pass on
+                different sides, but their prompts are all the same, so that language could never
+                be learnt.
         """
-        rendered = [
-            render(prompt, scenario, name) for scenario, name in zip(scenarios, names, strict=True)
-        ]
+        _complete(prompt, scenarios, names)
+        rendered = [render(prompt, scenario) for scenario in scenarios]
         texts = tuple(sorted(set(rendered)))
         sides = {scenario.get("side") for scenario in scenarios} - {None}
         if len(texts) == 1 and len(sides) > 1:
@@ -69,6 +64,27 @@ class PromptTable:
                 "`prompt.template` in config.yaml, or language cannot be learnt"
             )
         return cls(texts, tuple(texts.index(text) for text in rendered))
+
+
+def _complete(
+    prompt: Prompt, scenarios: Sequence[Mapping[str, str | None]], names: Sequence[str]
+) -> None:
+    """Refuse a dataset in which episodes do not say what their prompt needs: all of them at once.
+
+    Raises:
+        Problems: such episodes.
+    """
+    problems = []
+    for scenario, name in zip(scenarios, names, strict=True):
+        missing = [key for key in needs(prompt) if scenario.get(key) is None]
+        if missing:
+            problems.append(Problem(name, f"its name does not say its {' and '.join(missing)}"))
+    if problems:
+        raise Problems(
+            f"the prompt {prompt.template!r} needs what some episodes' names do not say; rename "
+            "them by the scheme, keep them out by the dataset's `pattern`, or change the template",
+            problems,
+        )
 
 
 @dataclass(frozen=True)

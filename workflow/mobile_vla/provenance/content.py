@@ -56,7 +56,7 @@ def content_ids(paths: Sequence[Path], cache: Path) -> dict[Path, str]:
                 waiting[path] = key
     if waiting:
         ids.update(_hash(waiting, known, cache))
-    return ids
+    return {path: ids[path] for path in paths}  # not in the order in which hashing ended
 
 
 def _hash(waiting: dict[Path, str], known: dict[str, list[str]], cache: Path) -> dict[Path, str]:

@@ -30,7 +30,11 @@ def _version(package: str) -> str | None:
 
 
 def git_state(folder: Path = ROOT) -> dict[str, Any] | None:
-    """Return ``{"commit", "dirty"}`` of the project's checkout; None outside of one."""
+    """Return ``{"commit", "dirty"}`` of the project's checkout; None outside of one.
+
+    An edited config.yaml makes no tree dirty: editing it is what it is for, and the settings that
+    a job was given stand beside its commit.
+    """
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -38,8 +42,10 @@ def git_state(folder: Path = ROOT) -> dict[str, Any] | None:
         )
         return done.stdout.strip()
 
+    others = (":/", ":(top,exclude)config.yaml")
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", *others)
+        return {"commit": commit, "dirty": bool(changes)}
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mobile_vla.config.windows import Actions
-from mobile_vla.data.dataset import ACTION_COLUMNS, Dataset
+from mobile_vla.data.actions import columns_of, normalise
+from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.features.store import Rows
 from mobile_vla.model.prompts import PromptTable
@@ -68,9 +69,8 @@ class Samples:
         self.dataset = dataset
         self.table = table
         self.rows = rows
-        columns = [ACTION_COLUMNS.index(name) for name in actions.dimensions]
-        self.raw_actions = dataset.actions[:, columns]  # (rows, A)
-        self.actions = torch.from_numpy(self.raw_actions / np.float32(actions.scale))
+        self.raw_actions = dataset.actions[:, columns_of(actions.dimensions)]  # (rows, A)
+        self.actions = normalise(torch.from_numpy(self.raw_actions), actions.scale)  # (rows, A)
         self.prompt_of_row = torch.from_numpy(
             np.repeat(np.asarray(prompts.of_episode), dataset.lengths)
         )

@@ -14,6 +14,7 @@ from torch import nn
 
 from mobile_vla.config.training import Training
 from mobile_vla.errors import UserError
+from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
 from mobile_vla.training.batches import Samples, epoch_batches
@@ -67,7 +68,9 @@ class Trainer:
     ):
         self.training, self.samples, self.seed = training, samples, seed
         self.precision = precision
-        self.accelerator = Accelerator(mixed_precision=ACCELERATE[precision])
+        self.accelerator = Accelerator(
+            mixed_precision=ACCELERATE[precision], cpu=default_device().type == "cpu"
+        )
         self.parameters = [p for p in policy.parameters() if p.requires_grad]
         self.policy = policy
         optimizer = torch.optim.AdamW(
@@ -107,7 +110,7 @@ class Trainer:
             clipping.
 
         Raises:
-            UserError: the loss is not finite; nothing was updated.
+            UserError: the loss or the gradient is not finite; nothing was updated.
         """
         torch.manual_seed(int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]))
         self.policy.train()
@@ -120,16 +123,19 @@ class Trainer:
             predicted = self.model(batch.features, batch.prompts, batch.windows)
             loss = summed_loss(predicted, batch.targets, batch.mask, self.training.huber_delta)
             if not torch.isfinite(loss):
-                raise UserError(self._not_finite(number, indices))
+                raise UserError(self._not_finite(number, indices, "loss"))
             self.accelerator.backward(loss / count)
             total += loss.item()
         limit = math.inf if self.training.clip is None else self.training.clip
-        norm = self.accelerator.clip_grad_norm_(self.parameters, limit)
+        norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
+        if not math.isfinite(norm) and self.precision != "fp16":
+            # With fp16 this is the loss scale being too large: the scaler skips the step.
+            raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return total, count, float(norm if norm is not None else math.nan)
+        return total, count, norm
 
     def learning_rate(self, number: int) -> float:
         """Return the learning rate of a step.
@@ -147,7 +153,11 @@ class Trainer:
         return peak * 0.5 * (1 + math.cos(math.pi * passed))
 
     def validate(self, samples: Samples) -> Validation:
-        """Score the policy on other windows: the same forward pass, without dropout."""
+        """Score the policy on other windows: the same forward pass, without dropout.
+
+        Raises:
+            UserError: a prediction is not finite.
+        """
         self.policy.eval()
         settings = self.policy.settings.actions
         loss, beyond, count = 0.0, 0, 0
@@ -163,18 +173,24 @@ class Trainer:
                 error += absolute_error(predicted, batch.targets, batch.mask).cpu()
                 beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
                 count += batch.supervised
+        if not math.isfinite(loss):
+            raise UserError(
+                "the validation loss is not finite (NaN or infinite), so no epoch could be called "
+                "the best; lower training.learning_rate, use precision fp32 or bf16, or look at "
+                "the validation episodes in the audit"
+            )
         values = count * len(settings.dimensions)
-        mae = (error / count * settings.scale).tolist()
+        mae = self.policy.denormalise(error / count).tolist()
         return Validation(
             loss=loss / values,
             mae=dict(zip(settings.dimensions, mae, strict=True)),
             clipped=beyond / values,
         )
 
-    def _not_finite(self, number: int, indices: np.ndarray) -> str:
+    def _not_finite(self, number: int, indices: np.ndarray, what: str) -> str:
         names = ", ".join(self.samples.episodes_of(indices))
         return (
-            f"training step {number + 1} of {self.total_steps}: the loss is not finite (NaN or "
+            f"training step {number + 1} of {self.total_steps}: the {what} is not finite (NaN or "
             f"infinite); the batch came from {names}. Nothing was updated. Lower "
             "training.learning_rate, use precision fp32 or bf16, or look at these episodes in "
             "the audit"

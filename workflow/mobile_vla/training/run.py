@@ -10,15 +10,13 @@ from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.roles import load_split
+from mobile_vla.data.roles import Role, load_split
 from mobile_vla.data.windows import WindowTable, make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import open_rows
 from mobile_vla.files import sha256_of
-from mobile_vla.machine import default_device
 from mobile_vla.model.folder import load_weights, read_description
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.precision import resolve
 from mobile_vla.model.prompts import PromptTable
 from mobile_vla.training.batches import Samples
 
@@ -28,9 +26,9 @@ class RunData:
     """What a run reads, by role: train, val and test."""
 
     dataset: Dataset
-    roles: dict[str, tuple[int, ...]]
+    roles: dict[Role, tuple[int, ...]]
     prompts: PromptTable
-    samples: dict[str, Samples]
+    samples: dict[Role, Samples]
     identity: dict[str, str]
     """Name of the dataset and digests of its manifest and split."""
 
@@ -43,6 +41,7 @@ def load_data(
     actions: Path,
     split: Path,
     backbone: Checkpoint,
+    precision: str,
     features: Path | None,
 ) -> RunData:
     """Load the dataset, its split, and the windows of each role.
@@ -58,8 +57,8 @@ def load_data(
         [episode.scenario for episode in dataset.episodes],
         [episode.name for episode in dataset.episodes],
     )
-    rows = open_rows(dataset, backbone.digest, features)
-    tables: dict[str, WindowTable] = {
+    rows = open_rows(dataset, backbone.digest, precision, features)
+    tables: dict[Role, WindowTable] = {
         role: make_windows(dataset, episodes, windows) for role, episodes in roles.items()
     }
     samples = {
@@ -72,11 +71,6 @@ def load_data(
         "split": sha256_of(split),
     }
     return RunData(dataset, roles, prompts, samples, identity)
-
-
-def resolve_precision(settings: TrainSettings) -> str:
-    """Return the number format that a run computes in on this machine."""
-    return resolve(settings.training.precision, default_device())
 
 
 def build_policy(

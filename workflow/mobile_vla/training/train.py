@@ -10,8 +10,9 @@ from typing import Any
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.training import EarlyStopping, TrainSettings
 from mobile_vla.files import write_json
-from mobile_vla.machine import use_threads
+from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.adapter import part_of, trainable_parameters
+from mobile_vla.model.precision import resolve
 from mobile_vla.progress import Progress, duration
 from mobile_vla.training.history import Events, write_metrics
 from mobile_vla.training.loop import Epoch, Trainer, run_epochs
@@ -19,7 +20,6 @@ from mobile_vla.training.run import (
     RunData,
     build_policy,
     load_data,
-    resolve_precision,
 )
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ def train(
     """
     use_threads(settings.training.threads, threads, "training.threads")
     checkpoint = Checkpoint.read(backbone)
+    precision = resolve(settings.training.precision, default_device())
     data = load_data(
         settings.policy,
         settings.windows,
@@ -66,6 +67,7 @@ def train(
         actions=actions,
         split=split,
         backbone=checkpoint,
+        precision=precision,
         features=features,
     )
     trainer = Trainer(
@@ -73,7 +75,7 @@ def train(
         settings.training,
         data.samples["train"],
         settings.seed,
-        resolve_precision(settings),
+        precision,
     )
     keeper = _Keeper(settings, trainer, data, checkpoint, policy, last)
     windows = len(data.samples["train"])

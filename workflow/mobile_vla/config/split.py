@@ -1,22 +1,13 @@
-"""Settings of the data stages: where episodes lie, how frames are made, split and windowed."""
+"""Settings of ``split``: which episodes train, select the checkpoint, and are scored."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from mobile_vla.config.base import Settings
 from mobile_vla.config.scenario import ScenarioKey
-
-
-class Images(Settings):
-    """How raw camera images become frames."""
-
-    resize: Literal["squeeze", "crop"] = "squeeze"
-    """``squeeze``: the whole image, its aspect ratio changed. ``crop``: short side, centre kept."""
-    color: Literal["rgb", "bgr"] = "rgb"
-    """Colour order of the raw images; OpenCV collectors often store bgr."""
 
 
 class Split(Settings):
@@ -37,23 +28,11 @@ class Split(Settings):
     def _whole(self) -> Self:
         total = self.train + self.val + self.test
         if abs(total - 1) > 1e-9:
-            raise ValueError(f"train + val + test must be 1, found {total:g}")
+            raise ValueError(
+                f"train {self.train:g} + val {self.val:g} + test {self.test:g} must be 1, found "
+                f"{total:g}; without a test set say `test: 0`"
+            )
         return self
-
-
-class IngestSettings(Settings):
-    """What ``ingest`` is given for one episode: no experiment's setting among it."""
-
-    dataset: str
-    episode: str
-    images: Images
-
-
-class ManifestSettings(Settings):
-    """What ``manifest`` is given."""
-
-    dataset: str
-    on_error: Literal["fail", "quarantine"]
 
 
 class SplitSettings(Settings):

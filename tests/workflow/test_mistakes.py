@@ -1,0 +1,123 @@
+"""Mistakes of the user's: words that say what to do, and no traceback."""
+
+import pytest
+
+from support.project import SMALL, Project
+from support.recorded import write_folder
+
+RECORDED = SMALL.replace(
+    "    kind: simulated\n    simulation: {scenes: 6, world: {frames: 15}}\n",
+    '    kind: recorded\n    path: ./episodes\n    pattern: "*.h5"\n',
+)
+HUB = "microsoft/kosmos-2-patch14-224"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return Project(tmp_path_factory.mktemp("mistakes") / "project")
+
+
+def refused(project, *arguments):
+    finished = project.snakemake(*(arguments or ("-n",)))
+    assert finished.status != 0
+    assert "Traceback" not in finished.output
+    assert "Exception" not in finished.output
+    return finished.output
+
+
+def test_all_mistakes_in_the_config_are_listed(project):
+    project.config = SMALL.replace("window: 3", "windw: 3") + "reprot: {}\n"
+    output = refused(project)
+    assert "config.yaml:15 (defaults.windw): unknown key 'windw'" in output
+    assert "did you mean 'window'?" in output
+    assert "did you mean 'report'?" in output
+
+
+def test_broken_yaml_is_named_with_its_line(project):
+    project.config = SMALL + "  x: [\n"
+    assert "config.yaml:27: not readable as YAML" in refused(project)
+
+
+def test_a_setting_on_the_command_line_is_checked_too(project):
+    project.config = SMALL
+    assert "need 103 frames" in refused(project, "-n", "--config", "defaults={window: 99}")
+
+
+def test_a_second_config_file_is_checked_and_named(project):
+    project.config = SMALL
+    (project.folder / "more.yaml").write_text("experiments:\n  big: {window: -1}\n")
+    output = refused(project, "-n", "--configfile", "config.yaml", "more.yaml")
+    assert "more.yaml:2 (experiments.big.window): found -1" in output
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("path: ./nowhere", "./nowhere is no folder"),
+        ("path: .", "matches the pattern '*.h5'"),
+        ('path: .\n    pattern: "/data/*.h5"', "expected a pattern below `path`"),
+        ('path: .\n    pattern: ""', "expected a pattern below `path`"),
+    ],
+)
+def test_a_folder_of_episodes_that_is_not_there(project, line, words):
+    project.config = RECORDED.replace('path: ./episodes\n    pattern: "*.h5"', line)
+    assert words in refused(project)
+
+
+def test_a_name_that_snakemake_would_misread_is_refused(project):
+    write_folder(project.folder / "odd", 1)
+    (episode,) = (project.folder / "odd").iterdir()
+    episode.rename(episode.with_name("episode_{side}.h5"))
+    project.config = RECORDED.replace("./episodes", "./odd")
+    assert "episode_{side}.h5: found a brace" in refused(project)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "results/experiments/lorra/timing.html",
+        "results/datasets/elsewhere/audit.html",
+        "results/features/demo/tiny/image_embeds-00000000.npy",
+    ],
+)
+def test_a_target_that_the_config_does_not_name(project, target):
+    project.config = SMALL
+    finished = project.snakemake("-n", target)
+    assert finished.status != 0 and "MissingRuleException" in finished.output
+    assert "KeyError" not in finished.output
+
+
+def test_a_dataset_is_audited_before_any_experiment_uses_it(project):
+    write_folder(project.folder / "episodes", 2)
+    mine = "  mine: {kind: recorded, path: ./episodes}\nbackbones:"
+    project.config = SMALL.replace("backbones:", mine)
+    assert project.plan("results/datasets/mine/audit.html") == {"ingest": 2, "audit_dataset": 1}
+    assert project.plan("audit")["audit_dataset"] == 2
+    assert project.plan()["audit_dataset"] == 1
+
+
+@pytest.mark.parametrize(
+    ("backbone", "words"),
+    [
+        (f"{{checkpoint: {HUB}, revision: {'a' * 40}}}", "hf download"),
+        ("{checkpoint: ./nowhere}", "hf download"),
+        ("{checkpoint: ./workflow}", "holds no weights"),
+    ],
+)
+def test_a_checkpoint_that_is_not_there_says_how_to_bring_it(project, backbone, words, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    project.config = SMALL.replace("defaults:", f"  real: {backbone}\ndefaults:")
+    finished = project.snakemake("--cores", "1", "results/backbones/real/backbone.json")
+    assert finished.status != 0
+    assert "Traceback" not in finished.output
+    assert words in finished.output
+    assert "config.yaml (backbones.real.checkpoint)" in finished.output
+
+
+def test_fewer_cores_than_threads_are_refused(copied):
+    copied.edit("config.yaml", "precision: fp32", "precision: fp32, threads: 2")
+    target = "results/experiments/head_only/seed0/metrics.csv"
+    finished = copied.snakemake("--cores", "1", target)
+    assert finished.status != 0
+    assert "computes with 2 threads, and the job was given 1 core" in finished.output
+    assert "Traceback" not in finished.output

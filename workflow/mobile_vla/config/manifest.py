@@ -1,0 +1,16 @@
+"""Settings of ``manifest``: what a broken episode does."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mobile_vla.config.base import Settings
+
+OnError = Literal["fail", "quarantine"]
+
+
+class ManifestSettings(Settings):
+    """What ``manifest`` is given."""
+
+    dataset: str
+    on_error: OnError
