@@ -79,12 +79,10 @@ def make_frames(folder: Path, name: str, count: int) -> dict[str, Any]:
 
 def make_dataset(folder: Path, lengths: dict[str, int], *, frames: bool = False) -> Dataset:
     """Return a dataset of episodes of the given names and lengths, with random frames on wish."""
-    facts = [
-        facts_of(
-            name, count, **({"frame_file": make_frames(folder, name, count)} if frames else {})
-        )
-        for name, count in lengths.items()
-    ]
+    facts = [facts_of(name, count) for name, count in lengths.items()]
+    if frames:
+        for one in facts:
+            one["frame_file"] = make_frames(folder, one["episode"], one["frames"])
     paths = write_facts(folder, facts)
     files = folder / "manifest.json", folder / "actions.npy"
     manifest(
