@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.baselines import baselines
@@ -17,7 +16,7 @@ from mobile_vla.evaluation.score import score
 from mobile_vla.files import atomic_path, describe, read_json, write_json
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.precision import autocast, resolve
+from mobile_vla.model.precision import autocast
 from mobile_vla.progress import Progress
 from mobile_vla.training.batches import Samples
 from mobile_vla.training.run import load_data
@@ -57,28 +56,26 @@ def evaluate(
         UserError: the policy is not the one of this run's settings, data or backbone.
     """
     use_threads(settings.threads, threads, "training.threads")
-    checkpoint = Checkpoint.read(backbone)
-    precision = resolve(settings.precision, default_device())
-    loaded = Policy.from_pretrained(policy.parent, checkpoint)
+    data = load_data(
+        settings.policy,
+        settings.windows,
+        settings.precision,
+        manifest=manifest,
+        actions=actions,
+        split=split,
+        backbone=backbone,
+        features=features,
+    )
+    _check_origin(policy, data.identity, data.precision)
+    loaded = Policy.from_pretrained(policy.parent, data.backbone)
     if loaded.settings != settings.policy:
         raise UserError(
             f"{policy} (settings): not those of {settings.experiment!r} in config.yaml; "
             "run snakemake again, it trains the policy anew"
         )
-    data = load_data(
-        settings.policy,
-        settings.windows,
-        manifest=manifest,
-        actions=actions,
-        split=split,
-        backbone=checkpoint,
-        precision=precision,
-        features=features,
-    )
-    _check_origin(policy, data.identity, precision)
     role: Literal["test", "val"] = "test" if data.roles["test"] else "val"
     samples = data.samples[role]
-    predicted = predict(loaded, samples, settings, precision)  # (N, C, A)
+    predicted = predict(loaded, samples, settings, data.precision)  # (N, C, A)
     table = samples.table
     truth = samples.raw_actions[table.targets]  # (N, C, A)
     train_rows = np.concatenate(
@@ -90,7 +87,7 @@ def evaluate(
         experiment=settings.experiment,
         run=settings.run,
         dataset=data.dataset.name,
-        backbone=checkpoint.name,
+        backbone=data.backbone.name,
         manifest=data.identity["manifest"],
         split=data.identity["split"],
         scored_on=role,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mobile_vla.config.features import Cut
+from mobile_vla.files import digest_of
 from mobile_vla.model.prompts import PromptTokens
 
 # At the cut `readout` runs of all seeds share the features, and so the action token in them.
@@ -60,6 +61,10 @@ class Encoder(nn.Module):
         """The ``Kosmos2Model`` itself, whether or not adapters are in it."""
         peft = hasattr(self.backbone, "get_base_model")
         return self.backbone.get_base_model() if peft else self.backbone  # type: ignore[operator]
+
+    def tokens_digest(self) -> str:
+        """Return a digest of the prompts as the backbone's tokenizer reads them."""
+        return digest_of([self.ids.tolist(), self.slots.tolist()])
 
     def image_embeds(self, frames: Tensor) -> Tensor:
         """Encode frames up to the language model's input.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
@@ -17,10 +17,10 @@ from mobile_vla.errors import UserError
 from mobile_vla.model.adapter import expected_parts, prepare_backbone, trainable_parameters
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
 from mobile_vla.model.folder import (
-    load_weights,
-    read_description,
+    DESCRIPTION,
+    Tensors,
+    read_folder,
     settings_of,
-    tokens_of,
     write_folder,
 )
 from mobile_vla.model.head import LstmHead
@@ -83,21 +83,20 @@ class Policy(nn.Module):
             UserError: a file is missing or damaged, or the backbone, its tokens or the settings
                 are not those of the training.
         """
-        path = folder / "policy.json"
-        described = read_description(path, backbone)
+        described, tensors = read_folder(folder, backbone)
         policy = cls(
-            settings_of(path, described),
+            settings_of(folder, described),
             backbone.model(),
             backbone.processor(),
             tuple(described["prompts"]),
             seed=0,
         )
-        if tokens_of(policy) != described["tokens"]:
+        if policy.encoder.tokens_digest() != described["tokens"]:
             raise UserError(
-                f"{path} (tokens): the backbone's tokenizer gives other tokens for the policy's "
-                "prompts than in training; use the tokenizer it was trained with"
+                f"{folder / DESCRIPTION} (tokens): the backbone's tokenizer gives other tokens for "
+                "the policy's prompts than in training; use the tokenizer it was trained with"
             )
-        load_weights(policy, folder)
+        policy.load_trained(tensors)
         return policy.eval()
 
     def save_pretrained(self, folder: Path, backbone: Checkpoint, facts: dict[str, Any]) -> None:
@@ -108,7 +107,48 @@ class Policy(nn.Module):
             backbone: what the policy was trained on.
             facts: what else to say of it in ``policy.json``, as plain JSON values.
         """
-        write_folder(self, folder, backbone, facts)
+        own = {"prompts": list(self.texts), "tokens": self.encoder.tokens_digest()}
+        write_folder(folder, self.settings, self.trained(), backbone, {**own, **facts})
+
+    def trained(self) -> Tensors:
+        """Return the trained tensors of each part, and the action token even where it is fixed."""
+        head = {f"head.{name}": tensor for name, tensor in self.head.state_dict().items()}
+        parts = {"head": {**head, "action_token": self.encoder.action_token.detach()}}
+        if self.settings.lora is not None:
+            parts["adapter_model"] = get_peft_model_state_dict(self.encoder.backbone)
+        if self.settings.full is not None:
+            parts["backbone"] = {
+                name: parameter.detach()
+                for name, parameter in self.encoder.kosmos.named_parameters()
+                if parameter.requires_grad
+            }
+        return parts
+
+    def load_trained(self, tensors: Tensors) -> None:
+        """Load what :meth:`trained` returned.
+
+        Raises:
+            UserError: they are not exactly the tensors that this policy trains.
+        """
+        own = self.trained()
+        found, expected = (
+            {f"{part}: {name}" for part, values in parts.items() for name in values}
+            for parts in (tensors, own)
+        )
+        if found != expected:
+            raise UserError(
+                f"the policy's files hold {len(found - expected)} tensors that it does not train, "
+                f"and lack {len(expected - found)} that it does, such as "
+                f"{min(found ^ expected)}; train the policy again"
+            )
+        head = dict(tensors["head"])
+        with torch.no_grad():
+            self.encoder.action_token.copy_(head.pop("action_token"))
+        self.head.load_state_dict({name.removeprefix("head."): head[name] for name in head})
+        if self.settings.lora is not None:
+            set_peft_model_state_dict(self.encoder.backbone, dict(tensors["adapter_model"]))
+        if self.settings.full is not None:
+            self.encoder.kosmos.load_state_dict(tensors["backbone"], strict=False)
 
     def train(self, mode: bool = True) -> Policy:
         """Switch to training, but leave the frozen prefix in evaluation.
@@ -148,19 +188,3 @@ class Policy(nn.Module):
     def denormalise(self, actions: Tensor) -> Tensor:
         """Turn normalised actions into raw command units."""
         return denormalise(actions, self.settings.actions.scale)
-
-    def own_state(self) -> Mapping[str, Tensor]:
-        """Return the head's tensors and the action token: what is trained outside the backbone."""
-        state = {f"head.{name}": tensor for name, tensor in self.head.state_dict().items()}
-        return {**state, "action_token": self.encoder.action_token.detach()}
-
-    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
-        """Load what :meth:`own_state` returned."""
-        head = {
-            name.removeprefix("head."): tensor
-            for name, tensor in state.items()
-            if name.startswith("head.")
-        }
-        self.head.load_state_dict(head)
-        with torch.no_grad():
-            self.encoder.action_token.copy_(state["action_token"])

@@ -12,12 +12,10 @@ from typing import Any
 
 import torch
 
-from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.timing import TimeSettings
 from mobile_vla.files import write_json, write_text
-from mobile_vla.machine import default_device, use_threads
+from mobile_vla.machine import use_threads
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.precision import resolve
 from mobile_vla.timing.page import timing_page
 from mobile_vla.training.loop import Trainer
 from mobile_vla.training.run import (
@@ -48,20 +46,18 @@ def measure(
     """
     run = settings.run
     use_threads(run.training.threads, threads, "training.threads")
-    checkpoint = Checkpoint.read(backbone)
-    precision = resolve(run.training.precision, default_device())
     data = load_data(
         run.policy,
         run.windows,
+        run.training.precision,
         manifest=manifest,
         actions=actions,
         split=split,
-        backbone=checkpoint,
-        precision=precision,
+        backbone=backbone,
         features=features,
     )
-    policy: Policy = build_policy(run, data, checkpoint, init_from=None)
-    trainer = Trainer(policy, run.training, data.samples["train"], run.seed, precision)
+    policy: Policy = build_policy(run.policy, run.seed, data, init_from=None)
+    trainer = Trainer(policy, run.training, data.samples["train"], run.seed, data.precision)
     found = _measure(settings, trainer, data)
     write_json(timing, found)
     write_text(page, timing_page(found))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.config.training import TrainSettings
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.roles import Role, load_split
@@ -15,16 +15,21 @@ from mobile_vla.data.windows import WindowTable, make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import open_rows
 from mobile_vla.files import sha256_of
-from mobile_vla.model.folder import load_weights, read_description
+from mobile_vla.machine import default_device
+from mobile_vla.model.folder import read_folder
 from mobile_vla.model.policy import Policy
+from mobile_vla.model.precision import resolve
 from mobile_vla.model.prompts import PromptTable
 from mobile_vla.training.batches import Samples
 
 
 @dataclass(frozen=True)
 class RunData:
-    """What a run reads, by role: train, val and test."""
+    """What a run reads: its backbone, and its windows by role."""
 
+    backbone: Checkpoint
+    precision: str
+    """Resolved number format of the forward pass on this machine."""
     dataset: Dataset
     roles: dict[Role, tuple[int, ...]]
     prompts: PromptTable
@@ -36,20 +41,22 @@ class RunData:
 def load_data(
     policy: PolicySettings,
     windows: Windows,
+    precision: Precision,
     *,
     manifest: Path,
     actions: Path,
     split: Path,
-    backbone: Checkpoint,
-    precision: str,
+    backbone: Path,
     features: Path | None,
 ) -> RunData:
-    """Load the dataset, its split, and the windows of each role.
+    """Open the backbone, the dataset, its split, and the windows of each role.
 
     Raises:
         UserError: no episode of a role is long enough, prompts do not tell scenarios apart, or
             files do not belong together.
     """
+    checkpoint = Checkpoint.read(backbone)
+    resolved = resolve(precision, default_device())
     dataset = Dataset.load(manifest, actions)
     roles = load_split(split, dataset)
     prompts = PromptTable.of(
@@ -57,7 +64,7 @@ def load_data(
         [episode.scenario for episode in dataset.episodes],
         [episode.name for episode in dataset.episodes],
     )
-    rows = open_rows(dataset, backbone.digest, precision, features)
+    rows = open_rows(dataset, checkpoint.digest, resolved, features)
     tables: dict[Role, WindowTable] = {
         role: make_windows(dataset, episodes, windows) for role, episodes in roles.items()
     }
@@ -70,11 +77,11 @@ def load_data(
         "manifest": dataset.digest,
         "split": sha256_of(split),
     }
-    return RunData(dataset, roles, prompts, samples, identity)
+    return RunData(checkpoint, resolved, dataset, roles, prompts, samples, identity)
 
 
 def build_policy(
-    settings: TrainSettings, data: RunData, backbone: Checkpoint, init_from: Path | None
+    settings: PolicySettings, seed: int, data: RunData, init_from: Path | None
 ) -> Policy:
     """Build a run's policy, fresh from its seed or from another run's weights.
 
@@ -82,16 +89,16 @@ def build_policy(
         UserError: the other policy was trained on another split, so that it may have seen this
             one's validation or test episodes.
     """
-    policy = Policy(
-        settings.policy, backbone.model(), backbone.processor(), data.prompts.texts, settings.seed
-    )
+    backbone = data.backbone
+    policy = Policy(settings, backbone.model(), backbone.processor(), data.prompts.texts, seed)
     if init_from is not None:
-        other = read_description(init_from, backbone)["data"]
+        described, tensors = read_folder(init_from.parent, backbone)
+        other = described["data"]
         if other != data.identity:
             raise UserError(
                 f"{init_from} (data): trained on dataset {other['dataset']!r} with another "
                 f"manifest or split than {data.identity['dataset']!r} has now, so it may have seen "
                 "episodes that are scored here; train both on the same dataset and split"
             )
-        load_weights(policy, init_from.parent)
+        policy.load_trained(tensors)
     return policy

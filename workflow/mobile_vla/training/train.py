@@ -7,12 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.training import EarlyStopping, TrainSettings
 from mobile_vla.files import write_json
-from mobile_vla.machine import default_device, use_threads
+from mobile_vla.machine import use_threads
 from mobile_vla.model.adapter import part_of, trainable_parameters
-from mobile_vla.model.precision import resolve
 from mobile_vla.progress import Progress, duration
 from mobile_vla.training.history import Events, write_metrics
 from mobile_vla.training.loop import Epoch, Trainer, run_epochs
@@ -58,26 +56,24 @@ def train(
         results: ``training_results.json``.
     """
     use_threads(settings.training.threads, threads, "training.threads")
-    checkpoint = Checkpoint.read(backbone)
-    precision = resolve(settings.training.precision, default_device())
     data = load_data(
         settings.policy,
         settings.windows,
+        settings.training.precision,
         manifest=manifest,
         actions=actions,
         split=split,
-        backbone=checkpoint,
-        precision=precision,
+        backbone=backbone,
         features=features,
     )
     trainer = Trainer(
-        build_policy(settings, data, checkpoint, init_from),
+        build_policy(settings.policy, settings.seed, data, init_from),
         settings.training,
         data.samples["train"],
         settings.seed,
-        precision,
+        data.precision,
     )
-    keeper = _Keeper(settings, trainer, data, checkpoint, policy, last)
+    keeper = _Keeper(settings, trainer, data, policy, last)
     windows = len(data.samples["train"])
     title = f"{settings.experiment} {settings.run}"
     log.info(
@@ -120,12 +116,11 @@ class _Keeper:
         settings: TrainSettings,
         trainer: Trainer,
         data: RunData,
-        backbone: Checkpoint,
         policy: Path,
         last: Path,
     ):
         self.settings, self.trainer, self.data = settings, trainer, data
-        self.backbone, self.policy, self.last = backbone, policy, last
+        self.policy, self.last = policy, last
         run = policy.parents[1]
         self.snapshots = run / "snapshots"
         shutil.rmtree(self.snapshots, ignore_errors=True)
@@ -171,7 +166,7 @@ class _Keeper:
             "data": self.data.identity,
             "precision": self.trainer.precision,
         }
-        self.trainer.policy.save_pretrained(folder, self.backbone, facts)
+        self.trainer.policy.save_pretrained(folder, self.data.backbone, facts)
 
     def results(self) -> dict[str, Any]:
         """Return the content of ``training_results.json``."""
@@ -184,7 +179,7 @@ class _Keeper:
             "run": self.settings.run,
             "seed": self.settings.seed,
             "dataset": self.data.dataset.name,
-            "backbone": self.backbone.name,
+            "backbone": self.data.backbone.name,
             "epochs": len(history),
             "steps": history[-1].step,
             "best_epoch": self.best.epoch,
