@@ -97,11 +97,14 @@ class Project:
         assert old in text, f"{name} does not hold {old!r}"
         file.write_text(text.replace(old, new))
 
-    def snakemake(self, *arguments: str, timeout: float = 600) -> Finished:
-        """Run Snakemake as in a terminal, with the environment's programs on the path."""
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start Snakemake as in a terminal, with the environment's programs on the path.
+
+        It leads a process group of its own, so that a test can do to it what Ctrl-C does.
+        """
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         environment.pop("PYTHONPATH", None)
-        done = subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,
             env=environment,
@@ -109,9 +112,14 @@ class Project:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
-            timeout=timeout,
+            start_new_session=True,
         )
-        return Finished(done.returncode, done.stdout)
+
+    def snakemake(self, *arguments: str, timeout: float = 600) -> Finished:
+        """Run Snakemake to its end."""
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=timeout)
+        return Finished(process.returncode, output)
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """Return the jobs of a dry run, by rule."""

@@ -18,10 +18,10 @@ from mobile_vla.features.store import FeatureStore
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.prompts import PromptTable
 from mobile_vla.training.batches import Samples, epoch_batches
-from mobile_vla.training.history import write_metrics
-from mobile_vla.training.loop import Epoch, Trainer, Validation, run_epochs
+from mobile_vla.training.history import Epoch, Validation, exhausted, write_metrics
+from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.loss import absolute_error, summed_loss
-from mobile_vla.training.train import _exhausted
+from mobile_vla.training.trainer import Trainer
 from support.made import make_dataset, names
 from support.tiny import make_backbone
 
@@ -258,14 +258,9 @@ def test_a_validation_loss_that_is_not_finite_is_an_error(backbone, dataset, tab
 
 
 def run(trainer, validation):
-    history = []
-    run_epochs(
-        trainer,
-        validation,
-        on_step=lambda count, loss: None,
-        on_epoch=lambda epoch: history.append(epoch) or False,
-    )
-    return history
+    position = Position()
+    run_epochs(trainer, validation, position, lambda count, loss: None, lambda epoch: False)
+    return position.history
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
@@ -334,4 +329,4 @@ def test_early_stopping_waits_for_its_patience(losses, patience, stops):
         )
         for number, loss in enumerate(losses)
     ]
-    assert _exhausted(history, EarlyStopping(patience=patience, min_delta=0.1)) is stops
+    assert exhausted(history, EarlyStopping(patience=patience, min_delta=0.1)) is stops

@@ -12,6 +12,7 @@ import importlib
 import inspect
 import logging
 import os
+import signal
 import sys
 import typing
 import warnings
@@ -24,6 +25,8 @@ from pydantic import ValidationError
 
 from mobile_vla.config.base import Settings
 from mobile_vla.errors import UserError
+from mobile_vla.files import DISK_FULL
+from mobile_vla.orphan import watch_parent
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
 from mobile_vla.stages import STAGES
@@ -47,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mobile_vla", description=__doc__)
     parser.add_argument("command", choices=STAGES)
     name = parser.parse_args(arguments[:1]).command
+    # As an exception, so that temporary files are removed; training installs a handler of its own.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    watch_parent()
     stage = STAGES[name]
     recorder = Recorder(name, stage.module, stage.packages)
     try:
@@ -62,6 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             recorder.write(options.record, plain)
     except UserError as error:
         log.error("%s", error)
+        return error.status
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            log.exception("%s: this is a fault of the program, please report it", name)
+            return 2
+        place = error.filename or Path.cwd()
+        log.error("%s: the disk is full (%s); make room and run snakemake again", name, place)
         return 1
     except KeyboardInterrupt:
         log.error("%s: interrupted", name)

@@ -10,8 +10,23 @@ class UserError(Exception):
     """A mistake in the user's files or settings, in words that say what to do.
 
     The message names the file, the place in it, what was found, what was expected and the remedy.
-    The command line prints it as it is and exits with status 1.
+    The command line prints it as it is and exits with ``status``.
     """
+
+    status = 1
+
+
+class Interrupted(UserError):  # noqa: N818  (nothing went wrong: it was asked for)
+    """A job was asked to end by a signal, and can go on from where it was.
+
+    Args:
+        message: where it was, and how to go on.
+        number: the signal.
+    """
+
+    def __init__(self, message: str, number: int):
+        super().__init__(message)
+        self.status = 128 + number
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ wildcard_constraints:
 # interpreter is the environment's, else the one that Snakemake itself runs in.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 PATH = "" if CONDA else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
-shell.prefix(f"{PATH}export PYTHONPATH='{workflow.basedir}/workflow'; ")
+shell.prefix(f"{PATH}export PYTHONPATH='{workflow.basedir}/workflow' MOBILE_VLA_PARENT=$PPID; ")
 
 
 def tracked(command):

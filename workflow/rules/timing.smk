@@ -10,7 +10,7 @@ rule timing:
         "results/logs/timing/{experiment}.log",
     conda:
         ENVIRONMENT
-    threads: workflow.cores or 1
+    threads: lambda w: workflow.cores or 1
     params:
         *tracked("timing"),
         settings=lambda w: project.timing(w.experiment).canonical(),

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import UserError
-from mobile_vla.files import atomic_path, describe, read_json, verify, write_json
+from mobile_vla.files import describe, read_json, verify, write_json
 from mobile_vla.model.adapter import lora_config
+from mobile_vla.model.tensors import write_tensors
 
 DESCRIPTION = "policy.json"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -45,9 +46,7 @@ def write_folder(
     names = []
     for part, values in tensors.items():
         names.append(f"{part}.safetensors")
-        with atomic_path(folder / names[-1]) as temporary:
-            contiguous = {name: value.cpu().contiguous() for name, value in values.items()}
-            save_file(contiguous, temporary, metadata={"format": "pt"})
+        write_tensors(folder / names[-1], values)
     if settings.lora is not None:
         names.append(ADAPTER_CONFIG)
         config = lora_config(settings.lora)

@@ -17,12 +17,12 @@ from mobile_vla.files import write_json, write_text
 from mobile_vla.machine import use_threads
 from mobile_vla.model.policy import Policy
 from mobile_vla.timing.page import timing_page
-from mobile_vla.training.loop import Trainer
 from mobile_vla.training.run import (
     RunData,
     build_policy,
     load_data,
 )
+from mobile_vla.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 

@@ -1,16 +1,40 @@
-"""What a run leaves behind: metrics.csv and TensorBoard events."""
+"""The history of a run: a line for each epoch, and metrics.csv."""
 
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch.utils.tensorboard import SummaryWriter
-
+from mobile_vla.config.training import EarlyStopping
 from mobile_vla.files import atomic_path
-from mobile_vla.training.loop import Epoch
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a pass over the validation windows found."""
+
+    loss: float
+    """Mean Huber loss in normalised units."""
+    mae: dict[str, float]
+    """Mean absolute error of each dimension, in raw command units."""
+    clipped: float
+    """Share of the predictions beyond the action scale."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history."""
+
+    epoch: int
+    step: int
+    learning_rate: float
+    train_loss: float
+    gradient_norm: float
+    validation: Validation
+    seconds: float = field(compare=False)
+    """Wall-clock time of training and validation."""
 
 
 def row(epoch: Epoch) -> dict[str, float]:
@@ -36,20 +60,15 @@ def write_metrics(path: Path, epochs: Sequence[Epoch]) -> None:
         writer.writerows(rows)
 
 
-class Events:
-    """TensorBoard events of one run, in a folder that is emptied when the run starts afresh."""
+def best_of(history: Sequence[Epoch]) -> Epoch:
+    """Return the epoch with the lowest validation loss, the earliest of equals."""
+    return min(history, key=lambda epoch: epoch.validation.loss)
 
-    def __init__(self, folder: Path):
-        shutil.rmtree(folder, ignore_errors=True)
-        self.writer = SummaryWriter(str(folder))
 
-    def add(self, epoch: Epoch) -> None:
-        """Add an epoch."""
-        for name, value in row(epoch).items():
-            if name not in ("epoch", "step"):
-                self.writer.add_scalar(name.replace("_", "/", 1), value, epoch.step)
-        self.writer.add_scalar("seconds/epoch", epoch.seconds, epoch.step)
-
-    def close(self) -> None:
-        """Flush what is left."""
-        self.writer.close()
+def exhausted(history: Sequence[Epoch], stopping: EarlyStopping) -> bool:
+    """Whether the last ``patience`` epochs brought no improvement over those before."""
+    losses = [epoch.validation.loss for epoch in history]
+    if len(losses) <= stopping.patience:
+        return False
+    before, recent = losses[: -stopping.patience], losses[-stopping.patience :]
+    return min(recent) >= min(before) - stopping.min_delta

@@ -2,231 +2,71 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-import torch
-from accelerate import Accelerator
-from torch import nn
-
-from mobile_vla.config.training import Training
-from mobile_vla.errors import UserError
-from mobile_vla.machine import default_device
-from mobile_vla.model.policy import Policy
-from mobile_vla.model.precision import autocast
-from mobile_vla.training.batches import Samples, epoch_batches
-from mobile_vla.training.loss import absolute_error, summed_loss
-
-ACCELERATE = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+from mobile_vla.training.batches import Samples
+from mobile_vla.training.history import Epoch
+from mobile_vla.training.trainer import Trainer
 
 
-@dataclass(frozen=True)
-class Validation:
-    """What a pass over the validation windows found."""
+@dataclass
+class Position:
+    """How far a run has come: with the trainer's tensors, all that the rest of it depends on."""
 
-    loss: float
-    """Mean Huber loss in normalised units."""
-    mae: dict[str, float]
-    """Mean absolute error of each dimension, in raw command units."""
-    clipped: float
-    """Share of the predictions beyond the action scale."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of the history."""
-
-    epoch: int
-    step: int
-    learning_rate: float
-    train_loss: float
-    gradient_norm: float
-    validation: Validation
-    seconds: float = field(compare=False)
-    """Wall-clock time of training and validation."""
-
-
-class Trainer:
-    """A policy with its optimiser and data, able to do one step at a time.
-
-    Randomness is a function of (seed, step): the order of an epoch's windows and each step's
-    dropout need no history beyond the step.
-
-    Args:
-        policy: the policy; it is moved to the device that Accelerate chooses.
-        training: the settings.
-        samples: the training windows.
-        seed: the run's seed.
-        precision: resolved number format, ``fp32``, ``bf16`` or ``fp16``.
-    """
-
-    def __init__(
-        self, policy: Policy, training: Training, samples: Samples, seed: int, precision: str
-    ):
-        self.training, self.samples, self.seed = training, samples, seed
-        self.precision = precision
-        self.accelerator = Accelerator(
-            mixed_precision=ACCELERATE[precision], cpu=default_device().type == "cpu"
-        )
-        self.parameters = [p for p in policy.parameters() if p.requires_grad]
-        self.policy = policy
-        optimizer = torch.optim.AdamW(
-            self.parameters,
-            lr=training.learning_rate,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
-        model: nn.Module
-        model, self.optimizer = self.accelerator.prepare(policy, optimizer)
-        self.model = model
-        self.steps_per_epoch = math.ceil(
-            math.ceil(len(samples) / training.batch_size) / training.accumulation
-        )
-        self.total_steps = self.steps_per_epoch * training.epochs
-
-    def epoch(self, epoch: int) -> Iterator[list[np.ndarray]]:
-        """Yield an epoch's optimiser steps, each a list of batches of window indices."""
-        batches = epoch_batches(
-            self.samples.table, self.training.batch_size, self.training.order, self.seed, epoch
-        )
-        for start in range(0, len(batches), self.training.accumulation):
-            yield batches[start : start + self.training.accumulation]
-
-    def step(self, number: int, batches: list[np.ndarray]) -> tuple[float, int, float]:
-        """Do one optimiser step.
-
-        The loss is divided by the number of actions that count in all of the step's batches, so
-        that accumulation and ragged batches change nothing.
-
-        Args:
-            number: which step of the run this is, from 0.
-            batches: window indices of each batch.
-
-        Returns:
-            Summed loss, number of values it was summed over, and the gradient's norm before
-            clipping.
-
-        Raises:
-            UserError: the loss or the gradient is not finite; nothing was updated.
-        """
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]))
-        self.policy.train()
-        dimensions = len(self.policy.settings.actions.dimensions)
-        loaded = [self.samples.batch(indices) for indices in batches]
-        count = sum(batch.supervised for batch in loaded) * dimensions
-        total = 0.0
-        for indices, batch in zip(batches, loaded, strict=True):
-            batch = batch.to(self.accelerator.device)
-            predicted = self.model(batch.features, batch.prompts, batch.windows)
-            loss = summed_loss(predicted, batch.targets, batch.mask, self.training.huber_delta)
-            if not torch.isfinite(loss):
-                raise UserError(self._not_finite(number, indices, "loss"))
-            self.accelerator.backward(loss / count)
-            total += loss.item()
-        limit = math.inf if self.training.clip is None else self.training.clip
-        norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
-        if not math.isfinite(norm) and self.precision != "fp16":
-            # With fp16 this is the loss scale being too large: the scaler skips the step.
-            raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(number)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return total, count, norm
-
-    def learning_rate(self, number: int) -> float:
-        """Return the learning rate of a step.
-
-        A linear warm-up, then half a cosine down to 0 (Loshchilov & Hutter 2017,
-        arXiv:1608.03983, without restarts), or a constant.
-        """
-        peak = self.training.learning_rate
-        warmup = math.ceil(self.training.warmup * self.total_steps)
-        if number < warmup:
-            return peak * (number + 1) / warmup
-        if self.training.schedule == "constant":
-            return peak
-        passed = (number - warmup) / max(self.total_steps - warmup, 1)
-        return peak * 0.5 * (1 + math.cos(math.pi * passed))
-
-    def validate(self, samples: Samples) -> Validation:
-        """Score the policy on other windows: the same forward pass, without dropout.
-
-        Raises:
-            UserError: a prediction is not finite.
-        """
-        self.policy.eval()
-        settings = self.policy.settings.actions
-        loss, beyond, count = 0.0, 0, 0
-        error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
-        device = self.accelerator.device
-        with torch.inference_mode(), autocast(self.precision, device):
-            for _, batch in samples.in_order(self.training.batch_size):
-                batch = batch.to(device)
-                predicted = self.policy(batch.features, batch.prompts, batch.windows).float()
-                loss += summed_loss(
-                    predicted, batch.targets, batch.mask, self.training.huber_delta
-                ).item()
-                error += absolute_error(predicted, batch.targets, batch.mask).cpu()
-                beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
-                count += batch.supervised
-        if not math.isfinite(loss):
-            raise UserError(
-                "the validation loss is not finite (NaN or infinite), so no epoch could be called "
-                "the best; lower training.learning_rate, use precision fp32 or bf16, or look at "
-                "the validation episodes in the audit"
-            )
-        values = count * len(settings.dimensions)
-        mae = self.policy.denormalise(error / count).tolist()
-        return Validation(
-            loss=loss / values,
-            mae=dict(zip(settings.dimensions, mae, strict=True)),
-            clipped=beyond / values,
-        )
-
-    def _not_finite(self, number: int, indices: np.ndarray, what: str) -> str:
-        names = ", ".join(self.samples.episodes_of(indices))
-        return (
-            f"training step {number + 1} of {self.total_steps}: the {what} is not finite (NaN or "
-            f"infinite); the batch came from {names}. Nothing was updated. Lower "
-            "training.learning_rate, use precision fp32 or bf16, or look at these episodes in "
-            "the audit"
-        )
+    step: int = 0
+    """Optimiser steps that are done."""
+    loss: float = 0.0
+    """Sum of the losses of the epoch so far."""
+    count: int = 0
+    """Number of values in that sum."""
+    gradient_norm: float = 0.0
+    """Norm of the last step's gradient."""
+    seconds: float = 0.0
+    """Time that the epoch has taken so far."""
+    history: list[Epoch] = field(default_factory=list)
+    """The epochs that are done."""
 
 
 def run_epochs(
     trainer: Trainer,
     validation: Samples,
+    position: Position,
     on_step: Callable[[int, float], None],
     on_epoch: Callable[[Epoch], bool],
 ) -> None:
-    """Train to the end, or until ``on_epoch`` says to stop.
+    """Train from a position to the end, or until ``on_epoch`` says to stop.
 
     Args:
         trainer: the policy, its optimiser and its data.
         validation: the validation windows.
-        on_step: called with the number of windows of a step and its mean loss.
+        position: where to begin; it is kept up to date, before each call of the functions.
+        on_step: called with the number of windows of a step and its mean loss; it may raise.
         on_epoch: called with each epoch's history; returns True to stop.
     """
-    step = 0
-    for number in range(trainer.training.epochs):
+    for number in range(len(position.history), trainer.training.epochs):
+        done = position.step - number * trainer.steps_per_epoch
+        for batches in trainer.epoch(number)[done:]:
+            started = time.perf_counter()
+            loss, count, position.gradient_norm = trainer.step(position.step, batches)
+            position.loss += loss
+            position.count += count
+            position.step += 1
+            position.seconds += time.perf_counter() - started
+            on_step(sum(map(len, batches)), loss / count)
         started = time.perf_counter()
-        total, count = 0.0, 0
-        for batches in trainer.epoch(number):
-            summed, values, norm = trainer.step(step, batches)
-            total, count, step = total + summed, count + values, step + 1
-            on_step(sum(map(len, batches)), summed / values)
-        found = Epoch(
+        found = trainer.validate(validation)
+        epoch = Epoch(
             epoch=number,
-            step=step,
-            learning_rate=trainer.learning_rate(step - 1),
-            train_loss=total / count,
-            gradient_norm=norm,
-            validation=trainer.validate(validation),
-            seconds=time.perf_counter() - started,
+            step=position.step,
+            learning_rate=trainer.learning_rate(position.step - 1),
+            train_loss=position.loss / position.count,
+            gradient_norm=position.gradient_norm,
+            validation=found,
+            seconds=position.seconds + time.perf_counter() - started,
         )
-        if on_epoch(found):
+        position.history.append(epoch)
+        position.loss, position.count, position.seconds = 0.0, 0, 0.0
+        if on_epoch(epoch):
             return

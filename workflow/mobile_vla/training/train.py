@@ -7,20 +7,26 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.config.training import EarlyStopping, TrainSettings
-from mobile_vla.files import write_json
+from mobile_vla.config.training import TrainSettings
+from mobile_vla.errors import Interrupted
+from mobile_vla.files import digest_of, read_json, sha256_of, write_json
 from mobile_vla.machine import use_threads
-from mobile_vla.model.adapter import part_of, trainable_parameters
+from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
-from mobile_vla.training.history import Events, write_metrics
-from mobile_vla.training.loop import Epoch, Trainer, run_epochs
-from mobile_vla.training.run import (
-    RunData,
-    build_policy,
-    load_data,
-)
+from mobile_vla.provenance.code import code_of
+from mobile_vla.provenance.record import versions
+from mobile_vla.training.events import Events
+from mobile_vla.training.history import Epoch, best_of, exhausted, write_metrics
+from mobile_vla.training.interruption import Request, requests
+from mobile_vla.training.loop import run_epochs
+from mobile_vla.training.results import training_results
+from mobile_vla.training.run import RunData, build_policy, load_data
+from mobile_vla.training.state import RunState
+from mobile_vla.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
+
+SAVE_EVERY = 100  # optimiser steps between states, besides one at each epoch's end
 
 
 def train(
@@ -37,6 +43,7 @@ def train(
     last: Path,
     metrics: Path,
     results: Path,
+    save_every: int = SAVE_EVERY,
 ) -> None:
     """Fine-tune a backbone and a head, and keep the best and the last policy.
 
@@ -54,6 +61,10 @@ def train(
         last: ``policy.json`` of the last epoch.
         metrics: ``metrics.csv``.
         results: ``training_results.json``.
+        save_every: optimiser steps between states that a killed run goes on from.
+
+    Raises:
+        Interrupted: SIGTERM or SIGINT came; the state is saved, and the same call goes on.
     """
     use_threads(settings.training.threads, threads, "training.threads")
     data = load_data(
@@ -73,68 +84,132 @@ def train(
         settings.seed,
         data.precision,
     )
-    keeper = _Keeper(settings, trainer, data, policy, last)
-    windows = len(data.samples["train"])
-    title = f"{settings.experiment} {settings.run}"
-    log.info(
-        "%s: %d training windows, %d validation windows, %d steps, trained: %s",
-        title,
-        windows,
-        len(data.samples["val"]),
-        trainer.total_steps,
-        ", ".join(f"{k} {v:,}" for k, v in trainable_parameters(trainer.policy).items()),
+    state = RunState(
+        policy.parents[1] / ".work", _fingerprint(settings, data, trainer, features, init_from)
     )
-    progress = Progress(title, windows * settings.training.epochs, "windows")
-    try:
-        run_epochs(
-            trainer,
-            data.samples["val"],
-            on_step=lambda count, loss: progress.update(count, f"loss {loss:.4f}"),
-            on_epoch=keeper.keep,
-        )
-    finally:
-        progress.close()
-        keeper.events.close()
-    keeper.finish()
-    write_metrics(metrics, keeper.history)
-    write_json(results, keeper.results())
-    best = keeper.best
+    with state.locked(), requests() as request:
+        run = _Run(settings, trainer, data, state, request, policy.parents[1], save_every)
+        run.train()
+        run.trainer.policy.save_pretrained(last.parent, data.backbone, run.facts(run.history[-1]))
+        assert run.best is not None  # the first epoch is better than none
+        trainer.policy.load_trained(state.load_best(run.best))
+        best = best_of(run.history)
+        trainer.policy.save_pretrained(policy.parent, data.backbone, run.facts(best))
+        write_metrics(metrics, run.history)
+        write_json(results, training_results(settings, trainer, data, run.history, policy.parent))
+        state.discard()
     log.info(
         "%s: best epoch %d with validation loss %.4f; %s in all",
-        title,
+        run.title,
         best.epoch,
         best.validation.loss,
-        duration(sum(epoch.seconds for epoch in keeper.history)),
+        duration(sum(epoch.seconds for epoch in run.history)),
     )
 
 
-class _Keeper:
-    """Keeps the history of a run, its best and last policy, and snapshots where asked for."""
+def _fingerprint(
+    settings: TrainSettings,
+    data: RunData,
+    trainer: Trainer,
+    features: Path | None,
+    init_from: Path | None,
+) -> str:
+    """Return the identity of all that a run's result depends on."""
+    packages = ("torch", "transformers", "peft", "accelerate", "numpy")
+    return digest_of(
+        {
+            "settings": settings.model_dump(mode="json"),
+            "code": code_of(__name__),
+            "versions": versions(packages),
+            "data": data.identity,
+            "backbone": data.backbone.digest,
+            "features": None if features is None else read_json(features),
+            "init_from": None if init_from is None else sha256_of(init_from),
+            "precision": data.precision,
+            "device": trainer.accelerator.device.type,
+        },
+        digits=16,
+    )
+
+
+class _Run:
+    """A run under way: saves its state, keeps its best policy, and writes its events."""
 
     def __init__(
         self,
         settings: TrainSettings,
         trainer: Trainer,
         data: RunData,
-        policy: Path,
-        last: Path,
+        state: RunState,
+        request: Request,
+        folder: Path,
+        save_every: int,
     ):
         self.settings, self.trainer, self.data = settings, trainer, data
-        self.policy, self.last = policy, last
-        run = policy.parents[1]
-        self.snapshots = run / "snapshots"
-        shutil.rmtree(self.snapshots, ignore_errors=True)
-        self.events = Events(run / "tensorboard")
-        self.history: list[Epoch] = []
+        self.state, self.request, self.save_every = state, request, save_every
+        self.title = f"{settings.experiment} {settings.run}"
+        self.position, self.best = state.restore(trainer)
+        self.snapshots = folder / "snapshots"
+        if not self.position.step:
+            shutil.rmtree(self.snapshots, ignore_errors=True)
+        self.events = Events(folder / "tensorboard", self.position.step)
+        windows = len(data.samples["train"])
+        self.progress = Progress(
+            self.title,
+            windows * settings.training.epochs,
+            "windows",
+            done=windows * self.position.step // trainer.steps_per_epoch,
+        )
 
     @property
-    def best(self) -> Epoch:
-        """The epoch with the lowest validation loss, the earliest of equals."""
-        return min(self.history, key=lambda epoch: epoch.validation.loss)
+    def history(self) -> list[Epoch]:
+        """The epochs that are done."""
+        return self.position.history
 
-    def keep(self, epoch: Epoch) -> bool:
+    def train(self) -> None:
+        """Train to the end."""
+        if self.position.step:
+            log.info("%s: goes on after step %d", self.title, self.position.step)
+        log.info(
+            "%s: %d training windows, %d validation windows, %d steps, trained: %s",
+            self.title,
+            len(self.data.samples["train"]),
+            len(self.data.samples["val"]),
+            self.trainer.total_steps,
+            ", ".join(
+                f"{part} {count:,}"
+                for part, count in trainable_parameters(self.trainer.policy).items()
+            ),
+        )
+        try:
+            if not self._stopped_early():
+                run_epochs(
+                    self.trainer,
+                    self.data.samples["val"],
+                    self.position,
+                    self._after_step,
+                    self._after_epoch,
+                )
+        finally:
+            self.progress.close()
+            self.events.close()
+
+    def _after_step(self, windows: int, loss: float) -> None:
+        self.progress.update(windows, f"loss {loss:.4f}")
+        asked = self.request.number
+        # The epoch's end saves too, after its validation.
+        if asked is not None or self.position.step % self.save_every == 0:
+            self.state.save(self.trainer, self.position, self.best)
+        if asked is not None:
+            raise Interrupted(
+                f"{self.title}: stopped as asked after step {self.position.step} of "
+                f"{self.trainer.total_steps}; the state is saved, and `snakemake "
+                "--rerun-incomplete` with the same target goes on from there",
+                asked,
+            )
+
+    def _after_epoch(self, epoch: Epoch) -> bool:
         """Take note of an epoch; return True when training should stop."""
-        self.history.append(epoch)
         self.events.add(epoch)
         log.info(
             "epoch %d: train loss %.4f, validation loss %.4f, %s",
@@ -143,20 +218,23 @@ class _Keeper:
             epoch.validation.loss,
             duration(epoch.seconds),
         )
-        if self.best is epoch:
-            self._save(self.policy.parent, epoch)
+        policy = self.trainer.policy
+        if best_of(self.history) is epoch:
+            self.best = self.state.save_best(policy.trained(), epoch.step)
         every = self.settings.training.keep_every
         if every is not None and (epoch.epoch + 1) % every == 0:
-            self._save(self.snapshots / f"epoch{epoch.epoch:04d}", epoch)
+            folder = self.snapshots / f"epoch{epoch.epoch:04d}"
+            policy.save_pretrained(folder, self.data.backbone, self.facts(epoch))
+        self.state.save(self.trainer, self.position, self.best)
+        return self._stopped_early()
+
+    def _stopped_early(self) -> bool:
         stopping = self.settings.training.early_stopping
-        return stopping is not None and _exhausted(self.history, stopping)
+        return stopping is not None and exhausted(self.history, stopping)
 
-    def finish(self) -> None:
-        """Write the policy of the last epoch."""
-        self._save(self.last.parent, self.history[-1])
-
-    def _save(self, folder: Path, epoch: Epoch) -> None:
-        facts = {
+    def facts(self, epoch: Epoch) -> dict[str, Any]:
+        """Return what ``policy.json`` says of the policy of an epoch."""
+        return {
             "experiment": self.settings.experiment,
             "run": self.settings.run,
             "epoch": epoch.epoch,
@@ -166,57 +244,3 @@ class _Keeper:
             "data": self.data.identity,
             "precision": self.trainer.precision,
         }
-        self.trainer.policy.save_pretrained(folder, self.data.backbone, facts)
-
-    def results(self) -> dict[str, Any]:
-        """Return the content of ``training_results.json``."""
-        history, policy = self.history, self.trainer.policy
-        seconds = [epoch.seconds for epoch in history]
-        trainable = trainable_parameters(policy)
-        device = self.trainer.accelerator.device
-        return {
-            "experiment": self.settings.experiment,
-            "run": self.settings.run,
-            "seed": self.settings.seed,
-            "dataset": self.data.dataset.name,
-            "backbone": self.data.backbone.name,
-            "epochs": len(history),
-            "steps": history[-1].step,
-            "best_epoch": self.best.epoch,
-            "best_val_loss": self.best.validation.loss,
-            "initial_val_loss": history[0].validation.loss,
-            "final_val_loss": history[-1].validation.loss,
-            "stopped_early": len(history) < self.settings.training.epochs,
-            "avg_epoch_time": sum(seconds) / len(seconds),
-            "epoch_times": seconds,
-            "total_time": sum(seconds),
-            "parameters": {
-                "backbone_total": sum(
-                    parameter.numel()
-                    for name, parameter in policy.encoder.backbone.named_parameters()
-                    if part_of(name) != "adapter"
-                ),
-                "trainable": trainable,
-                "trainable_total": sum(trainable.values()),
-            },
-            "policy_bytes": sum(file.stat().st_size for file in self.policy.parent.iterdir()),
-            "device": device.type,
-            "precision": self.trainer.precision,
-            "threads": self.settings.training.threads,
-            "cut": self.settings.policy.cut,
-            "windows": {role: len(samples) for role, samples in self.data.samples.items()},
-            "episodes": {role: len(members) for role, members in self.data.roles.items()},
-            "frames": {
-                role: int(self.data.dataset.lengths[list(members)].sum())
-                for role, members in self.data.roles.items()
-            },
-        }
-
-
-def _exhausted(history: list[Epoch], stopping: EarlyStopping) -> bool:
-    """Whether the last ``patience`` epochs brought no improvement over those before."""
-    losses = [epoch.validation.loss for epoch in history]
-    if len(losses) <= stopping.patience:
-        return False
-    before, recent = losses[: -stopping.patience], losses[-stopping.patience :]
-    return min(recent) >= min(before) - stopping.min_delta

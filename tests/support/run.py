@@ -1,0 +1,135 @@
+"""The inputs of one small training run, and the run in a forked child that can be killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.model import Head, Lora, PolicySettings
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.split import Split, SplitSettings
+from mobile_vla.config.training import Training, TrainSettings
+from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.data.split import split
+from mobile_vla.features.extract import extract
+from mobile_vla.training.train import train
+from support.made import make_dataset, names
+from support.tiny import make_backbone
+
+OUTPUTS = ("policy/policy.json", "last/policy.json", "metrics.csv", "training_results.json")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files that a run reads."""
+
+    manifest: Path
+    split: Path
+    backbone: Path
+    features: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> Inputs:
+        """Write a dataset of six episodes, its split, a tiny backbone and its features."""
+        data = folder / "dataset"
+        make_dataset(data, dict(zip(names(6), (9, 8, 10, 9, 8, 9), strict=True)), frames=True)
+        inputs = cls(
+            manifest=data / "manifest.json",
+            split=data / "split.json",
+            backbone=make_backbone(folder / "backbone"),
+            features=folder / "features/image_embeds.json",
+        )
+        shares = Split(train=0.5, val=0.25, test=0.25, stratify_by=())
+        split(
+            SplitSettings(dataset="made", split=shares),
+            manifest=inputs.manifest,
+            split=inputs.split,
+        )
+        key = FeatureKey(cut="image_embeds", precision="fp32", prompt=None)
+        extract(
+            ExtractSettings(dataset="made", backbone="tiny", key=key, compute=Features()),
+            manifest=inputs.manifest,
+            actions=data / "actions.npy",
+            backbone=inputs.backbone,
+            threads=1,
+            features=inputs.features.with_suffix(".npy"),
+            description=inputs.features,
+        )
+        return inputs
+
+
+def settings_of(**training: Any) -> TrainSettings:
+    """Return the settings of a run with dropout, accumulation and ragged batches."""
+    values = {
+        "epochs": 4,
+        "batch_size": 3,
+        "accumulation": 2,
+        "learning_rate": 1e-2,
+        "warmup": 0.1,
+        "precision": "fp32",
+    }
+    return TrainSettings(
+        experiment="lora",
+        run="seed0",
+        seed=0,
+        windows=Windows(window=2, chunk=3, tail="mask"),
+        policy=PolicySettings(
+            window=2,
+            chunk=3,
+            finetune="lora",
+            lora=Lora(r=2, dropout=0.2),
+            full=None,
+            head=Head(hidden_size=4, dropout=0.1, mlp=(4,)),
+            prompt=Prompt(template="pass on the {side}"),
+            actions=Actions(),
+        ),
+        training=Training(**{**values, **training}),
+    )
+
+
+def run(inputs: Inputs, folder: Path, settings: TrainSettings, save_every: int = 2) -> None:
+    """Train in this process."""
+    torch.set_num_threads(1)
+    train(
+        settings,
+        manifest=inputs.manifest,
+        actions=inputs.manifest.with_name("actions.npy"),
+        split=inputs.split,
+        backbone=inputs.backbone,
+        features=inputs.features,
+        threads=1,
+        policy=folder / OUTPUTS[0],
+        last=folder / OUTPUTS[1],
+        metrics=folder / OUTPUTS[2],
+        results=folder / OUTPUTS[3],
+        save_every=save_every,
+    )
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Run something in a forked child; return its exit code, negative for a signal.
+
+    A fork starts at once, where a fresh interpreter takes seconds to import torch.
+    """
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(timeout=120)
+    assert child.exitcode is not None, "the child hangs"
+    return child.exitcode
+
+
+def results_of(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all that a run leaves and that must not depend on times."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+        and file.name not in ("training_results.json", "lock")
+        and "tensorboard" not in file.parts
+    }

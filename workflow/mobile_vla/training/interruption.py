@@ -1,0 +1,34 @@
+"""Ctrl-C and SIGTERM: the step under way ends, the state is saved, then the job ends."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Request:
+    """Whether somebody has asked the run to end."""
+
+    number: int | None = None
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Take note of a signal; a second Ctrl-C does not wait for the step's end."""
+        if self.number == signal.SIGINT == number:
+            raise KeyboardInterrupt
+        self.number = number
+
+
+@contextmanager
+def requests() -> Iterator[Request]:
+    """Take note of SIGINT and SIGTERM while the block runs, instead of dying by them."""
+    request = Request()
+    before = {
+        number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

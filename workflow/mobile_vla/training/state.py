@@ -1,0 +1,172 @@
+"""The state of a run on disk: saved whole, verified when read, and gone when the run is done.
+
+A run that was killed goes on from the last state; one whose settings, code or data have changed
+starts afresh, because its fingerprint, the folder's name, is another.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from mobile_vla.errors import UserError
+from mobile_vla.files import describe, read_json, verify, write_json
+from mobile_vla.model.folder import Tensors
+from mobile_vla.model.tensors import write_tensors
+from mobile_vla.training.history import Epoch, Validation
+from mobile_vla.training.loop import Position
+from mobile_vla.training.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+KEPT = 2  # states: the last, and the one before in case the last is damaged
+PATIENCE = 10.0  # seconds that an orphan of a killed Snakemake may take to end
+
+
+class RunState:
+    """The states of one run, in ``…/.work/FINGERPRINT/``.
+
+    Args:
+        work: the run's ``.work`` folder.
+        fingerprint: identity of settings, code and data.
+    """
+
+    def __init__(self, work: Path, fingerprint: str):
+        self.work = work
+        self.folder = work / fingerprint
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep two processes from training the same run, and remove states of other settings.
+
+        Raises:
+            UserError: another process holds the lock. It ends with that process, however it ends.
+        """
+        self.work.mkdir(parents=True, exist_ok=True)
+        with (self.work / "lock").open("a+") as lock:
+            _acquire(lock)
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+            lock.flush()
+            for other in self.work.iterdir():
+                if other.is_dir() and other != self.folder:
+                    shutil.rmtree(other)
+            self.folder.mkdir(exist_ok=True)
+            yield
+
+    def save(self, trainer: Trainer, position: Position, best: Path | None) -> None:
+        """Save the state, then remove all but the last ones.
+
+        Args:
+            trainer: its tensors are saved.
+            position: how far the run has come.
+            best: where the best policy's tensors lie; None before the first epoch's end.
+
+        Raises:
+            UserError: the disk is full; the earlier state is still there.
+        """
+        tensors, scaler = trainer.state()
+        path = self.folder / f"state-{position.step:08d}.safetensors"
+        write_tensors(path, tensors)
+        write_json(
+            path.with_suffix(".json"),
+            {
+                "file": describe(path),
+                "position": {**asdict(position)},
+                "scaler": scaler,
+                "best": None if best is None else {"name": best.name, **describe(best)},
+            },
+        )
+        self._prune()
+
+    def save_best(self, trained: Tensors, step: int) -> Path:
+        """Save the tensors of the best policy so far, and return their file."""
+        path = self.folder / f"best-{step:08d}.safetensors"
+        write_tensors(path, {f"{part}.{n}": t for part, v in trained.items() for n, t in v.items()})
+        return path
+
+    def load_best(self, best: Path) -> Tensors:
+        """Read what :meth:`save_best` wrote."""
+        parts: dict[str, dict[str, Any]] = {}
+        for full, tensor in load_file(best).items():
+            part, _, name = full.partition(".")
+            parts.setdefault(part, {})[name] = tensor
+        return parts
+
+    def restore(self, trainer: Trainer) -> tuple[Position, Path | None]:
+        """Load the last state that is whole; without one, begin at the beginning.
+
+        Returns:
+            How far the run had come, and where the best policy's tensors lie.
+        """
+        for description in sorted(self.folder.glob("state-*.json"), reverse=True):
+            try:
+                return self._restore(description, trainer)
+            except (UserError, KeyError, TypeError) as error:
+                log.warning("%s: damaged, going back to the one before: %s", description, error)
+        return Position(), None
+
+    def _restore(self, description: Path, trainer: Trainer) -> tuple[Position, Path | None]:
+        found = read_json(description)
+        file = description.with_suffix(".safetensors")
+        verify(file, found["file"])
+        best = None
+        if found["best"] is not None:
+            best = self.folder / found["best"]["name"]
+            verify(best, found["best"])
+        history = [
+            Epoch(**{**epoch, "validation": Validation(**epoch["validation"])})
+            for epoch in found["position"].pop("history")
+        ]
+        trainer.load_state(load_file(file), found["scaler"])
+        return Position(**found["position"], history=history), best
+
+    def discard(self) -> None:
+        """Remove all states: the run is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _prune(self) -> None:
+        states = sorted(self.folder.glob("state-*.json"), reverse=True)
+        kept = {name for state in states[:KEPT] for name in _files_of(state)}
+        for file in self.folder.iterdir():
+            if file.name not in kept:
+                file.unlink()
+
+
+def _files_of(description: Path) -> set[str]:
+    """Return the names of the files that a state consists of."""
+    names = {description.name, description.with_suffix(".safetensors").name}
+    try:
+        best = json.loads(description.read_text(encoding="utf-8"))["best"]
+    except (OSError, ValueError, KeyError):
+        return names
+    return names | ({best["name"]} if best else set())
+
+
+def _acquire(lock: Any) -> None:
+    """Take the lock, waiting for a process whose Snakemake was killed to notice and end."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                lock.seek(0)
+                raise UserError(
+                    f"{lock.name}: {lock.read() or 'another process'} trains this run already; "
+                    "wait until it is done, or stop it"
+                ) from None
+            time.sleep(0.2)

@@ -1,0 +1,228 @@
+"""A policy with its optimiser and data: one step, and one pass over the validation windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from mobile_vla.config.training import Training
+from mobile_vla.errors import UserError
+from mobile_vla.machine import default_device
+from mobile_vla.model.policy import Policy
+from mobile_vla.model.precision import autocast
+from mobile_vla.training.batches import Batch, Samples, epoch_batches
+from mobile_vla.training.history import Validation
+from mobile_vla.training.loss import absolute_error, summed_loss
+
+ACCELERATE = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+class Trainer:
+    """A policy with its optimiser and data, able to do one step at a time.
+
+    Randomness is a function of (seed, step): the order of an epoch's windows and each step's
+    dropout need no history beyond the step.
+
+    Args:
+        policy: the policy; it is moved to the device that Accelerate chooses.
+        training: the settings.
+        samples: the training windows.
+        seed: the run's seed.
+        precision: resolved number format, ``fp32``, ``bf16`` or ``fp16``.
+    """
+
+    def __init__(
+        self, policy: Policy, training: Training, samples: Samples, seed: int, precision: str
+    ):
+        self.training, self.samples, self.seed = training, samples, seed
+        self.precision = precision
+        self.accelerator = Accelerator(
+            mixed_precision=ACCELERATE[precision], cpu=default_device().type == "cpu"
+        )
+        self.parameters = [p for p in policy.parameters() if p.requires_grad]
+        self.policy = policy
+        optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=training.learning_rate,
+            weight_decay=training.weight_decay,
+            fused=True,
+        )
+        model: nn.Module
+        model, self.optimizer = self.accelerator.prepare(policy, optimizer)
+        self.model = model
+        self.steps_per_epoch = math.ceil(
+            math.ceil(len(samples) / training.batch_size) / training.accumulation
+        )
+        self.total_steps = self.steps_per_epoch * training.epochs
+
+    def epoch(self, epoch: int) -> list[list[np.ndarray]]:
+        """Return an epoch's optimiser steps, each a list of batches of window indices."""
+        batches = epoch_batches(
+            self.samples.table, self.training.batch_size, self.training.order, self.seed, epoch
+        )
+        return [
+            batches[start : start + self.training.accumulation]
+            for start in range(0, len(batches), self.training.accumulation)
+        ]
+
+    def step(self, number: int, batches: list[np.ndarray]) -> tuple[float, int, float]:
+        """Do one optimiser step.
+
+        The loss is divided by the number of actions that count in all of the step's batches, so
+        that accumulation and ragged batches change nothing.
+
+        Args:
+            number: which step of the run this is, from 0.
+            batches: window indices of each batch.
+
+        Returns:
+            Summed loss, number of values it was summed over, and the gradient's norm before
+            clipping.
+
+        Raises:
+            UserError: the loss or the gradient is not finite; nothing was updated.
+        """
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]))
+        self.policy.train()
+        dimensions = len(self.policy.settings.actions.dimensions)
+        loaded = [self.samples.batch(indices) for indices in batches]
+        count = sum(batch.supervised for batch in loaded) * dimensions
+        total = 0.0
+        for indices, batch in zip(batches, loaded, strict=True):
+            try:
+                loss = self._loss(batch.to(self.accelerator.device))
+                if not torch.isfinite(loss):
+                    raise UserError(self._not_finite(number, indices, "loss"))
+                self.accelerator.backward(loss / count)
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                raise UserError(self._too_large(batch)) from None
+            total += loss.item()
+        limit = math.inf if self.training.clip is None else self.training.clip
+        norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
+        if not math.isfinite(norm) and self.precision != "fp16":
+            # With fp16 this is the loss scale being too large: the scaler skips the step.
+            raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(number)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return total, count, norm
+
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        """Return the summed loss of a batch."""
+        predicted = self.model(batch.features, batch.prompts, batch.windows)
+        return summed_loss(predicted, batch.targets, batch.mask, self.training.huber_delta)
+
+    def learning_rate(self, number: int) -> float:
+        """Return the learning rate of a step.
+
+        A linear warm-up, then half a cosine down to 0 (Loshchilov & Hutter 2017,
+        arXiv:1608.03983, without restarts), or a constant.
+        """
+        peak = self.training.learning_rate
+        warmup = math.ceil(self.training.warmup * self.total_steps)
+        if number < warmup:
+            return peak * (number + 1) / warmup
+        if self.training.schedule == "constant":
+            return peak
+        passed = (number - warmup) / max(self.total_steps - warmup, 1)
+        return peak * 0.5 * (1 + math.cos(math.pi * passed))
+
+    def validate(self, samples: Samples) -> Validation:
+        """Score the policy on other windows: the same forward pass, without dropout.
+
+        Raises:
+            UserError: a prediction is not finite.
+        """
+        self.policy.eval()
+        settings = self.policy.settings.actions
+        loss, beyond, count = 0.0, 0, 0
+        error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
+        device = self.accelerator.device
+        with torch.inference_mode(), autocast(self.precision, device):
+            for _, batch in samples.in_order(self.training.batch_size):
+                batch = batch.to(device)
+                predicted = self.policy(batch.features, batch.prompts, batch.windows).float()
+                loss += summed_loss(
+                    predicted, batch.targets, batch.mask, self.training.huber_delta
+                ).item()
+                error += absolute_error(predicted, batch.targets, batch.mask).cpu()
+                beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
+                count += batch.supervised
+        if not math.isfinite(loss):
+            raise UserError(
+                "the validation loss is not finite (NaN or infinite), so no epoch could be called "
+                "the best; lower training.learning_rate, use precision fp32 or bf16, or look at "
+                "the validation episodes in the audit"
+            )
+        values = count * len(settings.dimensions)
+        mae = self.policy.denormalise(error / count).tolist()
+        return Validation(
+            loss=loss / values,
+            mae=dict(zip(settings.dimensions, mae, strict=True)),
+            clipped=beyond / values,
+        )
+
+    def _not_finite(self, number: int, indices: np.ndarray, what: str) -> str:
+        names = ", ".join(self.samples.episodes_of(indices))
+        return (
+            f"training step {number + 1} of {self.total_steps}: the {what} is not finite (NaN or "
+            f"infinite); the batch came from {names}. Nothing was updated. Lower "
+            "training.learning_rate, use precision fp32 or bf16, or look at these episodes in "
+            "the audit"
+        )
+
+    def _too_large(self, batch: Batch) -> str:
+        return (
+            f"out of memory with training.batch_size {self.training.batch_size}, which is "
+            f"{len(batch.features)} distinct frames at a time: lower training.batch_size and raise "
+            "training.accumulation by the same factor (the result stays the same but for the last "
+            "bits), or choose a smaller window"
+        )
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Return all that the next step depends on besides its number.
+
+        Returns:
+            The trained parameters and the optimiser's moments by name, and the loss scaler's
+            state, which is empty unless the precision is fp16.
+        """
+        tensors = {
+            f"policy.{part}.{name}": tensor
+            for part, values in self.policy.trained().items()
+            for name, tensor in values.items()
+        }
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+        scaler = self.accelerator.scaler
+        return tensors, {} if scaler is None else scaler.state_dict()
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor], scaler: dict[str, Any]) -> None:
+        """Continue from what :meth:`state` returned."""
+        parts: dict[str, dict[str, torch.Tensor]] = {}
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for full, tensor in tensors.items():
+            kind, first, name = full.split(".", 2)
+            if kind == "policy":
+                parts.setdefault(first, {})[name] = tensor
+            else:
+                moments.setdefault(int(first), {})[name] = tensor
+        self.policy.load_trained(parts)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        if scaler and self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(scaler)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether an exception means that memory ran out, on a GPU or on a CPU."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "can't allocate memory" in str(error)
