@@ -4,13 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := workflow tests
 
-.PHONY: report test test-long lint schema clean
+.PHONY: report test test-long lint schema clean clean-stale
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-long: .venv/installed-dev
 	$(BIN)/python -m pytest -q -m long
@@ -40,6 +40,11 @@ schema: .venv/installed-dev
 .venv/installed-dev: .venv/installed envs/requirements-dev.txt
 	$(BIN)/python -m pip install --quiet -r envs/requirements-dev.txt -c envs/constraints.txt
 	touch $@
+
+# Results of experiments, datasets and backbones that config.yaml no longer names: listed, and removed
+# with `make clean-stale YES=1`.
+clean-stale: .venv/installed
+	$(BIN)/python -m mobile_vla.config.stale $(if $(YES),--remove)
 
 # Forget everything that was computed. `snakemake` makes it anew.
 clean:

@@ -1,13 +1,46 @@
 """What an edit makes run again: that, and nothing else."""
 
+import os
 import re
+import shutil
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from support.project import Project
+from mobile_vla.provenance import code
+from mobile_vla.stages import STAGES
+from support.edits import page, rows
+from support.project import ROOT, Project
 
-AGGREGATES = {"figures": 1, "tables": 1, "page": 1}
-CHAIN = {"train": 1, "timing": 1, "evaluate": 1}
+REPORT = {"figures": 1, "tables": 1, "page": 1}
+EDITS = {row["edit"]: row for row in rows()}
+
+
+def expected(reruns):
+    if reruns == "nothing":
+        return {}
+    jobs = {name: count for name, count in reruns.items() if name != "report"}
+    return {**jobs, **(REPORT if "report" in reruns else {})}
+
+
+@pytest.fixture(scope="module")
+def project(finished, tmp_path_factory):
+    """A copy of the finished project, in which edits are undone after each test."""
+    return finished.copy(tmp_path_factory.mktemp("edited") / "project")
+
+
+@contextmanager
+def edited(project, row):
+    file = project.folder / row["file"]
+    before, times = file.read_bytes(), file.stat()
+    project.edit(row["file"], row["old"], row["new"])
+    try:
+        yield
+    finally:
+        file.write_bytes(before)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def test_a_fresh_clone_shows_the_whole_plan(tmp_path):
@@ -26,7 +59,7 @@ def test_a_fresh_clone_shows_the_whole_plan(tmp_path):
         "train": 2,
         "timing": 2,
         "evaluate": 2,
-        **AGGREGATES,
+        **REPORT,
     }
 
 
@@ -34,80 +67,112 @@ def test_a_finished_project_has_nothing_to_do(finished):
     assert finished.plan() == {}
 
 
-def test_a_copy_of_the_folder_has_nothing_to_do(copied):
-    assert copied.plan() == {}
-
-
-EDITS = {
-    "a new experiment": (
-        ("config.yaml", "  head_only:", "  r2:\n    lora: {r: 2}\n  head_only:"),
-        {**CHAIN, **AGGREGATES},
-    ),
-    "a removed experiment": (
-        ("config.yaml", "  head_only:\n    finetune: none\n", ""),
-        AGGREGATES,
-    ),
-    "one experiment's rank": (("config.yaml", "r: 4", "r: 8"), {**CHAIN, **AGGREGATES}),
-    "a comment": (("config.yaml", "datasets:", "# mine\ndatasets:"), {}),
-    "a quoted number": (("config.yaml", "chunk: 4", 'chunk: "4"'), {}),
-    "another scene": (
-        ("config.yaml", "scenes: 6", "scenes: 7"),
-        {
-            "simulate": 2,
-            "ingest": 2,
-            "manifest": 1,
-            "split": 1,
-            "audit_dataset": 1,
-            "features": 2,
-            "train": 2,
-            "timing": 2,
-            "evaluate": 2,
-            **AGGREGATES,
-        },
-    ),
-    "another split": (
-        ("config.yaml", "stratify_by: [side]", "seed: 1, stratify_by: [side]"),
-        {"split": 1, "train": 2, "timing": 2, "evaluate": 2, **AGGREGATES},
-    ),
-    "the prompt": (
-        ("config.yaml", "pass on the", "drive by the"),
-        {"features": 1, "train": 2, "timing": 2, "evaluate": 2, **AGGREGATES},
-    ),
-    "how many windows are evaluated at a time": (
-        ("config.yaml", "  window: 3", "  evaluation: {batch_size: 5}\n  window: 3"),
-        {"evaluate": 2, **AGGREGATES},
-    ),
-    "how many steps are timed": (
-        ("config.yaml", "steps: 3}", "steps: 4}"),
-        {"timing": 2, **AGGREGATES},
-    ),
-    "metrics code": (
-        ("workflow/mobile_vla/evaluation/metrics.py", "BLOCK = 4096", "BLOCK = 2048"),
-        {"evaluate": 2, **AGGREGATES},
-    ),
-    "the caption of a figure": (
-        ("workflow/report/page.html.j2", "</html>", "<!-- end --></html>"),
-        {"page": 1},
-    ),
-    "a docstring": (
-        ("workflow/mobile_vla/data/windows.py", '"""Windows: which', '"""The windows: which'),
-        {},
-    ),
-}
-
-
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_reruns_exactly_what_depends_on_it(copied, name):
-    edit, expected = EDITS[name]
-    copied.edit(*edit)
-    assert copied.plan() == expected
+def test_an_edit_reruns_exactly_what_depends_on_it(project, name):
+    with edited(project, EDITS[name]):
+        assert project.plan() == expected(EDITS[name]["reruns"])
 
 
-def test_the_reason_names_the_module_that_changed(copied):
-    copied.edit("workflow/mobile_vla/evaluation/metrics.py", "BLOCK = 4096", "BLOCK = 2048")
-    reasons = re.findall(r"reason: Params have changed.*", copied.snakemake("-n").output)
+def test_the_table_is_long_enough_and_printed_in_the_docs():
+    assert len(EDITS) >= 30
+    assert (ROOT / "docs/reruns.md").read_text(encoding="utf-8") == page()
+
+
+def test_the_reason_names_the_module_that_changed(project):
+    with edited(project, EDITS["code of the metrics"]):
+        reasons = re.findall(r"reason: Params have changed.*", project.snakemake("-n").output)
     assert reasons and all("mobile_vla.evaluation.metrics" in reason for reason in reasons)
 
 
 def test_cores_rerun_nothing(finished):
     assert finished.plan("--cores", "1") == finished.plan("--cores", "2") == {}
+
+
+def test_a_copy_and_a_touch_of_every_file_rerun_nothing(copied):
+    for file in copied.folder.rglob("*"):
+        if file.is_file() and ".snakemake" not in file.parts:
+            file.touch()
+    assert copied.plan() == {}
+    shutil.copytree(copied.folder, copied.folder.with_name("again"))  # every time is new
+    again = Project.__new__(Project)
+    again.folder = copied.folder.with_name("again")
+    assert again.plan() == {}
+
+
+def test_another_branch_and_back_reruns_nothing(copied):
+    def git(*arguments):
+        identity = ("-c", "user.name=x", "-c", "user.email=x@y")
+        subprocess.run(
+            ["git", *identity, *arguments], cwd=copied.folder, check=True, capture_output=True
+        )
+
+    git("init", "--initial-branch", "one")
+    git("add", ".")
+    git("commit", "--message", "one")
+    git("checkout", "-b", "two")
+    copied.edit("workflow/mobile_vla/evaluation/metrics.py", "BLOCK = 4096", "BLOCK = 2048")
+    git("commit", "--all", "--message", "two")
+    assert copied.plan() != {}
+    git("checkout", "one")
+    assert copied.plan() == {}
+
+
+def test_changed_simulated_data_and_weights_are_noticed_by_their_digest(copied):
+    results = copied.folder / "results"
+    raw = sorted((results / "datasets/demo/raw").glob("*.h5"))[0]
+    raw.touch()
+    weights = results / "backbones/tiny/model.safetensors"
+    weights.touch()
+    assert copied.plan() == {}
+    raw.unlink()  # what is gone is made again, and found to be the same
+    plan = copied.plan("results/datasets/demo/manifest.json")
+    assert plan == {"simulate": 1, "ingest": 1, "manifest": 1} or plan == {}
+
+
+def test_without_snakemakes_memory_the_times_decide(copied):
+    shutil.rmtree(copied.folder / ".snakemake/metadata")
+    assert copied.plan() == {}
+
+
+@pytest.mark.parametrize("command", STAGES)
+def test_a_fault_in_any_module_that_a_stage_imports_changes_what_it_is_tracked_by(
+    command, tmp_path, monkeypatch
+):
+    shutil.copytree(ROOT / "workflow/mobile_vla", tmp_path / "mobile_vla")
+    caches = (code._file, code._tree, code._digest, code._imports)
+
+    def forget():
+        for cached in caches:
+            cached.cache_clear()
+
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    forget()
+    try:
+        before = code.code_of(STAGES[command].module)
+        for line in before:
+            module = line.split()[0]
+            file = code._file(module)
+            text = file.read_text()
+            file.write_text(text + "\nPLANTED = 1\n")
+            forget()
+            changed = set(code.code_of(STAGES[command].module)) - set(before)
+            assert [one.split()[0] for one in changed] == [module]
+            file.write_text(text)
+            forget()
+    finally:
+        monkeypatch.undo()
+        forget()
+
+
+def test_nothing_in_the_library_is_imported_dynamically_but_the_commands():
+    """What is imported by name alone is not tracked: only the command line does so."""
+    dynamic = re.compile(r"\b(import_module|__import__|exec|eval|run_module|run_path)\(")
+    found = {
+        str(file.relative_to(ROOT / "workflow"))
+        for file in Path(ROOT / "workflow/mobile_vla").rglob("*.py")
+        if any(
+            dynamic.search(line) and ".eval()" not in line
+            for line in file.read_text(encoding="utf-8").splitlines()
+        )
+    }
+    assert found == {"mobile_vla/cli.py"}

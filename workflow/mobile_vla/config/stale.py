@@ -1,0 +1,81 @@
+"""Results that config.yaml no longer names: ``python -m mobile_vla.config.stale [--remove]``."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from mobile_vla.config.loading import check_syntax, load_project
+from mobile_vla.config.project import Project
+from mobile_vla.errors import UserError
+
+
+def stale(project: Project, results: Path) -> Iterator[Path]:
+    """Yield the folders and files below ``results`` that no part of the configuration makes."""
+    for section, names in (
+        ("datasets", set(project.datasets)),
+        ("backbones", set(project.backbones)),
+        ("experiments", set(project.experiments)),
+    ):
+        for folder in _children(results / section):
+            if folder.name not in names:
+                yield folder
+    runs = set(project.runs())
+    for experiment in project.experiments:
+        for folder in _children(results / "experiments" / experiment):
+            if folder.is_dir() and (experiment, folder.name) not in runs:
+                yield folder
+    for dataset in project.datasets:
+        simulated = project.simulation(dataset)
+        if simulated is not None:
+            for kind in ("raw", "episodes"):
+                for file in _children(results / "datasets" / dataset / kind):
+                    if file.stem not in simulated:
+                        yield file
+    keys = {"/".join([d, b, f"{cut}-{key}"]) for d, b, cut, key in project.feature_keys()}
+    for file in sorted((results / "features").glob("*/*/*")):
+        stem = file.name.split(".")[0]
+        if f"{file.parent.parent.name}/{file.parent.name}/{stem}" not in keys:
+            yield file
+
+
+def _children(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def main() -> int:
+    """List what is stale, and remove it on wish."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--remove", action="store_true", help="remove what is listed")
+    remove = parser.parse_args().remove
+    file, results = Path("config.yaml"), Path("results")
+    try:
+        check_syntax([file])
+        project = load_project(yaml.safe_load(file.read_text(encoding="utf-8")), [file])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    found = list(stale(project, results))
+    for path in found:
+        print(f"{_size(path) / 1e6:10.1f} MB  {path}")
+        if remove:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if not found:
+        print("nothing in results/ is stale")
+    elif not remove:
+        print("nothing was removed; `make clean-stale YES=1` removes these")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
