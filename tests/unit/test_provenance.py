@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mobile_vla.files import sha256_of
 from mobile_vla.provenance import code
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.provenance.record import Recorder, git_state
@@ -20,7 +21,7 @@ LIBRARY = Path(__file__).parents[2] / "workflow/mobile_vla"
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A small package in place of the library, and a function that edits one of its modules."""
-    for cached in (code._file, code._tree, code._digest, code._imports):
+    for cached in (code._file, code._analysed):
         cached.cache_clear()
     monkeypatch.setattr(code, "ROOT", tmp_path)
     root = tmp_path / "mobile_vla"
@@ -29,7 +30,7 @@ def package(tmp_path, monkeypatch):
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(textwrap.dedent(text))
-        for cached in (code._file, code._tree, code._digest, code._imports):
+        for cached in (code._file, code._analysed):
             cached.cache_clear()
 
     write("__init__.py", "")
@@ -40,7 +41,7 @@ def package(tmp_path, monkeypatch):
     write("late.py", "import os, json\nX = 1\n")
     write("unrelated.py", "Y = 1\n")
     yield write
-    for cached in (code._file, code._tree, code._digest, code._imports):
+    for cached in (code._file, code._analysed):
         cached.cache_clear()
 
 
@@ -139,6 +140,36 @@ def test_the_order_is_that_of_the_question(tmp_path):
         assert found == cold
 
 
+def test_an_interrupted_plan_keeps_what_it_has_hashed(tmp_path, monkeypatch):
+    files = [tmp_path / f"{index}.h5" for index in range(20)]
+    for file in files:
+        file.write_bytes(file.name.encode())
+    done = []
+
+    def slow(path):
+        if len(done) == 5:
+            raise KeyboardInterrupt
+        done.append(path)
+        return sha256_of(path)
+
+    monkeypatch.setattr("mobile_vla.provenance.content.sha256_of", slow)
+    with pytest.raises(KeyboardInterrupt):
+        content_ids(files, tmp_path / "cache.json")
+    kept = json.loads((tmp_path / "cache.json").read_text())
+    assert 0 < len(kept) <= 20
+    assert set(kept) <= {str(file) for file in files}
+
+
+def test_a_long_hashing_says_how_far_it_is(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("mobile_vla.provenance.content.QUIET", -1.0)
+    file = tmp_path / "a.h5"
+    file.write_bytes(b"x" * 1000)
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr("mobile_vla.provenance.content.time.monotonic", lambda: next(clock))
+    content_ids([file], tmp_path / "cache.json")
+    assert "hashing 1 of 1 files" in caplog.text
+
+
 def test_a_known_file_is_not_read_again(tmp_path, monkeypatch):
     file, cache = tmp_path / "a.h5", tmp_path / "cache.json"
     file.write_bytes(b"one")
@@ -167,9 +198,13 @@ def test_what_cannot_be_read_has_an_identity_too(tmp_path):
 
 def test_a_record_tells_the_circumstances(tmp_path):
     recorder = Recorder("split", "mobile_vla.data.split", ("numpy",))
+    manifest, missing = tmp_path / "manifest.json", tmp_path / "split.json"
+    manifest.write_text("{}")
+    recorder.note_inputs([manifest, [manifest], missing, 3])
     recorder.write(tmp_path / "p.json", {"seed": 1})
     record = json.loads((tmp_path / "p.json").read_text())
     assert record["settings"] == {"seed": 1}
+    assert record["inputs"] == {str(manifest): sha256_of(manifest)}
     assert any(line.startswith("mobile_vla.data.split ") for line in record["code"])
     assert record["started"] <= record["finished"] and record["seconds"] >= 0
     assert set(record["versions"]) == {"numpy"}

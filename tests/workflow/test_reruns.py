@@ -117,16 +117,24 @@ def test_another_branch_and_back_reruns_nothing(copied):
     assert copied.plan() == {}
 
 
-def test_changed_simulated_data_and_weights_are_noticed_by_their_digest(copied):
+def test_large_files_are_followed_by_their_digest_after_a_real_run(copied):
     results = copied.folder / "results"
-    raw = sorted((results / "datasets/demo/raw").glob("*.h5"))[0]
-    raw.touch()
-    weights = results / "backbones/tiny/model.safetensors"
-    weights.touch()
+    target = "results/experiments/head_only/seed0/metrics.csv"
+    large = [*(results / "datasets/demo/raw").glob("*.h5"), *results.rglob("*.npy")]
+    large.append(results / "backbones/tiny/model.safetensors")
+    for file in large:
+        file.touch()
     assert copied.plan() == {}
-    raw.unlink()  # what is gone is made again, and found to be the same
-    plan = copied.plan("results/datasets/demo/manifest.json")
-    assert plan == {"simulate": 1, "ingest": 1, "manifest": 1} or plan == {}
+
+    before = (copied.folder / target).read_bytes()
+    copied.edit("config.yaml", "world: {frames: 15}", "world: {frames: 15, slip: 0.5}")
+    copied.build(target)
+    data = (copied.folder / target).read_bytes()
+    assert data != before and copied.plan(target) == {}
+    copied.edit("config.yaml", "    image_tokens: 4", "    image_tokens: 4\n    seed: 1")
+    copied.build(target)
+    assert (copied.folder / target).read_bytes() != data
+    assert copied.plan(target) == {}
 
 
 def test_without_snakemakes_memory_the_times_decide(copied):
@@ -139,7 +147,7 @@ def test_a_fault_in_any_module_that_a_stage_imports_changes_what_it_is_tracked_b
     command, tmp_path, monkeypatch
 ):
     shutil.copytree(ROOT / "workflow/mobile_vla", tmp_path / "mobile_vla")
-    caches = (code._file, code._tree, code._digest, code._imports)
+    caches = (code._file, code._analysed)
 
     def forget():
         for cached in caches:

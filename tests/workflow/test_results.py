@@ -93,9 +93,12 @@ def test_every_quoted_result_has_its_provenance(results):
         "audit",
         "evaluate",
         "features",
+        "figures",
         "manifest",
+        "page",
         "random_backbone",
         "split",
+        "tables",
         "timing",
         "train",
     ]

@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser(name, function).parse_args(arguments[1:])
         _log_to(options.log)
         values = {key: getattr(options, key) for key in inspect.signature(function).parameters}
+        recorder.note_inputs(values.values())
         function(**values)
         if options.record is not None:
             settings = values.get("settings")

@@ -20,6 +20,7 @@ rule figures:
     output:
         **{name: f"results/figures/{name}.svg" for name in FIGURES},
         pictures=expand("results/figures/{name}.png", name=FIGURES),
+        provenance="results/figures/figures.provenance.json",
     log:
         "results/logs/figures.log",
     conda:
@@ -33,7 +34,7 @@ rule figures:
         " --predictions {input.predictions:q} --timings {input.timings:q}"
         " --loss-curves {output.loss_curves:q} --error-by-dimension {output.error_by_dimension:q}"
         " --velocity-traces {output.velocity_traces:q} --epoch-time {output.epoch_time:q}"
-        " --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
+        " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 
 rule tables:
@@ -43,6 +44,7 @@ rule tables:
         experiments="results/tables/experiments.csv",
         epochs="results/tables/epochs.csv",
         errors="results/tables/errors.csv",
+        provenance="results/tables/tables.provenance.json",
     log:
         "results/logs/tables.log",
     conda:
@@ -55,7 +57,7 @@ rule tables:
         " --results {input.results:q} --evaluations {input.evaluations:q}"
         " --timings {input.timings:q} --experiments {output.experiments:q}"
         " --epochs {output.epochs:q} --errors {output.errors:q}"
-        " --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
+        " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 
 rule page:
@@ -70,6 +72,7 @@ rule page:
         template="workflow/report/page.html.j2",
     output:
         report="results/report.html",
+        provenance="results/report.provenance.json",
     log:
         "results/logs/page.log",
     conda:
@@ -83,4 +86,4 @@ rule page:
         " --evaluations {input.evaluations:q} --timings {input.timings:q}"
         " --provenance {input.provenance:q} --figures {input.figures:q}"
         " --template {input.template:q} --report {output.report:q}"
-        " --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
+        " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"

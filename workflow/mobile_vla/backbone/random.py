@@ -7,6 +7,8 @@ nothing from outside.
 from __future__ import annotations
 
 import math
+import shutil
+import tempfile
 from pathlib import Path
 
 import torch
@@ -20,7 +22,7 @@ from transformers import (
 from mobile_vla.backbone.tokenizer import train_tokenizer
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 from mobile_vla.errors import UserError
-from mobile_vla.files import describe, write_json
+from mobile_vla.files import atomic_path, describe, write_json
 
 CHECKPOINT_FILES = (
     "config.json",
@@ -120,9 +122,12 @@ def random_backbone(settings: BackboneSettings, *, description: Path) -> None:
             f"{backbone.text.vocabulary} is smaller than the tokenizer's {len(tokenizer)} tokens; "
             f"set it to at least {len(tokenizer)}"
         )
-    model = random_model(backbone)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as unfinished:
+        random_model(backbone).save_pretrained(unfinished)
+        processor.save_pretrained(unfinished)
+        for name in CHECKPOINT_FILES:
+            with atomic_path(folder / name) as temporary:
+                shutil.copyfile(Path(unfinished, name), temporary)
     write_json(
         description,
         {

@@ -8,8 +8,8 @@ the one of the last run, and its reason line names the module that changed.
 from __future__ import annotations
 
 import ast
-import copy
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -37,9 +37,9 @@ def code_of(entry: str) -> list[str]:
         if module in found:
             continue
         found.add(module)
-        waiting += _imports(module)
+        waiting += _analysed(module).imports
         waiting += [parent for parent in _parents(module) if parent not in found]
-    return [f"{module} {_digest(module)}" for module in sorted(found)]
+    return [f"{module} {_analysed(module).digest}" for module in sorted(found)]
 
 
 def _parents(module: str) -> list[str]:
@@ -57,51 +57,60 @@ def _file(module: str) -> Path | None:
     return None
 
 
+@dataclass(frozen=True)
+class _Analysis:
+    """What is to know of a module: the modules of this package that it imports, and a digest."""
+
+    imports: tuple[str, ...]
+    digest: str
+
+
 @cache
-def _tree(module: str) -> ast.Module:
+def _analysed(module: str) -> _Analysis:
     file = _file(module)
     if file is None:
         raise ModuleNotFoundError(f"no module {module} below {ROOT}")
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-
-
-@cache
-def _digest(module: str) -> str:
-    tree = _WithoutDocstrings().visit(copy.deepcopy(_tree(module)))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
-
-
-class _WithoutDocstrings(ast.NodeTransformer):
-    """Drops every docstring, those of attributes included: they change no result.
-
-    A string that stands as a statement by itself has no effect wherever it is. The exception are
-    settings, whose attribute docstrings become the schema's descriptions and nothing else.
-    """
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """Remove a statement that is nothing but a string."""
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            return None
-        return node
-
-
-@cache
-def _imports(module: str) -> tuple[str, ...]:
-    """Return the modules of this package that a module imports."""
-    file = _file(module)
-    assert file is not None, module  # only modules that were found are asked for
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
-    for node in ast.walk(_tree(module)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                anchor = package.split(".")
-                anchor = anchor[: len(anchor) - node.level + 1]
-                base = ".".join([*anchor, base]) if base else ".".join(anchor)
-            # `from package import module` and `from module import name` look alike
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+            names += _imported_from(node, package)
+        _drop_docstrings(node)
     inside = {name for name in names if name == PACKAGE or name.startswith(PACKAGE + ".")}
-    return tuple(sorted(name for name in inside if _file(name) is not None))
+    return _Analysis(
+        imports=tuple(sorted(name for name in inside if _file(name) is not None)),
+        digest=hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16],
+    )
+
+
+def _imported_from(node: ast.ImportFrom, package: str) -> list[str]:
+    """Return what may be modules in an import: ``from package import module`` names one."""
+    base = node.module or ""
+    if node.level:
+        anchor = package.split(".")
+        anchor = anchor[: len(anchor) - node.level + 1]
+        base = ".".join([*anchor, base]) if base else ".".join(anchor)
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
+
+
+def _drop_docstrings(node: ast.AST) -> None:
+    """Remove every statement that is nothing but a string: it has no effect, wherever it stands.
+
+    So are the docstrings of settings' attributes, which become the schema's descriptions and
+    nothing else.
+    """
+    for name in ("body", "orelse", "finalbody"):
+        statements = getattr(node, name, None)
+        if isinstance(statements, list):
+            statements[:] = [one for one in statements if not _is_string(one)]
+
+
+def _is_string(statement: ast.AST) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

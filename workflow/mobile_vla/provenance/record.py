@@ -7,14 +7,16 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.files import write_json
+from mobile_vla.files import sha256_of, write_json
 from mobile_vla.provenance.code import ROOT, code_of
+
+SMALL = 1_000_000  # bytes; larger files have a JSON beside them that says their digest
 
 
 def versions(packages: Sequence[str]) -> dict[str, str | None]:
@@ -58,6 +60,18 @@ class Recorder:
         self.code = code_of(entry)
         self.packages = packages
         self.started = datetime.now(UTC)
+        self.inputs: dict[str, str] = {}
+
+    def note_inputs(self, values: Iterable[Any]) -> None:
+        """Note which files a job begins with: those among its arguments that are there already.
+
+        Small ones with the SHA-256 of their bytes: a manifest, a split, a policy's description.
+        They hold the digests of the large ones, which are not read twice for this.
+        """
+        for value in values:
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, Path) and path.is_file() and path.stat().st_size <= SMALL:
+                    self.inputs[str(path)] = sha256_of(path)
 
     def write(self, path: Path, settings: Any) -> None:
         """Write the provenance of a job that has just ended.
@@ -72,6 +86,7 @@ class Recorder:
             {
                 "stage": self.stage,
                 "settings": settings,
+                "inputs": self.inputs,
                 "code": self.code,
                 "versions": versions(self.packages),
                 "git": git_state(),
