@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,24 @@ def test_a_long_hashing_says_how_far_it_is(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("mobile_vla.provenance.content.time.monotonic", lambda: next(clock))
     content_ids([file], tmp_path / "cache.json")
     assert "hashing 1 of 1 files" in caplog.text
+
+
+def test_plans_at_the_same_time_leave_a_whole_cache(tmp_path):
+    cache = tmp_path / "cache.json"
+    folders = [tmp_path / str(index) for index in range(6)]
+    for folder in folders:
+        folder.mkdir()
+        for index in range(10):
+            (folder / f"{index}.h5").write_bytes(f"{folder.name} {index}".encode())
+
+    def plan(folder):
+        return content_ids(sorted(folder.iterdir()), cache)
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(plan, folders * 3))
+    assert found[:6] == found[6:12] == found[12:]
+    kept = json.loads(cache.read_text())
+    assert kept and all(len(digest) == 64 for _, digest in kept.values())
 
 
 def test_a_known_file_is_not_read_again(tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ def test_it_lists_first_and_removes_on_wish(copied):
     experiment = copied.folder / "results/experiments/head_only"
     listed = clean(copied)
     assert "results/experiments/head_only" in listed and "readout-" in listed
-    assert listed.count("/raw/") == 4 and listed.count("/episodes/") == 4
+    assert listed.count("/raw/") == 6 and listed.count("/episodes/") == 6
     assert "nothing was removed" in listed and experiment.is_dir()
     clean(copied, "--remove")
     assert not experiment.exists()

@@ -70,9 +70,11 @@ class TerminalHandler(logging.StreamHandler):
 
 
 def duration(seconds: float) -> str:
-    """Return a duration for people: ``42 s``, ``3 min 20 s`` or ``2 h 05 min``."""
+    """Return a duration for people: ``0.4 s``, ``42 s``, ``3 min 20 s`` or ``2 h 05 min``."""
     if seconds == float("inf"):
         return "unknown time"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

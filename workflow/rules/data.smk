@@ -5,6 +5,7 @@ rule ingest:
     output:
         facts="results/datasets/{dataset}/episodes/{episode}.json",
         frames="results/datasets/{dataset}/episodes/{episode}.npy",
+        provenance="results/datasets/{dataset}/episodes/{episode}.provenance.json",
     log:
         "results/logs/ingest/{dataset}/{episode}.log",
     conda:
@@ -16,7 +17,8 @@ rule ingest:
         content=raw_content,
     shell:
         "python -m mobile_vla ingest --settings {params.settings:q} --raw {params.raw:q}"
-        " --facts {output.facts:q} --frames {output.frames:q} --log {log:q}"
+        " --facts {output.facts:q} --frames {output.frames:q}"
+        " --record {output.provenance:q} --log {log:q}"
 
 
 rule manifest:

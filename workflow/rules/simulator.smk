@@ -3,6 +3,7 @@ rule simulate:
     output:
         raw="results/datasets/{dataset}/raw/{episode}.h5",
         digest="results/datasets/{dataset}/raw/{episode}.json",
+        provenance="results/datasets/{dataset}/raw/{episode}.provenance.json",
     log:
         "results/logs/simulate/{dataset}/{episode}.log",
     conda:
@@ -12,4 +13,4 @@ rule simulate:
         settings=lambda w: project.simulation(w.dataset)[w.episode].canonical(),
     shell:
         "python -m mobile_vla simulate --settings {params.settings:q} --raw {output.raw:q}"
-        " --digest {output.digest:q} --log {log:q}"
+        " --digest {output.digest:q} --record {output.provenance:q} --log {log:q}"

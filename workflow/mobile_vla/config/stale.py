@@ -35,7 +35,7 @@ def stale(project: Project, results: Path) -> Iterator[Path]:
         if simulated is not None:
             for kind in ("raw", "episodes"):
                 for file in _children(results / "datasets" / dataset / kind):
-                    if file.stem not in simulated:
+                    if file.name.split(".")[0] not in simulated:
                         yield file
     keys = {"/".join([d, b, f"{cut}-{key}"]) for d, b, cut, key in project.feature_keys()}
     for file in sorted((results / "features").glob("*/*/*")):

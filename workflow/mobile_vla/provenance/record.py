@@ -46,10 +46,14 @@ def git_state(folder: Path = ROOT) -> dict[str, Any] | None:
 
     others = (":/", ":(top,exclude)config.yaml")
     try:
-        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--", *others)
-        return {"commit": commit, "dirty": bool(changes)}
+        # one call for both: each job makes it, and there are thousands
+        lines = git("status", "--porcelain=v2", "--branch", "--", *others).splitlines()
     except (OSError, subprocess.CalledProcessError):
         return None
+    commit = next(line.split()[2] for line in lines if line.startswith("# branch.oid"))
+    if commit == "(initial)":
+        return None
+    return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}
 
 
 class Recorder:

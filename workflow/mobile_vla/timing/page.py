@@ -34,10 +34,11 @@ PAGE = """<!doctype html>
 def timing_page(found: dict[str, Any]) -> str:
     """Return the page of a ``timing.json``."""
     step = found["seconds_per_step"]
+    threads = f"{found['threads']} thread{'s' if found['threads'] != 1 else ''}"
     sentence = (
         f"An epoch takes about {duration(found['seconds_per_epoch'])}, and the full run of "
         f"{found['epochs']} epochs about {duration(found['projected_seconds'])} on this "
-        f"{found['device']} with {found['threads']} threads in {found['precision']}, measured over "
+        f"{found['device']} with {threads} in {found['precision']}, measured over "
         f"{found['steps']} real steps after {found['warmup_steps']} to warm up."
     )
     if found["contended"]:
