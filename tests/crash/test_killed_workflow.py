@@ -123,7 +123,10 @@ def test_snakemake_is_killed(project, undisturbed, whole_group):
 
 def test_a_second_snakemake_is_refused_and_the_first_goes_on(project, undisturbed):
     process = under_way(project)
+    (job,) = [found for found in trainings(project) if found.name().startswith("python")]
+    job.suspend()  # or it might be done before the second has started
     second = project.snakemake("--cores", "1", TARGET)
+    job.resume()
     assert second.status != 0 and "LockException" in second.output
     assert process.wait(timeout=120) == 0
     assert training_of(project) == undisturbed
