@@ -70,17 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         log.error("%s", error)
         return error.status
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            log.exception("%s: this is a fault of the program, please report it", name)
-            return 2
-        place = error.filename or Path.cwd()
-        log.error("%s: the disk is full (%s); make room and run snakemake again", name, place)
-        return 1
     except KeyboardInterrupt:
         log.error("%s: interrupted", name)
         return 130
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            place = f" ({error.filename})" if error.filename else ""
+            log.error("%s: the disk is full%s; make room and run snakemake again", name, place)
+            return 1
         log.exception("%s: this is a fault of the program, please report it", name)
         return 2
     return 0
