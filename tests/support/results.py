@@ -200,6 +200,7 @@ def _windows(episodes: Sequence[int], chunk: int) -> WindowTable:
         frames=first[:, None] + np.arange(WINDOW),
         targets=first[:, None] + WINDOW + np.arange(chunk),
         mask=np.ones((len(first), chunk), dtype=bool),
+        mirrored=np.zeros(len(first), dtype=bool),
     )
 
 

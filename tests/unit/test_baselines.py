@@ -23,6 +23,7 @@ def table(target: str) -> WindowTable:
         frames=frames,
         targets=np.minimum(targets, 7),
         mask=targets <= 7,
+        mirrored=np.zeros(3, dtype=bool),
     )
 
 

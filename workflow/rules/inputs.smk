@@ -70,19 +70,31 @@ def dataset_files(name):
 def experiment_files(name):
     """Return what every stage of an experiment reads: data, split, backbone and features."""
     experiment = project.experiments[name]
-    key = project.feature_key(name)
-    files = {
+    features, stored = feature_files(name, "plain")
+    return {
         **dataset_files(experiment.dataset),
         **backbone_files(experiment.backbone),
         "split": f"results/datasets/{experiment.dataset}/split.json",
-        "features": [],
-        "stored": [],
+        "features": features,
+        "stored": stored,
     }
-    if key.cut != "pixels":  # there the frames themselves are read
-        folder = f"results/features/{experiment.dataset}/{experiment.backbone}"
-        files["features"] = f"{folder}/{key.cut}-{key.key}.json"
-        files["stored"] = ancient(f"{folder}/{key.cut}-{key.key}.npy")
-    return files
+
+
+def training_files(name):
+    """Return what training and timing read: where it is wanted, the mirror images too."""
+    mirror = project.experiments[name].augment.mirror
+    features, stored = feature_files(name, "mirrored") if mirror else ([], [])
+    return {**experiment_files(name), "mirrored": features, "mirrored_stored": stored}
+
+
+def feature_files(name, view):
+    """Return the JSON and the array of the features that an experiment reads of a view."""
+    experiment = project.experiments[name]
+    key = project.feature_key(name, view)
+    if key.cut == "pixels":  # there the frames themselves are read
+        return [], []
+    stem = f"results/features/{experiment.dataset}/{experiment.backbone}/{key.cut}-{key.key}"
+    return f"{stem}.json", ancient(f"{stem}.npy")
 
 
 def start_policy(wildcards):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mobile_vla.config.dataset import SimulatedDataset
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.project import Project
+from mobile_vla.config.prompt import INSTRUCTION
 
 Finding = tuple[tuple[str | int, ...], str, str, str]
 """Path in config.yaml, what was found, what was expected, and what to do."""
@@ -26,6 +27,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
         if experiment.dataset in project.datasets:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
+            yield from _augment(project, at, experiment)
 
 
 def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
@@ -115,6 +117,8 @@ def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> I
     if project.simulation(experiment.dataset) is None:
         return  # the scenarios are known after ingest; training checks them first thing
     prompt = experiment.prompt
+    if f"{{{INSTRUCTION}}}" in prompt.template:
+        return  # what the files say is known after ingest
     words = prompt.words.get("side", {})
     left, right = (
         prompt.template.format_map(_Scenario(side=words.get(side, side)))
@@ -126,6 +130,20 @@ def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             f"the prompt {prompt.template!r} is the same for left and right",
             "prompts that differ where the scenarios do, or language cannot be learnt",
             "put {side} into the template",
+        )
+
+
+def _augment(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    augment = experiment.augment
+    cut = experiment.policy(project.datasets[experiment.dataset].actions).cut
+    if augment.photometric().changes and cut != "pixels":
+        changed = [name for name, value in augment.photometric() if value]
+        yield (
+            (*at, "augment", changed[0]),
+            f"{', '.join(changed)} with frozen vision (cut: {cut})",
+            "none: frozen vision encodes each picture once, and other pictures would need it anew",
+            "remove it, or train the vision (`finetune: full` with `full.vision: true`); "
+            "`mirror: true` works with stored features",
         )
 
 

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mobile_vla.config.augment import Augment
 from mobile_vla.config.evaluation import Evaluation
+from mobile_vla.config.features import View
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.timing import Timing
@@ -33,6 +35,8 @@ class Experiment(Windows):
     """The trained parts, with ``finetune: full``."""
     head: Head = Head()
     """The head that turns readouts into actions."""
+    augment: Augment = Augment()
+    """What training sees besides the recorded pictures."""
     training: Training = Training()
     """How the policy is trained."""
     timing: Timing = Timing()
@@ -43,6 +47,10 @@ class Experiment(Windows):
     def windows(self) -> Windows:
         """Return the settings that make windows out of episodes."""
         return Windows(**{name: getattr(self, name) for name in Windows.model_fields})
+
+    def views(self) -> tuple[View, ...]:
+        """Return the views of each frame that training reads."""
+        return ("plain", "mirrored") if self.augment.mirror else ("plain",)
 
     def policy(self, actions: Actions) -> PolicySettings:
         """Return what shapes the policy; ``actions`` are those of the dataset.
@@ -59,4 +67,5 @@ class Experiment(Windows):
             head=self.head,
             prompt=self.prompt,
             actions=actions,
+            mirror=self.augment.mirror,
         )

@@ -11,6 +11,7 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.files import digest_of
 
 Cut = Literal["pixels", "image_embeds", "readout"]
+View = Literal["plain", "mirrored"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -28,8 +29,8 @@ class FeatureKey(Settings):
 
     cut: Cut
     """End of the frozen prefix."""
-    view: Literal["plain"] = "plain"
-    """Which view of the frame is encoded."""
+    view: View = "plain"
+    """Which view of the frame is encoded: as recorded, or flipped left to right."""
     precision: Precision
     """Number format of the forward pass."""
     prompt: Prompt | None

@@ -13,7 +13,7 @@ from mobile_vla.config.base import Settings
 from mobile_vla.config.dataset import Dataset, SimulatedDataset
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
-from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.features import ExtractSettings, FeatureKey, Features, View
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
@@ -87,12 +87,13 @@ class Project(Settings):
         """Return what ``backbone`` is given."""
         return BackboneSettings(name=name, backbone=self.backbones[name])
 
-    def feature_key(self, name: str) -> FeatureKey:
-        """Return what the features that an experiment reads depend on."""
+    def feature_key(self, name: str, view: View = "plain") -> FeatureKey:
+        """Return what the features that an experiment reads of a view depend on."""
         experiment = self.experiments[name]
         cut = experiment.policy(self.datasets[experiment.dataset].actions).cut
         return FeatureKey(
             cut=cut,
+            view=view,
             precision=experiment.training.precision,
             prompt=experiment.prompt if cut == "readout" else None,
         )
@@ -104,9 +105,9 @@ class Project(Settings):
         """
         found: dict[tuple[str, str, str, str], FeatureKey] = {}
         for name, experiment in self.experiments.items():
-            key = self.feature_key(name)
-            if key.cut != "pixels":
-                found[experiment.dataset, experiment.backbone, key.cut, key.key] = key
+            for key in (self.feature_key(name, view) for view in experiment.views()):
+                if key.cut != "pixels":
+                    found[experiment.dataset, experiment.backbone, key.cut, key.key] = key
         return found
 
     def extract(self, dataset: str, backbone: str, cut: str, key: str) -> ExtractSettings:
@@ -127,6 +128,7 @@ class Project(Settings):
             seed=int(run.removeprefix("seed")),
             windows=experiment.windows(),
             policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            photometric=experiment.augment.photometric(),
             training=experiment.training,
         )
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mobile_vla.config.augment import Photometric
 from mobile_vla.config.base import Settings
 from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
@@ -67,4 +68,5 @@ class TrainSettings(Settings):
     seed: int
     windows: Windows
     policy: PolicySettings
+    photometric: Photometric = Photometric()
     training: Training

@@ -35,6 +35,7 @@ def measure(
     split: Path,
     backbone: Path,
     features: Path | None = None,
+    mirrored: Path | None = None,
     threads: int,
     timing: Path,
     page: Path,
@@ -55,6 +56,8 @@ def measure(
         split=split,
         backbone=backbone,
         features=features,
+        mirrored=mirrored,
+        photometric=run.photometric,
     )
     policy: Policy = build_policy(run.policy, run.seed, data, init_from=None)
     trainer = Trainer(policy, run.training, data.samples["train"], run.seed, data.precision)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.augment import Photometric
 from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.config.windows import Windows
+from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.roles import Role, load_split
 from mobile_vla.data.windows import WindowTable, make_windows
 from mobile_vla.errors import UserError
-from mobile_vla.features.store import open_rows
+from mobile_vla.features.store import BothViews, Rows, open_rows
 from mobile_vla.files import sha256_of
 from mobile_vla.machine import default_device
 from mobile_vla.model.folder import read_folder
@@ -21,6 +25,7 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
 from mobile_vla.model.prompts import PromptTable
 from mobile_vla.training.batches import Samples
+from mobile_vla.training.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class RunData:
     dataset: Dataset
     roles: dict[Role, tuple[int, ...]]
     prompts: PromptTable
+    fixed: dict[str, float]
+    """Dimensions that are not learnt, with the constant that they have in the training episodes."""
     samples: dict[Role, Samples]
     identity: dict[str, str]
     """Name of the dataset and digests of its manifest and split."""
@@ -48,36 +55,82 @@ def load_data(
     split: Path,
     backbone: Path,
     features: Path | None,
+    mirrored: Path | None = None,
+    photometric: Photometric | None = None,
 ) -> RunData:
     """Open the backbone, the dataset, its split, and the windows of each role.
 
+    Args:
+        policy: the policy's settings.
+        windows: how episodes become windows.
+        precision: number format of the forward pass.
+        manifest: the dataset's ``manifest.json``.
+        actions: the dataset's ``actions.npy``.
+        split: the dataset's ``split.json``.
+        backbone: the ``backbone.json``.
+        features: the JSON of the features; none at the cut ``pixels``.
+        mirrored: the same of the mirror images. With it, or at ``pixels`` by the policy's setting,
+            the training windows are followed by their mirror images.
+        photometric: how far the pictures of training windows may be changed.
+
     Raises:
-        UserError: no episode of a role is long enough, prompts do not tell scenarios apart, or
-            files do not belong together.
+        UserError: no episode of a role is long enough, prompts do not tell scenarios apart, no
+            dimension is left to learn, or files do not belong together.
     """
     checkpoint = Checkpoint.read(backbone)
     resolved = resolve(precision, default_device())
     dataset = Dataset.load(manifest, actions)
     roles = load_split(split, dataset)
-    prompts = PromptTable.of(
-        policy.prompt,
-        [episode.scenario for episode in dataset.episodes],
-        [episode.name for episode in dataset.episodes],
-    )
-    rows = open_rows(dataset, checkpoint.digest, resolved, features)
+    labels = Labels.of(dataset, policy)
+    rows = open_rows(dataset, checkpoint.digest, resolved, features, "plain")
     tables: dict[Role, WindowTable] = {
         role: make_windows(dataset, episodes, windows) for role, episodes in roles.items()
     }
     samples = {
-        role: Samples(dataset, table, rows, prompts, policy.actions)
+        role: Samples(dataset, table, rows, labels, policy.actions.scale)
         for role, table in tables.items()
     }
+    learnt: Rows = rows
+    table = tables["train"]
+    if policy.mirror and (features is None or mirrored is not None):
+        flipped = open_rows(dataset, checkpoint.digest, resolved, mirrored, "mirrored")
+        learnt = BothViews(rows, flipped, dataset.rows)
+        table = table.with_mirror_images(dataset.rows)
+    samples["train"] = Samples(dataset, table, learnt, labels, policy.actions.scale, photometric)
+    fixed = _fixed(policy.actions, labels, dataset, roles["train"])
     identity = {
         "dataset": dataset.name,
         "manifest": dataset.digest,
         "split": sha256_of(split),
     }
-    return RunData(checkpoint, resolved, dataset, roles, prompts, samples, identity)
+    return RunData(checkpoint, resolved, dataset, roles, labels.prompts, fixed, samples, identity)
+
+
+def _fixed(
+    actions: Actions, labels: Labels, dataset: Dataset, train: Sequence[int]
+) -> dict[str, float]:
+    """Return the dimensions that never vary in the training episodes, if these are left out.
+
+    Raises:
+        UserError: none would be left.
+    """
+    if actions.constant == "keep":
+        return {}
+    views = len(labels.actions) // dataset.rows  # 2 with mirror images
+    own = np.isin(np.repeat(np.arange(len(dataset)), dataset.lengths), train)  # (R,)
+    values = labels.actions[np.tile(own, views)]  # (n, A)
+    fixed: dict[str, float] = {
+        name: float(values[0, index])
+        for index, name in enumerate(actions.dimensions)
+        if np.ptp(values[:, index]) == 0
+    }
+    if len(fixed) == len(actions.dimensions):
+        raise UserError(
+            f"dataset {dataset.name}: in the {len(train)} training episodes every predicted "
+            f"dimension is constant ({fixed}); expected one that varies; correct "
+            "`actions.dimensions`, or the split"
+        )
+    return fixed
 
 
 def build_policy(
@@ -90,7 +143,9 @@ def build_policy(
             one's validation or test episodes.
     """
     backbone = data.backbone
-    policy = Policy(settings, backbone.model(), backbone.processor(), data.prompts.texts, seed)
+    policy = Policy(
+        settings, backbone.model(), backbone.processor(), data.prompts.texts, seed, data.fixed
+    )
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
         other = described["data"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def train(
     split: Path,
     backbone: Path,
     features: Path | None = None,
+    mirrored: Path | None = None,
     init_from: Path | None = None,
     threads: int,
     policy: Path,
@@ -55,6 +57,7 @@ def train(
         backbone: the ``backbone.json``.
         features: the JSON of the features that the run reads; none at the cut
             ``pixels``, where it reads the frames.
+        mirrored: the same of the mirror images, where the run learns from them.
         init_from: the ``policy.json`` to start from.
         threads: cores that the job was given.
         policy: ``policy.json`` of the epoch with the lowest validation loss.
@@ -76,6 +79,8 @@ def train(
         split=split,
         backbone=backbone,
         features=features,
+        mirrored=mirrored,
+        photometric=settings.photometric,
     )
     trainer = Trainer(
         build_policy(settings.policy, settings.seed, data, init_from),
@@ -84,9 +89,8 @@ def train(
         settings.seed,
         data.precision,
     )
-    state = RunState(
-        policy.parents[1] / ".work", _fingerprint(settings, data, trainer, features, init_from)
-    )
+    identity = _fingerprint(settings, data, trainer, [features, mirrored], init_from)
+    state = RunState(policy.parents[1] / ".work", identity)
     with state.locked(), requests() as request:
         run = _Run(settings, trainer, data, state, request, policy.parents[1], save_every)
         run.train()
@@ -111,7 +115,7 @@ def _fingerprint(
     settings: TrainSettings,
     data: RunData,
     trainer: Trainer,
-    features: Path | None,
+    features: Sequence[Path | None],
     init_from: Path | None,
 ) -> str:
     """Return the identity of all that a run's result depends on."""
@@ -123,7 +127,7 @@ def _fingerprint(
             "versions": versions(packages),
             "data": data.identity,
             "backbone": data.backbone.digest,
-            "features": None if features is None else read_json(features),
+            "features": [None if path is None else read_json(path) for path in features],
             "init_from": None if init_from is None else sha256_of(init_from),
             "precision": data.precision,
             "device": trainer.accelerator.device.type,
