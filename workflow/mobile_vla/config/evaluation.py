@@ -40,11 +40,11 @@ class Evaluation(Settings):
     neighbours: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
         *(1, 2, 4, 8, 16, 32),
     )
-    """Numbers of neighbours of which the nearest-neighbours baseline takes the best on validation."""
+    """Of these numbers the nearest-neighbours baseline takes the best on validation."""
     ridge: Annotated[tuple[Positive, ...], Field(min_length=1)] = (
         *(0.001, 0.01, 0.1, 1.0, 10.0, 100.0),
     )
-    """Penalties of which the ridge baseline takes the best on validation."""
+    """Of these penalties the ridge baseline takes the best on validation."""
 
     @model_validator(mode="after")
     def _rising(self) -> Self:

@@ -1,7 +1,7 @@
 """How sure an average over episodes is: the bootstrap over episodes, and Wilson's interval.
 
 The steps of an episode resemble each other, so what is drawn anew is whole episodes. Averages are
-pooled over steps, that is ratios Σ sum / Σ count over the episodes, and both sums are drawn together.
+pooled over steps, that is ratios Σ sum / Σ count over the episodes, both drawn together.
 
 With 50 episodes and more the interval is the percentile one. With fewer it is the bootstrap-t
 (Efron and Tibshirani 1993, An Introduction to the Bootstrap, 12.5): the percentile interval is too
