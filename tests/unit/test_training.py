@@ -216,7 +216,7 @@ def test_the_gradient_is_clipped_and_its_norm_reported(backbone, dataset, table_
     free = make_trainer(backbone, samples, clip=None)
     clipped = make_trainer(backbone, samples, clip=1e-6)
     for trainer in (free, clipped):  # plain descent shows the gradient's size
-        trainer.optimizer.optimizer = torch.optim.SGD(trainer.parameters, lr=1.0)
+        trainer.optimizer = torch.optim.SGD(trainer.parameters, lr=1.0)
     norms, moved = [], []
     for trainer in (free, clipped):
         before = torch.cat([p.detach().flatten().clone() for p in trainer.parameters])
