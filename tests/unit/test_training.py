@@ -228,6 +228,25 @@ def test_the_gradient_is_clipped_and_its_norm_reported(backbone, dataset, table_
     assert moved[1] < 1e-4
 
 
+def test_gradient_checkpointing_keeps_less_and_changes_nothing(backbone, dataset, table_of_prompts):
+    samples = make_samples(dataset, table_of_prompts)
+    kept, after = [], []
+    for wanted in (False, True):
+        trainer = make_trainer(backbone, samples, dropout=0.2, gradient_checkpointing=wanted)
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor, saved=saved: saved.append(tensor.numel()) or tensor,
+            lambda tensor: tensor,
+        ):
+            loss = trainer.step(0, [np.arange(6)])[0]
+        kept.append(sum(saved))
+        after.append((loss, [p.detach().clone() for p in trainer.parameters]))
+    assert kept[1] < 0.7 * kept[0]
+    assert after[0][0] == after[1][0]
+    for one, other in zip(after[0][1], after[1][1], strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_loss_that_is_not_finite_stops_before_the_update(backbone, dataset, table_of_prompts):
     samples = make_samples(dataset, table_of_prompts)
     samples.rows.array[int(dataset.offsets[1])] = np.nan

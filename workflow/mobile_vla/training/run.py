@@ -16,6 +16,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.features.store import open_rows
 from mobile_vla.files import sha256_of
 from mobile_vla.machine import default_device
+from mobile_vla.model.adapter import load_backbone
 from mobile_vla.model.folder import read_folder
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
@@ -90,7 +91,8 @@ def build_policy(
             one's validation or test episodes.
     """
     backbone = data.backbone
-    policy = Policy(settings, backbone.model(), backbone.processor(), data.prompts.texts, seed)
+    kosmos = load_backbone(backbone, settings, data.precision)
+    policy = Policy(settings, kosmos, backbone.processor(), data.prompts.texts, seed)
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
         other = described["data"]

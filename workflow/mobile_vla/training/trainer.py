@@ -66,6 +66,8 @@ class Trainer:
         # trains in several.
         self.accelerator = Accelerator(mixed_precision="no", cpu=default_device().type == "cpu")
         self.parameters = [p for p in policy.parameters() if p.requires_grad]
+        if training.gradient_checkpointing:
+            policy.checkpoint_gradients()
         self.policy = policy
         self.model: nn.Module = self.accelerator.prepare_model(policy)
         self.optimizer = torch.optim.AdamW(
