@@ -67,7 +67,7 @@ def evaluate(
         features=features,
     )
     _check_origin(policy, data.identity, data.precision)
-    loaded = Policy.from_pretrained(policy.parent, data.backbone)
+    loaded = Policy.from_pretrained(policy.parent, data.backbone, data.precision)
     if loaded.settings != settings.policy:
         raise UserError(
             f"{policy} (settings): not those of {settings.experiment!r} in config.yaml; "

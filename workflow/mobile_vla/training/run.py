@@ -20,6 +20,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.features.store import BothViews, Rows, open_rows
 from mobile_vla.files import sha256_of
 from mobile_vla.machine import default_device
+from mobile_vla.model.adapter import load_backbone
 from mobile_vla.model.folder import read_folder
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
@@ -143,9 +144,9 @@ def build_policy(
             one's validation or test episodes.
     """
     backbone = data.backbone
-    policy = Policy(
-        settings, backbone.model(), backbone.processor(), data.prompts.texts, seed, data.fixed
-    )
+    kosmos = load_backbone(backbone, settings, data.precision)
+    processor = backbone.processor()
+    policy = Policy(settings, kosmos, processor, data.prompts.texts, seed, data.fixed)
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
         other = described["data"]
