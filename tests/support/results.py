@@ -165,7 +165,11 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
     shares = {"train": 0.7, "val": 0.15, "test": 0.15, "seed": 0}
     write_json(
         folder / "split.json",
-        {"dataset": "demo", "settings": shares, "roles": roles, "cells": cells},
+        {
+            "dataset": "demo",
+            "settings": shares,
+            "folds": [{"held_out": None, "roles": roles, "unused": [], "cells": cells}],
+        },
     )
     findings = [
         {**broken, **fault, "severity": "error"},
@@ -217,8 +221,7 @@ def _run(
     scored = [names.index(name) for name in roles[scored_on]]
     windows = _windows(scored, own.settings["chunk"])
     truth = actions[windows.targets]  # (N, C, A)
-    rows = np.arange(len(roles["train"]) * FRAMES)
-    others = baselines(actions, windows, rows, "next")
+    others = baselines(actions, windows, actions[: len(roles["train"]) * FRAMES], "next")
     rng = np.random.default_rng(index)
     spread = (0.16 if beats else 1.3) * (1 + 0.1 * (index % 5))
     noise = rng.normal(0, spread, truth.shape) * rng.uniform(0.6, 1.6, len(truth))[:, None, None]
@@ -231,6 +234,10 @@ def _run(
         backbone="tiny",
         manifest=digest_of(names),
         split=digest_of(roles),
+        fold=0,
+        folds=1,
+        held_out=None,
+        trained_on={"dataset": "demo", "fold": 0, "subset": None},
         scored_on=scored_on,  # type: ignore[arg-type]
         dimensions=DIMENSIONS,
         episodes=episodes,

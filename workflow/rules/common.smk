@@ -46,7 +46,7 @@ wildcard_constraints:
     cut="image_embeds|readout",
     key=one_of(sorted({key for *_, key in project.feature_keys()})),
     experiment=one_of(project.experiments),
-    run=r"seed\d+",
+    run=one_of(sorted({run for _, run in project.runs()})),
 
 
 # Jobs run this checkout's library, whatever else is installed. In a conda environment the

@@ -58,7 +58,7 @@ class Run:
         """What was scored; errors of runs that differ in it must not be compared."""
         scored = self.evaluation
         windows = tuple(str(self.settings.settings.get(key)) for key in WINDOW_SETTINGS)
-        data = (scored.dataset, scored.manifest, scored.split, scored.scored_on)
+        data = (scored.dataset, scored.manifest, scored.split, scored.fold, scored.scored_on)
         counts = (scored.episodes, scored.windows, scored.steps)
         return (*data, scored.dimensions, *counts, *windows)
 

@@ -18,6 +18,7 @@ from mobile_vla.reporting.findings import findings
 from mobile_vla.reporting.load import experiments_of, load_datasets, load_runs
 from mobile_vla.reporting.origins import origin, summary
 from mobile_vla.reporting.palette import color_of
+from mobile_vla.reporting.records import Split
 from mobile_vla.reporting.selection import lowest_error, populations
 from mobile_vla.reporting.svg import inline
 from mobile_vla.reporting.verdict import overview, scored_on, verdict
@@ -95,11 +96,19 @@ def page(
         "origin_summary": summary(origins),
         "epoch_rows": epoch_rows,
         "scored_on": scored_on,
+        "fold_sizes": fold_sizes,
         "count": text.count,
         "unit": text.UNIT,
         "missing": text.MISSING,
     }
     write_text(report, _render(template, context))
+
+
+def fold_sizes(split: Split, role: str) -> str:
+    """Return how many episodes play a role: one number, or the smallest and largest fold's."""
+    sizes = sorted({len(fold.roles[role]) for fold in split.folds})
+    low, high = text.whole(sizes[0]), text.whole(sizes[-1])
+    return low if low == high else f"{low} to {high}"
 
 
 def _render(template: Path, context: dict[str, Any]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.roles import Role, load_split
+from mobile_vla.data.roles import Role, Roles, load_split
 from mobile_vla.data.windows import WindowTable, make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import open_rows
@@ -31,11 +32,11 @@ class RunData:
     precision: str
     """Resolved number format of the forward pass on this machine."""
     dataset: Dataset
-    roles: dict[Role, tuple[int, ...]]
+    roles: Roles
     prompts: PromptTable
     samples: dict[Role, Samples]
-    identity: dict[str, str]
-    """Name of the dataset and digests of its manifest and split."""
+    identity: dict[str, Any]
+    """See :func:`identity_of`."""
 
 
 def load_data(
@@ -43,13 +44,15 @@ def load_data(
     windows: Windows,
     precision: Precision,
     *,
+    fold: int,
+    subset: int | None,
     manifest: Path,
     actions: Path,
     split: Path,
     backbone: Path,
     features: Path | None,
 ) -> RunData:
-    """Open the backbone, the dataset, its split, and the windows of each role.
+    """Open the backbone, the dataset, a fold of its split, and the windows of each role.
 
     Raises:
         UserError: no episode of a role is long enough, prompts do not tell scenarios apart, or
@@ -58,7 +61,7 @@ def load_data(
     checkpoint = Checkpoint.read(backbone)
     resolved = resolve(precision, default_device())
     dataset = Dataset.load(manifest, actions)
-    roles = load_split(split, dataset)
+    roles = load_split(split, dataset, fold, subset)
     prompts = PromptTable.of(
         policy.prompt,
         [episode.scenario for episode in dataset.episodes],
@@ -66,18 +69,25 @@ def load_data(
     )
     rows = open_rows(dataset, checkpoint.digest, resolved, features)
     tables: dict[Role, WindowTable] = {
-        role: make_windows(dataset, episodes, windows) for role, episodes in roles.items()
+        role: make_windows(dataset, episodes, windows) for role, episodes in roles.of.items()
     }
     samples = {
         role: Samples(dataset, table, rows, prompts, policy.actions)
         for role, table in tables.items()
     }
-    identity = {
+    identity = identity_of(dataset, split, fold, subset)
+    return RunData(checkpoint, resolved, dataset, roles, prompts, samples, identity)
+
+
+def identity_of(dataset: Dataset, split: Path, fold: int, subset: int | None) -> dict[str, Any]:
+    """Return what a policy is trained on: dataset, digests of manifest and split, fold, subset."""
+    return {
         "dataset": dataset.name,
         "manifest": dataset.digest,
         "split": sha256_of(split),
+        "fold": fold,
+        "subset": subset,
     }
-    return RunData(checkpoint, resolved, dataset, roles, prompts, samples, identity)
 
 
 def build_policy(
@@ -86,19 +96,20 @@ def build_policy(
     """Build a run's policy, fresh from its seed or from another run's weights.
 
     Raises:
-        UserError: the other policy was trained on another split, so that it may have seen this
-            one's validation or test episodes.
+        UserError: the other policy was trained on another split or fold, so that it may have seen
+            this one's validation or test episodes. Another subset of the same training episodes
+            is allowed.
     """
     backbone = data.backbone
     policy = Policy(settings, backbone.model(), backbone.processor(), data.prompts.texts, seed)
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
         other = described["data"]
-        if other != data.identity:
+        if {**other, "subset": None} != {**data.identity, "subset": None}:
             raise UserError(
                 f"{init_from} (data): trained on dataset {other['dataset']!r} with another "
-                f"manifest or split than {data.identity['dataset']!r} has now, so it may have seen "
-                "episodes that are scored here; train both on the same dataset and split"
+                f"manifest, split or fold than {data.identity['dataset']!r} has now, so it may "
+                "have seen episodes that are scored here; train both on the same dataset and split"
             )
         policy.load_trained(tensors)
     return policy
