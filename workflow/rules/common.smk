@@ -6,6 +6,7 @@
 import re
 from functools import cache
 
+from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from mobile_vla.backbone.local import checkpoint_files
@@ -84,6 +85,14 @@ def of_episodes(pattern):
 def of_runs(pattern):
     """Return a file of each run, in the order of config.yaml."""
     return [pattern.format(experiment=name, run=run) for name, run in project.runs()]
+
+
+def of_scores(pattern):
+    """Return a file of each run and other dataset that it is scored on, in the order of the runs."""
+    return [
+        pattern.format(experiment=name, run=run, dataset=dataset)
+        for name, run, dataset in project.scores()
+    ]
 
 
 def of_experiments(pattern):

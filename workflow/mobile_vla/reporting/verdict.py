@@ -103,10 +103,10 @@ def _numbers(scores: Sequence[Evaluation]) -> str:
     best = [score.best_baseline.mae for score in scores]
     names = " or ".join(dict.fromkeys(words(score.best_baseline.name) for score in scores))
     text = f"mean absolute error {span(own)} against {span(best)} {UNIT} for {names}"
-    return f"{text}{_difference(scores)}, on {_all_scored(scores)}"
+    return f"{text}{_difference(scores)}, on {all_scored(scores)}"
 
 
-def _all_scored(scores: Sequence[Evaluation]) -> str:
+def all_scored(scores: Sequence[Evaluation]) -> str:
     """Return what an experiment's runs were scored on: the same episodes, or those of each fold."""
     folds = {score.fold: score for score in scores}
     if len(folds) == 1:

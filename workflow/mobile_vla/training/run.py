@@ -62,11 +62,7 @@ def load_data(
     resolved = resolve(precision, default_device())
     dataset = Dataset.load(manifest, actions)
     roles = load_split(split, dataset, fold, subset)
-    prompts = PromptTable.of(
-        policy.prompt,
-        [episode.scenario for episode in dataset.episodes],
-        [episode.name for episode in dataset.episodes],
-    )
+    prompts = prompts_of(policy, dataset)
     rows = open_rows(dataset, checkpoint.digest, resolved, features)
     tables: dict[Role, WindowTable] = {
         role: make_windows(dataset, episodes, windows) for role, episodes in roles.of.items()
@@ -77,6 +73,19 @@ def load_data(
     }
     identity = identity_of(dataset, split, fold, subset)
     return RunData(checkpoint, resolved, dataset, roles, prompts, samples, identity)
+
+
+def prompts_of(policy: PolicySettings, dataset: Dataset) -> PromptTable:
+    """Return the prompts of a dataset's episodes.
+
+    Raises:
+        UserError: prompts do not tell scenarios apart, or names do not say what they need.
+    """
+    return PromptTable.of(
+        policy.prompt,
+        [episode.scenario for episode in dataset.episodes],
+        [episode.name for episode in dataset.episodes],
+    )
 
 
 def identity_of(dataset: Dataset, split: Path, fold: int, subset: int | None) -> dict[str, Any]:
