@@ -10,13 +10,18 @@ from mobile_vla.reporting.tables import tables
 from support.results import Results, make_results
 
 
+NAMES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell")
+
+
 def written(made: Results, folder: Path) -> dict[str, list[dict[str, str]]]:
-    paths = {name: folder / f"{name}.csv" for name in ("experiments", "epochs", "errors")}
+    paths = {name: folder / f"{name}.csv" for name in NAMES}
     tables(
         made.settings,
         metrics=made.metrics,
         results=made.results,
         evaluations=made.evaluations,
+        elsewhere=made.elsewhere,
+        comparison=made.comparison,
         timings=made.timings,
         **paths,
     )

@@ -70,7 +70,7 @@ def dataset_files(name):
 def experiment_files(name):
     """Return what every stage of an experiment reads: data, split, backbone and features."""
     experiment = project.experiments[name]
-    features, stored = feature_files(name, "plain")
+    features, stored = feature_files(name, experiment.dataset, "plain")
     return {
         **dataset_files(experiment.dataset),
         **backbone_files(experiment.backbone),
@@ -82,19 +82,39 @@ def experiment_files(name):
 
 def training_files(name):
     """Return what training and timing read: where it is wanted, the mirror images too."""
-    mirror = project.experiments[name].augment.mirror
-    features, stored = feature_files(name, "mirrored") if mirror else ([], [])
-    return {**experiment_files(name), "mirrored": features, "mirrored_stored": stored}
-
-
-def feature_files(name, view):
-    """Return the JSON and the array of the features that an experiment reads of a view."""
     experiment = project.experiments[name]
+    mirrored = ([], [])
+    if experiment.augment.mirror:
+        mirrored = feature_files(name, experiment.dataset, "mirrored")
+    return {**experiment_files(name), "mirrored": mirrored[0], "mirrored_stored": mirrored[1]}
+
+
+def feature_files(name, dataset, view):
+    """Return the JSON and the array of the features that an experiment reads of a view."""
     key = project.feature_key(name, view)
     if key.cut == "pixels":  # there the frames themselves are read
         return [], []
-    stem = f"results/features/{experiment.dataset}/{experiment.backbone}/{key.cut}-{key.key}"
+    stem = f"results/features/{dataset}/{project.experiments[name].backbone}/{key.cut}-{key.key}"
     return f"{stem}.json", ancient(f"{stem}.npy")
+
+
+def other_files(name, dataset):
+    """Return what the scores on another dataset are made from: it, and what the policy has seen."""
+    if dataset not in project.experiments[name].evaluate_on:
+        raise WorkflowError(
+            f"experiment {name!r} is not scored on dataset {dataset!r}; "
+            f"say `evaluate_on: [{dataset}]` in config.yaml"
+        )
+    other = dataset_files(dataset)
+    features, stored = feature_files(name, dataset, "plain")
+    return {
+        **experiment_files(name),
+        "on_manifest": other["manifest"],
+        "on_actions": other["actions"],
+        "on_split": f"results/datasets/{dataset}/split.json",
+        "on_features": features,
+        "on_stored": stored,
+    }
 
 
 def start_policy(wildcards):
@@ -121,4 +141,8 @@ def provenance_files(wildcards):
         *of_runs("results/experiments/{experiment}/{run}/training.provenance.json"),
         *of_experiments("results/experiments/{experiment}/timing.provenance.json"),
         *of_runs("results/experiments/{experiment}/{run}/evaluation.provenance.json"),
+        *of_scores(
+            "results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"
+        ),
+        "results/comparison.provenance.json",
     ]

@@ -61,6 +61,8 @@ class EvaluateSettings(Settings):
     experiment: str
     run: str
     seed: int
+    fold: Annotated[int, Field(ge=0)] = 0
+    subset: Annotated[int, Field(ge=1)] | None = None
     windows: Windows
     policy: PolicySettings
     precision: Precision

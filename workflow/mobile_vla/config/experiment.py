@@ -24,7 +24,11 @@ class Experiment(Windows):
     backbone: str
     """A name from ``backbones``."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    """One run for each seed."""
+    """One run for each seed and, where the dataset's split has several, each fold."""
+    subset: Annotated[int, Field(ge=1)] | None = None
+    """Train on so many of the training episodes; a smaller subset is part of every larger one."""
+    evaluate_on: tuple[str, ...] = ()
+    """Other datasets that the policies are scored on too, on those datasets' test episodes."""
     prompt: Prompt = Prompt()
     """The instruction, from the episode's scenario."""
     finetune: Literal["lora", "full", "none"] = "lora"

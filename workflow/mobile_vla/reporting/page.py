@@ -18,9 +18,11 @@ from mobile_vla.reporting.findings import findings
 from mobile_vla.reporting.load import experiments_of, load_datasets, load_runs
 from mobile_vla.reporting.origins import origin, summary
 from mobile_vla.reporting.palette import color_of
-from mobile_vla.reporting.selection import lowest_error, populations
+from mobile_vla.reporting.records import Split
+from mobile_vla.reporting.scores import Scores
+from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.svg import inline
-from mobile_vla.reporting.verdict import overview, scored_on, verdict
+from mobile_vla.reporting.verdict import between, interval, line, overview, scored_on
 
 FILTERS = {
     "number": text.number,
@@ -42,6 +44,8 @@ def page(
     metrics: list[Path],
     results: list[Path],
     evaluations: list[Path],
+    elsewhere: list[Path],
+    comparison: Path,
     timings: list[Path],
     provenance: list[Path],
     figures: list[Path],
@@ -58,6 +62,8 @@ def page(
         metrics: each run's ``metrics.csv``, in the order of ``settings.runs``.
         results: each run's ``training_results.json``.
         evaluations: each run's ``evaluation.json``.
+        elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
+        comparison: ``comparison.json``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
         provenance: the ``*.provenance.json`` of the jobs, in the order in which they are listed.
         figures: the figures' SVG files; their stems are their names in the template.
@@ -68,11 +74,16 @@ def page(
         UserError: an input is missing or is not what the report reads, or the template is wrong.
     """
     runs = load_runs(
-        settings, metrics=metrics, results=results, evaluations=evaluations, timings=timings
+        settings,
+        metrics=metrics,
+        results=results,
+        evaluations=evaluations,
+        timings=timings,
+        elsewhere=elsewhere,
     )
     names = experiments_of(settings)
     by_name = {name: [run for run in runs if run.experiment == name] for name in names}
-    verdicts = [verdict(own) for own in by_name.values()]
+    scores = Scores.read(comparison)
     origins = [origin(path) for path in provenance]
     found = findings(runs)
     context = {
@@ -80,9 +91,11 @@ def page(
         "runs": runs,
         "experiments": by_name,
         "colors": {name: color_of(name, names) for name in names},
-        "verdicts": verdicts,
-        "overview": overview(runs, verdicts),
-        "best": lowest_error(runs),
+        "scores": scores,
+        "verdicts": [line(own) for own in scores.experiments],
+        "overview": overview(scores),
+        "interval": interval,
+        "between": between,
         "datasets": load_datasets(settings, manifests=manifests, splits=splits, audits=audits),
         "comparison": compare(runs),
         "trained_groups": list(
@@ -95,11 +108,20 @@ def page(
         "origin_summary": summary(origins),
         "epoch_rows": epoch_rows,
         "scored_on": scored_on,
+        "elsewhere": any(run.elsewhere for run in runs),
+        "fold_sizes": fold_sizes,
         "count": text.count,
         "unit": text.UNIT,
         "missing": text.MISSING,
     }
     write_text(report, _render(template, context))
+
+
+def fold_sizes(split: Split, role: str) -> str:
+    """Return how many episodes play a role: one number, or the smallest and largest fold's."""
+    sizes = sorted({len(fold.roles[role]) for fold in split.folds})
+    low, high = text.whole(sizes[0]), text.whole(sizes[-1])
+    return low if low == high else f"{low} to {high}"
 
 
 def _render(template: Path, context: dict[str, Any]) -> str:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import read_json
-
-Errors = dict[str, dict[str, float]]  # metric → "overall" or a dimension → value
 
 
 class Record(BaseModel):
@@ -119,6 +117,20 @@ class Timing(Record):
     contended: bool
 
 
+class Errors(Record):
+    """Errors in raw command units, ``overall`` and by dimension; R² is null without variation."""
+
+    mae: dict[str, float]
+    mse: dict[str, float]
+    rmse: dict[str, float]
+    r2: dict[str, float | None]
+
+    def of(self, metric: str) -> dict[str, float]:
+        """Return ``mae``, ``mse`` or ``rmse`` by its name."""
+        found: dict[str, float] = getattr(self, metric)
+        return found
+
+
 class BestBaseline(Record):
     """The baseline with the lowest overall MAE."""
 
@@ -134,6 +146,39 @@ class EpisodeError(Record):
     mae: float
 
 
+class Trained(Record):
+    """What a policy was trained on."""
+
+    dataset: str
+    fold: int
+    subset: int | None
+
+
+class Verdict(Record):
+    """What may be said of a policy."""
+
+    outcome: Literal["beats", "does_not_beat", "cannot_be_told", "ignores_image", "no_verdict"]
+    against: str
+    episodes: int
+    needed: int | None
+    image: str
+    prompt: str
+    text: str
+
+
+class Part(Record):
+    """Errors of some of the scored steps; which ones say ``step``, ``frame`` or ``cell``."""
+
+    step: int | None = None
+    frame: int | None = None
+    cell: dict[str, str | None] | None = None
+    episodes: int
+    windows: int
+    steps: int
+    policy: Errors
+    mae: dict[str, float]
+
+
 class Evaluation(Record):
     """``evaluation.json``; errors in raw command units."""
 
@@ -142,6 +187,10 @@ class Evaluation(Record):
     dataset: str
     manifest: str
     split: str
+    fold: int
+    folds: int
+    held_out: str | None
+    trained_on: Trained
     scored_on: str
     selected_on_scored: bool
     unit: str
@@ -153,8 +202,16 @@ class Evaluation(Record):
     baselines: dict[str, Errors]
     best_baseline: BestBaseline
     skill: float | None
-    beats_best_baseline: bool | None
+    verdict: Verdict
+    absent: dict[str, str]
+    by_step: list[Part]
+    by_cell: list[Part]
     per_episode: list[EpisodeError]
+
+    @property
+    def mae(self) -> float:
+        """The policy's overall mean absolute error."""
+        return self.policy.mae["overall"]
 
 
 class Cell(Record):
@@ -166,13 +223,28 @@ class Cell(Record):
     test: int
 
 
+class Unused(Record):
+    """An episode without a role in a fold."""
+
+    episode: str
+    reason: str
+
+
+class Fold(Record):
+    """A fold of the split."""
+
+    held_out: str | None
+    roles: dict[str, list[str]]
+    unused: list[Unused]
+    cells: list[Cell]
+
+
 class Split(Record):
     """``split.json``."""
 
     dataset: str
     settings: dict[str, Any]
-    roles: dict[str, list[str]]
-    cells: list[Cell]
+    folds: list[Fold]
 
 
 class Episode(Record):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.roles import Role, load_split
+from mobile_vla.data.roles import Role, Roles, load_split
 from mobile_vla.data.windows import WindowTable, make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import BothViews, Rows, open_rows
@@ -37,13 +38,13 @@ class RunData:
     precision: str
     """Resolved number format of the forward pass on this machine."""
     dataset: Dataset
-    roles: dict[Role, tuple[int, ...]]
+    roles: Roles
     prompts: PromptTable
     fixed: dict[str, float]
     """Dimensions that are not learnt, with the constant that they have in the training episodes."""
     samples: dict[Role, Samples]
-    identity: dict[str, str]
-    """Name of the dataset and digests of its manifest and split."""
+    identity: dict[str, Any]
+    """See :func:`identity_of`."""
 
 
 def load_data(
@@ -51,6 +52,8 @@ def load_data(
     windows: Windows,
     precision: Precision,
     *,
+    fold: int,
+    subset: int | None,
     manifest: Path,
     actions: Path,
     split: Path,
@@ -59,7 +62,7 @@ def load_data(
     mirrored: Path | None = None,
     photometric: Photometric | None = None,
 ) -> RunData:
-    """Open the backbone, the dataset, its split, and the windows of each role.
+    """Open the backbone, the dataset, a fold of its split, and the windows of each role.
 
     Args:
         policy: the policy's settings.
@@ -81,11 +84,11 @@ def load_data(
     checkpoint = Checkpoint.read(backbone)
     resolved = resolve(precision, default_device())
     dataset = Dataset.load(manifest, actions)
-    roles = load_split(split, dataset)
+    roles = load_split(split, dataset, fold, subset)
     labels = Labels.of(dataset, policy)
     rows = open_rows(dataset, checkpoint.digest, resolved, features, "plain")
     tables: dict[Role, WindowTable] = {
-        role: make_windows(dataset, episodes, windows) for role, episodes in roles.items()
+        role: make_windows(dataset, episodes, windows) for role, episodes in roles.of.items()
     }
     samples = {
         role: Samples(dataset, table, rows, labels, policy.actions.scale)
@@ -98,13 +101,20 @@ def load_data(
         learnt = BothViews(rows, flipped, dataset.rows)
         table = table.with_mirror_images(dataset.rows)
     samples["train"] = Samples(dataset, table, learnt, labels, policy.actions.scale, photometric)
-    fixed = _fixed(policy.actions, labels, dataset, roles["train"])
-    identity = {
+    fixed = _fixed(policy.actions, labels, dataset, roles.of["train"])
+    identity = identity_of(dataset, split, fold, subset)
+    return RunData(checkpoint, resolved, dataset, roles, labels.prompts, fixed, samples, identity)
+
+
+def identity_of(dataset: Dataset, split: Path, fold: int, subset: int | None) -> dict[str, Any]:
+    """Return what a policy is trained on: dataset, digests of manifest and split, fold, subset."""
+    return {
         "dataset": dataset.name,
         "manifest": dataset.digest,
         "split": sha256_of(split),
+        "fold": fold,
+        "subset": subset,
     }
-    return RunData(checkpoint, resolved, dataset, roles, labels.prompts, fixed, samples, identity)
 
 
 def _fixed(
@@ -140,8 +150,9 @@ def build_policy(
     """Build a run's policy, fresh from its seed or from another run's weights.
 
     Raises:
-        UserError: the other policy was trained on another split, so that it may have seen this
-            one's validation or test episodes.
+        UserError: the other policy was trained on another split or fold, so that it may have seen
+            this one's validation or test episodes. Another subset of the same training episodes
+            is allowed.
     """
     backbone = data.backbone
     kosmos = load_backbone(backbone, settings, data.precision)
@@ -150,11 +161,11 @@ def build_policy(
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
         other = described["data"]
-        if other != data.identity:
+        if {**other, "subset": None} != {**data.identity, "subset": None}:
             raise UserError(
                 f"{init_from} (data): trained on dataset {other['dataset']!r} with another "
-                f"manifest or split than {data.identity['dataset']!r} has now, so it may have seen "
-                "episodes that are scored here; train both on the same dataset and split"
+                f"manifest, split or fold than {data.identity['dataset']!r} has now, so it may "
+                "have seen episodes that are scored here; train both on the same dataset and split"
             )
         policy.load_trained(tensors)
     return policy

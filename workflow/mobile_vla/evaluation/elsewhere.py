@@ -1,0 +1,171 @@
+"""Score one run's policy on another dataset, none of whose scored episodes it has ever seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mobile_vla.config.evaluation import EvaluateSettings
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.roles import Roles, load_split
+from mobile_vla.data.windows import make_windows
+from mobile_vla.errors import Problem, Problems
+from mobile_vla.evaluation.scoring import write_scores
+from mobile_vla.features.store import open_rows
+from mobile_vla.machine import use_threads
+from mobile_vla.model.prompts import PromptTable
+from mobile_vla.training.batches import Samples
+from mobile_vla.training.labels import Labels
+from mobile_vla.training.run import load_data
+
+SCORED_FOLD = 0  # of the other dataset's split, whose folds are nothing to this policy
+
+
+def evaluate_on(
+    settings: EvaluateSettings,
+    *,
+    policy: Path,
+    manifest: Path,
+    actions: Path,
+    split: Path,
+    on_manifest: Path,
+    on_actions: Path,
+    on_split: Path,
+    on_features: Path | None = None,
+    backbone: Path,
+    features: Path | None = None,
+    threads: int,
+    evaluation: Path,
+    predictions: Path,
+) -> None:
+    """Predict every window of another dataset's test episodes: those of its split's first fold.
+
+    The baselines know what the policy knows: they are fitted on the policy's own training episodes,
+    not on the dataset that is scored.
+
+    Args:
+        settings: the run.
+        policy: its ``policy.json``.
+        manifest: the ``manifest.json`` of the dataset that it was trained on.
+        actions: that dataset's ``actions.npy``.
+        split: that dataset's ``split.json``.
+        on_manifest: the ``manifest.json`` of the dataset that is scored.
+        on_actions: that dataset's ``actions.npy``.
+        on_split: that dataset's ``split.json``.
+        on_features: the JSON of its features; none at the cut ``pixels``, where frames are read.
+        backbone: the ``backbone.json``.
+        features: the JSON of the features that the policy was trained on.
+        threads: cores that the job was given.
+        evaluation: ``evaluation.json``.
+        predictions: ``predictions.npz``.
+
+    Raises:
+        Problems: scored episodes trained or selected the policy, or have a prompt that it was not
+            trained with.
+        UserError: the policy is not the one of this run's settings, data or backbone.
+    """
+    use_threads(settings.threads, threads, "training.threads")
+    data = load_data(
+        settings.policy,
+        settings.windows,
+        settings.precision,
+        fold=settings.fold,
+        subset=settings.subset,
+        manifest=manifest,
+        actions=actions,
+        split=split,
+        backbone=backbone,
+        features=features,
+    )
+    other = Dataset.load(on_manifest, on_actions)
+    roles = load_split(on_split, other, SCORED_FOLD)
+    scored = roles.of["test"]
+    _refuse_seen(settings, data.dataset, data.roles, other, scored)
+    samples = Samples(
+        other,
+        make_windows(other, scored, settings.windows),
+        open_rows(other, data.backbone.digest, data.precision, on_features, "plain"),
+        _translated(Labels.of(other, settings.policy), data.prompts.texts, other, scored),
+        settings.policy.actions.scale,
+    )
+    write_scores(
+        settings,
+        policy,
+        data,
+        samples,
+        roles=roles,
+        role="test",
+        split=on_split,
+        evaluation=evaluation,
+        predictions=predictions,
+    )
+
+
+def _refuse_seen(
+    settings: EvaluateSettings,
+    own: Dataset,
+    own_roles: Roles,
+    other: Dataset,
+    scored: Sequence[int],
+) -> None:
+    """Refuse to score episodes whose bytes trained or selected the policy.
+
+    Raises:
+        Problems: all such episodes, with the names that they have in both datasets.
+    """
+    seen = {
+        own.episodes[index].raw_sha256: (own.episodes[index].name, role)
+        for role in ("train", "val")
+        for index in own_roles.of[role]
+    }
+    problems = [
+        Problem(
+            f"{other.name}, {other.episodes[index].name} (test)",
+            "the same bytes as {}, which is in {} of {}".format(
+                *seen[other.episodes[index].raw_sha256], own.name
+            ),
+        )
+        for index in scored
+        if other.episodes[index].raw_sha256 in seen
+    ]
+    if problems:
+        raise Problems(
+            f"{settings.experiment} {settings.run} cannot be scored on {other.name}: it has seen "
+            f"{len(problems)} of the {len(scored)} test episodes; score it on a dataset that "
+            "shares none, or make one dataset of all episodes and let experiments differ in "
+            "`subset`",
+            problems,
+        )
+
+
+def _translated(
+    labels: Labels, texts: tuple[str, ...], dataset: Dataset, scored: Sequence[int]
+) -> Labels:
+    """Return a dataset's labels with prompts as places in the policy's own table.
+
+    Raises:
+        Problems: scored episodes whose prompt the policy was not trained with.
+    """
+    prompts = labels.prompts
+    missing = [
+        Problem(
+            f"{dataset.name}, {dataset.episodes[index].name} (test)",
+            f"the prompt {prompts.texts[prompts.of_episode[index]]!r}",
+        )
+        for index in scored
+        if prompts.texts[prompts.of_episode[index]] not in texts
+    ]
+    if missing:
+        raise Problems(
+            f"{dataset.name} has prompts that the policy was not trained with; it knows "
+            + ", ".join(map(repr, texts)),
+            missing,
+        )
+    places = {text: place for place, text in enumerate(texts)}
+    # Episodes that are not scored may have any prompt; theirs is never looked up.
+    of_text = np.array([places.get(text, 0) for text in prompts.texts])
+    table = PromptTable(texts, tuple(of_text[list(prompts.of_episode)].tolist()))
+    return replace(labels, prompts=table, prompt_of_row=of_text[labels.prompt_of_row])

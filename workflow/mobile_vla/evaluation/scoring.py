@@ -1,0 +1,162 @@
+"""A policy on the windows of some episodes: predictions, scores and the files that hold them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobile_vla.config.evaluation import EvaluateSettings
+from mobile_vla.data.roles import Role, Roles
+from mobile_vla.errors import UserError
+from mobile_vla.evaluation.competitors import Competitors, competitors, untrained_policy
+from mobile_vla.evaluation.controls import predict
+from mobile_vla.evaluation.score import Rules, score
+from mobile_vla.evaluation.steps import Scored
+from mobile_vla.files import atomic_path, describe, read_json, sha256_of, write_json
+from mobile_vla.model.policy import Policy
+from mobile_vla.training.batches import Samples
+from mobile_vla.training.run import RunData
+
+log = logging.getLogger(__name__)
+
+
+def write_scores(
+    settings: EvaluateSettings,
+    policy: Path,
+    data: RunData,
+    samples: Samples,
+    *,
+    roles: Roles,
+    role: Role,
+    split: Path,
+    evaluation: Path,
+    predictions: Path,
+) -> None:
+    """Predict the windows of the scored episodes, and compare with truth and baselines.
+
+    Frames and features are read a batch at a time. What grows with the number of episodes are the
+    predictions, some 10 kB an episode for all predictors together.
+
+    Args:
+        settings: the run.
+        policy: its ``policy.json``.
+        data: what it was trained on.
+        samples: the scored windows.
+        roles: the fold that they are taken from.
+        role: the role that they have in it.
+        split: the split of the scored dataset.
+        evaluation: ``evaluation.json`` to write.
+        predictions: ``predictions.npz`` to write.
+
+    Raises:
+        UserError: the policy is not the one of this run's settings, data or backbone.
+    """
+    _check_origin(policy, data.identity, data.precision)
+    dataset, actions = samples.dataset, settings.policy.actions
+    untrained = untrained_policy(settings, data, samples)
+    trained = open_policy(policy, settings, data)
+    label, size = f"{settings.experiment} {settings.run}", settings.evaluation.batch_size
+    predicted = predict(trained, samples, size, data.precision, label)  # (N, C, A)
+    scored = Scored.of(
+        dataset, samples.table, samples.raw_actions, settings.windows.target, actions.dimensions
+    )
+    others = competitors(settings, trained, data, samples, scored, untrained)
+    result = score(
+        {
+            "experiment": settings.experiment,
+            "run": settings.run,
+            "seed": settings.seed,
+            "dataset": dataset.name,
+            "backbone": data.backbone.name,
+            "manifest": dataset.digest,
+            "split": sha256_of(split),
+            "fold": roles.fold,
+            "folds": roles.folds,
+            "held_out": roles.held_out,
+            "trained_on": data.identity,
+            "scored_on": "test" if role == "test" else "val",
+        },
+        scored,
+        predicted,
+        others,
+        Rules(
+            evaluation=settings.evaluation,
+            uncertainty=settings.uncertainty,
+            scale=actions.scale,
+            fixed=tuple(data.fixed),
+            huber_delta=settings.huber_delta,
+            cell=tuple(read_json(split)["settings"]["stratify_by"]),
+        ),
+    )
+    with atomic_path(predictions) as temporary:
+        np.savez(temporary, **arrays(scored, predicted, others))
+    write_json(evaluation, {**result, "predictions_file": describe(predictions)})
+    log.info("%s on %s: %s", label, dataset.name, result["verdict"]["text"])
+
+
+def arrays(scored: Scored, predicted: np.ndarray, others: Competitors) -> dict[str, Any]:
+    """Return the content of ``predictions.npz``.
+
+    Args:
+        scored: the N scored windows.
+        predicted: (N, C, A) the policy's.
+        others: those of baselines and controls.
+    """
+    return {
+        "episode": np.array(scored.episodes)[scored.episode],
+        "last_frame": scored.last_frame,
+        "ahead": scored.ahead,
+        "frame": scored.last_frame[:, None] + scored.ahead,
+        "mask": scored.mask,
+        "truth": scored.truth,
+        "prediction": predicted,
+        **{f"baseline_{name}": values for name, values in others.baselines.items()},
+        **{f"control_{name}": values for name, values in others.controls.items()},
+    }
+
+
+def open_policy(path: Path, settings: EvaluateSettings, data: RunData) -> Policy:
+    """Open a run's policy.
+
+    Args:
+        path: its ``policy.json``.
+        settings: the run.
+        data: what it must have been trained on.
+
+    Raises:
+        UserError: the policy is another one, which may have seen what is scored.
+    """
+    _check_origin(path, data.identity, data.precision)
+    policy = Policy.from_pretrained(path.parent, data.backbone, data.precision)
+    if policy.settings != settings.policy:
+        raise UserError(
+            f"{path} (settings): not those of {settings.experiment!r} in config.yaml; "
+            "run snakemake again, it trains the policy anew"
+        )
+    return policy
+
+
+def _check_origin(path: Path, identity: Mapping[str, Any], precision: str) -> None:
+    """Refuse a policy of another split, which may have seen what is scored, or precision.
+
+    Raises:
+        UserError: the policy's data are not those of ``identity``, or it was trained in another
+            number format than ``precision``.
+    """
+    described = read_json(path)
+    if described["data"] != identity:
+        raise UserError(
+            f"{path} (data): trained on another manifest, split, fold or subset of "
+            f"{described['data']['dataset']!r} than is scored, so it may have seen the scored "
+            "episodes; run snakemake again, it trains the policy anew"
+        )
+    if described["precision"] != precision:
+        raise UserError(
+            f"{path} (precision): trained in {described['precision']}, and this machine would "
+            f"score it in {precision}; say `training.precision: {described['precision']}` in "
+            "config.yaml instead of auto"
+        )
