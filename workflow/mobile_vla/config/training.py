@@ -69,6 +69,8 @@ class TrainSettings(Settings):
     experiment: str
     run: str
     seed: int
+    fold: Annotated[int, Field(ge=0)] = 0
+    subset: Annotated[int, Field(ge=1)] | None = None
     windows: Windows
     policy: PolicySettings
     photometric: Photometric = Photometric()
