@@ -65,7 +65,8 @@ def require_validation(folds: Sequence[Fold], episodes: Sequence[Entry], split: 
         f"validation episode{where}, so that checkpoints would be selected without them\n"
         f"{several}{_table(fold, set(cells))}\n"
         f"    expected: a validation episode in each cell\n"
-        f"    to do:    {instead}record more episodes of the cells without one, or raise `split.val`"
+        f"    to do:    {instead}record more episodes of the cells without one, "
+        "or raise `split.val`"
     )
 
 
