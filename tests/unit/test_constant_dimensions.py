@@ -63,6 +63,8 @@ def load(inputs, manifest_, constant, dimensions=DIMENSIONS, mirror=False):
         policy,
         run.windows,
         "fp32",
+        fold=0,
+        subset=None,
         manifest=manifest_,
         actions=manifest_.with_name("actions.npy"),
         split=inputs.split,

@@ -9,7 +9,6 @@ import pytest
 from mobile_vla.reporting.tables import tables
 from support.results import Results, make_results
 
-
 NAMES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell")
 
 

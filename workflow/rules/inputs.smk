@@ -70,32 +70,34 @@ def dataset_files(name):
 def experiment_files(name):
     """Return what every stage of an experiment reads: data, split, backbone and features."""
     experiment = project.experiments[name]
-    features, stored = feature_files(name, experiment.dataset, "plain")
     return {
         **dataset_files(experiment.dataset),
         **backbone_files(experiment.backbone),
+        **feature_files(name, experiment.dataset),
         "split": f"results/datasets/{experiment.dataset}/split.json",
-        "features": features,
-        "stored": stored,
     }
 
 
 def training_files(name):
     """Return what training and timing read: where it is wanted, the mirror images too."""
     experiment = project.experiments[name]
-    mirrored = ([], [])
+    found = {"features": [], "stored": []}
     if experiment.augment.mirror:
-        mirrored = feature_files(name, experiment.dataset, "mirrored")
-    return {**experiment_files(name), "mirrored": mirrored[0], "mirrored_stored": mirrored[1]}
+        found = feature_files(name, experiment.dataset, "mirrored")
+    mirrored = {"mirrored": found["features"], "mirrored_stored": found["stored"]}
+    return {**experiment_files(name), **mirrored}
 
 
-def feature_files(name, dataset, view):
-    """Return the JSON and the array of the features that an experiment reads of a view."""
+def feature_files(name, dataset, view="plain"):
+    """Return the features of a dataset that an experiment reads; at ``pixels`` there are none."""
     key = project.feature_key(name, view)
     if key.cut == "pixels":  # there the frames themselves are read
-        return [], []
-    stem = f"results/features/{dataset}/{project.experiments[name].backbone}/{key.cut}-{key.key}"
-    return f"{stem}.json", ancient(f"{stem}.npy")
+        return {"features": [], "stored": []}
+    folder = f"results/features/{dataset}/{project.experiments[name].backbone}"
+    return {
+        "features": f"{folder}/{key.cut}-{key.key}.json",
+        "stored": ancient(f"{folder}/{key.cut}-{key.key}.npy"),
+    }
 
 
 def other_files(name, dataset):
@@ -105,15 +107,14 @@ def other_files(name, dataset):
             f"experiment {name!r} is not scored on dataset {dataset!r}; "
             f"say `evaluate_on: [{dataset}]` in config.yaml"
         )
-    other = dataset_files(dataset)
-    features, stored = feature_files(name, dataset, "plain")
+    other, features = dataset_files(dataset), feature_files(name, dataset)
     return {
         **experiment_files(name),
+        "on_features": features["features"],
+        "on_stored": features["stored"],
         "on_manifest": other["manifest"],
         "on_actions": other["actions"],
         "on_split": f"results/datasets/{dataset}/split.json",
-        "on_features": features,
-        "on_stored": stored,
     }
 
 

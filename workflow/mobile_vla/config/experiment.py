@@ -8,7 +8,6 @@ from pydantic import Field
 
 from mobile_vla.config.augment import Augment
 from mobile_vla.config.evaluation import Evaluation
-from mobile_vla.config.features import View
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.timing import Timing
@@ -51,10 +50,6 @@ class Experiment(Windows):
     def windows(self) -> Windows:
         """Return the settings that make windows out of episodes."""
         return Windows(**{name: getattr(self, name) for name in Windows.model_fields})
-
-    def views(self) -> tuple[View, ...]:
-        """Return the views of each frame that training reads."""
-        return ("plain", "mirrored") if self.augment.mirror else ("plain",)
 
     def policy(self, actions: Actions) -> PolicySettings:
         """Return what shapes the policy; ``actions`` are those of the dataset.

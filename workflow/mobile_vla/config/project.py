@@ -15,7 +15,7 @@ from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.dataset import Dataset, SimulatedDataset
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
-from mobile_vla.config.features import ExtractSettings, FeatureKey, Features, View
+from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Features, View
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
@@ -132,13 +132,13 @@ class Project(Settings):
         """
         found: dict[tuple[str, str, str, str], FeatureKey] = {}
         for name, experiment in self.experiments.items():
-            for view in experiment.views():
+            datasets = {
+                "plain": (experiment.dataset, *experiment.evaluate_on),
+                "mirrored": (experiment.dataset,) if experiment.augment.mirror else (),
+            }
+            for view in VIEWS:
                 key = self.feature_key(name, view)
-                if key.cut == "pixels":
-                    continue
-                # Only training reads mirror images, and it reads none of other datasets.
-                others = experiment.evaluate_on if view == "plain" else ()
-                for dataset in (experiment.dataset, *others):
+                for dataset in datasets[view] if key.cut != "pixels" else ():
                     found[dataset, experiment.backbone, key.cut, key.key] = key
         return found
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.dataset import Dataset
@@ -16,7 +13,7 @@ from mobile_vla.errors import Problem, Problems
 from mobile_vla.evaluation.scoring import write_scores
 from mobile_vla.features.store import open_rows
 from mobile_vla.machine import use_threads
-from mobile_vla.model.prompts import PromptTable
+from mobile_vla.model.prompts import render
 from mobile_vla.training.batches import Samples
 from mobile_vla.training.labels import Labels
 from mobile_vla.training.run import load_data
@@ -84,11 +81,13 @@ def evaluate_on(
     roles = load_split(on_split, other, SCORED_FOLD)
     scored = roles.of["test"]
     _refuse_seen(settings, data.dataset, data.roles, other, scored)
+    labels = Labels.of(other, settings.policy).under(data.prompts.texts)
+    _refuse_unknown_prompts(labels, other, scored, settings)
     samples = Samples(
         other,
         make_windows(other, scored, settings.windows),
         open_rows(other, data.backbone.digest, data.precision, on_features, "plain"),
-        _translated(Labels.of(other, settings.policy), data.prompts.texts, other, scored),
+        labels,
         settings.policy.actions.scale,
     )
     write_scores(
@@ -141,31 +140,25 @@ def _refuse_seen(
         )
 
 
-def _translated(
-    labels: Labels, texts: tuple[str, ...], dataset: Dataset, scored: Sequence[int]
-) -> Labels:
-    """Return a dataset's labels with prompts as places in the policy's own table.
+def _refuse_unknown_prompts(
+    labels: Labels, dataset: Dataset, scored: Sequence[int], settings: EvaluateSettings
+) -> None:
+    """Refuse to score episodes whose prompt the policy was not trained with.
 
     Raises:
-        Problems: scored episodes whose prompt the policy was not trained with.
+        Problems: all such episodes.
     """
-    prompts = labels.prompts
     missing = [
         Problem(
             f"{dataset.name}, {dataset.episodes[index].name} (test)",
-            f"the prompt {prompts.texts[prompts.of_episode[index]]!r}",
+            f"the prompt {render(settings.policy.prompt, dataset.episodes[index].prompt_values)!r}",
         )
         for index in scored
-        if prompts.texts[prompts.of_episode[index]] not in texts
+        if labels.prompts.of_episode[index] < 0
     ]
     if missing:
         raise Problems(
             f"{dataset.name} has prompts that the policy was not trained with; it knows "
-            + ", ".join(map(repr, texts)),
+            + ", ".join(map(repr, labels.prompts.texts)),
             missing,
         )
-    places = {text: place for place, text in enumerate(texts)}
-    # Episodes that are not scored may have any prompt; theirs is never looked up.
-    of_text = np.array([places.get(text, 0) for text in prompts.texts])
-    table = PromptTable(texts, tuple(of_text[list(prompts.of_episode)].tolist()))
-    return replace(labels, prompts=table, prompt_of_row=of_text[labels.prompt_of_row])

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.augment import Photometric
 from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.config.windows import Windows
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.roles import Role, Roles, load_split
 from mobile_vla.data.windows import WindowTable, make_windows
@@ -101,9 +98,16 @@ def load_data(
         learnt = BothViews(rows, flipped, dataset.rows)
         table = table.with_mirror_images(dataset.rows)
     samples["train"] = Samples(dataset, table, learnt, labels, policy.actions.scale, photometric)
-    fixed = _fixed(policy.actions, labels, dataset, roles.of["train"])
-    identity = identity_of(dataset, split, fold, subset)
-    return RunData(checkpoint, resolved, dataset, roles, labels.prompts, fixed, samples, identity)
+    return RunData(
+        backbone=checkpoint,
+        precision=resolved,
+        dataset=dataset,
+        roles=roles,
+        prompts=labels.prompts,
+        fixed=labels.constants(dataset, roles.of["train"], policy.actions),
+        samples=samples,
+        identity=identity_of(dataset, split, fold, subset),
+    )
 
 
 def identity_of(dataset: Dataset, split: Path, fold: int, subset: int | None) -> dict[str, Any]:
@@ -115,33 +119,6 @@ def identity_of(dataset: Dataset, split: Path, fold: int, subset: int | None) ->
         "fold": fold,
         "subset": subset,
     }
-
-
-def _fixed(
-    actions: Actions, labels: Labels, dataset: Dataset, train: Sequence[int]
-) -> dict[str, float]:
-    """Return the dimensions that never vary in the training episodes, if these are left out.
-
-    Raises:
-        UserError: none would be left.
-    """
-    if actions.constant == "keep":
-        return {}
-    views = len(labels.actions) // dataset.rows  # 2 with mirror images
-    own = np.isin(np.repeat(np.arange(len(dataset)), dataset.lengths), train)  # (R,)
-    values = labels.actions[np.tile(own, views)]  # (n, A)
-    fixed: dict[str, float] = {
-        name: float(values[0, index])
-        for index, name in enumerate(actions.dimensions)
-        if np.ptp(values[:, index]) == 0
-    }
-    if len(fixed) == len(actions.dimensions):
-        raise UserError(
-            f"dataset {dataset.name}: in the {len(train)} training episodes every predicted "
-            f"dimension is constant ({fixed}); expected one that varies; correct "
-            "`actions.dimensions`, or the split"
-        )
-    return fixed
 
 
 def build_policy(
