@@ -77,11 +77,14 @@ def overview(scores: Scores) -> str:
 def scored_on(score: Evaluation) -> str:
     """Return what was scored, with its numbers: ``84 windows of 12 test episodes``.
 
-    Where these episodes chose the checkpoint, no number stands without saying so.
+    Where there are several folds, it names the fold. Where these episodes chose the checkpoint, no
+    number stands without saying so.
     """
-    selected = ", which also chose the checkpoint" if score.selected_on_scored else ""
     windows, episodes = count(score.windows, "window"), f"{score.scored_on} episode"
-    return f"{windows} of {count(score.episodes, episodes)}{selected}"
+    selected = ", which also chose the checkpoint" if score.selected_on_scored else ""
+    held_out = f" (held out: {score.held_out})" if score.held_out is not None else ""
+    fold = f" in fold {score.fold}" if score.folds > 1 else ""
+    return f"{windows} of {count(score.episodes, episodes)}{fold}{held_out}{selected}"
 
 
 def all_scored(scores: Sequence[Evaluation]) -> str:
