@@ -71,6 +71,13 @@ def test_a_good_file_gives_facts_and_frames(good):
     np.testing.assert_allclose(statistics["frame_mean"], expected.mean((1, 2, 3)), atol=1e-3)
     np.testing.assert_allclose(statistics["frame_std"], expected.std((1, 2, 3)), atol=1e-3)
     assert statistics["repeats"] == []
+    assert statistics["max"] == expected.max()
+    lower = expected[:, 112:].astype(int)
+    for name, margin in (
+        ("red", lower[..., 0] - lower[..., 2]),
+        ("blue", lower[..., 2] - lower[..., 0]),
+    ):
+        np.testing.assert_allclose(statistics["strong"][name], (margin > 64).mean(), atol=1e-5)
 
 
 def test_a_folders_name_is_no_part_of_the_scenario(good, tmp_path):

@@ -12,11 +12,11 @@ from mobile_vla.config.model import Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import EarlyStopping, Training
 from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.data.prompts import PromptTable
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import FeatureStore
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.prompts import PromptTable
 from mobile_vla.training.batches import Samples, epoch_batches
 from mobile_vla.training.history import Epoch, Validation, exhausted, write_metrics
 from mobile_vla.training.loop import Position, run_epochs

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mobile_vla.config.dataset import SimulatedDataset
 from mobile_vla.config.experiment import Experiment
+from mobile_vla.config.findings import ACCEPTABLE, CATALOGUE
 from mobile_vla.config.project import Project
 
 Finding = tuple[tuple[str | int, ...], str, str, str]
@@ -19,6 +20,8 @@ Names = Mapping[str, Sequence[str]]
 
 def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
     """Yield every combination of settings that cannot work."""
+    for name, dataset in project.datasets.items():
+        yield from _accepted(("datasets", name, "accept"), dataset.accept)
     for name, experiment in project.experiments.items():
         at = ("experiments", name)
         yield from _names(names, at, experiment)
@@ -37,6 +40,19 @@ def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterato
             yield ((*at, kind), f"unknown {kind} {value!r}", _likely(value, known), "")
     if len(set(experiment.seeds)) != len(experiment.seeds):
         yield ((*at, "seeds"), f"{list(experiment.seeds)}", "each seed once", "")
+
+
+def _accepted(at: tuple[str, str, str], accept: Mapping[str, str]) -> Iterator[Finding]:
+    for code in accept:
+        if code not in CATALOGUE:
+            yield ((*at, code), f"unknown finding {code!r}", _likely(code, ACCEPTABLE), "")
+        elif code not in ACCEPTABLE:
+            yield (
+                (*at, code),
+                f"{code!r} is an error, and an error makes the episode or experiment unusable",
+                "codes of warnings and infos",
+                "mend it, or leave broken episodes out with `on_error: quarantine`",
+            )
 
 
 def _likely(value: str, known: Sequence[str]) -> str:

@@ -12,9 +12,9 @@ from torch import Tensor
 from mobile_vla.config.windows import Actions
 from mobile_vla.data.actions import columns_of, normalise
 from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.prompts import PromptTable
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.features.store import Rows
-from mobile_vla.model.prompts import PromptTable
 
 
 @dataclass(frozen=True)
