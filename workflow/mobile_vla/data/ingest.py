@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,30 +95,27 @@ def _nothing() -> dict[str, Any]:
 
 def _convert(episode: RawEpisode, images: Images, path: Path, tell: Tell) -> dict[str, Any]:
     length = len(episode.actions)
-    # A memory map, so that memory stays flat however long the episode is.
-    frames = np.lib.format.open_memmap(path, "w+", np.uint8, (length, *FRAME_SHAPE))
-    with path.open("r+b") as file:
-        # On a full disk this is an error with a name; writing to a sparse map would be SIGBUS.
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     channel_mean = np.zeros((length, 3))
     frame_std = np.zeros(length)
     strong = np.zeros((length, 2))
     largest = 0
     repeats: list[int] = []
     previous: np.ndarray | None = None
-    for first, block in image_blocks(episode.file, episode.place, tell):
-        for index, image in enumerate(block, start=first):
-            frame = to_frame(image, images)  # (224, 224, 3)
-            frames[index] = frame
-            channel_mean[index], frame_std[index], top = _statistics(frame)
-            strong[index] = strong_colours(frame)
-            largest = max(largest, top)
-            if previous is not None and np.array_equal(image, previous):
-                repeats.append(index)
-            previous = image
-        previous = block[-1].copy()  # a view would keep the whole block in memory
-        del block
-    frames.flush()
+    # Written frame by frame: the pages of a memory map would count as memory of this job.
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, _header(length))
+        for first, block in image_blocks(episode.file, episode.place, tell):
+            for index, image in enumerate(block, start=first):
+                frame = to_frame(image, images)  # (224, 224, 3)
+                file.write(frame.data)
+                channel_mean[index], frame_std[index], top = _statistics(frame)
+                strong[index] = strong_colours(frame)
+                largest = max(largest, top)
+                if previous is not None and np.array_equal(image, previous):
+                    repeats.append(index)
+                previous = image
+            previous = block[-1].copy()  # a view would keep the whole block in memory
+            del block, image
     return {
         "group": episode.group,
         "raw_shape": list(episode.shape),
@@ -136,6 +132,11 @@ def _convert(episode: RawEpisode, images: Images, path: Path, tell: Tell) -> dic
             "repeats": repeats,
         },
     }
+
+
+def _header(length: int) -> dict[str, Any]:
+    """Return what an ``.npy`` file says of its frames."""
+    return {"descr": "|u1", "fortran_order": False, "shape": (length, *FRAME_SHAPE)}
 
 
 def _statistics(frame: np.ndarray) -> tuple[np.ndarray, float, int]:
