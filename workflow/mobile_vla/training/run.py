@@ -12,6 +12,7 @@ from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.prompts import PromptTable
 from mobile_vla.data.roles import Role, Roles, load_split
 from mobile_vla.data.windows import WindowTable, make_windows
 from mobile_vla.errors import UserError
@@ -22,7 +23,6 @@ from mobile_vla.model.adapter import load_backbone
 from mobile_vla.model.folder import read_folder
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
-from mobile_vla.model.prompts import PromptTable
 from mobile_vla.training.batches import Samples
 from mobile_vla.training.labels import Labels
 
