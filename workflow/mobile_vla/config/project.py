@@ -42,6 +42,10 @@ class Project(Settings):
     """How the features that experiments share are computed."""
     report: Report = Report()
     """What the report's page says of itself."""
+    memory_limit_gb: Annotated[float, Field(gt=0)] | None = None
+    """Memory (10⁹ bytes) that a training step may take, such as 14 on a 16 GB Jetson; a run that
+    would take more is refused before it loads anything. It changes no result, and reruns nothing.
+    Without it a run takes what it can get."""
 
     def runs(self) -> Iterator[tuple[str, str]]:
         """Yield each (experiment, run)."""
@@ -134,7 +138,11 @@ class Project(Settings):
         """Return what ``timing`` is given: the experiment's first run."""
         experiment = self.experiments[name]
         run = f"seed{experiment.seeds[0]}"
-        return TimeSettings(run=self.train(name, run), timing=experiment.timing)
+        return TimeSettings(
+            run=self.train(name, run),
+            timing=experiment.timing,
+            images=self.datasets[experiment.dataset].images if experiment.timing.ladder else None,
+        )
 
     def evaluate(self, name: str, run: str) -> EvaluateSettings:
         """Return what ``evaluate`` is given for one run."""
