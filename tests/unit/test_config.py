@@ -228,6 +228,28 @@ def test_features_are_shared_by_experiments_that_read_the_same(tmp_path):
     assert project.feature_key("lora") == project.feature_key("r8")
 
 
+def test_mirror_images_have_features_of_their_own_and_pictures_need_none(tmp_path):
+    project = load(
+        BASE + "  mirrored: {augment: {mirror: true}}\n"
+        "  full: {finetune: full, augment: {mirror: true, brightness: 0.2}}\n",
+        tmp_path,
+    )
+    assert sorted(key.view for key in project.feature_keys().values()) == ["mirrored", "plain"]
+    assert project.feature_key("lora") == project.feature_key("mirrored")
+    assert project.train("full", "seed0").photometric.brightness == 0.2
+
+
+def test_pictures_can_be_changed_only_where_they_are_not_stored(tmp_path):
+    found = problems(BASE + "  jitter:\n    augment: {contrast: 0.1}\n", tmp_path)
+    assert "image_embeds" in found["13 (experiments.jitter.augment.contrast)"].found
+    assert "full.vision" in found["13 (experiments.jitter.augment.contrast)"].remedy
+
+
+def test_a_file_s_own_instruction_can_be_the_prompt(tmp_path):
+    project = load(BASE + '  own: {prompt: {template: "{instruction}"}}\n', tmp_path)
+    assert project.experiments["own"].prompt.template == "{instruction}"
+
+
 def test_simulated_episodes_are_balanced_and_stay_when_the_dataset_grows(tmp_path):
     small = load(BASE.replace("scenes: 3", "scenes: 12"), tmp_path).simulation("demo")
     large = load(BASE.replace("scenes: 3", "scenes: 15"), tmp_path).simulation("demo")

@@ -11,8 +11,9 @@ from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.data.actions import normalise
-from mobile_vla.errors import UserError
+from mobile_vla.errors import Problems, UserError
 from mobile_vla.model.policy import Policy
+from mobile_vla.model.prompts import PromptTable
 from support.tiny import make_backbone
 
 TEXTS = ("left", "Navigate around the box on the right side and reach the target")
@@ -165,3 +166,15 @@ def test_the_action_scale_is_inverted_exactly(backbone):
     normalised = normalise(raw, 1.15)
     assert normalised[:3].tolist() == [0.0, 1.0, -1.0]
     assert torch.equal(make_policy(backbone).denormalise(normalised), raw)
+
+
+def test_an_episode_can_bring_its_own_instruction():
+    prompt = Prompt(template="{instruction} ({side})")
+    values = [
+        {"side": "left", "instruction": "빨간 컵까지"},
+        {"side": "right", "instruction": "go"},
+    ]
+    table = PromptTable.of(prompt, values, ["a", "b"])
+    assert [table.texts[i] for i in table.of_episode] == ["빨간 컵까지 (left)", "go (right)"]
+    with pytest.raises(Problems, match="b: it has no language_instruction"):
+        PromptTable.of(prompt, [values[0], {"side": "left", "instruction": None}], ["a", "b"])

@@ -13,9 +13,9 @@ from mobile_vla.data.frames import open_frames
 from mobile_vla.data.windows import make_windows
 from mobile_vla.features.store import FeatureStore, FrameRows
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.prompts import PromptTable
 from mobile_vla.timing.reference import PerWindow
 from mobile_vla.training.batches import Samples
+from mobile_vla.training.labels import Labels
 from mobile_vla.training.trainer import Trainer
 from support.made import make_dataset, names
 from support.tiny import make_backbone
@@ -38,14 +38,7 @@ def dataset(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("dataset"), lengths, frames=True)
 
 
-@pytest.fixture(scope="module")
-def prompts(dataset):
-    return PromptTable.of(
-        PROMPT, [e.scenario for e in dataset.episodes], [e.name for e in dataset.episodes]
-    )
-
-
-def make_trainer(backbone, dataset, prompts, finetune, windows, stored=True, **training):
+def make_trainer(backbone, dataset, finetune, windows, stored=True, **training):
     """A trainer without dropout: a window of its own would draw its own."""
     torch.set_num_threads(1)
     settings = PolicySettings(
@@ -58,7 +51,8 @@ def make_trainer(backbone, dataset, prompts, finetune, windows, stored=True, **t
         prompt=PROMPT,
         actions=Actions(),
     )
-    policy = Policy(settings, backbone.model(), backbone.processor(), prompts.texts, seed=0)
+    labels = Labels.of(dataset, settings)
+    policy = Policy(settings, backbone.model(), backbone.processor(), labels.prompts.texts, seed=0)
     generator = torch.Generator().manual_seed(0)
     for name, parameter in policy.named_parameters():
         if "lora_B" in name:  # a fresh adapter is zero, and so is the gradient of its other half
@@ -68,10 +62,10 @@ def make_trainer(backbone, dataset, prompts, finetune, windows, stored=True, **t
             module.dropout = 0.0
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    frames = FrameRows(open_frames(dataset))
-    rows = features(policy, frames, dataset, prompts) if stored else frames
+    frames = FrameRows(open_frames(dataset), "plain")
+    rows = features(policy, frames, dataset, labels) if stored else frames
     table = make_windows(dataset, range(len(LENGTHS)), windows)
-    samples = Samples(dataset, table, rows, prompts, Actions())
+    samples = Samples(dataset, table, rows, labels, Actions().scale)
     values = {"batch_size": 4, "clip": None, "warmup": 0.5, "learning_rate": 1e-4, **training}
     trainer = Trainer(policy, Training(**values), samples, 0, "fp32")
     if not stored:
@@ -79,7 +73,7 @@ def make_trainer(backbone, dataset, prompts, finetune, windows, stored=True, **t
     return trainer
 
 
-def features(policy, frames, dataset, prompts):
+def features(policy, frames, dataset, labels):
     """Features at the policy's cut, frame by frame."""
     cut = policy.settings.cut
     if cut == "pixels":
@@ -89,8 +83,7 @@ def features(policy, frames, dataset, prompts):
         policy.eval()
         for row in range(dataset.rows):
             embeds = policy.encoder.image_embeds(frames[np.array([row])])
-            episode = int(np.searchsorted(np.cumsum(dataset.lengths), row, side="right"))
-            prompt = torch.tensor([prompts.of_episode[episode]])
+            prompt = torch.from_numpy(labels.prompt_of_row[[row]])
             found.append(
                 embeds if cut == "image_embeds" else policy.encoder.language(embeds, prompt)
             )
@@ -134,11 +127,11 @@ SHAPES = [
 @pytest.mark.parametrize("windows", SHAPES, ids=lambda w: f"{w.target}-{w.tail}-{w.stride}")
 @pytest.mark.parametrize("finetune", ["lora", "full", "none"])
 def test_a_step_has_the_loss_and_gradients_of_the_plain_one(
-    backbone, dataset, prompts, finetune, windows, order
+    backbone, dataset, finetune, windows, order
 ):
     values = {"order": order, "batch_size": 3, "accumulation": 3}
-    ours = make_trainer(backbone, dataset, prompts, finetune, windows, **values)
-    plain = make_trainer(backbone, dataset, prompts, finetune, windows, stored=False, **values)
+    ours = make_trainer(backbone, dataset, finetune, windows, **values)
+    plain = make_trainer(backbone, dataset, finetune, windows, stored=False, **values)
     batches = ours.epoch(1)[-1]  # an epoch's last step, which is a ragged one
     assert_equal_steps(
         step_of(ours, batches),
@@ -146,8 +139,8 @@ def test_a_step_has_the_loss_and_gradients_of_the_plain_one(
     )
 
 
-def test_the_plain_step_encodes_every_frame_of_every_window(backbone, dataset, prompts):
-    trainer = make_trainer(backbone, dataset, prompts, "lora", SHAPES[0], stored=False)
+def test_the_plain_step_encodes_every_frame_of_every_window(backbone, dataset):
+    trainer = make_trainer(backbone, dataset, "lora", SHAPES[0], stored=False)
     batch = trainer.samples.batch(np.arange(4))
     assert batch.features.shape == (12, 224, 224, 3)
     assert batch.windows.tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
@@ -155,10 +148,10 @@ def test_the_plain_step_encodes_every_frame_of_every_window(backbone, dataset, p
     assert torch.equal(batch.features, torch.from_numpy(open_frames(dataset)[rows]))
 
 
-def test_trainers_of_two_precisions_live_in_one_process(backbone, dataset, prompts):
+def test_trainers_of_two_precisions_live_in_one_process(backbone, dataset):
     losses = {}
     for precision in ("fp32", "bf16", "fp32"):
-        trainer = make_trainer(backbone, dataset, prompts, "lora", SHAPES[0])
+        trainer = make_trainer(backbone, dataset, "lora", SHAPES[0])
         trainer.precision = precision
         seen = []
         hook = trainer.policy.encoder.backbone.register_forward_hook(

@@ -16,9 +16,9 @@ from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import FeatureStore
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.prompts import PromptTable
 from mobile_vla.training.batches import Samples, epoch_batches
 from mobile_vla.training.history import Epoch, Validation, exhausted, write_metrics
+from mobile_vla.training.labels import Labels
 from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.loss import absolute_error, summed_loss
 from mobile_vla.training.trainer import Trainer
@@ -43,20 +43,12 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def table_of_prompts(dataset):
-    return PromptTable.of(
-        PROMPT, [e.scenario for e in dataset.episodes], [e.name for e in dataset.episodes]
-    )
+def labels(dataset):
+    return Labels.of(dataset, policy_settings())
 
 
-def make_samples(dataset, prompts, windows=WINDOWS, episodes=(0, 1, 2)):
-    features = np.random.default_rng(0).normal(size=(dataset.rows, 4, 32)).astype(np.float32)
-    table = make_windows(dataset, episodes, windows)
-    return Samples(dataset, table, FeatureStore(features, "float32"), prompts, ACTIONS)
-
-
-def make_trainer(backbone, samples, seed=0, dropout=0.0, **training):
-    settings = PolicySettings(
+def policy_settings(dropout=0.0):
+    return PolicySettings(
         window=3,
         chunk=4,
         finetune="lora",
@@ -66,6 +58,16 @@ def make_trainer(backbone, samples, seed=0, dropout=0.0, **training):
         prompt=PROMPT,
         actions=ACTIONS,
     )
+
+
+def make_samples(dataset, labels, windows=WINDOWS, episodes=(0, 1, 2)):
+    features = np.random.default_rng(0).normal(size=(dataset.rows, 4, 32)).astype(np.float32)
+    table = make_windows(dataset, episodes, windows)
+    return Samples(dataset, table, FeatureStore(features, "float32"), labels, ACTIONS.scale)
+
+
+def make_trainer(backbone, samples, seed=0, dropout=0.0, **training):
+    settings = policy_settings(dropout)
     torch.set_num_threads(1)
     policy = Policy(settings, backbone.model(), backbone.processor(), ("left", "right"), seed)
     for module in policy.modules():  # the backbone's own dropout would hide what is compared
@@ -75,8 +77,8 @@ def make_trainer(backbone, samples, seed=0, dropout=0.0, **training):
     return Trainer(policy, Training(**values), samples, seed, "fp32")
 
 
-def test_a_batch_holds_each_frame_once_and_every_window_finds_its_own(dataset, table_of_prompts):
-    samples = make_samples(dataset, table_of_prompts)
+def test_a_batch_holds_each_frame_once_and_every_window_finds_its_own(dataset, labels):
+    samples = make_samples(dataset, labels)
     indices = np.array([2, 3, 8, 2])
     batch = samples.batch(indices)
     rows = samples.table.frames[indices]
@@ -132,8 +134,8 @@ def gradients(trainer):
     }
 
 
-def test_a_step_equals_the_computation_window_by_window(backbone, dataset, table_of_prompts):
-    samples = make_samples(dataset, table_of_prompts)
+def test_a_step_equals_the_computation_window_by_window(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
     indices = np.arange(len(samples))
     together = make_trainer(backbone, samples)
     apart = make_trainer(backbone, samples)
@@ -156,8 +158,8 @@ def test_a_step_equals_the_computation_window_by_window(backbone, dataset, table
         torch.testing.assert_close(one[name], other[name], rtol=1e-5, atol=1e-6 * float(largest))
 
 
-def test_accumulation_of_ragged_batches_equals_one_batch(backbone, dataset, table_of_prompts):
-    samples = make_samples(dataset, table_of_prompts)
+def test_accumulation_of_ragged_batches_equals_one_batch(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
     indices = np.arange(8)
     whole = make_trainer(backbone, samples)
     parts = make_trainer(backbone, samples)
@@ -172,8 +174,8 @@ def test_accumulation_of_ragged_batches_equals_one_batch(backbone, dataset, tabl
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5, msg=name)
 
 
-def test_only_what_is_declared_is_trained(backbone, dataset, table_of_prompts):
-    trainer = make_trainer(backbone, make_samples(dataset, table_of_prompts))
+def test_only_what_is_declared_is_trained(backbone, dataset, labels):
+    trainer = make_trainer(backbone, make_samples(dataset, labels))
     before = {name: p.detach().clone() for name, p in trainer.policy.named_parameters()}
     trainer.step(0, [np.arange(6)])
     trainer.step(1, [np.arange(6, 12)])
@@ -186,12 +188,10 @@ def test_only_what_is_declared_is_trained(backbone, dataset, table_of_prompts):
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
-def test_the_learning_rate_warms_up_and_follows_its_schedule(
-    backbone, dataset, table_of_prompts, schedule
-):
+def test_the_learning_rate_warms_up_and_follows_its_schedule(backbone, dataset, labels, schedule):
     trainer = make_trainer(
         backbone,
-        make_samples(dataset, table_of_prompts),
+        make_samples(dataset, labels),
         epochs=10,
         warmup=0.2,
         schedule=schedule,
@@ -211,8 +211,8 @@ def test_the_learning_rate_warms_up_and_follows_its_schedule(
         assert rates[-1] < 0.02
 
 
-def test_the_gradient_is_clipped_and_its_norm_reported(backbone, dataset, table_of_prompts):
-    samples = make_samples(dataset, table_of_prompts)
+def test_the_gradient_is_clipped_and_its_norm_reported(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
     free = make_trainer(backbone, samples, clip=None)
     clipped = make_trainer(backbone, samples, clip=1e-6)
     for trainer in (free, clipped):  # plain descent shows the gradient's size
@@ -228,8 +228,8 @@ def test_the_gradient_is_clipped_and_its_norm_reported(backbone, dataset, table_
     assert moved[1] < 1e-4
 
 
-def test_gradient_checkpointing_keeps_less_and_changes_nothing(backbone, dataset, table_of_prompts):
-    samples = make_samples(dataset, table_of_prompts)
+def test_gradient_checkpointing_keeps_less_and_changes_nothing(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
     kept, after = [], []
     for wanted in (False, True):
         trainer = make_trainer(backbone, samples, dropout=0.2, gradient_checkpointing=wanted)
@@ -247,8 +247,8 @@ def test_gradient_checkpointing_keeps_less_and_changes_nothing(backbone, dataset
         assert torch.equal(one, other)
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_update(backbone, dataset, table_of_prompts):
-    samples = make_samples(dataset, table_of_prompts)
+def test_a_loss_that_is_not_finite_stops_before_the_update(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
     samples.rows.array[int(dataset.offsets[1])] = np.nan
     trainer = make_trainer(backbone, samples)
     before = [p.detach().clone() for p in trainer.policy.parameters()]
@@ -259,8 +259,8 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(backbone, dataset, ta
         assert torch.equal(p, q)
 
 
-def test_a_gradient_that_is_not_finite_stops_before_the_update(backbone, dataset, table_of_prompts):
-    trainer = make_trainer(backbone, make_samples(dataset, table_of_prompts))
+def test_a_gradient_that_is_not_finite_stops_before_the_update(backbone, dataset, labels):
+    trainer = make_trainer(backbone, make_samples(dataset, labels))
     before = [p.detach().clone() for p in trainer.policy.parameters()]
     trainer.policy.encoder.action_token.register_hook(lambda gradient: gradient * math.inf)
     with pytest.raises(UserError, match=r"step 1 .*gradient is not finite"):
@@ -269,8 +269,8 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update(backbone, dataset
         assert torch.equal(p, q)
 
 
-def test_a_validation_loss_that_is_not_finite_is_an_error(backbone, dataset, table_of_prompts):
-    samples = make_samples(dataset, table_of_prompts)
+def test_a_validation_loss_that_is_not_finite_is_an_error(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
     samples.rows.array[0] = np.nan
     with pytest.raises(UserError, match="validation loss is not finite"):
         make_trainer(backbone, samples).validate(samples)
@@ -282,11 +282,9 @@ def run(trainer, validation):
     return position.history
 
 
-def test_the_same_seed_gives_the_same_run_and_another_seed_another(
-    backbone, dataset, table_of_prompts
-):
-    samples = make_samples(dataset, table_of_prompts, episodes=(0, 1))
-    validation = make_samples(dataset, table_of_prompts, episodes=(2,))
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(backbone, dataset, labels):
+    samples = make_samples(dataset, labels, episodes=(0, 1))
+    validation = make_samples(dataset, labels, episodes=(2,))
     one, two, other = (
         run(make_trainer(backbone, samples, seed=seed, dropout=0.2), validation)
         for seed in (0, 0, 1)
@@ -299,8 +297,8 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     ]
 
 
-def test_validation_is_the_mean_over_all_windows_in_raw_units(backbone, dataset, table_of_prompts):
-    validation = make_samples(dataset, table_of_prompts, episodes=(2,))
+def test_validation_is_the_mean_over_all_windows_in_raw_units(backbone, dataset, labels):
+    validation = make_samples(dataset, labels, episodes=(2,))
     trainer = make_trainer(backbone, validation)
     found = trainer.validate(validation)
     batch = validation.batch(np.arange(len(validation)))
@@ -315,8 +313,8 @@ def test_validation_is_the_mean_over_all_windows_in_raw_units(backbone, dataset,
     assert 0 <= found.clipped <= 1
 
 
-def test_metrics_csv_holds_all_digits_and_no_times(backbone, dataset, table_of_prompts, tmp_path):
-    samples = make_samples(dataset, table_of_prompts)
+def test_metrics_csv_holds_all_digits_and_no_times(backbone, dataset, labels, tmp_path):
+    samples = make_samples(dataset, labels)
     history = run(make_trainer(backbone, samples), samples)
     write_metrics(tmp_path / "metrics.csv", history)
     with (tmp_path / "metrics.csv").open() as file:

@@ -70,19 +70,51 @@ def dataset_files(name):
 def experiment_files(name):
     """Return what every stage of an experiment reads: data, split, backbone and features."""
     experiment = project.experiments[name]
-    key = project.feature_key(name)
-    files = {
+    return {
         **dataset_files(experiment.dataset),
         **backbone_files(experiment.backbone),
+        **feature_files(name, experiment.dataset),
         "split": f"results/datasets/{experiment.dataset}/split.json",
-        "features": [],
-        "stored": [],
     }
-    if key.cut != "pixels":  # there the frames themselves are read
-        folder = f"results/features/{experiment.dataset}/{experiment.backbone}"
-        files["features"] = f"{folder}/{key.cut}-{key.key}.json"
-        files["stored"] = ancient(f"{folder}/{key.cut}-{key.key}.npy")
-    return files
+
+
+def training_files(name):
+    """Return what training and timing read: where it is wanted, the mirror images too."""
+    experiment = project.experiments[name]
+    found = {"features": [], "stored": []}
+    if experiment.augment.mirror:
+        found = feature_files(name, experiment.dataset, "mirrored")
+    mirrored = {"mirrored": found["features"], "mirrored_stored": found["stored"]}
+    return {**experiment_files(name), **mirrored}
+
+
+def feature_files(name, dataset, view="plain"):
+    """Return the features of a dataset that an experiment reads; at ``pixels`` there are none."""
+    key = project.feature_key(name, view)
+    if key.cut == "pixels":  # there the frames themselves are read
+        return {"features": [], "stored": []}
+    folder = f"results/features/{dataset}/{project.experiments[name].backbone}"
+    return {
+        "features": f"{folder}/{key.cut}-{key.key}.json",
+        "stored": ancient(f"{folder}/{key.cut}-{key.key}.npy"),
+    }
+
+
+def other_files(name, dataset):
+    """Return what the scores on another dataset are made from: it, and what the policy has seen."""
+    if dataset not in project.experiments[name].evaluate_on:
+        raise WorkflowError(
+            f"experiment {name!r} is not scored on dataset {dataset!r}; "
+            f"say `evaluate_on: [{dataset}]` in config.yaml"
+        )
+    other = dataset_files(dataset)
+    return {
+        **experiment_files(name),
+        **feature_files(name, dataset),
+        "on_manifest": other["manifest"],
+        "on_actions": other["actions"],
+        "on_split": f"results/datasets/{dataset}/split.json",
+    }
 
 
 def start_policy(wildcards):
@@ -109,4 +141,7 @@ def provenance_files(wildcards):
         *of_runs("results/experiments/{experiment}/{run}/training.provenance.json"),
         *of_experiments("results/experiments/{experiment}/timing.provenance.json"),
         *of_runs("results/experiments/{experiment}/{run}/evaluation.provenance.json"),
+        *of_scores(
+            "results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"
+        ),
     ]

@@ -1,7 +1,7 @@
 # Seconds of an epoch, from a few real steps. It takes all cores, so that nothing runs beside it.
 rule timing:
     input:
-        unpack(lambda w: experiment_files(w.experiment)),
+        unpack(lambda w: training_files(w.experiment)),
     output:
         timing="results/experiments/{experiment}/timing.json",
         page="results/experiments/{experiment}/timing.html",
@@ -19,7 +19,7 @@ rule timing:
     shell:
         "python -m mobile_vla timing --settings {params.settings:q} --manifest {input.manifest:q}"
         " --actions {input.actions:q} --split {input.split:q} --backbone {input.backbone:q}"
-        " --features {input.features:q} --threads {threads}"
+        " --features {input.features:q} --mirrored {input.mirrored:q} --threads {threads}"
         " --memory-limit-gb {resources.memory_limit_gb}"
         " --timing {output.timing:q} --page {output.page:q}"
         " --record {output.provenance:q} --log {log:q}"

@@ -1,7 +1,7 @@
-# One fine-tune a run, that is for each seed of an experiment.
+# One fine-tune a run, that is for each seed and fold of an experiment.
 rule train:
     input:
-        unpack(lambda w: experiment_files(w.experiment)),
+        unpack(lambda w: training_files(w.experiment)),
         init_from=start_policy,
     output:
         policy="results/experiments/{experiment}/{run}/policy/policy.json",
@@ -22,7 +22,7 @@ rule train:
     shell:
         "python -m mobile_vla train --settings {params.settings:q} --manifest {input.manifest:q}"
         " --actions {input.actions:q} --split {input.split:q} --backbone {input.backbone:q}"
-        " --features {input.features:q} --init-from {input.init_from:q}"
+        " --features {input.features:q} --mirrored {input.mirrored:q} --init-from {input.init_from:q}"
         " --threads {threads} --memory-limit-gb {resources.memory_limit_gb}"
         " --policy {output.policy:q} --last {output.last:q}"
         " --metrics {output.metrics:q} --results {output.results:q}"

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mobile_vla.config.augment import Augment
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
@@ -22,7 +23,11 @@ class Experiment(Windows):
     backbone: str
     """A name from ``backbones``."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    """One run for each seed."""
+    """One run for each seed and, where the dataset's split has several, each fold."""
+    subset: Annotated[int, Field(ge=1)] | None = None
+    """Train on so many of the training episodes; a smaller subset is part of every larger one."""
+    evaluate_on: tuple[str, ...] = ()
+    """Other datasets that the policies are scored on too, on those datasets' test episodes."""
     prompt: Prompt = Prompt()
     """The instruction, from the episode's scenario."""
     finetune: Literal["lora", "full", "none"] = "lora"
@@ -33,6 +38,8 @@ class Experiment(Windows):
     """The trained parts, with ``finetune: full``."""
     head: Head = Head()
     """The head that turns readouts into actions."""
+    augment: Augment = Augment()
+    """What training sees besides the recorded pictures."""
     training: Training = Training()
     """How the policy is trained."""
     timing: Timing = Timing()
@@ -59,4 +66,5 @@ class Experiment(Windows):
             head=self.head,
             prompt=self.prompt,
             actions=actions,
+            mirror=self.augment.mirror,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.files import digest_of
 
 Cut = Literal["pixels", "image_embeds", "readout"]
+View = Literal["plain", "mirrored"]
+VIEWS: tuple[View, ...] = get_args(View)
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -28,8 +30,8 @@ class FeatureKey(Settings):
 
     cut: Cut
     """End of the frozen prefix."""
-    view: Literal["plain"] = "plain"
-    """Which view of the frame is encoded."""
+    view: View = "plain"
+    """Which view of the frame is encoded: as recorded, or flipped left to right."""
     precision: Precision
     """Number format of the forward pass."""
     prompt: Prompt | None

@@ -83,6 +83,8 @@ class PolicySettings(Settings):
     """The prompts."""
     actions: Actions
     """The predicted dimensions and their scale."""
+    mirror: bool = False
+    """Whether it learns from mirror images too, so that their prompts are in its table."""
 
     @property
     def cut(self) -> Cut:

@@ -11,13 +11,15 @@ from mobile_vla.config.base import Settings
 from mobile_vla.config.scenario import ScenarioKey
 
 SCENARIO_KEYS = get_args(ScenarioKey)
+INSTRUCTION = "instruction"
 
 
 class Prompt(Settings):
-    """The instruction, a function of the scenario alone: the same for all frames of an episode."""
+    """The instruction: the same for all frames of an episode, and no function of its actions."""
 
     template: str = "Navigate around the box on the {side} side and reach the target"
-    """Text with placeholders such as ``{side}``, filled from the scenario."""
+    """Text with placeholders such as ``{side}``, filled from the scenario. ``{instruction}`` is the
+    file's own ``language_instruction``."""
     words: dict[ScenarioKey, dict[str, str]] = Field(default_factory=dict)
     """Words to put in place of a scenario's values, for prompts in another language."""
 
@@ -28,7 +30,7 @@ class Prompt(Settings):
         except ValueError as error:
             raise ValueError(f"not a template: {error}") from None
         for name in names:
-            if name is not None and name not in SCENARIO_KEYS:
-                known = ", ".join(f"{{{key}}}" for key in SCENARIO_KEYS)
+            if name is not None and name not in (*SCENARIO_KEYS, INSTRUCTION):
+                known = ", ".join(f"{{{key}}}" for key in (*SCENARIO_KEYS, INSTRUCTION))
                 raise ValueError(f"unknown placeholder {{{name}}}; there are {known}")
         return self

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mobile_vla.config.augment import Photometric
 from mobile_vla.config.base import Settings
 from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
@@ -68,6 +69,9 @@ class TrainSettings(Settings):
     experiment: str
     run: str
     seed: int
+    fold: Annotated[int, Field(ge=0)] = 0
+    subset: Annotated[int, Field(ge=1)] | None = None
     windows: Windows
     policy: PolicySettings
+    photometric: Photometric = Photometric()
     training: Training

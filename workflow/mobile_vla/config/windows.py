@@ -21,6 +21,9 @@ class Actions(Settings):
     """The predicted dimensions of the action, in this order."""
     scale: Annotated[float, Field(gt=0)] = 1.15
     """Raw command units that become 1.0; declared, stored with the policy, inverted exactly."""
+    constant: Literal["keep", "leave_out"] = "keep"
+    """A dimension that never varies in the training episodes: ``keep`` predicts it like the others;
+    ``leave_out`` takes it out of the loss, and the policy answers the constant."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -30,6 +30,11 @@ class Episode:
     raw_sha256: str
     frames_sha256: str
 
+    @property
+    def prompt_values(self) -> dict[str, str | None]:
+        """What a prompt can be made of: the scenario's keys, and ``instruction``."""
+        return {**self.scenario, "instruction": self.instruction}
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:

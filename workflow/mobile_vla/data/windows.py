@@ -31,9 +31,26 @@ class WindowTable:
     """(N, C) int64, rows of the chunk's actions; the episode's last row where there is none."""
     mask: np.ndarray
     """(N, C) bool, True where the action exists and counts."""
+    mirrored: np.ndarray
+    """(N,) bool, True for the mirror image of a window."""
 
     def __len__(self) -> int:
         return len(self.episode)
+
+    def with_mirror_images(self, rows: int) -> WindowTable:
+        """Return 2N windows: these, and their mirror images.
+
+        Args:
+            rows: the dataset's rows; row r's mirror image is row ``rows + r``.
+        """
+        return WindowTable(
+            episode=np.tile(self.episode, 2),
+            last_frame=np.tile(self.last_frame, 2),
+            frames=np.concatenate([self.frames, self.frames + rows]),
+            targets=np.concatenate([self.targets, self.targets + rows]),
+            mask=np.tile(self.mask, (2, 1)),
+            mirrored=np.repeat([False, True], len(self)),
+        )
 
 
 def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) -> WindowTable:
@@ -80,6 +97,7 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
         frames=offset + first[:, None] + np.arange(windows.window),  # (N, W)
         targets=offset + np.minimum(steps, length - 1),  # (N, C)
         mask=steps < length,  # (N, C)
+        mirrored=np.zeros(len(episode), dtype=bool),
     )
 
 

@@ -12,6 +12,8 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import ExtractSettings, FeatureKey
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
+from mobile_vla.data.mirror import mirrored_values
+from mobile_vla.features.store import seen
 from mobile_vla.files import atomic_path, describe, write_json
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
@@ -59,7 +61,8 @@ def extract(
         array = None
         for start in range(0, len(store), size):
             rows = np.arange(start, min(start + size, len(store)))
-            batch = torch.from_numpy(store[rows]).to(device)  # (n, 224, 224, 3)
+            frames = seen(store[rows], settings.key.view)
+            batch = torch.from_numpy(frames).to(device)  # (n, 224, 224, 3)
             found = encoder.image_embeds(batch)  # (n, L, D)
             if settings.key.cut == "readout":
                 found = encoder.language(found, prompts[rows].to(device))  # (n, D)
@@ -106,11 +109,10 @@ def _encoder(
     texts: tuple[str, ...] = ("",)
     of_row = torch.zeros(dataset.rows, dtype=torch.long)
     if key.prompt is not None:
-        table = PromptTable.of(
-            key.prompt,
-            [episode.scenario for episode in dataset.episodes],
-            [episode.name for episode in dataset.episodes],
-        )
+        values = [episode.prompt_values for episode in dataset.episodes]
+        if key.view == "mirrored":
+            values = [mirrored_values(one) for one in values]
+        table = PromptTable.of(key.prompt, values, [episode.name for episode in dataset.episodes])
         texts = table.texts
         of_row = torch.from_numpy(np.repeat(table.of_episode, dataset.lengths))
     tokens = PromptTokens.of(texts, processor, kosmos.config.latent_query_num)

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mobile_vla.config.features import View
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import FrameStore, open_frames
+from mobile_vla.data.mirror import mirrored_frames
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, verify
 
@@ -43,17 +45,55 @@ class FeatureStore:
 
 
 class FrameRows:
-    """The frames themselves: what is read at the cut ``pixels``."""
+    """The frames themselves: what is read at the cut ``pixels``.
 
-    def __init__(self, frames: FrameStore):
-        self.frames = frames
+    Args:
+        frames: the dataset's frames.
+        view: as recorded, or flipped left to right.
+    """
+
+    def __init__(self, frames: FrameStore, view: View):
+        self.frames, self.view = frames, view
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
         """Return the frames of rows (n,) as (n, 224, 224, 3) uint8."""
-        return torch.from_numpy(self.frames[rows])
+        return torch.from_numpy(seen(self.frames[rows], self.view))
 
 
-def open_rows(dataset: Dataset, backbone: str, precision: str, features: Path | None) -> Rows:
+class BothViews:
+    """A dataset's rows followed by those of its mirror image.
+
+    Args:
+        plain: the rows as recorded.
+        mirrored: those of the mirror image.
+        count: number of rows of each.
+    """
+
+    def __init__(self, plain: Rows, mirrored: Rows, count: int):
+        self.views, self.count = (plain, mirrored), count
+
+    def __getitem__(self, rows: np.ndarray) -> Tensor:
+        """Return the features of rows (n,) in [0, 2 · count) as (n, …)."""
+        later = rows >= self.count  # (n,)
+        parts = [
+            (np.flatnonzero(chosen), view[rows[chosen] % self.count])
+            for view, chosen in zip(self.views, (~later, later), strict=True)
+            if chosen.any()
+        ]
+        if len(parts) == 1:
+            return parts[0][1]
+        order = np.argsort(np.concatenate([places for places, _ in parts]))
+        return torch.cat([features for _, features in parts])[torch.from_numpy(order)]
+
+
+def seen(frames: np.ndarray, view: View) -> np.ndarray:
+    """Return frames (n, 224, 224, 3) in a view."""
+    return mirrored_frames(frames) if view == "mirrored" else frames
+
+
+def open_rows(
+    dataset: Dataset, backbone: str, precision: str, features: Path | None, view: View
+) -> Rows:
     """Open what an experiment reads: its features, or the frames where nothing is stored.
 
     Args:
@@ -61,14 +101,17 @@ def open_rows(dataset: Dataset, backbone: str, precision: str, features: Path | 
         backbone: digest of the backbone that they must have been computed with.
         precision: resolved number format that they must have been computed in.
         features: the JSON of a feature file; None at the cut ``pixels``.
+        view: the view that they must be of.
 
     Raises:
         UserError: the features belong to another dataset, backbone or precision, or the file is
             damaged.
     """
     if features is None:
-        return FrameRows(open_frames(dataset))
+        return FrameRows(open_frames(dataset), view)
     described = read_json(features)
+    if described["key"]["view"] != view:
+        raise UserError(f"{features} (key.view): {described['key']['view']}, expected {view}")
     for what, found, expected in (
         ("dataset", described["manifest"], dataset.digest),
         ("backbone", described["backbone"], backbone),

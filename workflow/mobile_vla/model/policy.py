@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from torch import Tensor, nn
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.data.actions import denormalise
+from mobile_vla.data.actions import denormalise, normalise
 from mobile_vla.errors import UserError
+from mobile_vla.files import digest_of
 from mobile_vla.model.adapter import (
     expected_parts,
     load_backbone,
@@ -42,7 +45,10 @@ class Policy(nn.Module):
         processor: its processor.
         texts: the prompts that the policy is trained with.
         seed: seed of adapters, head and action token.
+        fixed: dimensions that are not learnt, with the constant to answer in raw command units.
     """
+
+    fixed: Tensor
 
     def __init__(
         self,
@@ -51,10 +57,16 @@ class Policy(nn.Module):
         processor: Any,
         texts: tuple[str, ...],
         seed: int,
+        fixed: Mapping[str, float] | None = None,
     ):
         super().__init__()
         self.settings = settings
         self.texts = texts
+        self.fixed_values = dict(fixed or {})
+        dimensions, scale = settings.actions.dimensions, settings.actions.scale
+        constants = [self.fixed_values.get(name, math.nan) for name in dimensions]
+        # (A,) in normalised units, NaN where the head's output counts
+        self.register_buffer("fixed", normalise(torch.tensor(constants), scale), persistent=False)
         config: Any = kosmos.config
         prompts = PromptTokens.of(texts, processor, config.latent_query_num)
         learned = settings.learned_action_token
@@ -98,7 +110,13 @@ class Policy(nn.Module):
             backbone.processor(),
             tuple(described["prompts"]),
             seed=0,
+            fixed=described["fixed"],
         )
+        if digest_of(list(policy.texts)) != described["prompts_digest"]:
+            raise UserError(
+                f"{folder / DESCRIPTION} (prompts): not the table that it was trained with; "
+                "restore the file, or train the policy again with the new prompts"
+            )
         if policy.encoder.tokens_digest() != described["tokens"]:
             raise UserError(
                 f"{folder / DESCRIPTION} (tokens): the backbone's tokenizer gives other tokens for "
@@ -115,7 +133,12 @@ class Policy(nn.Module):
             backbone: what the policy was trained on.
             facts: what else to say of it in ``policy.json``, as plain JSON values.
         """
-        own = {"prompts": list(self.texts), "tokens": self.encoder.tokens_digest()}
+        own = {
+            "prompts": list(self.texts),
+            "prompts_digest": digest_of(list(self.texts)),
+            "tokens": self.encoder.tokens_digest(),
+            "fixed": self.fixed_values,
+        }
         write_folder(folder, self.settings, self.trained(), backbone, {**own, **facts})
 
     def trained(self) -> Tensors:
@@ -158,6 +181,11 @@ class Policy(nn.Module):
         if self.settings.full is not None:
             self.encoder.kosmos.load_state_dict(tensors["backbone"], strict=False)
 
+    @property
+    def learned_dimensions(self) -> int:
+        """Number of dimensions that the head learns, and that the loss is a mean over."""
+        return len(self.settings.actions.dimensions) - len(self.fixed_values)
+
     def checkpoint_gradients(self) -> None:
         """Keep only the layers' inputs for the backward pass; the result stays the same.
 
@@ -199,7 +227,8 @@ class Policy(nn.Module):
             (B, C, A) actions in normalised units.
         """
         readouts = self.encoder.readouts(features, prompts, cut or self.settings.cut)  # (F, D)
-        return self.head(readouts[windows])  # (B, W, D) -> (B, C, A)
+        predicted = self.head(readouts[windows])  # (B, W, D) -> (B, C, A)
+        return torch.where(self.fixed.isnan(), predicted, self.fixed.to(predicted.dtype))
 
     def denormalise(self, actions: Tensor) -> Tensor:
         """Turn normalised actions into raw command units."""

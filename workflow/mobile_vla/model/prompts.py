@@ -11,17 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.prompt import INSTRUCTION, Prompt
 from mobile_vla.errors import Problem, Problems, UserError
 
 
 def needs(prompt: Prompt) -> list[str]:
-    """Return the parts of the scenario that a prompt is made of."""
+    """Return the scenario's keys that a prompt is made of, and ``instruction``."""
     return [name for _, name, _, _ in string.Formatter().parse(prompt.template) if name]
 
 
 def render(prompt: Prompt, scenario: Mapping[str, str | None]) -> str:
-    """Return the instruction of an episode: a function of its scenario alone."""
+    """Return an episode's prompt: a function of its scenario and its file's text alone."""
     values: dict[str, str] = {}
     for key in needs(prompt):
         value = scenario[key] or ""
@@ -78,13 +78,19 @@ def _complete(
     for scenario, name in zip(scenarios, names, strict=True):
         missing = [key for key in needs(prompt) if scenario.get(key) is None]
         if missing:
-            problems.append(Problem(name, f"its name does not say its {' and '.join(missing)}"))
+            problems.append(Problem(name, "; ".join(map(_lacking, missing))))
     if problems:
         raise Problems(
-            f"the prompt {prompt.template!r} needs what some episodes' names do not say; rename "
-            "them by the scheme, keep them out by the dataset's `pattern`, or change the template",
+            f"the prompt {prompt.template!r} needs what some episodes do not say; rename them by "
+            "the scheme, keep them out by the dataset's `pattern`, or change the template",
             problems,
         )
+
+
+def _lacking(key: str) -> str:
+    if key == INSTRUCTION:
+        return "it has no language_instruction"
+    return f"its name does not say its {key}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 import os
@@ -12,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from mobile_vla.config.features import VIEWS
 from mobile_vla.config.timing import TimeSettings
 from mobile_vla.data.frames import open_frames
 from mobile_vla.data.windows import WindowTable
-from mobile_vla.features.store import FrameRows
+from mobile_vla.features.store import BothViews, FrameRows
 from mobile_vla.files import write_json, write_text
 from mobile_vla.machine import default_device, device_name, peak_memory, use_threads
 from mobile_vla.provenance.record import versions
@@ -42,6 +44,7 @@ def measure(
     split: Path,
     backbone: Path,
     features: Path | None = None,
+    mirrored: Path | None = None,
     threads: int,
     memory_limit_gb: float | None = None,
     timing: Path,
@@ -59,11 +62,15 @@ def measure(
         run.policy,
         run.windows,
         run.training.precision,
+        fold=run.fold,
+        subset=run.subset,
         manifest=manifest,
         actions=actions,
         split=split,
         backbone=backbone,
         features=features,
+        mirrored=mirrored,
+        photometric=run.photometric,
     )
     estimate = check_memory(
         data.backbone.config(), run.policy, load_of(run, data), device.type, memory_limit_gb
@@ -110,9 +117,9 @@ class _Watched:
     def __len__(self) -> int:
         return len(self.source)
 
-    def batch(self, indices: np.ndarray) -> Batch:
+    def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
         started = time.perf_counter()
-        batch = self.source.batch(indices)
+        batch = self.source.batch(indices, key)
         self.seconds += time.perf_counter() - started
         self.frames += len(batch.features)
         return batch
@@ -188,14 +195,18 @@ def _ladder(settings: TimeSettings, trainer: Trainer, data: RunData) -> list[dic
     """Compare with the plain way; empty where the experiment does not ask for it."""
     if settings.images is None:
         return []
-    return climb(
-        trainer,
-        rungs(
-            data.samples["train"],
-            settings.run.policy.cut,
-            RawRows(data.dataset, settings.images),
-            FrameRows(open_frames(data.dataset)),
-            data.precision,
-            trainer.accelerator.device,
-        ),
+    dataset, images, count = data.dataset, settings.images, data.dataset.rows
+    views = VIEWS if settings.run.policy.mirror else VIEWS[:1]
+    raw = [RawRows(dataset, images, view) for view in views]
+    frames = [FrameRows(open_frames(dataset), view) for view in views]
+    samples = copy.copy(data.samples["train"])
+    samples.photometric = None  # what random changes of the pictures cost, all ways would pay
+    ladder = rungs(
+        samples,
+        settings.run.policy.cut,
+        BothViews(raw[0], raw[-1], count),
+        BothViews(frames[0], frames[-1], count),
+        data.precision,
+        trainer.accelerator.device,
     )
+    return climb(trainer, ladder)

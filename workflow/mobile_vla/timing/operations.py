@@ -59,7 +59,7 @@ class Operations:
         """
         device = trainer.accelerator.device
         step = trainer.epoch(0)[0]
-        batches = [trainer.samples.batch(indices) for indices in step]
+        batches = [trainer.samples.batch(indices, (trainer.seed, 0)) for indices in step]
         predicted = self.formula.step(
             sum(len(batch.features) for batch in batches), sum(map(len, step))
         )

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mobile_vla.config.features import View
 from mobile_vla.config.ingest import Images
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.defects import Rejected
@@ -15,6 +16,7 @@ from mobile_vla.data.episode import IMAGES
 from mobile_vla.data.rawfile import open_raw
 from mobile_vla.data.resize import to_frame
 from mobile_vla.errors import UserError
+from mobile_vla.features.store import seen
 from mobile_vla.files import read_json
 
 
@@ -24,11 +26,13 @@ class RawRows:
     Args:
         dataset: the dataset; its episodes' facts, which name the raw files, lie beside it.
         images: how raw images become frames.
+        view: as recorded, or flipped left to right.
     """
 
-    def __init__(self, dataset: Dataset, images: Images):
+    def __init__(self, dataset: Dataset, images: Images, view: View):
         self.dataset = dataset
         self.images = images
+        self.view = view
         self.ends = np.cumsum(dataset.lengths)
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
@@ -44,7 +48,7 @@ class RawRows:
         for part in np.split(rows, starts[1:]):
             owner = int(owners[len(frames)])
             frames += self._read(owner, part - self.dataset.offsets[owner])
-        return torch.from_numpy(np.stack(frames))
+        return torch.from_numpy(seen(np.stack(frames), self.view))
 
     def _read(self, episode: int, wanted: np.ndarray) -> list[np.ndarray]:
         name = self.dataset.episodes[episode].name

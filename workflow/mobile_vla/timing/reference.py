@@ -36,8 +36,11 @@ class PerWindow:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def batch(self, indices: np.ndarray) -> Batch:
-        """Gather the windows with the given indices (B,): B·W frames, however many are the same."""
+    def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
+        """Gather the windows with the given indices (B,): B·W frames, however many are the same.
+
+        Pictures stay as recorded, whatever ``key`` says: what random changes cost, both ways pay.
+        """
         frames = self.table.frames[indices]  # (B, W)
         rows = frames.ravel()  # (B · W,)
         return Batch(

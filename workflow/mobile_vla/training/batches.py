@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mobile_vla.config.windows import Actions
-from mobile_vla.data.actions import columns_of, normalise
+from mobile_vla.config.augment import Photometric
+from mobile_vla.data.actions import normalise
 from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.frames import FRAME_SHAPE
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.features.store import Rows
-from mobile_vla.model.prompts import PromptTable
+from mobile_vla.training.labels import Labels
+from mobile_vla.training.photometric import change, draw_factors
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ class Samples:
     Args:
         dataset: the dataset.
         table: N windows of it.
-        rows: features by row.
-        prompts: the prompts of the dataset's episodes.
-        actions: which dimensions are predicted, and their scale.
+        rows: features by row, those of mirror images among them where the table has some.
+        labels: the actions and prompts of the same rows.
+        scale: raw command units that become 1.
+        photometric: how far the pictures of a window may be changed; only where ``rows`` are
+            frames.
     """
 
     def __init__(
@@ -63,27 +67,40 @@ class Samples:
         dataset: Dataset,
         table: WindowTable,
         rows: Rows,
-        prompts: PromptTable,
-        actions: Actions,
+        labels: Labels,
+        scale: float,
+        photometric: Photometric | None = None,
     ):
         self.dataset = dataset
         self.table = table
         self.rows = rows
-        self.raw_actions = dataset.actions[:, columns_of(actions.dimensions)]  # (rows, A)
-        self.actions = normalise(torch.from_numpy(self.raw_actions), actions.scale)  # (rows, A)
-        self.prompt_of_row = torch.from_numpy(
-            np.repeat(np.asarray(prompts.of_episode), dataset.lengths)
-        )
+        self.raw_actions = labels.actions  # (rows, A)
+        self.actions = normalise(torch.from_numpy(self.raw_actions), scale)  # (rows, A)
+        self.prompt_of_row = torch.from_numpy(labels.prompt_of_row)
+        self.photometric = photometric if photometric and photometric.changes else None
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def batch(self, indices: np.ndarray) -> Batch:
-        """Gather the windows with the given indices (B,)."""
+    def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
+        """Gather the windows with the given indices (B,).
+
+        Args:
+            indices: which windows.
+            key: what random changes of the pictures depend on; None: pictures as recorded.
+        """
         frames = self.table.frames[indices]  # (B, W)
-        distinct, places = np.unique(frames, return_inverse=True)  # (F,), (B, W)
+        if key is not None and self.photometric is not None:
+            # Each window has pictures of its own: none are shared between windows.
+            distinct, places = frames.ravel(), np.arange(frames.size)
+            pictures = self.rows[distinct].view(*frames.shape, *FRAME_SHAPE)  # (B, W, 224, 224, 3)
+            factors = draw_factors(self.photometric, key, indices)
+            features = change(pictures, factors).flatten(0, 1)
+        else:
+            distinct, places = np.unique(frames, return_inverse=True)  # (F,), (B, W)
+            features = self.rows[distinct]
         return Batch(
-            features=self.rows[distinct],
+            features=features,
             prompts=self.prompt_of_row[distinct],
             windows=torch.from_numpy(places.reshape(frames.shape)),
             targets=self.actions[self.table.targets[indices]],
@@ -115,8 +132,10 @@ def epoch_batches(
         sequence = random.permutation(len(table))
     else:
         runs: list[np.ndarray] = []
-        for episode in np.unique(table.episode):
-            own = np.flatnonzero(table.episode == episode)
+        # An episode and its mirror image are two sequences: they share no frame.
+        sequences = table.episode * 2 + table.mirrored
+        for sequence_ in np.unique(sequences):
+            own = np.flatnonzero(sequences == sequence_)
             cuts = np.arange(random.integers(1, size + 1), len(own), size)
             runs += np.split(own, cuts)
         sequence = np.concatenate([runs[i] for i in random.permutation(len(runs))])

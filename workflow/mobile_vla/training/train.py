@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def train(
     split: Path,
     backbone: Path,
     features: Path | None = None,
+    mirrored: Path | None = None,
     init_from: Path | None = None,
     threads: int,
     memory_limit_gb: float | None = None,
@@ -57,6 +59,7 @@ def train(
         backbone: the ``backbone.json``.
         features: the JSON of the features that the run reads; none at the cut
             ``pixels``, where it reads the frames.
+        mirrored: the same of the mirror images, where the run learns from them.
         init_from: the ``policy.json`` to start from.
         threads: cores that the job was given.
         memory_limit_gb: 10⁹ bytes that a step may take; more is refused at once.
@@ -75,11 +78,15 @@ def train(
         settings.policy,
         settings.windows,
         settings.training.precision,
+        fold=settings.fold,
+        subset=settings.subset,
         manifest=manifest,
         actions=actions,
         split=split,
         backbone=backbone,
         features=features,
+        mirrored=mirrored,
+        photometric=settings.photometric,
     )
     if memory_limit_gb is not None:
         check_memory(
@@ -96,9 +103,8 @@ def train(
         settings.seed,
         data.precision,
     )
-    state = RunState(
-        policy.parents[1] / ".work", _fingerprint(settings, data, trainer, features, init_from)
-    )
+    identity = _fingerprint(settings, data, trainer, [features, mirrored], init_from)
+    state = RunState(policy.parents[1] / ".work", identity)
     with state.locked(), requests() as request:
         run = _Run(settings, trainer, data, state, request, policy.parents[1], save_every)
         run.train()
@@ -123,7 +129,7 @@ def _fingerprint(
     settings: TrainSettings,
     data: RunData,
     trainer: Trainer,
-    features: Path | None,
+    features: Sequence[Path | None],
     init_from: Path | None,
 ) -> str:
     """Return the identity of all that a run's result depends on."""
@@ -135,7 +141,7 @@ def _fingerprint(
             "versions": versions(packages),
             "data": data.identity,
             "backbone": data.backbone.digest,
-            "features": None if features is None else read_json(features),
+            "features": [None if path is None else read_json(path) for path in features],
             "init_from": None if init_from is None else sha256_of(init_from),
             "precision": data.precision,
             "device": trainer.accelerator.device.type,

@@ -32,8 +32,8 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: np.ndarray) -> Batch:
-        """Gather the windows with the given indices (B,)."""
+    def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
+        """Gather windows by index (B,); random changes are a function of ``key``."""
 
     def episodes_of(self, indices: np.ndarray) -> list[str]:
         """Return the names of the episodes that some windows come from."""
@@ -114,9 +114,8 @@ class Trainer:
         """
         torch.manual_seed(int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]))
         self.policy.train()
-        dimensions = len(self.policy.settings.actions.dimensions)
-        loaded = [self.samples.batch(indices) for indices in batches]
-        count = sum(batch.supervised for batch in loaded) * dimensions
+        loaded = [self.samples.batch(indices, (self.seed, number)) for indices in batches]
+        count = sum(batch.supervised for batch in loaded) * self.policy.learned_dimensions
         total = 0.0
         for indices, batch in zip(batches, loaded, strict=True):
             try:
@@ -190,7 +189,7 @@ class Trainer:
                 "the best; lower training.learning_rate, use precision fp32 or bf16, or look at "
                 "the validation episodes in the audit"
             )
-        values = count * len(settings.dimensions)
+        values = count * self.policy.learned_dimensions
         mae = self.policy.denormalise(error / count).tolist()
         return Validation(
             loss=loss / values,
