@@ -77,6 +77,10 @@ class Project(Settings):
         }
         return [name for name in self.datasets if name in used]
 
+    def compares_ways(self) -> bool:
+        """Whether some experiment's timing is compared with the plain way of training."""
+        return any(experiment.timing.ladder for experiment in self.experiments.values())
+
     def compares_sizes(self) -> bool:
         """Whether experiments differ in how many episodes they train on."""
         return len({experiment.subset for experiment in self.experiments.values()}) > 1
@@ -211,11 +215,12 @@ class Project(Settings):
         )
 
     def _effective(self, name: str) -> dict[str, Any]:
-        """Return an experiment's settings without those of a fine-tuning it does not use."""
+        """Return an experiment's settings without those that change no result of its runs."""
         settings: dict[str, Any] = self.experiments[name].model_dump(mode="json")
         for kind in ("lora", "full"):
             if settings["finetune"] != kind:
                 del settings[kind]
+        del settings["timing"]
         return settings
 
 

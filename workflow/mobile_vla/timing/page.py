@@ -32,8 +32,10 @@ PAGE = """<!doctype html>
 </table>
 {%- if ladder %}
 <h2>What each step of the way saves</h2>
-<p>The same windows, the same trained parameters, in turn within one process. Each line adds one
-thing to the line above it; times are those of an epoch's training steps, without validation.</p>
+<p>The same windows and the same trained parameters, in turn within one process. Per window: raw
+images decoded and resized for each window, and each of its frames through the whole model in fp32.
+Each further line adds one thing to the line above it. Times are those of an epoch's training steps,
+without validation.</p>
 <table class="bars">
 {%- for rung in ladder %}
 <tr><th scope="row">{{ rung.name }}</th><td class="bar"><div style="width: {{ rung.width }}%"></div>
@@ -43,13 +45,6 @@ thing to the line above it; times are those of an epoch's training steps, withou
 {%- endif %}
 </html>
 """
-
-RUNGS = {
-    "per window": "per window, from raw images",
-    "frame cache": "+ frames decoded once",
-    "feature cache": "+ stored features",
-    "distinct frames": "+ each distinct frame once a batch",
-}
 
 
 def timing_page(found: dict[str, Any]) -> str:
@@ -121,11 +116,11 @@ def _ladder(ladder: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rungs as text, and the lengths of their bars in per cent of the reference's."""
     return [
         {
-            "name": RUNGS.get(rung["name"], f"+ {rung['name']} in place of fp32"),
+            "name": rung["name"] if place == 0 else f"+ {rung['name']}",
             "width": f"{100 * rung['seconds_per_epoch'] / ladder[0]['seconds_per_epoch']:.2f}",
             "seconds": f"{rung['seconds_per_epoch']:.3g} s",
             "speedup": f"{rung['speedup']:.3g}×",
             "flops": f"{_giga(rung['flops_per_epoch'])} GFLOP",
         }
-        for rung in ladder
+        for place, rung in enumerate(ladder)
     ]
