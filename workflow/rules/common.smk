@@ -57,6 +57,10 @@ PATH = "" if CONDA else f"export PATH='{Path(sys.executable).parent}':\"$PATH\";
 shell.prefix(f"{PATH}export PYTHONPATH='{workflow.basedir}/workflow' MOBILE_VLA_PARENT=$PPID; ")
 
 
+# A resource and not a param: what a machine has changes no result, and must rerun nothing.
+MEMORY_LIMIT_GB = "" if project.memory_limit_gb is None else str(project.memory_limit_gb)
+
+
 def tracked(command):
     """Return what a command's result depends on besides its inputs and settings."""
     return STAGES[command].tracked()

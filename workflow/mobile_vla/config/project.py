@@ -46,6 +46,10 @@ class Project(Settings):
     """How the features that experiments share are computed."""
     report: Report = Report()
     """What the report's page says of itself."""
+    memory_limit_gb: Annotated[float, Field(gt=0)] | None = None
+    """Memory (10⁹ bytes) that a training step may take, such as 14 on a 16 GB Jetson; a run that
+    would take more is refused before it loads anything. It changes no result, and reruns nothing.
+    Without it a run takes what it can get."""
 
     def runs(self) -> Iterator[tuple[str, str]]:
         """Yield each (experiment, run).
@@ -72,6 +76,10 @@ class Project(Settings):
             for name in (experiment.dataset, *experiment.evaluate_on)
         }
         return [name for name in self.datasets if name in used]
+
+    def compares_ways(self) -> bool:
+        """Whether some experiment's timing is compared with the plain way of training."""
+        return any(experiment.timing.ladder for experiment in self.experiments.values())
 
     def compares_sizes(self) -> bool:
         """Whether experiments differ in how many episodes they train on."""
@@ -187,8 +195,13 @@ class Project(Settings):
 
     def timing(self, name: str) -> TimeSettings:
         """Return what ``timing`` is given: the experiment's first run."""
-        first = next(run for experiment, run in self.runs() if experiment == name)
-        return TimeSettings(run=self.train(name, first), timing=self.experiments[name].timing)
+        experiment = self.experiments[name]
+        first = next(run for owner, run in self.runs() if owner == name)
+        return TimeSettings(
+            run=self.train(name, first),
+            timing=experiment.timing,
+            images=self.datasets[experiment.dataset].images if experiment.timing.ladder else None,
+        )
 
     def evaluate(self, name: str, run: str) -> EvaluateSettings:
         """Return what ``evaluate`` is given for one run."""
@@ -224,11 +237,12 @@ class Project(Settings):
         )
 
     def _effective(self, name: str) -> dict[str, Any]:
-        """Return an experiment's settings without those of a fine-tuning it does not use."""
+        """Return an experiment's settings without those that change no result of its runs."""
         settings: dict[str, Any] = self.experiments[name].model_dump(mode="json")
         for kind in ("lora", "full"):
             if settings["finetune"] != kind:
                 del settings[kind]
+        del settings["timing"]
         return settings
 
 
