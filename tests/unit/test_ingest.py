@@ -20,9 +20,8 @@ from mobile_vla.data.ingest import ingest
 from mobile_vla.data.resize import to_frame
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, sha256_of
-from support.corruptions import moved_images, plain_texts
 from support.recorded import write_episode
-from support.spoil import FRAMES, SIZE, drop, edit, replace, values
+from support.spoil import FRAMES, SIZE, drop, edit, moved_images, plain_texts, replace, values
 
 EVENTS = ["episode_start"] + ["start_action"] * (FRAMES - 1)
 NAME = "episode_20251103_091241_1box_hori_left_core_close"
