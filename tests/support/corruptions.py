@@ -241,6 +241,10 @@ FILES = {
         replace("action_event_types", data=[["a", "b"]] * FRAMES),
         [error("wrong_shape", "action_event_types")],
     ),
+    "events of a megabyte each": (
+        replace("action_event_types", shape=(FRAMES,), dtype="S1000000", chunks=(1,)),
+        [error("absurd_size", "action_event_types")],
+    ),
     "a number for the instruction": (
         replace("language_instruction", data=np.zeros(1)),
         [error("wrong_dtype", "language_instruction")],

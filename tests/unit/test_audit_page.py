@@ -78,6 +78,7 @@ def test_the_page_is_whole_and_escapes_what_it_shows(tmp_path):
     assert "<script" not in page and "&lt;script&gt;alert(1)" in page
     assert not re.search(r"(src|href|url)\s*[=(](?!\"data:image/jpeg;base64,)", page)
     assert "num_frames_differs" in page and NAMES[0] in page
+    assert "<p>The file is shorter than it says itself.</p>" in page
     assert "Nothing to report" in run(tmp_path / "good", whole())[1]
     assert "no_episodes" in run(tmp_path / "none", [])[1]
 

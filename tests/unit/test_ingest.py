@@ -139,6 +139,16 @@ def test_odd_attributes_become_plain_values(raw):
     assert isinstance(attributes["bytes"], str) and isinstance(attributes["empty"], str)
 
 
+def test_attributes_of_megabytes_are_not_read(raw):
+    path = raw.with_name("large.h5")
+    with h5py.File(raw) as old, h5py.File(path, "w", libver="latest") as new:
+        for name in old:
+            old.copy(name, new)
+        new.attrs["large"] = np.zeros(1 << 20, dtype="u2")
+    facts, _ = run(path)
+    assert facts["errors"] == [] and facts["attributes"]["large"] == "2,097,152 bytes, not read"
+
+
 def test_repeated_images_are_recorded(raw):
     def change(file):
         file["images"][3] = file["images"][2]
