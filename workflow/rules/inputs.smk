@@ -122,10 +122,11 @@ def scored_elsewhere():
 
 def other_files(name, dataset):
     """Return what the scores on another dataset are made from: it, and what the policy has seen."""
-    other = dataset_files(dataset)
+    other, features = dataset_files(dataset), feature_files(name, dataset)
     return {
         **experiment_files(name),
-        **feature_files(name, dataset),
+        "on_features": features["features"],
+        "on_stored": features["stored"],
         "on_manifest": other["manifest"],
         "on_actions": other["actions"],
         "on_split": f"results/datasets/{dataset}/split.json",
@@ -159,4 +160,5 @@ def provenance_files(wildcards):
         *of_scores(
             "results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"
         ),
+        "results/comparison.provenance.json",
     ]
