@@ -342,3 +342,58 @@ def test_scores_elsewhere_make_features_and_datasets_used(tmp_path):
     assert project.used_datasets() == ["demo", "other"]
     assert {key[0] for key in project.feature_keys()} == {"demo", "other"}
     assert list(project.scores()) == [("a", "seed0", "other"), ("a", "seed1", "other")]
+
+
+def accepting(line, tmp_path):
+    return BASE.replace("{scenes: 3}}", f"{{scenes: 3}}, accept: {line}}}"), tmp_path
+
+
+def test_accepted_findings_are_codes_with_reasons(tmp_path):
+    project = load(*accepting("{frozen_frames: ' the robot waits '}", tmp_path))
+    assert project.audit("demo").accept == {"frozen_frames": "the robot waits"}
+    assert project.flags("demo").accepted == ("frozen_frames",)
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "found", "expected"),
+    [
+        (
+            "{frozen_frame: why}", "datasets.demo.accept.frozen_frame",
+            "unknown finding 'frozen_frame'", "did you mean 'frozen_frames'?",
+        ),
+        (
+            "{truncated: why}", "datasets.demo.accept.truncated",
+            "'truncated' is an error", "codes of warnings and infos",
+        ),
+        (
+            "{frozen_frames: }", "datasets.demo.accept.frozen_frames", "found None", "text",
+        ),
+        (
+            "{frozen_frames: ' '}", "datasets.demo.accept.frozen_frames", "found ' '",
+            "at least 1 character",
+        ),
+        ("[frozen_frames]", "datasets.demo.accept", "found ['frozen_frames']", "a mapping"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_accepted_is_an_error(tmp_path, line, path, found, expected):
+    mistakes = problems(*accepting(line, tmp_path))
+    (problem,) = [mistakes[place] for place in mistakes if place.startswith("2 ")]
+    assert problem.place.endswith(f"({path})")
+    assert found in problem.found and expected in problem.expected
+
+
+def test_settling_on_rgb_changes_the_audit_and_not_what_is_read(tmp_path):
+    unsettled, rgb, bgr = (
+        load(BASE.replace("{scenes: 3}}", f"{{scenes: 3}}{images}}}"), tmp_path)
+        for images in ("", ", images: {color: rgb}", ", images: {color: bgr}")
+    )
+    assert unsettled.ingest("demo", "a") == rgb.ingest("demo", "a") != bgr.ingest("demo", "a")
+    assert unsettled.audit("demo") != rgb.audit("demo") == bgr.audit("demo")
+
+
+def test_the_audit_is_given_the_experiments_of_its_dataset(tmp_path):
+    other = BASE.replace("backbones:", "  other: {kind: simulated}\nbackbones:")
+    project = load(other + "  b: {window: 5}\n  c: {dataset: other}\n", tmp_path)
+    assert [one.name for one in project.audit("demo").experiments] == ["lora", "b"]
+    assert [one.windows.window for one in project.audit("demo").experiments] == [4, 5]
+    assert [one.name for one in project.audit("other").experiments] == ["c"]

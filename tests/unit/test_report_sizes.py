@@ -67,13 +67,17 @@ def test_folds_are_never_compared_with_each_other(tmp_path: Path) -> None:
 
 
 def drawn(made: Results, folder: Path) -> list[Path]:
-    paths = {name: folder / f"{name}.svg" for name in (*NAMES, "error_by_training_size")}
+    paths = {
+        name: folder / f"{name}.svg" for name in (*NAMES, "error_by_training_size", "speed_ladder")
+    }
     figures(made.settings, **inputs(made), predictions=made.predictions, **paths)
     return list(paths.values())
 
 
 def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None:
-    made = make_results(tmp_path, 3, subsets=(3, 9, None), folds=2, others=("corridor",))
+    made = make_results(
+        tmp_path, 3, subsets=(3, 9, None), folds=2, others=("corridor",), ladder="lora"
+    )
     svgs = drawn(made, tmp_path / "figures")
     assert drawn(made, tmp_path / "again")[-1].read_bytes() == svgs[-1].read_bytes()
     with Image.open(svgs[-1].with_suffix(".png")) as image:
@@ -94,6 +98,8 @@ def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None
     assert "Scored on other datasets" in text and text.count("<td>corridor</td>") == 6
     assert 'id="figure-error_by_training_size"' in text
     assert "with 3 training episodes" in text
+    assert 'id="figure-speed_ladder"' in text
+    assert "20 times as fast" in text
     assert "in fold 1" in text
 
 

@@ -34,6 +34,8 @@ rule evaluate_on:
         provenance="results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json",
     log:
         "results/logs/evaluate/{experiment}/{run}/on/{dataset}.log",
+    wildcard_constraints:
+        experiment=scored_elsewhere(),
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads

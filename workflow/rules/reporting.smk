@@ -2,6 +2,7 @@
 # experiments are longer than one argument of a command may be.
 FIGURES = ["loss_curves", "error_by_dimension", "velocity_traces", "epoch_time"]
 SIZES = ["error_by_training_size"] if project.compares_sizes() else []
+LADDER = ["speed_ladder"] if project.compares_ways() else []
 ELSEWHERE = ["results/tables/elsewhere.csv"] if list(project.scores()) else []
 
 RUN_FILES = {
@@ -23,7 +24,8 @@ rule figures:
     output:
         **{name: f"results/figures/{name}.svg" for name in FIGURES},
         error_by_training_size=expand("results/figures/{name}.svg", name=SIZES),
-        pictures=expand("results/figures/{name}.png", name=FIGURES + SIZES),
+        speed_ladder=expand("results/figures/{name}.svg", name=LADDER),
+        pictures=expand("results/figures/{name}.png", name=FIGURES + SIZES + LADDER),
         provenance="results/figures/figures.provenance.json",
     log:
         "results/logs/figures.log",
@@ -40,6 +42,7 @@ rule figures:
         " --loss-curves {output.loss_curves:q} --error-by-dimension {output.error_by_dimension:q}"
         " --velocity-traces {output.velocity_traces:q} --epoch-time {output.epoch_time:q}"
         " --error-by-training-size {output.error_by_training_size:q}"
+        " --speed-ladder {output.speed_ladder:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 
@@ -85,7 +88,7 @@ rule page:
         splits=of_datasets("results/datasets/{dataset}/split.json"),
         audits=of_datasets("results/datasets/{dataset}/audit.json"),
         provenance=provenance_files,
-        figures=expand("results/figures/{name}.svg", name=FIGURES + SIZES),
+        figures=expand("results/figures/{name}.svg", name=FIGURES + SIZES + LADDER),
         tables=rules.tables.output,
         template="workflow/report/page.html.j2",
     output:

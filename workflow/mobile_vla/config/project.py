@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mobile_vla.config.audit import AuditSettings
+from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
 from mobile_vla.config.backbone import Backbone, BackboneSettings, RandomBackbone
 from mobile_vla.config.base import Settings
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
@@ -50,6 +50,10 @@ class Project(Settings):
     """How sure a claim must be, in each experiment's verdict and between experiments."""
     report: Report = Report()
     """What the report's page says of itself."""
+    memory_limit_gb: Annotated[float, Field(gt=0)] | None = None
+    """Memory (10⁹ bytes) that a training step may take, such as 14 on a 16 GB Jetson; a run that
+    would take more is refused before it loads anything. It changes no result, and reruns nothing.
+    Without it a run takes what it can get."""
 
     def runs(self) -> Iterator[tuple[str, str]]:
         """Yield each (experiment, run).
@@ -77,6 +81,10 @@ class Project(Settings):
         }
         return [name for name in self.datasets if name in used]
 
+    def compares_ways(self) -> bool:
+        """Whether some experiment's timing is compared with the plain way of training."""
+        return any(experiment.timing.ladder for experiment in self.experiments.values())
+
     def compares_sizes(self) -> bool:
         """Whether experiments differ in how many episodes they train on."""
         return len({experiment.subset for experiment in self.experiments.values()}) > 1
@@ -95,7 +103,7 @@ class Project(Settings):
     def ingest(self, dataset: str, episode: str) -> IngestSettings:
         """Return what ``ingest`` is given for one episode."""
         return IngestSettings(
-            dataset=dataset, episode=episode, images=self.datasets[dataset].images
+            dataset=dataset, episode=episode, images=self.datasets[dataset].images.settled()
         )
 
     def manifest(self, dataset: str) -> ManifestSettings:
@@ -108,7 +116,29 @@ class Project(Settings):
 
     def audit(self, dataset: str) -> AuditSettings:
         """Return what ``audit`` is given."""
-        return AuditSettings(dataset=dataset, actions=self.datasets[dataset].actions)
+        return AuditSettings(
+            dataset=dataset,
+            declared=self._declared(dataset),
+            on_warning=self.datasets[dataset].on_warning,
+            accept=self.datasets[dataset].accept,
+            experiments=tuple(
+                AuditedExperiment(name=name, windows=one.windows(), prompt=one.prompt)
+                for name, one in self.experiments.items()
+                if one.dataset == dataset
+            ),
+        )
+
+    def flags(self, dataset: str) -> FlagSettings:
+        """Return what ``flags`` is given."""
+        return FlagSettings(
+            dataset=dataset,
+            declared=self._declared(dataset),
+            accepted=tuple(sorted(self.datasets[dataset].accept)),
+        )
+
+    def _declared(self, dataset: str) -> Declared:
+        settings = self.datasets[dataset]
+        return Declared(actions=settings.actions, color_settled=settings.images.color is not None)
 
     def backbone(self, name: str) -> BackboneSettings:
         """Return what ``backbone`` is given."""
@@ -169,8 +199,13 @@ class Project(Settings):
 
     def timing(self, name: str) -> TimeSettings:
         """Return what ``timing`` is given: the experiment's first run."""
-        first = next(run for experiment, run in self.runs() if experiment == name)
-        return TimeSettings(run=self.train(name, first), timing=self.experiments[name].timing)
+        experiment = self.experiments[name]
+        first = next(run for owner, run in self.runs() if owner == name)
+        return TimeSettings(
+            run=self.train(name, first),
+            timing=experiment.timing,
+            images=self.datasets[experiment.dataset].images if experiment.timing.ladder else None,
+        )
 
     def evaluate(self, name: str, run: str) -> EvaluateSettings:
         """Return what ``evaluate`` is given for one run."""
@@ -215,11 +250,12 @@ class Project(Settings):
         )
 
     def _effective(self, name: str) -> dict[str, Any]:
-        """Return an experiment's settings without those of a fine-tuning it does not use."""
+        """Return an experiment's settings without those that change no result of its runs."""
         settings: dict[str, Any] = self.experiments[name].model_dump(mode="json")
         for kind in ("lora", "full"):
             if settings["finetune"] != kind:
                 del settings[kind]
+        del settings["timing"]
         return settings
 
 

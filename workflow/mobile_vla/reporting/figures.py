@@ -9,6 +9,7 @@ from mobile_vla.reporting.drawing.epoch_time import draw_epoch_time
 from mobile_vla.reporting.drawing.error_by_dimension import draw_error_by_dimension
 from mobile_vla.reporting.drawing.error_by_training_size import draw_error_by_training_size
 from mobile_vla.reporting.drawing.loss_curves import draw_loss_curves
+from mobile_vla.reporting.drawing.speed_ladder import draw_speed_ladder
 from mobile_vla.reporting.drawing.style import save, styled
 from mobile_vla.reporting.drawing.velocity_traces import draw_velocity_traces
 from mobile_vla.reporting.load import experiments_of, load_runs
@@ -29,6 +30,7 @@ def figures(
     velocity_traces: Path,
     epoch_time: Path,
     error_by_training_size: Path | None = None,
+    speed_ladder: Path | None = None,
 ) -> None:
     """Draw all figures, each as SVG and as PNG beside it.
 
@@ -45,6 +47,7 @@ def figures(
         velocity_traces: see above; shows the run with the highest skill.
         epoch_time: see above.
         error_by_training_size: see above; only where experiments differ in ``subset``.
+        speed_ladder: see above; only where an experiment has ``timing.ladder``.
 
     Raises:
         UserError: an input is missing or is not what the report reads.
@@ -66,3 +69,5 @@ def figures(
         save(draw_epoch_time(runs), epoch_time)
         if error_by_training_size is not None:
             save(draw_error_by_training_size(runs), error_by_training_size)
+        if speed_ladder is not None:
+            save(draw_speed_ladder(runs), speed_ladder)

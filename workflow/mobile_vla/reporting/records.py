@@ -99,6 +99,28 @@ class Spread(Record):
     max: float
 
 
+class Estimated(Record):
+    """Bytes, as estimated before a run."""
+
+    total: int
+
+
+class Memory(Record):
+    """Peak memory in bytes."""
+
+    measured: int
+    estimate: Estimated
+
+
+class Rung(Record):
+    """One way of doing the same epoch, compared with the plain one."""
+
+    name: str
+    seconds_per_epoch: float
+    speedup: float
+    flops_ratio: float | None
+
+
 class Timing(Record):
     """``timing.json``; times in seconds."""
 
@@ -114,6 +136,10 @@ class Timing(Record):
     epochs: int
     projected_seconds: float
     windows_per_second: float
+    data_share: float
+    share_of_matrix_rate: float
+    memory: Memory
+    ladder: list[Rung]
     contended: bool
 
 
