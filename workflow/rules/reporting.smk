@@ -59,9 +59,7 @@ rule tables:
         by_step="results/tables/by_step.csv",
         by_cell="results/tables/by_cell.csv",
         scores=ELSEWHERE,
-        latex=expand(
-            "results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell"]
-        ),
+        latex=expand("results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell"]),
         provenance="results/tables/tables.provenance.json",
     log:
         "results/logs/tables.log",
