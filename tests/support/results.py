@@ -224,10 +224,38 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
             "expected": "a negative mean: y points left",
             "remedy": "check the sign of linear_y & the file's <name>",
         },
+        {
+            "code": "black_frames",
+            "severity": "warning",
+            "episode": names[4],
+            "file": f"raw/{names[4]}.h5",
+            "place": "images, frame 3",
+            "found": "1 of 20 frames are black",
+            "expected": "the scene before the robot",
+            "remedy": "look at the recording",
+            "accepted": "the lamp failed, and the robot saw that too",
+        },
     ]
+    pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
     write_json(
         folder / "audit.json",
-        {"dataset": "demo", "episodes": 31, "findings": findings, "coverage": []},
+        {
+            "dataset": "demo",
+            "episodes": 31,
+            "totals": {"error": 1, "warning": 1, "info": 0, "accepted": 1},
+            "findings": findings,
+            "coverage": [],
+            "thumbnails": [
+                {
+                    "code": "black_frames",
+                    "episode": names[4],
+                    "frame": 3,
+                    "swapped": False,
+                    "alt": f"black frames: frame 3 of {names[4]}",
+                    "image": pixel,
+                }
+            ],
+        },
     )
     for kind in ("manifest", "split", "audit"):
         getattr(made, f"{kind}s").append(folder / f"{kind}.json")

@@ -296,6 +296,8 @@ class Quarantined(Record):
     episode: str
     file: str | None = None
     errors: list[EpisodeFault]
+    warnings: list[str] = []
+    """Codes that it was left out for, with `on_warning: quarantine`."""
 
 
 class Manifest(Record):
@@ -314,6 +316,20 @@ class Finding(EpisodeFault):
     severity: str
     episode: str | None = None
     file: str | None = None
+    accepted: str | None = None
+    """Why the user accepts it."""
+
+
+class Thumbnail(Record):
+    """A small picture of a frame that findings are about."""
+
+    code: str
+    episode: str
+    frame: int
+    swapped: bool
+    alt: str
+    image: str
+    """A data URI."""
 
 
 class Audit(Record):
@@ -321,7 +337,9 @@ class Audit(Record):
 
     dataset: str
     episodes: int
+    totals: dict[str, int]
     findings: list[Finding]
+    thumbnails: list[Thumbnail]
 
 
 class Commit(Record):
