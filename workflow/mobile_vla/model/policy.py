@@ -211,7 +211,18 @@ class Policy(nn.Module):
             (B, C, A) actions in normalised units.
         """
         readouts = self.encoder.readouts(features, prompts, cut or self.settings.cut)  # (F, D)
-        predicted = self.head(readouts[windows])  # (B, W, D) -> (B, C, A)
+        return self.chunks(readouts[windows])
+
+    def chunks(self, readouts: Tensor) -> Tensor:
+        """Predict the chunks of windows whose frames were encoded before.
+
+        Args:
+            readouts: (B, W, D), oldest first.
+
+        Returns:
+            (B, C, A) actions in normalised units.
+        """
+        predicted = self.head(readouts)
         return torch.where(self.fixed.isnan(), predicted, self.fixed.to(predicted.dtype))
 
     def denormalise(self, actions: Tensor) -> Tensor:
