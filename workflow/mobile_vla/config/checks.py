@@ -106,7 +106,7 @@ def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> I
         yield (
             (*at, "window"),
             f"window {experiment.window} and chunk {experiment.chunk} (target: "
-            f"{experiment.target}, tail: {experiment.tail}) need {needed} frames, and the episodes "
+            f"{experiment.target}, start: {experiment.start}, tail: {experiment.tail}) need {needed} frames, and the episodes "
             f"of {experiment.dataset!r} have {frames}",
             f"at most {frames} frames in all",
             "lower window or chunk, say `tail: mask`, or simulate longer episodes",

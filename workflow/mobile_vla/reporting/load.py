@@ -20,7 +20,7 @@ from mobile_vla.reporting.records import (
 )
 
 # What decides which actions a run is scored on, beside the data themselves.
-WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "tail")
+WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "start", "tail")
 
 
 @dataclass(frozen=True)
