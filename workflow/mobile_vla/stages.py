@@ -52,6 +52,7 @@ STAGES = {
     "train": Stage("mobile_vla.training.train", "train", LEARNING),
     "timing": Stage("mobile_vla.timing.measure", "measure", LEARNING),
     "evaluate": Stage("mobile_vla.evaluation.evaluate", "evaluate", (*ENCODING, "peft")),
+    "rollout": Stage("mobile_vla.evaluation.rollout", "rollout", (*ENCODING, "peft", "pillow")),
     "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy")),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
     "page": Stage("mobile_vla.reporting.page", "page", ("jinja2",)),

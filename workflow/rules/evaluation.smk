@@ -21,3 +21,28 @@ rule evaluate:
         " --backbone {input.backbone:q} --features {input.features:q}"
         " --threads {threads} --evaluation {output.evaluation:q}"
         " --predictions {output.predictions:q} --record {output.provenance:q} --log {log:q}"
+
+
+# Closed loop: each run's best policy in unseen scenes, where the dataset's world is known.
+rule rollout:
+    input:
+        unpack(lambda w: policy_files(w.experiment, w.run)),
+    output:
+        rollouts="results/experiments/{experiment}/{run}/rollouts.json",
+        paths="results/experiments/{experiment}/{run}/rollouts.npz",
+        provenance="results/experiments/{experiment}/{run}/rollouts.provenance.json",
+    log:
+        "results/logs/rollout/{experiment}/{run}.log",
+    conda:
+        ENVIRONMENT
+    wildcard_constraints:
+        experiment=one_of(project.rolled_out()),
+    threads: lambda w: project.experiments[w.experiment].training.threads
+    params:
+        *tracked("rollout"),
+        settings=lambda w: project.rollout(w.experiment, w.run).canonical(),
+    shell:
+        "python -m mobile_vla rollout --settings {params.settings:q} --policy {input.policy:q}"
+        " --manifest {input.manifest:q} --actions {input.actions:q} --split {input.split:q}"
+        " --backbone {input.backbone:q} --threads {threads} --rollouts {output.rollouts:q}"
+        " --paths {output.paths:q} --record {output.provenance:q} --log {log:q}"

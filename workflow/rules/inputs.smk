@@ -80,6 +80,17 @@ def experiment_files(name):
     }
 
 
+def policy_files(name, run):
+    """Return what a test of a run's policy by its behaviour reads: no features, but frames."""
+    experiment = project.experiments[name]
+    return {
+        **dataset_files(experiment.dataset),
+        **backbone_files(experiment.backbone),
+        "split": f"results/datasets/{experiment.dataset}/split.json",
+        "policy": f"results/experiments/{name}/{run}/policy/policy.json",
+    }
+
+
 def training_files(name):
     """Return what training and timing read: where it is wanted, the mirror images too."""
     mirror = project.experiments[name].augment.mirror

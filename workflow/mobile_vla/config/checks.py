@@ -28,6 +28,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
             yield from _augment(project, at, experiment)
+            yield from _rollout(project, at, experiment)
 
 
 def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
@@ -144,6 +145,16 @@ def _augment(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             "none: frozen vision encodes each picture once, and other pictures would need it anew",
             "remove it, or train the vision (`finetune: full` with `full.vision: true`); "
             "`mirror: true` works with stored features",
+        )
+
+
+def _rollout(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    if experiment.rollout.execute > experiment.chunk:
+        yield (
+            (*at, "rollout", "execute"),
+            f"{experiment.rollout.execute} steps of a chunk of {experiment.chunk}",
+            f"at most {experiment.chunk}",
+            "lower it, or predict longer chunks",
         )
 
 

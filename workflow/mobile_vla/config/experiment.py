@@ -11,6 +11,7 @@ from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.features import View
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.rollout import Rollout
 from mobile_vla.config.timing import Timing
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Windows
@@ -43,6 +44,8 @@ class Experiment(Windows):
     """How an epoch is timed."""
     evaluation: Evaluation = Evaluation()
     """How the policy is scored."""
+    rollout: Rollout = Rollout()
+    """How the policy is let loose in a simulated world."""
 
     def windows(self) -> Windows:
         """Return the settings that make windows out of episodes."""

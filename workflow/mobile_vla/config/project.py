@@ -17,6 +17,7 @@ from mobile_vla.config.features import ExtractSettings, FeatureKey, Features, Vi
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
+from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings
@@ -149,6 +150,31 @@ class Project(Settings):
             precision=experiment.training.precision,
             threads=experiment.training.threads,
             evaluation=experiment.evaluation,
+        )
+
+    def rolled_out(self) -> list[str]:
+        """Return the experiments whose world is known: those on simulated datasets."""
+        return [
+            name
+            for name, experiment in self.experiments.items()
+            if isinstance(self.datasets[experiment.dataset], SimulatedDataset)
+        ]
+
+    def rollout(self, name: str, run: str) -> RolloutSettings:
+        """Return what ``rollout`` is given for one run of an experiment on a simulated dataset."""
+        experiment = self.experiments[name]
+        dataset = self.datasets[experiment.dataset]
+        assert isinstance(dataset, SimulatedDataset)  # see `rolled_out`
+        return RolloutSettings(
+            experiment=name,
+            run=run,
+            policy=experiment.policy(dataset.actions),
+            target=experiment.target,
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            images=dataset.images,
+            world=dataset.simulation.world,
+            rollout=experiment.rollout,
         )
 
     def reported(self) -> ReportSettings:
