@@ -52,6 +52,8 @@ STAGES = {
     "train": Stage("mobile_vla.training.train", "train", LEARNING),
     "timing": Stage("mobile_vla.timing.measure", "measure", LEARNING),
     "evaluate": Stage("mobile_vla.evaluation.evaluate", "evaluate", (*ENCODING, "peft")),
+    "language": Stage("mobile_vla.evaluation.language", "language", (*ENCODING, "peft")),
+    "latency": Stage("mobile_vla.evaluation.latency", "latency", (*ENCODING, "peft")),
     "rollout": Stage("mobile_vla.evaluation.rollout", "rollout", (*ENCODING, "peft", "pillow")),
     "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy")),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),

@@ -46,3 +46,47 @@ rule rollout:
         " --manifest {input.manifest:q} --actions {input.actions:q} --split {input.split:q}"
         " --backbone {input.backbone:q} --threads {threads} --rollouts {output.rollouts:q}"
         " --paths {output.paths:q} --record {output.provenance:q} --log {log:q}"
+
+
+# The validation frames of each run under other prompts.
+rule language:
+    input:
+        unpack(lambda w: language_files(w.experiment, w.run)),
+    output:
+        language="results/experiments/{experiment}/{run}/language.json",
+        provenance="results/experiments/{experiment}/{run}/language.provenance.json",
+    log:
+        "results/logs/language/{experiment}/{run}.log",
+    conda:
+        ENVIRONMENT
+    threads: lambda w: project.experiments[w.experiment].training.threads
+    params:
+        *tracked("language"),
+        settings=lambda w: project.language(w.experiment, w.run).canonical(),
+    shell:
+        "python -m mobile_vla language --settings {params.settings:q} --policy {input.policy:q}"
+        " --manifest {input.manifest:q} --actions {input.actions:q} --split {input.split:q}"
+        " --backbone {input.backbone:q} --features {input.features:q} --threads {threads}"
+        " --language {output.language:q} --record {output.provenance:q} --log {log:q}"
+
+
+# A control step of each experiment's first run. It takes all cores, so that nothing runs beside it.
+rule latency:
+    input:
+        unpack(lambda w: policy_files(w.experiment, project.first_run(w.experiment))),
+    output:
+        latency="results/experiments/{experiment}/latency.json",
+        provenance="results/experiments/{experiment}/latency.provenance.json",
+    log:
+        "results/logs/latency/{experiment}.log",
+    conda:
+        ENVIRONMENT
+    threads: lambda w: workflow.cores or 1
+    params:
+        *tracked("latency"),
+        settings=lambda w: project.latency(w.experiment).canonical(),
+    shell:
+        "python -m mobile_vla latency --settings {params.settings:q} --policy {input.policy:q}"
+        " --manifest {input.manifest:q} --actions {input.actions:q} --split {input.split:q}"
+        " --backbone {input.backbone:q} --threads {threads} --latency {output.latency:q}"
+        " --record {output.provenance:q} --log {log:q}"

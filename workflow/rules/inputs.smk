@@ -91,6 +91,14 @@ def policy_files(name, run):
     }
 
 
+def language_files(name, run):
+    """Return what the language test reads: features too, where they hold no prompt yet."""
+    features, stored = feature_files(name, "plain")
+    if project.feature_key(name).cut == "readout":
+        features, stored = [], []
+    return {**policy_files(name, run), "features": features, "stored": stored}
+
+
 def training_files(name):
     """Return what training and timing read: where it is wanted, the mirror images too."""
     mirror = project.experiments[name].augment.mirror

@@ -107,8 +107,8 @@ def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> I
         yield (
             (*at, "window"),
             f"window {experiment.window} and chunk {experiment.chunk} (target: "
-            f"{experiment.target}, start: {experiment.start}, tail: {experiment.tail}) need {needed} frames, and the episodes "
-            f"of {experiment.dataset!r} have {frames}",
+            f"{experiment.target}, start: {experiment.start}, tail: {experiment.tail}) "
+            f"need {needed} frames, and the episodes of {experiment.dataset!r} have {frames}",
             f"at most {frames} frames in all",
             "lower window or chunk, say `tail: mask`, or simulate longer episodes",
         )

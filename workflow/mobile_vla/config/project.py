@@ -15,6 +15,8 @@ from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features, View
 from mobile_vla.config.ingest import IngestSettings
+from mobile_vla.config.language import LanguageSettings
+from mobile_vla.config.latency import LatencySettings
 from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
 from mobile_vla.config.rollout import RolloutSettings
@@ -136,8 +138,7 @@ class Project(Settings):
     def timing(self, name: str) -> TimeSettings:
         """Return what ``timing`` is given: the experiment's first run."""
         experiment = self.experiments[name]
-        run = f"seed{experiment.seeds[0]}"
-        return TimeSettings(run=self.train(name, run), timing=experiment.timing)
+        return TimeSettings(run=self.train(name, self.first_run(name)), timing=experiment.timing)
 
     def evaluate(self, name: str, run: str) -> EvaluateSettings:
         """Return what ``evaluate`` is given for one run."""
@@ -150,6 +151,36 @@ class Project(Settings):
             precision=experiment.training.precision,
             threads=experiment.training.threads,
             evaluation=experiment.evaluation,
+        )
+
+    def language(self, name: str, run: str) -> LanguageSettings:
+        """Return what ``language`` is given for one run."""
+        experiment = self.experiments[name]
+        return LanguageSettings(
+            experiment=name,
+            run=run,
+            windows=experiment.windows(),
+            policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            language=experiment.language,
+        )
+
+    def first_run(self, name: str) -> str:
+        """Return an experiment's first run: the one that is timed."""
+        return next(run for experiment, run in self.runs() if experiment == name)
+
+    def latency(self, name: str) -> LatencySettings:
+        """Return what ``latency`` is given: the experiment's first run."""
+        experiment = self.experiments[name]
+        return LatencySettings(
+            experiment=name,
+            run=self.first_run(name),
+            windows=experiment.windows(),
+            policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            latency=experiment.latency,
         )
 
     def rolled_out(self) -> list[str]:

@@ -44,8 +44,8 @@ class Windows(Settings):
     target: Literal["next", "current"] = "next"
     """The chunk's first action: the one after the window, or that of its last frame."""
     start: Literal["whole", "repeat"] = "whole"
-    """Windows that begin before the episode: left out, or filled up with the first frame, as a robot
-    that starts sees it. ``whole`` teaches nothing of the first W - 1 control steps."""
+    """Windows that begin before the episode: left out, or filled up with its first frame, as a
+    robot that starts sees it. ``whole`` teaches nothing of the first W - 1 control steps."""
     tail: Literal["drop", "mask"] = "drop"
     """Windows whose chunk runs over the episode's end: left out, or its missing steps masked."""
 

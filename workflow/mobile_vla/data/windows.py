@@ -107,7 +107,8 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
 def _settings(windows: Windows) -> str:
     return (
         f"window {windows.window} and chunk {windows.chunk} "
-        f"(target: {windows.target}, start: {windows.start}, tail: {windows.tail}) need {windows.frames_needed} frames"
+        f"(target: {windows.target}, start: {windows.start}, tail: {windows.tail}) "
+        f"need {windows.frames_needed} frames"
     )
 
 
