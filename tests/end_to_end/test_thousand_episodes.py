@@ -31,7 +31,7 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     write_folder(folder / "episodes", COUNT, frames=10, size=(36, 64))
     project = Project(folder / "project", CONFIG)
-    project.build()
+    project.build(timeout=2400)
     return project
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -118,7 +119,11 @@ class Project:
     def snakemake(self, *arguments: str, timeout: float = 600) -> Finished:
         """Run Snakemake to its end."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=timeout)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # or it would go on beside the next tests
+            raise
         return Finished(process.returncode, output)
 
     def plan(self, *arguments: str) -> dict[str, int]:
@@ -127,9 +132,9 @@ class Project:
         assert finished.status == 0, finished.output
         return finished.jobs()
 
-    def build(self, *arguments: str) -> Finished:
+    def build(self, *arguments: str, timeout: float = 600) -> Finished:
         """Run the workflow to its end."""
-        finished = self.snakemake("--cores", "2", *arguments)
+        finished = self.snakemake("--cores", "2", *arguments, timeout=timeout)
         assert finished.status == 0, finished.output
         return finished
 

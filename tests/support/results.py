@@ -38,6 +38,7 @@ class Results:
     metrics: list[Path] = field(default_factory=list)
     results: list[Path] = field(default_factory=list)
     evaluations: list[Path] = field(default_factory=list)
+    elsewhere: list[Path] = field(default_factory=list)
     predictions: list[Path] = field(default_factory=list)
     timings: list[Path] = field(default_factory=list)
     manifests: list[Path] = field(default_factory=list)
@@ -55,6 +56,9 @@ def make_results(
     scored_on: str = "test",
     dirty: bool = False,
     chunks: Sequence[int] = (10,),
+    subsets: Sequence[int | None] = (None,),
+    folds: int = 1,
+    others: Sequence[str] = (),
 ) -> Results:
     """Write the result files of some experiments.
 
@@ -66,14 +70,29 @@ def make_results(
         scored_on: ``test``, or ``val`` for a split without test episodes.
         dirty: whether the files were made from a tree with uncommitted changes.
         chunks: chunk sizes that the experiments take in turn.
+        subsets: numbers of training episodes that the experiments take in turn, else the same.
+        folds: folds of the split, a run each; all of them score the same episodes here.
+        others: other datasets that each run is scored on; a copy of its own score here.
     """
     names = [NAMES[i] if i < len(NAMES) else f"variant_{i}" for i in range(experiments)]
     better = [beats] * experiments if isinstance(beats, bool) else list(beats)
     runs = [
-        _reported(name, f"seed{seed}", i, chunks[i % len(chunks)], seeds)
+        _reported(name, run, i, chunks[i % len(chunks)], seeds).model_copy(
+            update={"evaluate_on": tuple(others)}
+        )
         for i, name in enumerate(names)
-        for seed in range(seeds)
+        for run in (
+            f"seed{seed}-fold{fold}" if folds > 1 else f"seed{seed}"
+            for seed in range(seeds)
+            for fold in range(folds)
+        )
     ]
+    for own in runs:
+        subset = subsets[names.index(own.experiment) % len(subsets)]
+        own.settings["subset"] = subset
+        if any(subsets):  # as one experiment in several sizes
+            alike = _reported(names[0], own.run, 0, chunks[0], seeds).settings
+            own.settings.update({**alike, "subset": subset})
     settings = ReportSettings(runs=tuple(runs), datasets=("demo",), report=Report())
     made = Results(folder, settings)
     actions, roles = _data(made, scored_on, dirty)
@@ -165,7 +184,11 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
     shares = {"train": 0.7, "val": 0.15, "test": 0.15, "seed": 0}
     write_json(
         folder / "split.json",
-        {"dataset": "demo", "settings": shares, "roles": roles, "cells": cells},
+        {
+            "dataset": "demo",
+            "settings": shares,
+            "folds": [{"held_out": None, "roles": roles, "unused": [], "cells": cells}],
+        },
     )
     findings = [
         {**broken, **fault, "severity": "error"},
@@ -218,8 +241,9 @@ def _run(
     scored = [names.index(name) for name in roles[scored_on]]
     windows = _windows(scored, own.settings["chunk"])
     truth = actions[windows.targets]  # (N, C, A)
-    rows = np.arange(len(roles["train"]) * FRAMES)
-    others = baselines(actions, windows, rows, "next")
+    trained = roles["train"][: own.settings["subset"]]
+    fold = int(own.run.partition("-fold")[2] or 0)
+    others = baselines(actions, windows, actions[: len(trained) * FRAMES], "next")
     rng = np.random.default_rng(index)
     spread = (0.16 if beats else 1.3) * (1 + 0.1 * (index % 5))
     noise = rng.normal(0, spread, truth.shape) * rng.uniform(0.6, 1.6, len(truth))[:, None, None]
@@ -232,6 +256,10 @@ def _run(
         backbone="tiny",
         manifest=digest_of(names),
         split=digest_of(roles),
+        fold=fold,
+        folds=2 if "-fold" in own.run else 1,
+        held_out=None,
+        trained_on={"dataset": "demo", "fold": fold, "subset": own.settings["subset"]},
         scored_on=scored_on,  # type: ignore[arg-type]
         dimensions=DIMENSIONS,
         episodes=episodes,
@@ -250,7 +278,10 @@ def _run(
         mask=windows.mask,
         **{f"baseline_{name}": value for name, value in others.items()},
     )
-    _training(made, own, index, roles, own.settings["chunk"])
+    for name in own.evaluate_on:
+        made.elsewhere.append(folder / f"on/{name}/evaluation.json")
+        write_json(made.elsewhere[-1], {**evaluation, "dataset": name})
+    _training(made, own, index, {**roles, "train": trained}, own.settings["chunk"])
     made.evaluations.append(folder / "evaluation.json")
     made.predictions.append(folder / "predictions.npz")
 

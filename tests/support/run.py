@@ -13,7 +13,7 @@ import torch
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
 from mobile_vla.config.model import Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.split import Split, SplitSettings
+from mobile_vla.config.split import Holdout, SplitSettings
 from mobile_vla.config.training import Training, TrainSettings
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.split import split
@@ -45,7 +45,7 @@ class Inputs:
             backbone=make_backbone(folder / "backbone"),
             features=folder / "features/image_embeds.json",
         )
-        shares = Split(train=0.5, val=0.25, test=0.25, stratify_by=())
+        shares = Holdout(train=0.5, val=0.25, test=0.25, stratify_by=())
         split(
             SplitSettings(dataset="made", split=shares),
             manifest=inputs.manifest,

@@ -45,6 +45,8 @@ def load(inputs, run, features=None, mirrored=None, photometric=None):
         run.policy,
         run.windows,
         "fp32",
+        fold=0,
+        subset=None,
         manifest=inputs.manifest,
         actions=inputs.manifest.with_name("actions.npy"),
         split=inputs.split,

@@ -28,26 +28,26 @@ def table(target: str) -> WindowTable:
 
 
 def test_previous_action_with_target_next_is_the_last_frames_own() -> None:
-    found = baselines(ACTIONS, table("next"), np.arange(4), "next")["previous_action"]
+    found = baselines(ACTIONS, table("next"), ACTIONS[:4], "next")["previous_action"]
     assert found.shape == (3, 2, 2)
     assert found[:, 0].tolist() == [[100, 0], [5, 50], [6, 60]]
     assert np.array_equal(found[:, 0], found[:, 1])
 
 
 def test_previous_action_with_target_current_never_looks_at_the_chunk_or_another_episode() -> None:
-    found = baselines(ACTIONS, table("current"), np.arange(4), "current")["previous_action"]
+    found = baselines(ACTIONS, table("current"), ACTIONS[:4], "current")["previous_action"]
     assert found[:, 0].tolist() == [[0, 0], [100, 0], [5, 50]]
     assert np.array_equal(found[:, 0], found[:, 1])
 
 
 def test_train_mean_is_that_of_the_training_rows_alone() -> None:
-    found = baselines(ACTIONS, table("next"), np.array([0, 1, 2, 3]), "next")["train_mean"]
+    found = baselines(ACTIONS, table("next"), ACTIONS[[0, 1, 2, 3]], "next")["train_mean"]
     assert found.dtype == np.float32
     assert np.array_equal(found, np.broadcast_to(np.float32([1.5, 15]), (3, 2, 2)))
 
 
 def test_zero_and_the_names() -> None:
-    found = baselines(ACTIONS, table("next"), np.array([1]), "next")
+    found = baselines(ACTIONS, table("next"), ACTIONS[[1]], "next")
     assert list(found) == ["zero", "train_mean", "previous_action"]
     assert found["zero"].shape == (3, 2, 2)
     assert not found["zero"].any()
@@ -55,4 +55,4 @@ def test_zero_and_the_names() -> None:
 
 def test_no_training_row_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one frame"):
-        baselines(ACTIONS, table("next"), np.array([], dtype=int), "next")
+        baselines(ACTIONS, table("next"), ACTIONS[:0], "next")

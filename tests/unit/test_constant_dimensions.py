@@ -63,6 +63,8 @@ def load(inputs, manifest_, constant, dimensions=DIMENSIONS, mirror=False):
         policy,
         run.windows,
         "fp32",
+        fold=0,
+        subset=None,
         manifest=manifest_,
         actions=manifest_.with_name("actions.npy"),
         split=inputs.split,
@@ -114,7 +116,7 @@ def test_left_out_it_weighs_nothing_in_the_loss_and_the_policy_answers_it(
     # and it travels with the policy
     backbone = Checkpoint.read(inputs.backbone)
     built.save_pretrained(tmp_path / "policy", backbone, {})
-    again = Policy.from_pretrained(tmp_path / "policy", backbone)
+    again = Policy.from_pretrained(tmp_path / "policy", backbone, "fp32")
     assert again.fixed_values == data.fixed
 
 
@@ -137,4 +139,4 @@ def test_failure_02_the_prompt_table_travels_with_the_policy_and_is_checked(inpu
     described["prompts"][0] = "왼쪽"  # trained in English, served in Korean
     write_json(tmp_path / "policy.json", described)
     with pytest.raises(UserError, match="prompts"):
-        Policy.from_pretrained(tmp_path, backbone)
+        Policy.from_pretrained(tmp_path, backbone, "fp32")

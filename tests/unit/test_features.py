@@ -86,6 +86,7 @@ def test_stored_features_are_the_live_ones_bit_for_bit(
     order = np.array([9, 0, 4, 4])
     assert rows[order].dtype == expected.dtype
     assert torch.equal(rows[order], expected[order])
+    assert isinstance(rows.array, np.memmap) == (cut == "image_embeds")
     assert read_json(description)["shape"] == list(expected.shape)
 
 

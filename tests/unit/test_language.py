@@ -17,11 +17,12 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
 from mobile_vla.evaluation.language import language, listening
 from mobile_vla.evaluation.latency import latency
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import read_json
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
-from support.made import make_dataset, names
+from mobile_vla.training.run import identity_of
+from support.made import make_dataset, names, write_roles
 from support.tiny import make_backbone
 
 SIDES = ("left", "right")
@@ -52,14 +53,9 @@ def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("language")
     every = names(14)
     dataset = make_dataset(folder, dict.fromkeys(every, 5), frames=True)
-    write_split(folder, every[4:])
+    write_roles(folder / "split.json", {"train": every[:4], "val": every[4:]})
     checkpoint = Checkpoint.read(make_backbone(folder / "backbone"))
     return Inputs(folder, dataset, checkpoint)
-
-
-def write_split(folder, val):
-    train = [name for name in names(14) if name not in val]
-    write_json(folder / "split.json", {"roles": {"train": train, "val": list(val), "test": []}})
 
 
 def settings_of(finetune="full"):
@@ -117,9 +113,16 @@ def make_policy(inputs, taught, kind="listens"):
     return policy
 
 
+def store(inputs, policy, folder):
+    """Store a policy as training does."""
+    identity = identity_of(inputs.dataset, inputs.folder / "split.json", 0, None)
+    facts = {"precision": "fp32", "data": identity}
+    policy.save_pretrained(folder / "policy", inputs.checkpoint, facts)
+
+
 def stage(inputs, policy, folder, **changes):
     """Store a policy and run the stage on it, as Snakemake does."""
-    policy.save_pretrained(folder / "policy", inputs.checkpoint, {"precision": "fp32"})
+    store(inputs, policy, folder)
     language(
         LanguageSettings(
             experiment="made",
@@ -239,7 +242,7 @@ def test_at_the_cut_readout_the_frames_are_read_under_each_prompt(inputs, taught
 
 def test_a_control_step_is_timed_in_each_format(inputs, taught, tmp_path):
     policy = make_policy(inputs, taught)
-    policy.save_pretrained(tmp_path / "policy", inputs.checkpoint, {"precision": "fp32"})
+    store(inputs, policy, tmp_path)
     latency(
         LatencySettings(
             experiment="made",

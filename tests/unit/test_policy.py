@@ -120,7 +120,7 @@ def test_a_stored_policy_predicts_the_same(backbone, finetune, tmp_path):
     stale.parent.mkdir()
     stale.write_text("of an earlier run")
     policy.save_pretrained(tmp_path / "policy", backbone, {"epoch": 3})
-    loaded = Policy.from_pretrained(tmp_path / "policy", backbone)
+    loaded = Policy.from_pretrained(tmp_path / "policy", backbone, "fp32")
 
     images, prompts = frames(3), torch.zeros(3, dtype=torch.long)
     window = torch.tensor([[0, 1, 2]])
@@ -151,14 +151,14 @@ def test_a_damaged_policy_is_refused_by_name(backbone, tmp_path):
     damaged[-1] ^= 1
     head.write_bytes(damaged)
     with pytest.raises(UserError, match=r"head\.safetensors"):
-        Policy.from_pretrained(tmp_path, backbone)
+        Policy.from_pretrained(tmp_path, backbone, "fp32")
 
 
 def test_a_policy_of_another_backbone_is_refused(backbone, tmp_path):
     make_policy(backbone).save_pretrained(tmp_path / "policy", backbone, {})
     other = Checkpoint.read(make_backbone(tmp_path / "other", seed=1))
     with pytest.raises(UserError, match="digest"):
-        Policy.from_pretrained(tmp_path / "policy", other)
+        Policy.from_pretrained(tmp_path / "policy", other, "fp32")
 
 
 def test_the_action_scale_is_inverted_exactly(backbone):

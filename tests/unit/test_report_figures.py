@@ -23,6 +23,7 @@ def drawn(made: Results, folder: Path) -> dict[str, Path]:
         metrics=made.metrics,
         results=made.results,
         evaluations=made.evaluations,
+        elsewhere=made.elsewhere,
         predictions=made.predictions,
         timings=made.timings,
         **paths,

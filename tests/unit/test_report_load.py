@@ -25,6 +25,7 @@ def loaded(made: Results) -> tuple[Run, ...]:
         metrics=made.metrics,
         results=made.results,
         evaluations=made.evaluations,
+        elsewhere=made.elsewhere,
         timings=made.timings,
     )
 

@@ -17,6 +17,7 @@ def written(made: Results, folder: Path) -> dict[str, list[dict[str, str]]]:
         metrics=made.metrics,
         results=made.results,
         evaluations=made.evaluations,
+        elsewhere=made.elsewhere,
         timings=made.timings,
         **paths,
     )

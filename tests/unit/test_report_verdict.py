@@ -6,11 +6,18 @@ from typing import Any
 import pytest
 
 from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.records import BestBaseline, Evaluation
+from mobile_vla.reporting.records import BestBaseline, Evaluation, Trained
 from mobile_vla.reporting.verdict import overview, verdict
 
 
-def run(mae: float, best: float = 0.2, scored_on: str = "test", name: str = "lora") -> Run:
+def run(
+    mae: float,
+    best: float = 0.2,
+    scored_on: str = "test",
+    name: str = "lora",
+    fold: int = 0,
+    folds: int = 1,
+) -> Run:
     """Return a run with this overall MAE; what a verdict does not read is left empty."""
     evaluation = Evaluation(
         experiment=name,
@@ -18,6 +25,10 @@ def run(mae: float, best: float = 0.2, scored_on: str = "test", name: str = "lor
         dataset="demo",
         manifest="m",
         split="s",
+        fold=fold,
+        folds=folds,
+        held_out=None,
+        trained_on=Trained(dataset="demo", fold=fold, subset=None),
         scored_on=scored_on,
         selected_on_scored=scored_on == "val",
         unit="raw command units",
@@ -103,3 +114,10 @@ def test_overview_without_test_episodes() -> None:
     runs = [run(0.1, scored_on="val"), run(0.2, scored_on="val")]
     found = overview(runs, [verdict([own]) for own in runs])
     assert found == "Without test episodes there is no verdict on any experiment."
+
+
+def test_folds_are_counted_as_runs_and_scored_each_by_itself():
+    said = verdict([run(0.1, fold=0, folds=2), run(0.25, fold=1, folds=2)]).sentence
+    assert said.startswith("beats the best baseline with 1 of its 2 runs only: ")
+    assert "on 168 windows of 24 test episodes in 2 folds, each fold by itself" in said
+    assert "12 test episodes in fold 1." in verdict([run(0.1, fold=1, folds=2)]).sentence

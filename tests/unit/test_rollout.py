@@ -28,7 +28,8 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.simulator.drive import drive, robot_of
 from mobile_vla.simulator.simulate import simulate
 from mobile_vla.simulator.world import Pose
-from support.made import make_dataset
+from mobile_vla.training.run import identity_of
+from support.made import make_dataset, write_roles
 from support.tiny import make_backbone
 
 WORLD = World()
@@ -281,8 +282,8 @@ def finished(tmp_path_factory):
     names = list(simulated_episodes(Simulation(scenes=3)))
     make_dataset(folder, dict.fromkeys(names, 9))
     manifest = folder / "manifest.json"
-    roles = {"train": names[:2], "val": names[2:4], "test": names[4:]}
-    (folder / "split.json").write_text(f'{{"roles": {roles!r}}}'.replace("'", '"'))
+    split = folder / "split.json"
+    write_roles(split, {"train": names[:2], "val": names[2:4], "test": names[4:]})
     backbone = make_backbone(folder / "backbone")
     checkpoint = Checkpoint.read(backbone)
     settings = PolicySettings(
@@ -296,7 +297,9 @@ def finished(tmp_path_factory):
         actions=Actions(),
     )
     policy = Policy(settings, checkpoint.model(), checkpoint.processor(), ("only this one",), 0)
-    policy.save_pretrained(folder / "policy", checkpoint, {"precision": "fp32"})
+    identity = identity_of(Dataset.load(manifest, folder / "actions.npy"), split, 0, None)
+    facts = {"precision": "fp32", "data": identity}
+    policy.save_pretrained(folder / "policy", checkpoint, facts)
     given = RolloutSettings(
         experiment="made",
         run="seed0",
@@ -315,7 +318,7 @@ def finished(tmp_path_factory):
             policy=folder / "policy/policy.json",
             manifest=manifest,
             actions=folder / "actions.npy",
-            split=folder / "split.json",
+            split=split,
             backbone=backbone,
             threads=1,
             rollouts=folder / name / "rollouts.json",

@@ -216,7 +216,7 @@ def test_the_gradient_is_clipped_and_its_norm_reported(backbone, dataset, labels
     free = make_trainer(backbone, samples, clip=None)
     clipped = make_trainer(backbone, samples, clip=1e-6)
     for trainer in (free, clipped):  # plain descent shows the gradient's size
-        trainer.optimizer.optimizer = torch.optim.SGD(trainer.parameters, lr=1.0)
+        trainer.optimizer = torch.optim.SGD(trainer.parameters, lr=1.0)
     norms, moved = [], []
     for trainer in (free, clipped):
         before = torch.cat([p.detach().flatten().clone() for p in trainer.parameters])
@@ -226,6 +226,25 @@ def test_the_gradient_is_clipped_and_its_norm_reported(backbone, dataset, labels
     assert norms[0] == pytest.approx(norms[1]) and norms[0] > 1e-3
     assert moved[0] == pytest.approx(norms[0], rel=1e-2)
     assert moved[1] < 1e-4
+
+
+def test_gradient_checkpointing_keeps_less_and_changes_nothing(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
+    kept, after = [], []
+    for wanted in (False, True):
+        trainer = make_trainer(backbone, samples, dropout=0.2, gradient_checkpointing=wanted)
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor, saved=saved: saved.append(tensor.numel()) or tensor,
+            lambda tensor: tensor,
+        ):
+            loss = trainer.step(0, [np.arange(6)])[0]
+        kept.append(sum(saved))
+        after.append((loss, [p.detach().clone() for p in trainer.parameters]))
+    assert kept[1] < 0.7 * kept[0]
+    assert after[0][0] == after[1][0]
+    for one, other in zip(after[0][1], after[1][1], strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(backbone, dataset, labels):

@@ -63,7 +63,7 @@ def test_the_scores_are_those_of_the_stored_predictions(results, experiment):
 
 
 def test_no_episode_of_another_role_is_scored(results):
-    roles = read(results / "datasets/demo/split.json")["roles"]
+    roles = read(results / "datasets/demo/split.json")["folds"][0]["roles"]
     assert not set(roles["train"]) & set(roles["test"])
     for experiment in EXPERIMENTS:
         run = results / "experiments" / experiment / "seed0"
@@ -77,7 +77,7 @@ def test_both_sides_of_a_scene_have_one_role(results):
         episode["episode"]: episode["group"]
         for episode in read(results / "datasets/demo/manifest.json")["episodes"]
     }
-    roles = read(results / "datasets/demo/split.json")["roles"]
+    roles = read(results / "datasets/demo/split.json")["folds"][0]["roles"]
     sides = {}
     for role, members in roles.items():
         for member in members:

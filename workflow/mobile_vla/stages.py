@@ -55,6 +55,7 @@ STAGES = {
     "language": Stage("mobile_vla.evaluation.language", "language", (*ENCODING, "peft")),
     "latency": Stage("mobile_vla.evaluation.latency", "latency", (*ENCODING, "peft")),
     "rollout": Stage("mobile_vla.evaluation.rollout", "rollout", (*ENCODING, "peft", "pillow")),
+    "evaluate_on": Stage("mobile_vla.evaluation.elsewhere", "evaluate_on", (*ENCODING, "peft")),
     "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy")),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
     "page": Stage("mobile_vla.reporting.page", "page", ("jinja2",)),

@@ -6,6 +6,7 @@
 import re
 from functools import cache
 
+from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from mobile_vla.backbone.local import checkpoint_files
@@ -46,7 +47,7 @@ wildcard_constraints:
     cut="image_embeds|readout",
     key=one_of(sorted({key for *_, key in project.feature_keys()})),
     experiment=one_of(project.experiments),
-    run=r"seed\d+",
+    run=one_of(sorted({run for _, run in project.runs()})),
 
 
 # Jobs run this checkout's library, whatever else is installed. In a conda environment the
@@ -84,6 +85,14 @@ def of_episodes(pattern):
 def of_runs(pattern):
     """Return a file of each run, in the order of config.yaml."""
     return [pattern.format(experiment=name, run=run) for name, run in project.runs()]
+
+
+def of_scores(pattern):
+    """Return a file of each run and other dataset that it is scored on, in the order of the runs."""
+    return [
+        pattern.format(experiment=name, run=run, dataset=dataset)
+        for name, run, dataset in project.scores()
+    ]
 
 
 def of_experiments(pattern):

@@ -23,6 +23,32 @@ rule evaluate:
         " --predictions {output.predictions:q} --record {output.provenance:q} --log {log:q}"
 
 
+# The same policy on another dataset's test episodes, none of which it may have seen.
+rule evaluate_on:
+    input:
+        unpack(lambda w: other_files(w.experiment, w.dataset)),
+        policy="results/experiments/{experiment}/{run}/policy/policy.json",
+    output:
+        evaluation="results/experiments/{experiment}/{run}/on/{dataset}/evaluation.json",
+        predictions="results/experiments/{experiment}/{run}/on/{dataset}/predictions.npz",
+        provenance="results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json",
+    log:
+        "results/logs/evaluate/{experiment}/{run}/on/{dataset}.log",
+    conda:
+        ENVIRONMENT
+    threads: lambda w: project.experiments[w.experiment].training.threads
+    params:
+        *tracked("evaluate_on"),
+        settings=lambda w: project.evaluate(w.experiment, w.run).canonical(),
+    shell:
+        "python -m mobile_vla evaluate_on --settings {params.settings:q} --policy {input.policy:q}"
+        " --manifest {input.manifest:q} --actions {input.actions:q} --split {input.split:q}"
+        " --on-manifest {input.on_manifest:q} --on-actions {input.on_actions:q}"
+        " --on-split {input.on_split:q} --backbone {input.backbone:q}"
+        " --features {input.features:q} --threads {threads} --evaluation {output.evaluation:q}"
+        " --predictions {output.predictions:q} --record {output.provenance:q} --log {log:q}"
+
+
 # Closed loop: each run's best policy in unseen scenes, where the dataset's world is known.
 rule rollout:
     input:
@@ -33,10 +59,10 @@ rule rollout:
         provenance="results/experiments/{experiment}/{run}/rollouts.provenance.json",
     log:
         "results/logs/rollout/{experiment}/{run}.log",
-    conda:
-        ENVIRONMENT
     wildcard_constraints:
         experiment=one_of(project.rolled_out()),
+    conda:
+        ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
     params:
         *tracked("rollout"),

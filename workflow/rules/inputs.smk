@@ -70,13 +70,11 @@ def dataset_files(name):
 def experiment_files(name):
     """Return what every stage of an experiment reads: data, split, backbone and features."""
     experiment = project.experiments[name]
-    features, stored = feature_files(name, "plain")
     return {
         **dataset_files(experiment.dataset),
         **backbone_files(experiment.backbone),
+        **feature_files(name, experiment.dataset),
         "split": f"results/datasets/{experiment.dataset}/split.json",
-        "features": features,
-        "stored": stored,
     }
 
 
@@ -93,27 +91,49 @@ def policy_files(name, run):
 
 def language_files(name, run):
     """Return what the language test reads: features too, where they hold no prompt yet."""
-    features, stored = feature_files(name, "plain")
+    found = feature_files(name, project.experiments[name].dataset)
     if project.feature_key(name).cut == "readout":
-        features, stored = [], []
-    return {**policy_files(name, run), "features": features, "stored": stored}
+        found = {"features": [], "stored": []}
+    return {**policy_files(name, run), **found}
 
 
 def training_files(name):
     """Return what training and timing read: where it is wanted, the mirror images too."""
-    mirror = project.experiments[name].augment.mirror
-    features, stored = feature_files(name, "mirrored") if mirror else ([], [])
-    return {**experiment_files(name), "mirrored": features, "mirrored_stored": stored}
-
-
-def feature_files(name, view):
-    """Return the JSON and the array of the features that an experiment reads of a view."""
     experiment = project.experiments[name]
+    found = {"features": [], "stored": []}
+    if experiment.augment.mirror:
+        found = feature_files(name, experiment.dataset, "mirrored")
+    mirrored = {"mirrored": found["features"], "mirrored_stored": found["stored"]}
+    return {**experiment_files(name), **mirrored}
+
+
+def feature_files(name, dataset, view="plain"):
+    """Return the features of a dataset that an experiment reads; at ``pixels`` there are none."""
     key = project.feature_key(name, view)
     if key.cut == "pixels":  # there the frames themselves are read
-        return [], []
-    stem = f"results/features/{experiment.dataset}/{experiment.backbone}/{key.cut}-{key.key}"
-    return f"{stem}.json", ancient(f"{stem}.npy")
+        return {"features": [], "stored": []}
+    folder = f"results/features/{dataset}/{project.experiments[name].backbone}"
+    return {
+        "features": f"{folder}/{key.cut}-{key.key}.json",
+        "stored": ancient(f"{folder}/{key.cut}-{key.key}.npy"),
+    }
+
+
+def other_files(name, dataset):
+    """Return what the scores on another dataset are made from: it, and what the policy has seen."""
+    if dataset not in project.experiments[name].evaluate_on:
+        raise WorkflowError(
+            f"experiment {name!r} is not scored on dataset {dataset!r}; "
+            f"say `evaluate_on: [{dataset}]` in config.yaml"
+        )
+    other = dataset_files(dataset)
+    return {
+        **experiment_files(name),
+        **feature_files(name, dataset),
+        "on_manifest": other["manifest"],
+        "on_actions": other["actions"],
+        "on_split": f"results/datasets/{dataset}/split.json",
+    }
 
 
 def start_policy(wildcards):
@@ -140,4 +160,7 @@ def provenance_files(wildcards):
         *of_runs("results/experiments/{experiment}/{run}/training.provenance.json"),
         *of_experiments("results/experiments/{experiment}/timing.provenance.json"),
         *of_runs("results/experiments/{experiment}/{run}/evaluation.provenance.json"),
+        *of_scores(
+            "results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"
+        ),
     ]

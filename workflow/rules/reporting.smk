@@ -1,11 +1,14 @@
 # The report: figures, tables and one page. Settings come on standard input, because those of many
 # experiments are longer than one argument of a command may be.
 FIGURES = ["loss_curves", "error_by_dimension", "velocity_traces", "epoch_time"]
+SIZES = ["error_by_training_size"] if project.compares_sizes() else []
+ELSEWHERE = ["results/tables/elsewhere.csv"] if list(project.scores()) else []
 
 RUN_FILES = {
     "metrics": of_runs("results/experiments/{experiment}/{run}/metrics.csv"),
     "results": of_runs("results/experiments/{experiment}/{run}/training_results.json"),
     "evaluations": of_runs("results/experiments/{experiment}/{run}/evaluation.json"),
+    "elsewhere": of_scores("results/experiments/{experiment}/{run}/on/{dataset}/evaluation.json"),
     "timings": of_experiments("results/experiments/{experiment}/timing.json"),
 }
 
@@ -19,7 +22,8 @@ rule figures:
         ],
     output:
         **{name: f"results/figures/{name}.svg" for name in FIGURES},
-        pictures=expand("results/figures/{name}.png", name=FIGURES),
+        error_by_training_size=expand("results/figures/{name}.svg", name=SIZES),
+        pictures=expand("results/figures/{name}.png", name=FIGURES + SIZES),
         provenance="results/figures/figures.provenance.json",
     log:
         "results/logs/figures.log",
@@ -31,9 +35,11 @@ rule figures:
     shell:
         "python -m mobile_vla figures --settings - --metrics {input.metrics:q}"
         " --results {input.results:q} --evaluations {input.evaluations:q}"
-        " --predictions {input.predictions:q} --timings {input.timings:q}"
+        " --elsewhere {input.elsewhere:q} --predictions {input.predictions:q}"
+        " --timings {input.timings:q}"
         " --loss-curves {output.loss_curves:q} --error-by-dimension {output.error_by_dimension:q}"
         " --velocity-traces {output.velocity_traces:q} --epoch-time {output.epoch_time:q}"
+        " --error-by-training-size {output.error_by_training_size:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 
@@ -44,6 +50,7 @@ rule tables:
         experiments="results/tables/experiments.csv",
         epochs="results/tables/epochs.csv",
         errors="results/tables/errors.csv",
+        scores=ELSEWHERE,
         provenance="results/tables/tables.provenance.json",
     log:
         "results/logs/tables.log",
@@ -55,8 +62,8 @@ rule tables:
     shell:
         "python -m mobile_vla tables --settings - --metrics {input.metrics:q}"
         " --results {input.results:q} --evaluations {input.evaluations:q}"
-        " --timings {input.timings:q} --experiments {output.experiments:q}"
-        " --epochs {output.epochs:q} --errors {output.errors:q}"
+        " --elsewhere {input.elsewhere:q} --timings {input.timings:q} --experiments {output.experiments:q}"
+        " --epochs {output.epochs:q} --errors {output.errors:q} --scores {output.scores:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 
@@ -67,7 +74,7 @@ rule page:
         splits=of_datasets("results/datasets/{dataset}/split.json"),
         audits=of_datasets("results/datasets/{dataset}/audit.json"),
         provenance=provenance_files,
-        figures=expand("results/figures/{name}.svg", name=FIGURES),
+        figures=expand("results/figures/{name}.svg", name=FIGURES + SIZES),
         tables=rules.tables.output,
         template="workflow/report/page.html.j2",
     output:
@@ -83,7 +90,8 @@ rule page:
     shell:
         "python -m mobile_vla page --settings - --manifests {input.manifests:q} --splits {input.splits:q}"
         " --audits {input.audits:q} --metrics {input.metrics:q} --results {input.results:q}"
-        " --evaluations {input.evaluations:q} --timings {input.timings:q}"
+        " --evaluations {input.evaluations:q} --elsewhere {input.elsewhere:q}"
+        " --timings {input.timings:q}"
         " --provenance {input.provenance:q} --figures {input.figures:q}"
         " --template {input.template:q} --report {output.report:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"

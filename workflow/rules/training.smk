@@ -1,4 +1,4 @@
-# One fine-tune a run, that is for each seed of an experiment.
+# One fine-tune a run, that is for each seed and fold of an experiment.
 rule train:
     input:
         unpack(lambda w: training_files(w.experiment)),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoProcessor, Kosmos2Model
+from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of, read_json, verify
+
+# Parts of names of weights that stay in float32 whatever the rest is held in. Autocast adds the
+# residual stream and normalises in float32, and so does the model held in half precision: rounded
+# there, the small differences between frames would drown. All of them are 8 % of a Kosmos-2.
+FLOAT32 = ("norm", "inner_attn_ln", "embed", "bias", "latent_query")
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,40 @@ class Checkpoint:
         """Load the ``Kosmos2Processor``: tokenizer, image mean and standard deviation."""
         return _load(AutoProcessor.from_pretrained, self, **self._options())
 
-    def model(self, dtype: torch.dtype = torch.float32) -> Kosmos2Model:
-        """Load the stock ``Kosmos2Model``, without an output layer, frozen and in eval mode."""
+    def config(self) -> Any:
+        """Load the ``Kosmos2Config``: the sizes of the model, without its weights."""
+        return _load(Kosmos2Config.from_pretrained, self, **self._options())
+
+    def model(
+        self, dtype: torch.dtype = torch.float32, float32: Iterable[str] = ()
+    ) -> Kosmos2Model:
+        """Load the stock ``Kosmos2Model``, without an output layer, frozen and in eval mode.
+
+        Each tensor is brought into its format as it is read: there is never a float32 copy of the
+        whole model where another format is asked for.
+
+        Args:
+            dtype: format of the matrices. Norms, biases, embeddings and latent queries stay in
+                float32, so that a forward pass under autocast gives the same bits as with
+                float32 weights.
+            float32: parts of names of weights that stay in float32 too: those to be trained.
+        """
+        kept = {*FLOAT32, *float32}
+
+        class Kosmos2(Kosmos2Model):
+            _keep_in_fp32_modules_strict = kept
+
         model = _load(
-            Kosmos2Model.from_pretrained,
+            Kosmos2.from_pretrained,
             self,
             dtype=dtype,
             attn_implementation="sdpa",
             **self._options(),
         )
+        # The code of positions is no weight: it was computed in `dtype`, and is again in float32.
+        positions = model.text_model.model.embed_positions
+        count, width = positions.weights.shape
+        positions.weights = positions.get_embedding(count, width, positions.padding_idx)
         return model.requires_grad_(False).eval()
 
 

@@ -9,6 +9,8 @@ from mobile_vla.config.dataset import SimulatedDataset
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.project import Project
 from mobile_vla.config.prompt import INSTRUCTION
+from mobile_vla.config.split import Holdout
+from mobile_vla.config.windows import Actions
 
 Finding = tuple[tuple[str | int, ...], str, str, str]
 """Path in config.yaml, what was found, what was expected, and what to do."""
@@ -24,6 +26,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
         at = ("experiments", name)
         yield from _names(names, at, experiment)
         yield from _init_from(project, names, at, experiment)
+        yield from _evaluate_on(project, names, at, experiment)
         if experiment.dataset in project.datasets:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
@@ -37,12 +40,13 @@ def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterato
         ("backbone", experiment.backbone, names["backbones"]),
     ):
         if value not in known:
-            yield ((*at, kind), f"unknown {kind} {value!r}", _likely(value, known), "")
+            yield ((*at, kind), f"unknown {kind} {value!r}", likely(value, known), "")
     if len(set(experiment.seeds)) != len(experiment.seeds):
         yield ((*at, "seeds"), f"{list(experiment.seeds)}", "each seed once", "")
 
 
-def _likely(value: str, known: Sequence[str]) -> str:
+def likely(value: str, known: Sequence[str]) -> str:
+    """Return the known name that is probably meant, or all of them."""
     close = difflib.get_close_matches(value, known, n=1)
     return f"did you mean {close[0]!r}?" if close else "one of " + ", ".join(known)
 
@@ -58,7 +62,7 @@ def _init_from(
         yield (
             path,
             f"unknown experiment {start!r}",
-            _likely(start, names["experiments"]),
+            likely(start, names["experiments"]),
             "",
         )
         return
@@ -97,8 +101,57 @@ def _init_from(
         )
 
 
+def _evaluate_on(
+    project: Project, names: Names, at: tuple[str, str], experiment: Experiment
+) -> Iterator[Finding]:
+    own = project.datasets.get(experiment.dataset)
+    for place, name in enumerate(experiment.evaluate_on):
+        path = (*at, "evaluate_on", place)
+        if name not in names["datasets"]:
+            yield (path, f"unknown dataset {name!r}", likely(name, names["datasets"]), "")
+        elif name == experiment.dataset:
+            yield (
+                path,
+                f"{name!r}, which the experiment trains on",
+                "other datasets: its own test episodes are scored anyway",
+                "remove it",
+            )
+        elif name in experiment.evaluate_on[:place]:
+            yield (path, f"{name!r} stands twice", "each dataset once", "remove one of the two")
+        other = project.datasets.get(name)
+        if own is None or other is None:
+            continue  # it has mistakes of its own, which are reported
+        if other.actions != own.actions:
+            yield (
+                path,
+                f"{name!r} has the actions {_actions(other.actions)}, and {experiment.dataset!r}, "
+                f"which the experiment trains on, has {_actions(own.actions)}",
+                "the same dimensions and scale, or the policy's commands mean something else there",
+                "give both datasets the same `actions`",
+            )
+        if isinstance(other.split, Holdout) and not other.split.test:
+            yield (
+                path,
+                f"{name!r} has no test episodes (`split.test: 0`)",
+                "test episodes, which are the ones that are scored",
+                f"give the split of {name!r} a test share",
+            )
+
+
+def _actions(actions: Actions) -> str:
+    return f"{', '.join(actions.dimensions)} at scale {actions.scale:g}"
+
+
 def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
-    dataset = project.datasets[experiment.dataset]
+    for name in (experiment.dataset, *experiment.evaluate_on):
+        if name in project.datasets:
+            yield from _length(project, at, experiment, name)
+
+
+def _length(
+    project: Project, at: tuple[str, str], experiment: Experiment, name: str
+) -> Iterator[Finding]:
+    dataset = project.datasets[name]
     if not isinstance(dataset, SimulatedDataset):
         return  # lengths are known after ingest; training checks them first thing
     needed = experiment.frames_needed
@@ -108,7 +161,7 @@ def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             (*at, "window"),
             f"window {experiment.window} and chunk {experiment.chunk} (target: "
             f"{experiment.target}, start: {experiment.start}, tail: {experiment.tail}) "
-            f"need {needed} frames, and the episodes of {experiment.dataset!r} have {frames}",
+            f"need {needed} frames, and the episodes of {name!r} have {frames}",
             f"at most {frames} frames in all",
             "lower window or chunk, say `tail: mask`, or simulate longer episodes",
         )

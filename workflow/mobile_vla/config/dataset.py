@@ -10,7 +10,7 @@ from mobile_vla.config.base import Settings
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.manifest import OnError
 from mobile_vla.config.simulator import Simulation
-from mobile_vla.config.split import Split
+from mobile_vla.config.split import Holdout, Split
 from mobile_vla.config.windows import Actions
 
 
@@ -21,8 +21,8 @@ class _Dataset(Settings):
     """How raw images become frames."""
     actions: Actions = Actions()
     """Which velocities are predicted, and their scale."""
-    split: Split = Split()
-    """Shares for training, checkpoint selection and scoring."""
+    split: Split = Holdout()
+    """Who trains, who selects the checkpoint and who is scored."""
     on_error: OnError = "fail"
     """What a broken episode does: stop the workflow, or be left out and listed."""
 

@@ -24,6 +24,8 @@ class EvaluateSettings(Settings):
 
     experiment: str
     run: str
+    fold: Annotated[int, Field(ge=0)] = 0
+    subset: Annotated[int, Field(ge=1)] | None = None
     windows: Windows
     policy: PolicySettings
     precision: Precision

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from mobile_vla.config.augment import Augment
 from mobile_vla.config.evaluation import Evaluation
-from mobile_vla.config.features import View
 from mobile_vla.config.language import Language
 from mobile_vla.config.latency import Latency
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
@@ -27,7 +26,11 @@ class Experiment(Windows):
     backbone: str
     """A name from ``backbones``."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    """One run for each seed."""
+    """One run for each seed and, where the dataset's split has several, each fold."""
+    subset: Annotated[int, Field(ge=1)] | None = None
+    """Train on so many of the training episodes; a smaller subset is part of every larger one."""
+    evaluate_on: tuple[str, ...] = ()
+    """Other datasets that the policies are scored on too, on those datasets' test episodes."""
     prompt: Prompt = Prompt()
     """The instruction, from the episode's scenario."""
     finetune: Literal["lora", "full", "none"] = "lora"
@@ -56,10 +59,6 @@ class Experiment(Windows):
     def windows(self) -> Windows:
         """Return the settings that make windows out of episodes."""
         return Windows(**{name: getattr(self, name) for name in Windows.model_fields})
-
-    def views(self) -> tuple[View, ...]:
-        """Return the views of each frame that training reads."""
-        return ("plain", "mirrored") if self.augment.mirror else ("plain",)
 
     def policy(self, actions: Actions) -> PolicySettings:
         """Return what shapes the policy; ``actions`` are those of the dataset.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from mobile_vla.files import digest_of
 
 Cut = Literal["pixels", "image_embeds", "readout"]
 View = Literal["plain", "mirrored"]
+VIEWS: tuple[View, ...] = get_args(View)
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 

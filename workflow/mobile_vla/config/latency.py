@@ -28,6 +28,8 @@ class LatencySettings(Settings):
 
     experiment: str
     run: str
+    fold: Annotated[int, Field(ge=0)] = 0
+    subset: Annotated[int, Field(ge=1)] | None = None
     windows: Windows
     policy: PolicySettings
     precision: Precision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mobile_vla.config.checks import cross_checks
+from mobile_vla.config.checks import cross_checks, likely
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.project import Project
 from mobile_vla.errors import Problem, Problems
@@ -256,6 +257,13 @@ def _problem(details: Any, source: Source) -> Problem:
             "letters, digits, '_', '-' and '.', beginning with a letter or digit: "
             "it becomes part of file names",
         )
+    if details["type"] == "union_tag_invalid":
+        known = re.findall(r"'([^']*)'", details["ctx"]["expected_tags"])
+        return Problem(
+            source.place((*path, "kind")),
+            f"found {details['ctx']['tag']!r}",
+            likely(details["ctx"]["tag"], known),
+        )
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if details["type"] == "value_error":
         return Problem(source.place(path), message)
@@ -303,6 +311,9 @@ _TAGS: dict[int | str, str] = {
     "recorded": "RecordedDataset",
     "random": "RandomBackbone",
     "pretrained": "PretrainedBackbone",
+    "holdout": "Holdout",
+    "kfold": "KFold",
+    "leave_one_out": "LeaveOneOut",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from mobile_vla.config.base import Settings
 from mobile_vla.config.dataset import Dataset, SimulatedDataset
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
-from mobile_vla.config.features import ExtractSettings, FeatureKey, Features, View
+from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Features, View
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
@@ -26,6 +27,9 @@ from mobile_vla.config.timing import TimeSettings
 from mobile_vla.config.training import TrainSettings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+RUN = re.compile(r"seed(\d+)(?:-fold(\d+))?")
 
 
 class Project(Settings):
@@ -47,15 +51,34 @@ class Project(Settings):
     """What the report's page says of itself."""
 
     def runs(self) -> Iterator[tuple[str, str]]:
-        """Yield each (experiment, run)."""
+        """Yield each (experiment, run).
+
+        A run is ``seed0`` where the dataset's split has one fold, else ``seed0-fold2``.
+        """
         for name, experiment in self.experiments.items():
+            folds = self.datasets[experiment.dataset].split.count
             for seed in experiment.seeds:
-                yield name, f"seed{seed}"
+                for fold in range(folds):
+                    yield name, f"seed{seed}-fold{fold}" if folds > 1 else f"seed{seed}"
+
+    def scores(self) -> Iterator[tuple[str, str, str]]:
+        """Yield each (experiment, run, other dataset that the run's policy is scored on)."""
+        for name, run in self.runs():
+            for dataset in self.experiments[name].evaluate_on:
+                yield name, run, dataset
 
     def used_datasets(self) -> list[str]:
         """Return the datasets that some experiment uses, in the order of config.yaml."""
-        used = {experiment.dataset for experiment in self.experiments.values()}
+        used = {
+            name
+            for experiment in self.experiments.values()
+            for name in (experiment.dataset, *experiment.evaluate_on)
+        }
         return [name for name in self.datasets if name in used]
+
+    def compares_sizes(self) -> bool:
+        """Whether experiments differ in how many episodes they train on."""
+        return len({experiment.subset for experiment in self.experiments.values()}) > 1
 
     def simulation(self, dataset: str) -> dict[str, SimulateSettings] | None:
         """Return a simulated dataset's episodes by name; None for a recorded one."""
@@ -108,9 +131,14 @@ class Project(Settings):
         """
         found: dict[tuple[str, str, str, str], FeatureKey] = {}
         for name, experiment in self.experiments.items():
-            for key in (self.feature_key(name, view) for view in experiment.views()):
-                if key.cut != "pixels":
-                    found[experiment.dataset, experiment.backbone, key.cut, key.key] = key
+            datasets = {
+                "plain": (experiment.dataset, *experiment.evaluate_on),
+                "mirrored": (experiment.dataset,) if experiment.augment.mirror else (),
+            }
+            for view in VIEWS:
+                key = self.feature_key(name, view)
+                for dataset in datasets[view] if key.cut != "pixels" else ():
+                    found[dataset, experiment.backbone, key.cut, key.key] = key
         return found
 
     def extract(self, dataset: str, backbone: str, cut: str, key: str) -> ExtractSettings:
@@ -123,12 +151,15 @@ class Project(Settings):
         )
 
     def train(self, name: str, run: str) -> TrainSettings:
-        """Return what ``train`` is given for one run, named ``seed0``, ``seed1`` and so on."""
+        """Return what ``train`` is given for one run."""
         experiment = self.experiments[name]
+        seed, fold = _seed_and_fold(run)
         return TrainSettings(
             experiment=name,
             run=run,
-            seed=int(run.removeprefix("seed")),
+            seed=seed,
+            fold=fold,
+            subset=experiment.subset,
             windows=experiment.windows(),
             policy=experiment.policy(self.datasets[experiment.dataset].actions),
             photometric=experiment.augment.photometric(),
@@ -137,8 +168,8 @@ class Project(Settings):
 
     def timing(self, name: str) -> TimeSettings:
         """Return what ``timing`` is given: the experiment's first run."""
-        experiment = self.experiments[name]
-        return TimeSettings(run=self.train(name, self.first_run(name)), timing=experiment.timing)
+        run = self.train(name, self.first_run(name))
+        return TimeSettings(run=run, timing=self.experiments[name].timing)
 
     def evaluate(self, name: str, run: str) -> EvaluateSettings:
         """Return what ``evaluate`` is given for one run."""
@@ -146,6 +177,8 @@ class Project(Settings):
         return EvaluateSettings(
             experiment=name,
             run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
             windows=experiment.windows(),
             policy=experiment.policy(self.datasets[experiment.dataset].actions),
             precision=experiment.training.precision,
@@ -159,6 +192,8 @@ class Project(Settings):
         return LanguageSettings(
             experiment=name,
             run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
             windows=experiment.windows(),
             policy=experiment.policy(self.datasets[experiment.dataset].actions),
             precision=experiment.training.precision,
@@ -172,10 +207,12 @@ class Project(Settings):
 
     def latency(self, name: str) -> LatencySettings:
         """Return what ``latency`` is given: the experiment's first run."""
-        experiment = self.experiments[name]
+        experiment, run = self.experiments[name], self.first_run(name)
         return LatencySettings(
             experiment=name,
-            run=self.first_run(name),
+            run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
             windows=experiment.windows(),
             policy=experiment.policy(self.datasets[experiment.dataset].actions),
             precision=experiment.training.precision,
@@ -199,6 +236,8 @@ class Project(Settings):
         return RolloutSettings(
             experiment=name,
             run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
             policy=experiment.policy(dataset.actions),
             target=experiment.target,
             precision=experiment.training.precision,
@@ -217,6 +256,7 @@ class Project(Settings):
                     run=run,
                     dataset=self.experiments[name].dataset,
                     backbone=self.experiments[name].backbone,
+                    evaluate_on=self.experiments[name].evaluate_on,
                     settings=self._effective(name),
                 )
                 for name, run in self.runs()
@@ -232,3 +272,10 @@ class Project(Settings):
             if settings["finetune"] != kind:
                 del settings[kind]
         return settings
+
+
+def _seed_and_fold(run: str) -> tuple[int, int]:
+    """Return what a run's name says; a split of one fold has fold 0."""
+    found = RUN.fullmatch(run)
+    assert found is not None, run  # the rules make no other names
+    return int(found[1]), int(found[2] or 0)

@@ -21,6 +21,7 @@ class ReportedRun(Settings):
     run: str
     dataset: str
     backbone: str
+    evaluate_on: tuple[str, ...] = ()
     settings: dict[str, Any]
 
 

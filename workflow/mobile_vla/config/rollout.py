@@ -34,6 +34,8 @@ class RolloutSettings(Settings):
 
     experiment: str
     run: str
+    fold: Annotated[int, Field(ge=0)] = 0
+    subset: Annotated[int, Field(ge=1)] | None = None
     policy: PolicySettings
     target: Literal["next", "current"]
     precision: Precision

@@ -30,6 +30,11 @@ def stale(project: Project, results: Path) -> Iterator[Path]:
         for folder in _children(results / "experiments" / experiment):
             if folder.is_dir() and (experiment, folder.name) not in runs:
                 yield folder
+    scores = set(project.scores())
+    for experiment, run in project.runs():
+        for folder in _children(results / "experiments" / experiment / run / "on"):
+            if (experiment, run, folder.name) not in scores:
+                yield folder
     for dataset in project.datasets:
         simulated = project.simulation(dataset)
         if simulated is not None:

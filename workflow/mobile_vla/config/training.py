@@ -50,6 +50,9 @@ class Training(Settings):
     """Where the Huber loss turns from square to linear, in normalised units."""
     precision: Precision = "auto"
     """Number format of the forward pass; auto: bf16 where the hardware has it, else fp32."""
+    gradient_checkpointing: bool = False
+    """Keep only each layer's input for the backward pass and compute the rest again: about half
+    as much more work for a fraction of the memory (Chen et al. 2016, arXiv:1604.06174)."""
     threads: Annotated[int, Field(ge=1)] = 1
     """CPU threads; a tracked setting, because results depend on it in their last bits."""
     keep_every: Annotated[int, Field(ge=1)] | None = None
@@ -66,6 +69,8 @@ class TrainSettings(Settings):
     experiment: str
     run: str
     seed: int
+    fold: Annotated[int, Field(ge=0)] = 0
+    subset: Annotated[int, Field(ge=1)] | None = None
     windows: Windows
     policy: PolicySettings
     photometric: Photometric = Photometric()

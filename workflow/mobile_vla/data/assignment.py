@@ -1,4 +1,4 @@
-"""Which group plays which role: a pure function of the groups, their cells and a seed."""
+"""Which group is dealt to which part: a pure function of the groups, their cells and a seed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from mobile_vla.config.scenario import ScenarioKey
-from mobile_vla.config.split import Split
-from mobile_vla.data.roles import ROLES, Role
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
 
@@ -38,53 +36,88 @@ def cell_of(scenarios: Iterable[Mapping[str, str | None]], keys: Iterable[Scenar
     )
 
 
-def assign(cells: Mapping[str, Cell], split: Split) -> dict[str, Role]:
-    """Give every group its role.
+def words_of(cell: Cell) -> str:
+    """Return a cell as it reads in a message: ``side left, distance close``."""
+    return ", ".join(f"{key} {value}" for key, value in cell) or "the only cell"
 
-    Within a cell, groups are ranked by a hash of (seed, group). Test takes the lowest, validation
-    the highest, training those between. With n groups in the cell the borders lie at
-    ``floor(n·test + u)`` and ``floor(n·(test + train) + u)``, so that each quota is its share
-    rounded up or down. The phase u in [0, 1) belongs to the cell alone: which way a cell is
-    rounded depends on no other cell, hence a new group moves nothing outside its cell and at most
-    two groups in it, one at each border. Phases are spread over the cells (:data:`TURNS`), so that
-    roundings cancel and small cells do not starve a role: of 12 cells with one group each, a
+
+def deal(
+    cells: Mapping[str, Cell], shares: Mapping[str, float], seed: int, draw: str = ""
+) -> dict[str, str]:
+    """Deal every group to a part.
+
+    Within a cell, groups are ranked by a hash of (seed, group). With n groups in the cell and
+    cumulative shares c, the borders between parts lie at ``floor(n·c + u)``, so that each quota is
+    its share rounded up or down. The phase u in [0, 1) belongs to the cell alone: which way a cell
+    is rounded depends on no other cell, hence a new group moves nothing outside its cell and at
+    most one group across each border in it. Phases are spread over the cells (:data:`TURNS`), so
+    that roundings cancel and small cells do not starve a part: of 12 cells with one group each, a
     share of 1/4 gets 3.
-
-    A role that would be empty all the same takes one group of the largest role: the highest hash
-    for validation, the lowest for test.
 
     Args:
         cells: the cell of each group.
-        split: shares and seed.
-
-    Raises:
-        UserError: there are fewer groups than roles; says how many there are in each cell.
+        shares: by part, in the order of the ranks; their sum is 1.
+        seed: the split's seed.
+        draw: tells apart several deals of one split, which would otherwise rank groups alike.
     """
     members: dict[Cell, list[str]] = defaultdict(list)
     for group, cell in cells.items():
         members[cell].append(group)
-    roles: dict[str, Role] = {}
+    last = list(shares)[-1]
+    dealt: dict[str, str] = {}
     for cell, groups in members.items():
-        count, phase = len(groups), _phase(split.seed, cell)
-        low = _border(count * split.test + phase)
-        high = _border(count * (split.test + split.train) + phase)
-        for rank, group in enumerate(sorted(groups, key=lambda name: _rank(split.seed, name))):
-            roles[group] = "test" if rank < low else "train" if rank < high else "val"
-    wanted: tuple[Role, ...] = ROLES if split.test > 0 else ("train", "val")
+        phase, total = phase_of(cell, seed, draw), 0.0
+        borders = []
+        for part, share in list(shares.items())[:-1]:
+            total += share
+            borders.append((_border(len(groups) * total + phase), part))
+        for place, group in enumerate(sorted(groups, key=lambda name: rank(name, seed, draw))):
+            dealt[group] = next((part for border, part in borders if place < border), last)
+    return dealt
+
+
+def assign(
+    cells: Mapping[str, Cell],
+    shares: Mapping[str, float],
+    seed: int,
+    draw: str = "",
+    remedy: str = "",
+) -> dict[str, str]:
+    """Deal every group to a part, and leave no part empty that has a share.
+
+    A part that :func:`deal` left empty takes one group of the largest part, the one nearest to
+    it in rank.
+
+    Raises:
+        UserError: there are fewer groups than parts; says how many there are in each cell, and
+            ``remedy`` besides recording more.
+    """
+    wanted = [part for part, share in shares.items() if share > 0]
     if len(cells) < len(wanted):
-        raise UserError(_too_few(members, wanted))
-    for role in wanted:
-        if role not in roles.values():
-            roles[_donor(roles, role, split.seed)] = role
-    return roles
+        raise UserError(_too_few(cells, wanted, remedy))
+    dealt = deal(cells, shares, seed, draw)
+    for part in wanted:
+        if part not in dealt.values():
+            dealt[_donor(dealt, part, wanted, seed, draw)] = part
+    return dealt
+
+
+def rank(name: str, seed: int, draw: str = "") -> tuple[str, str]:
+    """Return what groups are ordered by: a hash of seed and name, the same in every dataset."""
+    return digest_of(["group", seed, name, *([draw] if draw else [])]), name
+
+
+def phase_of(cell: Cell, seed: int, draw: str = "") -> float:
+    """Return a cell's phase in [0, 1): which way its quotas are rounded."""
+    phase = _turn(seed, *([draw] if draw else []))
+    for key, value in cell:
+        known = TURNS[key].get(value)
+        phase += _turn(seed, key, value) if known is None else known
+    return phase % 1.0
 
 
 def _border(value: float) -> int:
     return math.floor(round(value, 9))  # 20 · 0.15 shall be 3 whatever the last bits say
-
-
-def _rank(seed: int, group: str) -> tuple[str, str]:
-    return digest_of(["group", seed, group]), group
 
 
 def _turn(*parts: str | int) -> float:
@@ -92,32 +125,21 @@ def _turn(*parts: str | int) -> float:
     return int(digest_of(["turn", *parts], digits=12), 16) / 16**12
 
 
-def _phase(seed: int, cell: Cell) -> float:
-    phase = _turn(seed)
-    for key, value in cell:
-        known = TURNS[key].get(value)
-        phase += _turn(seed, key, value) if known is None else known
-    return phase % 1.0
-
-
-def _donor(roles: Mapping[str, Role], role: Role, seed: int) -> str:
-    """Return the group that an empty role takes from the largest one."""
-    counts = Counter(roles.values())
-    giving = max(ROLES, key=lambda other: counts[other])
+def _donor(dealt: Mapping[str, str], part: str, parts: list[str], seed: int, draw: str) -> str:
+    """Return the group that an empty part takes from the largest one."""
+    counts = Counter(dealt.values())
+    giving = max(parts, key=lambda other: counts[other])
     ranked = sorted(
-        (group for group in roles if roles[group] == giving), key=lambda name: _rank(seed, name)
+        (group for group in dealt if dealt[group] == giving),
+        key=lambda name: rank(name, seed, draw),
     )
-    return ranked[-1] if role == "val" else ranked[0]
+    return ranked[-1] if parts.index(part) > parts.index(giving) else ranked[0]
 
 
-def _too_few(members: Mapping[Cell, list[str]], wanted: tuple[Role, ...]) -> str:
-    lines = [
-        f"{len(groups)} in {', '.join(f'{key} {value}' for key, value in cell) or 'the only cell'}"
-        for cell, groups in sorted(members.items())
-    ]
-    total = sum(map(len, members.values()))
+def _too_few(cells: Mapping[str, Cell], wanted: list[str], remedy: str) -> str:
+    counts = sorted(Counter(cells.values()).items())
+    each = "; ".join(f"{count} in {words_of(cell)}" for cell, count in counts)
     return (
-        f"{total} group{'s' if total != 1 else ''} of episodes cannot be split into "
-        f"{', '.join(wanted)} ({'; '.join(lines)}); record more episodes"
-        + (", or set `split.test: 0`" if len(wanted) > 2 else "")
+        f"{len(cells)} group{'s' if len(cells) != 1 else ''} of episodes cannot be split into "
+        f"{', '.join(wanted)} ({each or 'no episode'}); record more episodes{remedy}"
     )

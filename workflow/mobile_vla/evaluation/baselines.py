@@ -18,15 +18,15 @@ class Known:
     """What a baseline may know when it predicts; the chunk itself is not among it.
 
     Args:
-        actions: all actions of the dataset, (rows, A), in raw command units.
+        actions: all actions of the scored dataset, (rows, A), in raw command units.
         windows: the windows to predict for.
-        train_rows: rows of the training episodes' frames, (R,).
+        train_actions: actions of all frames of the policy's training episodes, (R, A).
         target: whether the chunk starts after the window's last frame, or at it.
     """
 
     actions: np.ndarray
     windows: WindowTable
-    train_rows: np.ndarray
+    train_actions: np.ndarray
     target: Target
 
 
@@ -37,7 +37,7 @@ def zero(known: Known) -> np.ndarray:
 
 def train_mean(known: Known) -> np.ndarray:
     """Return the mean action over all frames of the training episodes, for every window, (N, A)."""
-    mean = known.actions[known.train_rows].mean(axis=0, dtype=np.float64)  # (A,)
+    mean = known.train_actions.mean(axis=0, dtype=np.float64)  # (A,)
     return np.tile(mean.astype(np.float32), (len(known.windows.frames), 1))
 
 
@@ -64,14 +64,15 @@ BASELINES: dict[str, Callable[[Known], np.ndarray]] = {
 
 
 def baselines(
-    actions: np.ndarray, table: WindowTable, train_rows: np.ndarray, target: Target
+    actions: np.ndarray, table: WindowTable, train_actions: np.ndarray, target: Target
 ) -> dict[str, np.ndarray]:
     """Return each baseline's prediction for each window, one action repeated over the chunk.
 
     Args:
-        actions: all actions of the dataset, (rows, A), in raw command units.
+        actions: all actions of the scored dataset, (rows, A), in raw command units.
         table: the scored windows.
-        train_rows: rows of the training episodes' frames, (R,); scored episodes have no part in it.
+        train_actions: actions of all frames of the policy's own training episodes, (R, A);
+            scored episodes have no part in it, nor have those of another dataset that is scored.
         target: the experiment's ``target`` setting.
 
     Returns:
@@ -80,9 +81,9 @@ def baselines(
     Raises:
         ValueError: there is no training row.
     """
-    if not len(train_rows):
+    if not len(train_actions):
         raise ValueError("the train mean needs at least one frame of a training episode")
-    known = Known(actions, table, train_rows, target)
+    known = Known(actions, table, train_actions, target)
     chunk = table.targets.shape[1]
     return {
         name: np.repeat(predict(known)[:, None, :], chunk, axis=1)  # (N, C, A)

@@ -65,13 +65,15 @@ def language(
         settings.policy,
         settings.windows,
         settings.precision,
+        fold=settings.fold,
+        subset=settings.subset,
         manifest=manifest,
         actions=actions,
         split=split,
         backbone=backbone,
         features=features,
     )
-    loaded, precision = load_policy(policy, settings.policy, settings.precision, data.backbone)
+    loaded = load_policy(policy, settings.policy, data.identity, data.precision, data.backbone)
     samples, dataset = data.samples["val"], data.dataset
     asked = prompts_of(dataset.episodes, settings.policy.prompt, settings.language)
     texts = tuple(sorted({text for own in asked.values() for text in own}))
@@ -81,7 +83,7 @@ def language(
         kind: np.repeat([places[text] for text in own], dataset.lengths)
         for kind, own in asked.items()
     }
-    predicted = ask(loaded, samples, prompt_of_row, precision, settings.language.batch_size)
+    predicted = ask(loaded, samples, prompt_of_row, data.precision, settings.language.batch_size)
     table = samples.table
     swapped = [
         right != opposite for right, opposite in zip(asked[RIGHT], asked[OPPOSITE], strict=True)
@@ -194,7 +196,7 @@ def _increase(
     )
 
 
-def _rows_of(episode: np.ndarray, counted: np.ndarray) -> list[np.ndarray]:
+def _rows_of(episode: np.ndarray, counted: Any) -> list[np.ndarray]:
     return [np.flatnonzero((episode == one) & counted) for one in np.unique(episode[counted])]
 
 

@@ -60,16 +60,17 @@ def latency(
         settings.policy,
         settings.windows,
         settings.precision,
+        fold=settings.fold,
+        subset=settings.subset,
         manifest=manifest,
         actions=actions,
         split=split,
         backbone=backbone,
         features=None,
     )
-    loaded, own = load_policy(policy, settings.policy, settings.precision, data.backbone)
-    device = default_device()
+    device, own = default_device(), data.precision
     formats = list(dict.fromkeys([own, "fp32", resolve("auto", device)]))
-    measured = [_measure(loaded, precision, data, settings) for precision in formats]
+    measured = [_measure(policy, precision, data, settings) for precision in formats]
     for one in measured:
         one["mae_change"] = one["validation_mae"] - measured[0]["validation_mae"]
     load = os.getloadavg()[0]
@@ -105,11 +106,14 @@ def latency(
 
 
 def _measure(
-    policy: Policy, precision: str, data: RunData, settings: LatencySettings
+    path: Path, precision: str, data: RunData, settings: LatencySettings
 ) -> dict[str, Any]:
     samples, device = data.samples["val"], default_device()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    policy = load_policy(
+        path, settings.policy, data.identity, data.precision, data.backbone, run_in=precision
+    )
     seconds = _steps(policy, precision, data, settings)
     memory = (
         torch.cuda.max_memory_allocated()

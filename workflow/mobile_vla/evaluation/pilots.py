@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -49,27 +49,29 @@ class Usual:
     """
 
     def __init__(self, dataset: Dataset, train: Sequence[int]):
-        self.pressed: dict[tuple[str | None, ...], list[Counter[tuple[float, ...]]]] = defaultdict(
-            list
-        )
+        self.pressed: dict[tuple[object, ...], list[Counter[tuple[float, ...]]]] = defaultdict(list)
         for index in train:
             episode, first = dataset.episodes[index], int(dataset.offsets[index])
             actions = dataset.actions[first : first + episode.frames].tolist()
             for keys in LEVELS:
-                cell = (len(keys), *(episode.scenario.get(key) for key in keys))
+                cell = _cell(keys, episode.scenario)
                 counts = self.pressed[cell]
                 counts += [Counter() for _ in range(len(actions) - len(counts))]
                 for counter, action in zip(counts, actions, strict=False):
                     counter[tuple(action)] += 1
 
-    def sequence(self, scenario: dict[str, str]) -> np.ndarray:
+    def sequence(self, scenario: Mapping[str, str | None]) -> np.ndarray:
         """Return (T, 3) float32 for a scenario; ties go to the command that sorts first."""
         for keys in LEVELS:
-            counts = self.pressed.get((len(keys), *(scenario[key] for key in keys)))
+            counts = self.pressed.get(_cell(keys, scenario))
             if counts:
                 usual = [min(one, key=lambda action: (-one[action], action)) for one in counts]
                 return np.array(usual, dtype=np.float32)
         raise ValueError("no training episode")
+
+
+def _cell(keys: Sequence[str], scenario: Mapping[str, str | None]) -> tuple[object, ...]:
+    return (len(keys), *(scenario.get(key) for key in keys))
 
 
 class Replay:

@@ -21,12 +21,14 @@ from mobile_vla.evaluation.loaded import load_policy
 from mobile_vla.evaluation.pilots import Expert, Replay, Steering, Usual
 from mobile_vla.evaluation.trial import Pilot, Rollout, frame_of, roll_out
 from mobile_vla.files import atomic_path, describe, write_json
-from mobile_vla.machine import use_threads
+from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.policy import Policy
+from mobile_vla.model.precision import resolve
 from mobile_vla.model.prompts import PromptTable
 from mobile_vla.model.stream import Stream
 from mobile_vla.simulator.drive import instruction
 from mobile_vla.simulator.world import Pose
+from mobile_vla.training.run import identity_of
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +66,11 @@ def rollout(
     """
     use_threads(settings.threads, threads, "training.threads")
     dataset = Dataset.load(manifest, actions)
-    train = load_split(split, dataset)["train"]
+    train = load_split(split, dataset, settings.fold, settings.subset).of["train"]
+    identity = identity_of(dataset, split, settings.fold, settings.subset)
     checkpoint = Checkpoint.read(backbone)
-    loaded, precision = load_policy(policy, settings.policy, settings.precision, checkpoint)
+    precision = resolve(settings.precision, default_device())
+    loaded = load_policy(policy, settings.policy, identity, precision, checkpoint)
     own = settings.rollout
     episodes = list(unseen_episodes(settings.world, own.scenes).values())
     prompt_of = _ask(loaded, checkpoint.processor(), episodes)
@@ -88,8 +92,9 @@ def rollout(
         )
         for name, pilot_of in pilots.items()
     }
+    arrays: dict[str, Any] = _arrays(settings, episodes, driven)
     with atomic_path(paths) as temporary:
-        np.savez(temporary, **_arrays(settings, episodes, driven))
+        np.savez(temporary, **arrays)
     result = {
         "experiment": settings.experiment,
         "run": settings.run,

@@ -21,6 +21,10 @@ def score(
     backbone: str,
     manifest: str,
     split: str,
+    fold: int,
+    folds: int,
+    held_out: str | None,
+    trained_on: Mapping[str, Any],
     scored_on: Literal["test", "val"],
     dimensions: Sequence[str],
     episodes: np.ndarray,
@@ -34,10 +38,14 @@ def score(
     Args:
         experiment: name of the experiment.
         run: name of its run, such as ``seed0``.
-        dataset: name of the dataset.
+        dataset: name of the scored dataset.
         backbone: name of the backbone.
-        manifest: digest of the dataset's manifest.
-        split: digest of the dataset's split.
+        manifest: digest of its manifest.
+        split: digest of its split.
+        fold: which fold's episodes are scored, from 0.
+        folds: how many folds the split has.
+        held_out: the value of the scenario that only the fold's test episodes have, or None.
+        trained_on: dataset, manifest, split, fold and subset of the policy's training.
         scored_on: the role of the scored episodes. On ``val`` the checkpoint was selected on the
             very episodes that are scored: the result says so and holds no verdict.
         dimensions: names of the A predicted dimensions.
@@ -75,6 +83,10 @@ def score(
         "backbone": backbone,
         "manifest": manifest,
         "split": split,
+        "fold": fold,
+        "folds": folds,
+        "held_out": held_out,
+        "trained_on": dict(trained_on),
         "scored_on": scored_on,
         "selected_on_scored": selected_on_scored,
         "unit": UNIT,

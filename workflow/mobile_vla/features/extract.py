@@ -17,7 +17,7 @@ from mobile_vla.features.store import seen
 from mobile_vla.files import atomic_path, describe, write_json
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
-from mobile_vla.model.precision import autocast, resolve
+from mobile_vla.model.precision import DTYPES, autocast, resolve
 from mobile_vla.model.prompts import PromptTable, PromptTokens
 from mobile_vla.progress import Progress
 
@@ -51,7 +51,7 @@ def extract(
     checkpoint = Checkpoint.read(backbone)
     device = default_device()
     precision = resolve(settings.key.precision, device)
-    encoder, prompts = _encoder(settings.key, dataset, checkpoint)
+    encoder, prompts = _encoder(settings.key, dataset, checkpoint, precision)
     encoder.to(device)
 
     description.unlink(missing_ok=True)  # while it is absent, nothing reads the features
@@ -97,14 +97,14 @@ def extract(
 
 
 def _encoder(
-    key: FeatureKey, dataset: Dataset, checkpoint: Checkpoint
+    key: FeatureKey, dataset: Dataset, checkpoint: Checkpoint, precision: str
 ) -> tuple[Encoder, torch.Tensor]:
     """Return the frozen encoder, and the prompt of each row.
 
     At ``image_embeds`` no prompt has been read yet: the encoder gets an empty one and its
     language model stays unused.
     """
-    kosmos = checkpoint.model()
+    kosmos = checkpoint.model(DTYPES[precision])
     processor = checkpoint.processor()
     texts: tuple[str, ...] = ("",)
     of_row = torch.zeros(dataset.rows, dtype=torch.long)

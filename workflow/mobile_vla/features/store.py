@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class FeatureStore:
     """Stored features of a dataset at one cut.
 
     Args:
-        array: (rows, …), memory-mapped; bfloat16 is kept as its 16 bits.
+        array: (rows, …), memory-mapped or in memory; bfloat16 is kept as its 16 bits.
         dtype: name of the number format.
     """
 
@@ -129,4 +129,7 @@ def open_rows(
         )
     array = features.with_suffix(".npy")
     verify(array, described)
-    return FeatureStore(np.load(array, mmap_mode="r", allow_pickle=False), described["dtype"])
+    # Readouts are a vector a frame, and a step on them takes a few milliseconds: they are kept in
+    # memory. Image embeddings are gigabytes, and stay on disk.
+    mode: Literal["r"] | None = None if described["cut"] == "readout" else "r"
+    return FeatureStore(np.load(array, mmap_mode=mode, allow_pickle=False), described["dtype"])

@@ -9,10 +9,19 @@ from typing import Any
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
+from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.errors import UserError
+from mobile_vla.model.precision import DTYPES
 
 PARTS = ("vision", "projection", "text", "text_embedding")
+# Part of the names of each part's weights.
+NAMES = {
+    "vision": "vision_model",
+    "projection": "image_to_text_projection",
+    "text": "text_model",
+    "text_embedding": "embed_tokens",
+}
 
 
 def lora_config(lora: Lora) -> LoraConfig:
@@ -28,6 +37,19 @@ def lora_config(lora: Lora) -> LoraConfig:
         bias=lora.bias,
         target_modules=rf"text_model\..*\.({'|'.join(map(re.escape, lora.targets))})",
     )
+
+
+def load_backbone(checkpoint: Checkpoint, settings: PolicySettings, precision: str) -> nn.Module:
+    """Load a backbone as a policy needs it.
+
+    Args:
+        checkpoint: the backbone.
+        settings: what of it is trained; those parts are loaded in float32.
+        precision: resolved number format that the frozen matrices are held in.
+    """
+    full = settings.full
+    trained = [NAMES[part] for part in PARTS if full is not None and getattr(full, part)]
+    return checkpoint.model(DTYPES[precision], float32=trained)
 
 
 def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:

@@ -17,7 +17,12 @@ from mobile_vla.config.model import PolicySettings
 from mobile_vla.data.actions import denormalise, normalise
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
-from mobile_vla.model.adapter import expected_parts, prepare_backbone, trainable_parameters
+from mobile_vla.model.adapter import (
+    expected_parts,
+    load_backbone,
+    prepare_backbone,
+    trainable_parameters,
+)
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
 from mobile_vla.model.folder import (
     DESCRIPTION,
@@ -35,7 +40,8 @@ class Policy(nn.Module):
 
     Args:
         settings: all that shapes the policy.
-        kosmos: a ``Kosmos2Model``; it is frozen, adapted and changed in place.
+        kosmos: a ``Kosmos2Model``; it is frozen, adapted and changed in place. What is trained of
+            it must be in float32; adapters are, whatever it is held in.
         processor: its processor.
         texts: the prompts that the policy is trained with.
         seed: seed of adapters, head and action token.
@@ -81,24 +87,26 @@ class Policy(nn.Module):
             raise RuntimeError(f"trained would be {sorted(found)}, declared is {sorted(declared)}")
 
     @classmethod
-    def from_pretrained(cls, folder: Path, backbone: Checkpoint) -> Policy:
+    def from_pretrained(cls, folder: Path, backbone: Checkpoint, precision: str) -> Policy:
         """Rebuild a policy from its folder.
 
         Args:
             folder: the folder of ``policy.json``.
             backbone: the backbone that the policy was trained on.
+            precision: resolved number format that the frozen matrices are held in.
 
         Returns:
-            The policy in float32 and in evaluation mode, on the CPU.
+            The policy in evaluation mode, on the CPU.
 
         Raises:
             UserError: a file is missing or damaged, or the backbone, its tokens or the settings
                 are not those of the training.
         """
         described, tensors = read_folder(folder, backbone)
+        settings = settings_of(folder, described)
         policy = cls(
-            settings_of(folder, described),
-            backbone.model(),
+            settings,
+            load_backbone(backbone, settings, precision),
             backbone.processor(),
             tuple(described["prompts"]),
             seed=0,
@@ -191,6 +199,14 @@ class Policy(nn.Module):
     def learned_dimensions(self) -> int:
         """Number of dimensions that the head learns, and that the loss is a mean over."""
         return len(self.settings.actions.dimensions) - len(self.fixed_values)
+
+    def checkpoint_gradients(self) -> None:
+        """Keep only the layers' inputs for the backward pass; the result stays the same.
+
+        To be called on the finished policy: asked before adapters are in, PEFT would make the
+        embeddings require gradients, and writing image embeddings between them would fail.
+        """
+        self.encoder.kosmos.activation_checkpointing_enable({"use_reentrant": False})
 
     def train(self, mode: bool = True) -> Policy:
         """Switch to training, but leave the frozen prefix in evaluation.

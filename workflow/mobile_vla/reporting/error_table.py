@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mobile_vla.reporting.format import number, words
+from mobile_vla.reporting.format import number
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.records import Evaluation
+from mobile_vla.reporting.selection import baselines_of
 
 UNITS = {"mae": "command units", "rmse": "command units", "mse": "command units squared"}
 
@@ -48,7 +49,7 @@ def error_table(runs: Sequence[Run]) -> ErrorTable:
     scored = runs[0].evaluation
     keys = [(metric, name) for metric in UNITS for name in ("overall", *scored.dimensions)]
     found = [(run.label, run.experiment, run.evaluation.policy) for run in runs]
-    others = [(words(name), None, errors) for name, errors in scored.baselines.items()]
+    others = [(name, None, errors) for name, errors in baselines_of(runs).items()]
     lines = [*found, *others]
     lowest = {key: min(errors[key[0]][key[1]] for _, _, errors in lines) for key in keys}
     rows = []

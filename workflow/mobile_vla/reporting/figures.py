@@ -7,6 +7,7 @@ from pathlib import Path
 from mobile_vla.config.reporting import ReportSettings
 from mobile_vla.reporting.drawing.epoch_time import draw_epoch_time
 from mobile_vla.reporting.drawing.error_by_dimension import draw_error_by_dimension
+from mobile_vla.reporting.drawing.error_by_training_size import draw_error_by_training_size
 from mobile_vla.reporting.drawing.loss_curves import draw_loss_curves
 from mobile_vla.reporting.drawing.style import save, styled
 from mobile_vla.reporting.drawing.velocity_traces import draw_velocity_traces
@@ -20,12 +21,14 @@ def figures(
     metrics: list[Path],
     results: list[Path],
     evaluations: list[Path],
+    elsewhere: list[Path],
     predictions: list[Path],
     timings: list[Path],
     loss_curves: Path,
     error_by_dimension: Path,
     velocity_traces: Path,
     epoch_time: Path,
+    error_by_training_size: Path | None = None,
 ) -> None:
     """Draw all figures, each as SVG and as PNG beside it.
 
@@ -34,18 +37,25 @@ def figures(
         metrics: each run's ``metrics.csv``, in the order of ``settings.runs``.
         results: each run's ``training_results.json``.
         evaluations: each run's ``evaluation.json``.
+        elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
         predictions: each run's ``predictions.npz``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
         loss_curves: where to write that SVG; so with the others.
         error_by_dimension: see above.
         velocity_traces: see above; shows the run with the highest skill.
         epoch_time: see above.
+        error_by_training_size: see above; only where experiments differ in ``subset``.
 
     Raises:
         UserError: an input is missing or is not what the report reads.
     """
     runs = load_runs(
-        settings, metrics=metrics, results=results, evaluations=evaluations, timings=timings
+        settings,
+        metrics=metrics,
+        results=results,
+        evaluations=evaluations,
+        timings=timings,
+        elsewhere=elsewhere,
     )
     best = best_run(runs)
     shown = predictions[runs.index(best)]
@@ -54,3 +64,5 @@ def figures(
         save(draw_error_by_dimension(runs), error_by_dimension)
         save(draw_velocity_traces(best, shown, experiments_of(settings)), velocity_traces)
         save(draw_epoch_time(runs), epoch_time)
+        if error_by_training_size is not None:
+            save(draw_error_by_training_size(runs), error_by_training_size)

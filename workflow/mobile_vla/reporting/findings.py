@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from mobile_vla.reporting.format import UNIT, count, duration, number, percent, span, words
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.selection import best_run, chosen_episodes, populations
-from mobile_vla.reporting.verdict import scored_on
+from mobile_vla.reporting.sizes import Sized, sized
+from mobile_vla.reporting.verdict import all_scored, scored_on
 
 NAMED = 6  # runs that a sentence names one by one; of more it gives the range
 
@@ -19,6 +20,7 @@ def findings(runs: Sequence[Run]) -> dict[str, str]:
         "error_by_dimension": " ".join(_errors(group) for group in populations(runs)),
         "velocity_traces": _traces(best_run(runs)),
         "epoch_time": _times(runs),
+        "error_by_training_size": " ".join(_sizes(own) for own in sized(runs)),
     }
 
 
@@ -52,7 +54,8 @@ def _errors(runs: Sequence[Run]) -> str:
         own = f"{len(maes)} policies {span([mae for _, mae in maes])}"
     else:
         own = ", ".join(f"{label} {number(mae)}" for label, mae in maes)
-    best = f"{words(scored.best_baseline.name)} {number(scored.best_baseline.mae)}"
+    lowest = min((run.evaluation.best_baseline for run in runs), key=lambda found: found.mae)
+    best = f"{words(lowest.name)} {number(lowest.mae)}"
     steps = f"{count(scored.steps, 'chunk step')} in {scored_on(scored)}"
     return f"Overall MAE in {UNIT}: {own}; best baseline, {best}; n = {steps}."
 
@@ -64,6 +67,14 @@ def _traces(run: Run) -> str:
     ]
     whole = f"MAE over whole chunks, in {UNIT}"
     return f"{run.label}, {scored_on(run.evaluation)}: {'; '.join(parts)}; {whole}."
+
+
+def _sizes(own: Sized) -> str:
+    if len({size for size, _ in own.means}) < 2:
+        return ""
+    parts = [f"{number(mae)} with {count(size, 'training episode')}" for size, mae in own.means]
+    where = all_scored([run.evaluation for run in own.runs])
+    return f"{own.label}: MAE in {UNIT} {', '.join(parts)}, on {where}."
 
 
 def _times(runs: Sequence[Run]) -> str:

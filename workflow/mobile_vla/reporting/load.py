@@ -34,6 +34,7 @@ class Run:
         training: what training says of itself.
         evaluation: the policy's errors beside the baselines'.
         timing: the experiment's timing, measured with its first run's settings.
+        elsewhere: the policy's errors on other datasets, in the order of ``evaluate_on``.
     """
 
     settings: ReportedRun
@@ -42,6 +43,7 @@ class Run:
     training: Training
     evaluation: Evaluation
     timing: Timing
+    elsewhere: tuple[Evaluation, ...] = ()
 
     @property
     def experiment(self) -> str:
@@ -58,7 +60,7 @@ class Run:
         """What was scored; errors of runs that differ in it must not be compared."""
         scored = self.evaluation
         windows = tuple(str(self.settings.settings.get(key)) for key in WINDOW_SETTINGS)
-        data = (scored.dataset, scored.manifest, scored.split, scored.scored_on)
+        data = (scored.dataset, scored.manifest, scored.split, scored.fold, scored.scored_on)
         counts = (scored.episodes, scored.windows, scored.steps)
         return (*data, scored.dimensions, *counts, *windows)
 
@@ -84,6 +86,7 @@ def load_runs(
     results: Sequence[Path],
     evaluations: Sequence[Path],
     timings: Sequence[Path],
+    elsewhere: Sequence[Path] = (),
 ) -> tuple[Run, ...]:
     """Read all runs' files.
 
@@ -93,6 +96,7 @@ def load_runs(
         results: each run's ``training_results.json``.
         evaluations: each run's ``evaluation.json``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
 
     Raises:
         UserError: a file is missing, is not what the report reads, or belongs to another run.
@@ -103,6 +107,7 @@ def load_runs(
         timed[name] = Timing.read(path)
         _check_owner(path, timed[name].experiment, name)
     reported = [run.experiment for run in settings.runs]
+    others = iter(elsewhere)
     runs = []
     for own, *paths in zip(settings.runs, metrics, results, evaluations, strict=True):
         training, evaluation = Training.read(paths[1]), Evaluation.read(paths[2])
@@ -118,9 +123,19 @@ def load_runs(
                 training=training,
                 evaluation=evaluation,
                 timing=timed[own.experiment],
+                elsewhere=tuple(
+                    _score_on(next(others), name, dataset) for dataset in own.evaluate_on
+                ),
             )
         )
     return tuple(runs)
+
+
+def _score_on(path: Path, run: str, dataset: str) -> Evaluation:
+    found = Evaluation.read(path)
+    _check_owner(path, f"{found.experiment}/{found.run}", run)
+    _check_owner(path, found.dataset, dataset)
+    return found
 
 
 def load_datasets(

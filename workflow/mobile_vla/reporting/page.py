@@ -18,6 +18,7 @@ from mobile_vla.reporting.findings import findings
 from mobile_vla.reporting.load import experiments_of, load_datasets, load_runs
 from mobile_vla.reporting.origins import origin, summary
 from mobile_vla.reporting.palette import color_of
+from mobile_vla.reporting.records import Split
 from mobile_vla.reporting.selection import lowest_error, populations
 from mobile_vla.reporting.svg import inline
 from mobile_vla.reporting.verdict import overview, scored_on, verdict
@@ -42,6 +43,7 @@ def page(
     metrics: list[Path],
     results: list[Path],
     evaluations: list[Path],
+    elsewhere: list[Path],
     timings: list[Path],
     provenance: list[Path],
     figures: list[Path],
@@ -58,6 +60,7 @@ def page(
         metrics: each run's ``metrics.csv``, in the order of ``settings.runs``.
         results: each run's ``training_results.json``.
         evaluations: each run's ``evaluation.json``.
+        elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
         provenance: the ``*.provenance.json`` of the jobs, in the order in which they are listed.
         figures: the figures' SVG files; their stems are their names in the template.
@@ -68,7 +71,12 @@ def page(
         UserError: an input is missing or is not what the report reads, or the template is wrong.
     """
     runs = load_runs(
-        settings, metrics=metrics, results=results, evaluations=evaluations, timings=timings
+        settings,
+        metrics=metrics,
+        results=results,
+        evaluations=evaluations,
+        timings=timings,
+        elsewhere=elsewhere,
     )
     names = experiments_of(settings)
     by_name = {name: [run for run in runs if run.experiment == name] for name in names}
@@ -95,11 +103,20 @@ def page(
         "origin_summary": summary(origins),
         "epoch_rows": epoch_rows,
         "scored_on": scored_on,
+        "elsewhere": any(run.elsewhere for run in runs),
+        "fold_sizes": fold_sizes,
         "count": text.count,
         "unit": text.UNIT,
         "missing": text.MISSING,
     }
     write_text(report, _render(template, context))
+
+
+def fold_sizes(split: Split, role: str) -> str:
+    """Return how many episodes play a role: one number, or the smallest and largest fold's."""
+    sizes = sorted({len(fold.roles[role]) for fold in split.folds})
+    low, high = text.whole(sizes[0]), text.whole(sizes[-1])
+    return low if low == high else f"{low} to {high}"
 
 
 def _render(template: Path, context: dict[str, Any]) -> str:

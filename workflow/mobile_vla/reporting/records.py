@@ -134,6 +134,14 @@ class EpisodeError(Record):
     mae: float
 
 
+class Trained(Record):
+    """What a policy was trained on."""
+
+    dataset: str
+    fold: int
+    subset: int | None
+
+
 class Evaluation(Record):
     """``evaluation.json``; errors in raw command units."""
 
@@ -142,6 +150,10 @@ class Evaluation(Record):
     dataset: str
     manifest: str
     split: str
+    fold: int
+    folds: int
+    held_out: str | None
+    trained_on: Trained
     scored_on: str
     selected_on_scored: bool
     unit: str
@@ -166,13 +178,28 @@ class Cell(Record):
     test: int
 
 
+class Unused(Record):
+    """An episode without a role in a fold."""
+
+    episode: str
+    reason: str
+
+
+class Fold(Record):
+    """A fold of the split."""
+
+    held_out: str | None
+    roles: dict[str, list[str]]
+    unused: list[Unused]
+    cells: list[Cell]
+
+
 class Split(Record):
     """``split.json``."""
 
     dataset: str
     settings: dict[str, Any]
-    roles: dict[str, list[str]]
-    cells: list[Cell]
+    folds: list[Fold]
 
 
 class Episode(Record):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mobile_vla.reporting.format import count, words
 from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.records import EpisodeError
+from mobile_vla.reporting.records import EpisodeError, Errors
 
 
 def populations(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
@@ -14,6 +15,23 @@ def populations(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
     for run in runs:
         groups.setdefault(run.population, []).append(run)
     return [tuple(group) for group in groups.values()]
+
+
+def baselines_of(runs: Sequence[Run]) -> dict[str, Errors]:
+    """Return the baselines of runs that were scored on the same steps, by their label.
+
+    One that depends on the training episodes, as the train mean does, stands there once for each
+    number of them.
+    """
+    found: dict[str, Errors] = {}
+    for name in runs[0].evaluation.baselines:
+        errors = [run.evaluation.baselines[name] for run in runs]
+        if all(one == errors[0] for one in errors):
+            found[words(name)] = errors[0]
+            continue
+        for run, one in zip(runs, errors, strict=True):
+            found[f"{words(name)}, {count(run.training.episodes['train'], 'episode')}"] = one
+    return found
 
 
 def best_run(runs: Sequence[Run]) -> Run:

@@ -20,10 +20,12 @@ def tables(
     metrics: list[Path],
     results: list[Path],
     evaluations: list[Path],
+    elsewhere: list[Path],
     timings: list[Path],
     experiments: Path,
     epochs: Path,
     errors: Path,
+    scores: Path | None = None,
 ) -> None:
     """Write the tables. A cell is empty where there is no value.
 
@@ -32,21 +34,30 @@ def tables(
         metrics: each run's ``metrics.csv``, in the order of ``settings.runs``.
         results: each run's ``training_results.json``.
         evaluations: each run's ``evaluation.json``.
+        elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
         experiments: where to write a line for each run: errors, losses, times, sizes.
         epochs: where to write a line for each epoch of each run; changes are of the validation
             loss, in per cent.
         errors: where to write a line for each error of each policy and baseline.
+        scores: where to write a line for each score on another dataset, where there are some.
 
     Raises:
         UserError: an input is missing or is not what the report reads.
     """
     runs = load_runs(
-        settings, metrics=metrics, results=results, evaluations=evaluations, timings=timings
+        settings,
+        metrics=metrics,
+        results=results,
+        evaluations=evaluations,
+        timings=timings,
+        elsewhere=elsewhere,
     )
     _write(experiments, [_headline(run) for run in runs])
     _write(epochs, [line for run in runs for line in _epochs(run)])
     _write(errors, [line for run in runs for line in _errors(run)])
+    if scores is not None:
+        _write(scores, [line for run in runs for line in _elsewhere(run)])
 
 
 def _headline(run: Run) -> dict[str, Any]:
@@ -56,6 +67,9 @@ def _headline(run: Run) -> dict[str, Any]:
         "run": run.run,
         "dataset": run.settings.dataset,
         "backbone": run.settings.backbone,
+        "fold": scored.fold,
+        "held_out": scored.held_out,
+        "training_episodes": trained.episodes["train"],
         "scored_on": scored.scored_on,
         "selected_on_scored": scored.selected_on_scored,
         "episodes": scored.episodes,
@@ -112,6 +126,32 @@ def _errors(run: Run) -> Iterable[dict[str, Any]]:
                     "dimension": dimension,
                     "value": value,
                 }
+
+
+def _elsewhere(run: Run) -> Iterable[dict[str, Any]]:
+    for scored in run.elsewhere:
+        yield {
+            "experiment": run.experiment,
+            "run": run.run,
+            "trained_on": scored.trained_on.dataset,
+            "training_episodes": run.training.episodes["train"],
+            "dataset": scored.dataset,
+            "scored_on": scored.scored_on,
+            "fold": scored.fold,
+            "episodes": scored.episodes,
+            "windows": scored.windows,
+            "steps": scored.steps,
+            "mae_command_units": scored.policy["mae"]["overall"],
+            **{
+                f"mae_{name}_command_units": value
+                for name, value in scored.policy["mae"].items()
+                if name != "overall"
+            },
+            "best_baseline": scored.best_baseline.name,
+            "best_baseline_mae_command_units": scored.best_baseline.mae,
+            "skill": scored.skill,
+            "beats_best_baseline": scored.beats_best_baseline,
+        }
 
 
 def _write(path: Path, lines: Sequence[dict[str, Any]]) -> None:

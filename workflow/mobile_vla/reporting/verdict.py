@@ -15,7 +15,7 @@ Outcome = Literal["better", "mixed", "worse", "none"]
 
 TAGS: dict[Outcome, str] = {
     "better": "beats the baselines",
-    "mixed": "only some seeds do",
+    "mixed": "only some runs do",
     "worse": "no better than a baseline",
     "none": "no verdict",
 }
@@ -49,7 +49,8 @@ def verdict(runs: Sequence[Run]) -> Verdict:
         return Verdict(name, "none", _undecided(scores))
     won = sum(bool(score.beats_best_baseline) for score in scores)
     outcome: Outcome = "better" if won == len(scores) else "mixed" if won else "worse"
-    return Verdict(name, outcome, f"{_claim(won, len(scores))}: {_numbers(scores)}.")
+    noun = "runs" if scores[0].folds > 1 else "seeds"
+    return Verdict(name, outcome, f"{_claim(won, len(scores), noun)}: {_numbers(scores)}.")
 
 
 def overview(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
@@ -73,10 +74,13 @@ def overview(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
 def scored_on(score: Evaluation) -> str:
     """Return what was scored, with its numbers: ``84 windows of 12 test episodes``.
 
-    Where these episodes chose the checkpoint, no number stands without saying so.
+    Where there are several folds, it names the fold. Where these episodes chose the checkpoint, no
+    number stands without saying so.
     """
     selected = ", which also chose the checkpoint" if score.selected_on_scored else ""
-    return f"{_sample(score)}{selected}"
+    held_out = f" (held out: {score.held_out})" if score.held_out is not None else ""
+    fold = f" in fold {score.fold}" if score.folds > 1 else ""
+    return f"{_sample(score)}{fold}{held_out}{selected}"
 
 
 def _sample(score: Evaluation) -> str:
@@ -84,14 +88,14 @@ def _sample(score: Evaluation) -> str:
     return f"{windows} of {count(score.episodes, episodes)}"
 
 
-def _claim(won: int, of: int) -> str:
+def _claim(won: int, of: int, noun: str) -> str:
     if of == 1:
         return "beats the best baseline" if won else "does not beat the best baseline"
     if won == of:
-        return f"beats the best baseline with each of its {of} seeds"
+        return f"beats the best baseline with each of its {of} {noun}"
     if won:
-        return f"beats the best baseline with {won} of its {of} seeds only"
-    return f"does not beat the best baseline with any of its {of} seeds"
+        return f"beats the best baseline with {won} of its {of} {noun} only"
+    return f"does not beat the best baseline with any of its {of} {noun}"
 
 
 def _numbers(scores: Sequence[Evaluation]) -> str:
@@ -99,7 +103,18 @@ def _numbers(scores: Sequence[Evaluation]) -> str:
     best = [score.best_baseline.mae for score in scores]
     names = " or ".join(dict.fromkeys(words(score.best_baseline.name) for score in scores))
     text = f"mean absolute error {span(own)} against {span(best)} {UNIT} for {names}"
-    return f"{text}{_difference(scores)}, on {scored_on(scores[0])}"
+    return f"{text}{_difference(scores)}, on {all_scored(scores)}"
+
+
+def all_scored(scores: Sequence[Evaluation]) -> str:
+    """Return what an experiment's runs were scored on: the same episodes, or those of each fold."""
+    folds = {score.fold: score for score in scores}
+    if len(folds) == 1:
+        return scored_on(scores[0])
+    windows = count(sum(score.windows for score in folds.values()), "window")
+    episodes = sum(score.episodes for score in folds.values())
+    tested = count(episodes, f"{scores[0].scored_on} episode")
+    return f"{windows} of {tested} in {len(folds)} folds, each fold by itself"
 
 
 def _difference(scores: Sequence[Evaluation]) -> str:

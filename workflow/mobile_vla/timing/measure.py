@@ -51,6 +51,8 @@ def measure(
         run.policy,
         run.windows,
         run.training.precision,
+        fold=run.fold,
+        subset=run.subset,
         manifest=manifest,
         actions=actions,
         split=split,

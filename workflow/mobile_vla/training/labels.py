@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.windows import Actions
 from mobile_vla.data.actions import columns_of
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.mirror import SIGNS, mirrored_values
@@ -51,6 +53,50 @@ class Labels:
             prompts,
             np.repeat(np.asarray(prompts.of_episode, dtype=np.int64), lengths),
         )
+
+    def constants(
+        self, dataset: Dataset, episodes: Sequence[int], actions: Actions
+    ) -> dict[str, float]:
+        """Return the dimensions that never vary in some episodes, if such are to be left out.
+
+        Args:
+            dataset: the dataset.
+            episodes: indices of the training episodes; what is fitted comes from these alone.
+            actions: the predicted dimensions, and what to do with constant ones.
+
+        Returns:
+            Their constants in raw command units; empty with ``constant: keep``.
+
+        Raises:
+            UserError: none would be left to learn.
+        """
+        if actions.constant == "keep":
+            return {}
+        views = len(self.actions) // dataset.rows  # 2 with mirror images
+        own = np.isin(np.repeat(np.arange(len(dataset)), dataset.lengths), episodes)  # (R,)
+        values = self.actions[np.tile(own, views)]  # (n, A)
+        found: dict[str, float] = {
+            name: float(values[0, index])
+            for index, name in enumerate(actions.dimensions)
+            if np.ptp(values[:, index]) == 0
+        }
+        if len(found) == len(actions.dimensions):
+            raise UserError(
+                f"dataset {dataset.name}: in the {len(episodes)} training episodes every predicted "
+                f"dimension is constant ({found}); expected one that varies; correct "
+                "`actions.dimensions`, or the split"
+            )
+        return found
+
+    def under(self, texts: Sequence[str]) -> Labels:
+        """Return the same labels with prompts as places in another table.
+
+        A prompt that is not among ``texts`` becomes place -1, which nothing may look up.
+        """
+        places = {text: place for place, text in enumerate(texts)}
+        of_text = np.array([places.get(text, -1) for text in self.prompts.texts])
+        table = PromptTable(tuple(texts), tuple(of_text[list(self.prompts.of_episode)].tolist()))
+        return Labels(self.actions, table, of_text[self.prompt_of_row])
 
 
 def _told_apart(dataset: Dataset, prompts: PromptTable) -> None:

@@ -33,6 +33,7 @@ def training_results(
         "experiment": settings.experiment,
         "run": settings.run,
         "seed": settings.seed,
+        "fold": settings.fold,
         "dataset": data.dataset.name,
         "backbone": data.backbone.name,
         "epochs": len(history),
@@ -60,9 +61,9 @@ def training_results(
         "threads": settings.training.threads,
         "cut": settings.policy.cut,
         "windows": {role: len(samples) for role, samples in data.samples.items()},
-        "episodes": {role: len(members) for role, members in data.roles.items()},
+        "episodes": {role: len(members) for role, members in data.roles.of.items()},
         "frames": {
             role: int(data.dataset.lengths[list(members)].sum())
-            for role, members in data.roles.items()
+            for role, members in data.roles.of.items()
         },
     }

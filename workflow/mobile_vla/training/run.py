@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.augment import Photometric
 from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.config.windows import Windows
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.roles import Role, load_split
+from mobile_vla.data.roles import Role, Roles, load_split
 from mobile_vla.data.windows import WindowTable, make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import BothViews, Rows, open_rows
 from mobile_vla.files import sha256_of
 from mobile_vla.machine import default_device
+from mobile_vla.model.adapter import load_backbone
 from mobile_vla.model.folder import read_folder
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
@@ -36,13 +35,13 @@ class RunData:
     precision: str
     """Resolved number format of the forward pass on this machine."""
     dataset: Dataset
-    roles: dict[Role, tuple[int, ...]]
+    roles: Roles
     prompts: PromptTable
     fixed: dict[str, float]
     """Dimensions that are not learnt, with the constant that they have in the training episodes."""
     samples: dict[Role, Samples]
-    identity: dict[str, str]
-    """Name of the dataset and digests of its manifest and split."""
+    identity: dict[str, Any]
+    """See :func:`identity_of`."""
 
 
 def load_data(
@@ -50,6 +49,8 @@ def load_data(
     windows: Windows,
     precision: Precision,
     *,
+    fold: int,
+    subset: int | None,
     manifest: Path,
     actions: Path,
     split: Path,
@@ -58,7 +59,7 @@ def load_data(
     mirrored: Path | None = None,
     photometric: Photometric | None = None,
 ) -> RunData:
-    """Open the backbone, the dataset, its split, and the windows of each role.
+    """Open the backbone, the dataset, a fold of its split, and the windows of each role.
 
     Args:
         policy: the policy's settings.
@@ -80,11 +81,11 @@ def load_data(
     checkpoint = Checkpoint.read(backbone)
     resolved = resolve(precision, default_device())
     dataset = Dataset.load(manifest, actions)
-    roles = load_split(split, dataset)
+    roles = load_split(split, dataset, fold, subset)
     labels = Labels.of(dataset, policy)
     rows = open_rows(dataset, checkpoint.digest, resolved, features, "plain")
     tables: dict[Role, WindowTable] = {
-        role: make_windows(dataset, episodes, windows) for role, episodes in roles.items()
+        role: make_windows(dataset, episodes, windows) for role, episodes in roles.of.items()
     }
     samples = {
         role: Samples(dataset, table, rows, labels, policy.actions.scale)
@@ -97,40 +98,27 @@ def load_data(
         learnt = BothViews(rows, flipped, dataset.rows)
         table = table.with_mirror_images(dataset.rows)
     samples["train"] = Samples(dataset, table, learnt, labels, policy.actions.scale, photometric)
-    fixed = _fixed(policy.actions, labels, dataset, roles["train"])
-    identity = {
+    return RunData(
+        backbone=checkpoint,
+        precision=resolved,
+        dataset=dataset,
+        roles=roles,
+        prompts=labels.prompts,
+        fixed=labels.constants(dataset, roles.of["train"], policy.actions),
+        samples=samples,
+        identity=identity_of(dataset, split, fold, subset),
+    )
+
+
+def identity_of(dataset: Dataset, split: Path, fold: int, subset: int | None) -> dict[str, Any]:
+    """Return what a policy is trained on: dataset, digests of manifest and split, fold, subset."""
+    return {
         "dataset": dataset.name,
         "manifest": dataset.digest,
         "split": sha256_of(split),
+        "fold": fold,
+        "subset": subset,
     }
-    return RunData(checkpoint, resolved, dataset, roles, labels.prompts, fixed, samples, identity)
-
-
-def _fixed(
-    actions: Actions, labels: Labels, dataset: Dataset, train: Sequence[int]
-) -> dict[str, float]:
-    """Return the dimensions that never vary in the training episodes, if these are left out.
-
-    Raises:
-        UserError: none would be left.
-    """
-    if actions.constant == "keep":
-        return {}
-    views = len(labels.actions) // dataset.rows  # 2 with mirror images
-    own = np.isin(np.repeat(np.arange(len(dataset)), dataset.lengths), train)  # (R,)
-    values = labels.actions[np.tile(own, views)]  # (n, A)
-    fixed: dict[str, float] = {
-        name: float(values[0, index])
-        for index, name in enumerate(actions.dimensions)
-        if np.ptp(values[:, index]) == 0
-    }
-    if len(fixed) == len(actions.dimensions):
-        raise UserError(
-            f"dataset {dataset.name}: in the {len(train)} training episodes every predicted "
-            f"dimension is constant ({fixed}); expected one that varies; correct "
-            "`actions.dimensions`, or the split"
-        )
-    return fixed
 
 
 def build_policy(
@@ -139,21 +127,22 @@ def build_policy(
     """Build a run's policy, fresh from its seed or from another run's weights.
 
     Raises:
-        UserError: the other policy was trained on another split, so that it may have seen this
-            one's validation or test episodes.
+        UserError: the other policy was trained on another split or fold, so that it may have seen
+            this one's validation or test episodes. Another subset of the same training episodes
+            is allowed.
     """
     backbone = data.backbone
-    policy = Policy(
-        settings, backbone.model(), backbone.processor(), data.prompts.texts, seed, data.fixed
-    )
+    kosmos = load_backbone(backbone, settings, data.precision)
+    processor = backbone.processor()
+    policy = Policy(settings, kosmos, processor, data.prompts.texts, seed, data.fixed)
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
         other = described["data"]
-        if other != data.identity:
+        if {**other, "subset": None} != {**data.identity, "subset": None}:
             raise UserError(
                 f"{init_from} (data): trained on dataset {other['dataset']!r} with another "
-                f"manifest or split than {data.identity['dataset']!r} has now, so it may have seen "
-                "episodes that are scored here; train both on the same dataset and split"
+                f"manifest, split or fold than {data.identity['dataset']!r} has now, so it may "
+                "have seen episodes that are scored here; train both on the same dataset and split"
             )
         policy.load_trained(tensors)
     return policy

@@ -74,6 +74,8 @@ def train(
         settings.policy,
         settings.windows,
         settings.training.precision,
+        fold=settings.fold,
+        subset=settings.subset,
         manifest=manifest,
         actions=actions,
         split=split,

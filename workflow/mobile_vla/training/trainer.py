@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
 
+from mobile_vla.config.features import Cut
 from mobile_vla.config.training import Training
+from mobile_vla.data.windows import WindowTable
 from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
@@ -20,7 +22,21 @@ from mobile_vla.training.batches import Batch, Samples, epoch_batches
 from mobile_vla.training.history import Validation
 from mobile_vla.training.loss import absolute_error, summed_loss
 
-ACCELERATE = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+class Source(Protocol):
+    """Where a trainer's batches come from."""
+
+    @property
+    def table(self) -> WindowTable:
+        """The windows."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
+        """Gather windows by index (B,); random changes are a function of ``key``."""
+
+    def episodes_of(self, indices: np.ndarray) -> list[str]:
+        """Return the names of the episodes that some windows come from."""
 
 
 class Trainer:
@@ -35,27 +51,35 @@ class Trainer:
         samples: the training windows.
         seed: the run's seed.
         precision: resolved number format, ``fp32``, ``bf16`` or ``fp16``.
+
+    Attributes:
+        cut: where the batches' features were taken; None where the policy's frozen prefix ends.
     """
 
     def __init__(
-        self, policy: Policy, training: Training, samples: Samples, seed: int, precision: str
+        self, policy: Policy, training: Training, samples: Source, seed: int, precision: str
     ):
         self.training, self.samples, self.seed = training, samples, seed
         self.precision = precision
-        self.accelerator = Accelerator(
-            mixed_precision=ACCELERATE[precision], cpu=default_device().type == "cpu"
-        )
+        self.cut: Cut | None = None
+        # The number format is ours: Accelerate keeps its own for the whole process, and timing
+        # trains in several.
+        self.accelerator = Accelerator(mixed_precision="no", cpu=default_device().type == "cpu")
         self.parameters = [p for p in policy.parameters() if p.requires_grad]
+        if training.gradient_checkpointing:
+            policy.checkpoint_gradients()
         self.policy = policy
-        optimizer = torch.optim.AdamW(
+        self.model: nn.Module = self.accelerator.prepare_model(policy)
+        self.optimizer = torch.optim.AdamW(
             self.parameters,
             lr=training.learning_rate,
             weight_decay=training.weight_decay,
             fused=True,
         )
-        model: nn.Module
-        model, self.optimizer = self.accelerator.prepare(policy, optimizer)
-        self.model = model
+        # Scales the loss, so that small gradients survive in fp16; else it does nothing.
+        self.scaler = torch.amp.GradScaler(
+            self.accelerator.device.type, enabled=precision == "fp16"
+        )
         self.steps_per_epoch = math.ceil(
             math.ceil(len(samples) / training.batch_size) / training.accumulation
         )
@@ -98,12 +122,13 @@ class Trainer:
                 loss = self._loss(batch.to(self.accelerator.device))
                 if not torch.isfinite(loss):
                     raise UserError(self._not_finite(number, indices, "loss"))
-                self.accelerator.backward(loss / count)
+                self.accelerator.backward(self.scaler.scale(loss / count))
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
                 raise UserError(self._too_large(batch)) from None
             total += loss.item()
+        self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.training.clip is None else self.training.clip
         norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
         if not math.isfinite(norm) and self.precision != "fp16":
@@ -111,13 +136,15 @@ class Trainer:
             raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.optimizer.zero_grad()
         return total, count, norm
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         """Return the summed loss of a batch."""
-        predicted = self.model(batch.features, batch.prompts, batch.windows)
+        with autocast(self.precision, self.accelerator.device):
+            predicted = self.model(batch.features, batch.prompts, batch.windows, self.cut)
         return summed_loss(predicted, batch.targets, batch.mask, self.training.huber_delta)
 
     def learning_rate(self, number: int) -> float:
@@ -201,8 +228,7 @@ class Trainer:
         }
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
-        scaler = self.accelerator.scaler
-        return tensors, {} if scaler is None else scaler.state_dict()
+        return tensors, self.scaler.state_dict()
 
     def load_state(self, tensors: Mapping[str, torch.Tensor], scaler: dict[str, Any]) -> None:
         """Continue from what :meth:`state` returned."""
@@ -217,8 +243,8 @@ class Trainer:
         self.policy.load_trained(parts)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        if scaler and self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(scaler)
+        if scaler:
+            self.scaler.load_state_dict(scaler)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mobile_vla.reporting.drawing.style import hide, new_figure
-from mobile_vla.reporting.format import UNIT, count, number, words
+from mobile_vla.reporting.format import UNIT, count, number
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.palette import BASELINE, FAINT, PAPER, color_of
-from mobile_vla.reporting.selection import populations
+from mobile_vla.reporting.selection import baselines_of, populations
 
 BAR = 0.27  # inches
 # Keeps a number readable where the line of the best baseline crosses it.
@@ -53,7 +53,8 @@ def draw_error_by_dimension(runs: Sequence[Run]) -> Figure:
             _panel(ax, own, dimension, first=ax is grid[row][0])
         said = f"{count(scored.steps, 'chunk step')}, {count(scored.episodes, 'episode')}"
         selected = ", which also chose the checkpoint" if scored.selected_on_scored else ""
-        _head(grid[row][0], f"n = {said} ({scored.scored_on}{selected})")
+        fold = f", fold {scored.fold}" if scored.folds > 1 else ""
+        _head(grid[row][0], f"n = {said} ({scored.scored_on}{fold}{selected})")
     for ax in grid[-1]:
         ax.set_xlabel(f"MAE ({UNIT})")
     longest = max(value for own in bars for bar in own for value in bar.mae.values())
@@ -82,9 +83,9 @@ def _bars(group: Sequence[Run], names: Sequence[str]) -> list[_Bar]:
         )
         for run in group
     ]
-    others = group[0].evaluation.baselines
     return policies + [
-        _Bar(words(name), BASELINE, value["mae"], baseline=True) for name, value in others.items()
+        _Bar(name, BASELINE, value["mae"], baseline=True)
+        for name, value in baselines_of(group).items()
     ]
 
 

@@ -20,7 +20,7 @@ PANEL = 2.1  # inches
 
 
 def draw_loss_curves(runs: Sequence[Run]) -> Figure:
-    """Return the figure; all panels share their axes, and seeds share a panel."""
+    """Return the figure; all panels share their axes, and an experiment's runs share a panel."""
     names = list(dict.fromkeys(run.experiment for run in runs))
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
@@ -58,8 +58,8 @@ def _panel(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
             if epoch.val_loss is not None:
                 ax.plot(epoch.epoch, epoch.val_loss, "o", color=color, ms=5)
     losses = [run.training.best_val_loss for run in runs if run.training.best_val_loss is not None]
-    seeds = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
-    ax.set_title(name + seeds, color=color, fontsize=9 if len(name) < 22 else 7)
+    several = f" ({len(runs)} runs)" if len(runs) > 1 else ""
+    ax.set_title(name + several, color=color, fontsize=9 if len(name) < 22 else 7)
     if losses:
         # A number in the empty corner saves reading it off the axis.
         ax.text(

@@ -1,0 +1,118 @@
+"""The report on folds, on training sizes and on scores elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from mobile_vla.reporting.error_table import error_table
+from mobile_vla.reporting.figures import figures
+from mobile_vla.reporting.load import Run, load_runs
+from mobile_vla.reporting.page import page
+from mobile_vla.reporting.selection import lowest_error, populations
+from mobile_vla.reporting.sizes import sized
+from mobile_vla.reporting.tables import tables
+from support.results import Results, make_results
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "workflow/report/page.html.j2"
+NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time")
+
+
+def inputs(made: Results) -> dict[str, list[Path]]:
+    return {
+        "metrics": made.metrics,
+        "results": made.results,
+        "evaluations": made.evaluations,
+        "elsewhere": made.elsewhere,
+        "timings": made.timings,
+    }
+
+
+def loaded(made: Results) -> tuple[Run, ...]:
+    return load_runs(made.settings, **inputs(made))
+
+
+def test_experiments_that_differ_in_subset_alone_are_one_line(tmp_path: Path) -> None:
+    runs = loaded(make_results(tmp_path, 3, seeds=2, subsets=(3, 9, None)))
+    (line,) = sized(runs)
+    assert [size for size, _ in line.means] == [3, 9, 15]
+    maes = [run.evaluation.policy["mae"]["overall"] for run in runs]
+    assert line.means[0][1] == sum(maes[:2]) / 2
+    assert line.label == "lora, lora_r8, head_only"
+    assert len(sized(loaded(make_results(tmp_path / "others", 3)))) == 3
+
+
+def test_a_baseline_that_depends_on_the_training_episodes_stands_there_for_each(
+    tmp_path: Path,
+) -> None:
+    runs = loaded(make_results(tmp_path, 2, subsets=(1, None)))
+    assert len(populations(runs)) == 1
+    labels = [row.label for row in error_table(runs).rows]
+    assert labels == [
+        "lora",
+        "lora_r8",
+        "zero",
+        "train mean, 1 episode",
+        "train mean, 15 episodes",
+        "previous action",
+    ]
+
+
+def test_folds_are_never_compared_with_each_other(tmp_path: Path) -> None:
+    runs = loaded(make_results(tmp_path, 2, folds=2))
+    groups = populations(runs)
+    assert [[run.label for run in group] for group in groups] == [
+        ["lora seed0-fold0", "lora_r8 seed0-fold0"],
+        ["lora seed0-fold1", "lora_r8 seed0-fold1"],
+    ]
+    assert lowest_error(runs) is None
+
+
+def drawn(made: Results, folder: Path) -> list[Path]:
+    paths = {name: folder / f"{name}.svg" for name in (*NAMES, "error_by_training_size")}
+    figures(made.settings, **inputs(made), predictions=made.predictions, **paths)
+    return list(paths.values())
+
+
+def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 3, subsets=(3, 9, None), folds=2, others=("corridor",))
+    svgs = drawn(made, tmp_path / "figures")
+    assert drawn(made, tmp_path / "again")[-1].read_bytes() == svgs[-1].read_bytes()
+    with Image.open(svgs[-1].with_suffix(".png")) as image:
+        assert len(image.convert("RGB").getcolors(1 << 20) or []) > 10
+    page(
+        made.settings,
+        **inputs(made),
+        manifests=made.manifests,
+        splits=made.splits,
+        audits=made.audits,
+        provenance=made.provenance,
+        figures=svgs,
+        template=TEMPLATE,
+        report=tmp_path / "report.html",
+    )
+    text = (tmp_path / "report.html").read_text()
+    assert "Scored on other datasets" in text and text.count("<td>corridor</td>") == 6
+    assert 'id="figure-error_by_training_size"' in text
+    assert "with 3 training episodes" in text
+    assert "in fold 1" in text
+
+
+def test_scores_elsewhere_are_a_table(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2, others=("corridor", "yard"))
+    paths = {name: tmp_path / f"{name}.csv" for name in ("experiments", "epochs", "errors")}
+    tables(made.settings, **inputs(made), **paths, scores=tmp_path / "elsewhere.csv")
+    with (tmp_path / "elsewhere.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["experiment"], line["dataset"]) for line in lines] == [
+        ("lora", "corridor"),
+        ("lora", "yard"),
+        ("lora_r8", "corridor"),
+        ("lora_r8", "yard"),
+    ]
+    found = json.loads(made.elsewhere[0].read_text())
+    assert float(lines[0]["mae_command_units"]) == found["policy"]["mae"]["overall"]
+    assert lines[0]["trained_on"] == "demo" and lines[0]["training_episodes"] == "15"

@@ -1,0 +1,162 @@
+"""Score one run's policy on another dataset, none of whose scored episodes it has ever seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.evaluation import EvaluateSettings
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.roles import Roles, load_split
+from mobile_vla.data.windows import make_windows
+from mobile_vla.errors import Problem, Problems
+from mobile_vla.evaluation.scoring import actions_of, open_policy, write_scores
+from mobile_vla.features.store import open_rows
+from mobile_vla.machine import default_device, use_threads
+from mobile_vla.model.precision import resolve
+from mobile_vla.model.prompts import render
+from mobile_vla.training.batches import Samples
+from mobile_vla.training.labels import Labels
+from mobile_vla.training.run import identity_of
+
+SCORED_FOLD = 0  # of the other dataset's split, whose folds are nothing to this policy
+
+
+def evaluate_on(
+    settings: EvaluateSettings,
+    *,
+    policy: Path,
+    manifest: Path,
+    actions: Path,
+    split: Path,
+    on_manifest: Path,
+    on_actions: Path,
+    on_split: Path,
+    backbone: Path,
+    features: Path | None = None,
+    threads: int,
+    evaluation: Path,
+    predictions: Path,
+) -> None:
+    """Predict every window of another dataset's test episodes: those of its split's first fold.
+
+    The baselines know what the policy knows: the train mean is that of the policy's own training
+    episodes, not of the dataset that is scored.
+
+    Args:
+        settings: the run.
+        policy: its ``policy.json``.
+        manifest: the ``manifest.json`` of the dataset that it was trained on.
+        actions: that dataset's ``actions.npy``.
+        split: that dataset's ``split.json``.
+        on_manifest: the ``manifest.json`` of the dataset that is scored.
+        on_actions: that dataset's ``actions.npy``.
+        on_split: that dataset's ``split.json``.
+        backbone: the ``backbone.json``.
+        features: the JSON of the scored dataset's features; none at the cut ``pixels``, where the
+            frames are read.
+        threads: cores that the job was given.
+        evaluation: ``evaluation.json``.
+        predictions: ``predictions.npz``.
+
+    Raises:
+        Problems: scored episodes trained or selected the policy, or have a prompt that it was not
+            trained with.
+        UserError: the policy is not the one of this run's settings, data or backbone.
+    """
+    use_threads(settings.threads, threads, "training.threads")
+    checkpoint = Checkpoint.read(backbone)
+    precision = resolve(settings.precision, default_device())
+    own = Dataset.load(manifest, actions)
+    own_roles = load_split(split, own, settings.fold, settings.subset)
+    identity = identity_of(own, split, settings.fold, settings.subset)
+    other = Dataset.load(on_manifest, on_actions)
+    roles = load_split(on_split, other, SCORED_FOLD)
+    scored = roles.of["test"]
+    _refuse_seen(settings, own, own_roles, other, scored)
+    loaded = open_policy(policy, settings, identity, precision, checkpoint)
+    labels = Labels.of(other, settings.policy).under(loaded.texts)
+    _refuse_unknown_prompts(labels, other, scored, settings)
+    samples = Samples(
+        other,
+        make_windows(other, scored, settings.windows),
+        open_rows(other, checkpoint.digest, precision, features, "plain"),
+        labels,
+        settings.policy.actions.scale,
+    )
+    write_scores(
+        settings,
+        loaded,
+        samples,
+        roles=roles,
+        role="test",
+        split=on_split,
+        trained_on=identity,
+        train_actions=actions_of(own, own_roles.of["train"], settings.policy.actions.dimensions),
+        backbone=checkpoint.name,
+        precision=precision,
+        evaluation=evaluation,
+        predictions=predictions,
+    )
+
+
+def _refuse_seen(
+    settings: EvaluateSettings,
+    own: Dataset,
+    own_roles: Roles,
+    other: Dataset,
+    scored: Sequence[int],
+) -> None:
+    """Refuse to score episodes whose bytes trained or selected the policy.
+
+    Raises:
+        Problems: all such episodes, with the names that they have in both datasets.
+    """
+    seen = {
+        own.episodes[index].raw_sha256: (own.episodes[index].name, role)
+        for role in ("train", "val")
+        for index in own_roles.of[role]
+    }
+    problems = [
+        Problem(
+            f"{other.name}, {other.episodes[index].name} (test)",
+            "the same bytes as {}, which is in {} of {}".format(
+                *seen[other.episodes[index].raw_sha256], own.name
+            ),
+        )
+        for index in scored
+        if other.episodes[index].raw_sha256 in seen
+    ]
+    if problems:
+        raise Problems(
+            f"{settings.experiment} {settings.run} cannot be scored on {other.name}: it has seen "
+            f"{len(problems)} of the {len(scored)} test episodes; score it on a dataset that "
+            "shares none, or make one dataset of all episodes and let experiments differ in "
+            "`subset`",
+            problems,
+        )
+
+
+def _refuse_unknown_prompts(
+    labels: Labels, dataset: Dataset, scored: Sequence[int], settings: EvaluateSettings
+) -> None:
+    """Refuse to score episodes whose prompt the policy was not trained with.
+
+    Raises:
+        Problems: all such episodes.
+    """
+    missing = [
+        Problem(
+            f"{dataset.name}, {dataset.episodes[index].name} (test)",
+            f"the prompt {render(settings.policy.prompt, dataset.episodes[index].prompt_values)!r}",
+        )
+        for index in scored
+        if labels.prompts.of_episode[index] < 0
+    ]
+    if missing:
+        raise Problems(
+            f"{dataset.name} has prompts that the policy was not trained with; it knows "
+            + ", ".join(map(repr, labels.prompts.texts)),
+            missing,
+        )
