@@ -28,6 +28,9 @@ def inputs(made: Results) -> dict[str, list[Path]]:
         "evaluations": made.evaluations,
         "elsewhere": made.elsewhere,
         "timings": made.timings,
+        "languages": made.languages,
+        "latencies": made.latencies,
+        "rollouts": made.rollouts,
     }
 
 
@@ -73,7 +76,7 @@ def test_folds_are_never_compared_with_each_other(tmp_path: Path) -> None:
 
 def drawn(made: Results, folder: Path) -> list[Path]:
     paths = {name: folder / f"{name}.svg" for name in (*NAMES, "error_by_training_size")}
-    figures(made.settings, **inputs(made), predictions=made.predictions, **paths)
+    figures(made.settings, **inputs(made), predictions=made.predictions, paths=made.paths, **paths)
     return list(paths.values())
 
 

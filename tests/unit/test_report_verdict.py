@@ -45,7 +45,7 @@ def run(
     )
     unread: Any = None
     settings: Any = SimpleNamespace(experiment=name, run="seed0", settings={})
-    return Run(settings, name, (), unread, evaluation, unread)
+    return Run(settings, name, (), unread, evaluation, unread, unread, unread)
 
 
 def said(*runs: Run) -> str:

@@ -159,6 +159,9 @@ def provenance_files(wildcards):
         *features,
         *of_runs("results/experiments/{experiment}/{run}/training.provenance.json"),
         *of_experiments("results/experiments/{experiment}/timing.provenance.json"),
+        *of_runs("results/experiments/{experiment}/{run}/language.provenance.json"),
+        *of_experiments("results/experiments/{experiment}/latency.provenance.json"),
+        *of_rolled_out("results/experiments/{experiment}/{run}/rollouts.provenance.json"),
         *of_runs("results/experiments/{experiment}/{run}/evaluation.provenance.json"),
         *of_scores(
             "results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"

@@ -257,6 +257,7 @@ class Project(Settings):
                     dataset=self.experiments[name].dataset,
                     backbone=self.experiments[name].backbone,
                     evaluate_on=self.experiments[name].evaluate_on,
+                    rolled_out=name in self.rolled_out(),
                     settings=self._effective(name),
                 )
                 for name, run in self.runs()

@@ -17,9 +17,10 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.roles import load_split
 from mobile_vla.data.scenario import parse_scenario
 from mobile_vla.evaluation.driving import summary
+from mobile_vla.evaluation.film import paths_and_strips
 from mobile_vla.evaluation.loaded import load_policy
 from mobile_vla.evaluation.pilots import Expert, Replay, Steering, Usual
-from mobile_vla.evaluation.trial import Pilot, Rollout, frame_of, roll_out
+from mobile_vla.evaluation.trial import Pilot, roll_out
 from mobile_vla.files import atomic_path, describe, write_json
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.policy import Policy
@@ -27,13 +28,9 @@ from mobile_vla.model.precision import resolve
 from mobile_vla.model.prompts import PromptTable
 from mobile_vla.model.stream import Stream
 from mobile_vla.simulator.drive import instruction
-from mobile_vla.simulator.world import Pose
 from mobile_vla.training.run import identity_of
 
 log = logging.getLogger(__name__)
-
-STRIP = 6  # pictures of a film strip
-REDUCED = 2  # a picture keeps every other pixel of a frame: 112 × 112
 
 
 def rollout(
@@ -92,7 +89,7 @@ def rollout(
         )
         for name, pilot_of in pilots.items()
     }
-    arrays: dict[str, Any] = _arrays(settings, episodes, driven)
+    arrays: dict[str, Any] = paths_and_strips(episodes, driven, settings.images, own.film_strips)
     with atomic_path(paths) as temporary:
         np.savez(temporary, **arrays)
     result = {
@@ -129,55 +126,3 @@ def _ask(policy: Policy, processor: Any, episodes: Sequence[SimulateSettings]) -
     table = PromptTable.of(policy.settings.prompt, values, names)
     policy.use_prompts(table.texts, processor)
     return dict(zip(names, table.of_episode, strict=True))
-
-
-def _arrays(
-    settings: RolloutSettings,
-    episodes: Sequence[SimulateSettings],
-    driven: dict[str, list[Rollout]],
-) -> dict[str, np.ndarray]:
-    """Return what ``rollouts.npz`` holds of N rollouts; see docs/architecture.md."""
-    scenes = [one.scene for one in driven["policy"]]
-    boxes = [(one.box.x, one.box.y, one.box.depth, one.box.width) for one in scenes]
-    arrays = {
-        "scene": np.array([one.scene for one in episodes]),
-        "side": np.array([one.side for one in episodes]),
-        "box": np.array(boxes),  # (N, 4)
-        "target": np.array([(one.target.x, one.target.y) for one in scenes]),  # (N, 2)
-    }
-    for name, found in driven.items():
-        longest = max(len(one.poses) for one in found)
-        poses = np.full((len(found), longest, 2), np.nan)
-        for row, one in enumerate(found):
-            poses[row, : len(one.poses)] = one.poses
-        arrays[f"{name}_poses"] = poses
-        arrays[f"{name}_outcome"] = np.array([one.outcome for one in found])
-    shown = _shown(driven["policy"], settings.rollout.film_strips)
-    frames, pictures = _strips(settings, driven["policy"], shown)
-    return {**arrays, "strip_rollout": shown, "strip_frame": frames, "strip": pictures}
-
-
-def _shown(found: Sequence[Rollout], count: int) -> np.ndarray:
-    """Return which rollouts become film strips: half of them failures, as far as there are any."""
-    succeeded = [row for row, one in enumerate(found) if one.outcome == "success"]
-    failed = [row for row, one in enumerate(found) if one.outcome != "success"]
-    failures = min(len(failed), max(count // 2, count - len(succeeded)))
-    chosen = [*succeeded[: count - failures], *failed[:failures]]
-    return np.array(sorted(chosen), dtype=np.int64)
-
-
-def _strips(
-    settings: RolloutSettings, found: Sequence[Rollout], shown: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each strip's frames (S, 6), and the pictures (S, 6, 112, 112, 3) uint8."""
-    frames = [np.linspace(0, len(found[row].poses) - 1, STRIP).round().astype(int) for row in shown]
-    pictures = [
-        frame_of(found[row].scene, Pose(*found[row].poses[frame]), settings.images)
-        for row, own in zip(shown, frames, strict=True)
-        for frame in own
-    ]
-    if not pictures:
-        side = 224 // REDUCED
-        return np.zeros((0, STRIP), int), np.zeros((0, STRIP, side, side, 3), np.uint8)
-    small = np.stack(pictures)[:, ::REDUCED, ::REDUCED]
-    return np.stack(frames), small.reshape(len(shown), STRIP, *small.shape[1:])

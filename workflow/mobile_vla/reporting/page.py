@@ -45,6 +45,9 @@ def page(
     evaluations: list[Path],
     elsewhere: list[Path],
     timings: list[Path],
+    languages: list[Path],
+    latencies: list[Path],
+    rollouts: list[Path],
     provenance: list[Path],
     figures: list[Path],
     template: Path,
@@ -62,6 +65,9 @@ def page(
         evaluations: each run's ``evaluation.json``.
         elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        languages: each run's ``language.json``.
+        latencies: each experiment's ``latency.json``.
+        rollouts: the ``rollouts.json`` of each run that was rolled out.
         provenance: the ``*.provenance.json`` of the jobs, in the order in which they are listed.
         figures: the figures' SVG files; their stems are their names in the template.
         template: the page's jinja2 template, with all captions.
@@ -76,6 +82,9 @@ def page(
         results=results,
         evaluations=evaluations,
         timings=timings,
+        languages=languages,
+        latencies=latencies,
+        rollouts=rollouts,
         elsewhere=elsewhere,
     )
     names = experiments_of(settings)

@@ -48,6 +48,16 @@ def best_run(runs: Sequence[Run]) -> Run:
     return max(runs, key=rank)
 
 
+def best_driver(runs: Sequence[Run]) -> Run:
+    """Return the run with the highest share of successes in closed loop; the first among equals."""
+
+    def rank(run: Run) -> float:
+        assert run.rollouts is not None
+        return run.rollouts.drivers["policy"].success.rate
+
+    return max(runs, key=rank)
+
+
 def lowest_error(runs: Sequence[Run]) -> Run | None:
     """Return the run with the lowest MAE, where ranking the runs means something.
 
