@@ -59,6 +59,9 @@ def test_a_fresh_clone_shows_the_whole_plan(tmp_path):
         "train": 2,
         "timing": 2,
         "evaluate": 2,
+        "language": 2,
+        "rollout": 2,
+        "latency": 2,
         **REPORT,
     }
 

@@ -41,9 +41,8 @@ def draw_closed_loop(run: Run, paths: Path) -> Figure:
         data: dict[str, Any] = {name: file[name] for name in file.files}
     strips = len(data["strip"])
     figure = new_figure(PATHS + STRIP * strips)
-    grid = figure.add_gridspec(
-        2 if strips else 1, 1, height_ratios=[PATHS, STRIP * strips][: 1 + bool(strips)]
-    )
+    heights = [PATHS, STRIP * strips] if strips else [PATHS]
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     upper = grid[0].subgridspec(1, 2)
     first: Axes | None = None
     for column, side in enumerate(SIDES):
