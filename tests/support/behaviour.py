@@ -10,6 +10,7 @@ import numpy as np
 
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import SimulateSettings, World, unseen_episodes
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.evaluation.driving import summary
 from mobile_vla.evaluation.film import paths_and_strips
 from mobile_vla.evaluation.language import listening
@@ -55,7 +56,7 @@ def write_rollouts(folder: Path, experiment: str, run: str) -> tuple[Path, Path]
             "rollouts": len(episodes),
             "execute": 1,
             "frame_limit": LIMIT,
-            **summary(episodes, driven),
+            **summary(episodes, driven, Uncertainty(draws=1000)),
         },
     )
     return folder / "rollouts.json", folder / "rollouts.npz"
@@ -78,6 +79,7 @@ def write_language(folder: Path, experiment: str, run: str) -> Path:
         sides=sides,
         dimensions=("linear_x", "linear_y"),
         threshold=0.0575,
+        uncertainty=Uncertainty(draws=1000),
     )
     write_json(folder / "language.json", {"experiment": experiment, "run": run, **found})
     return folder / "language.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mobile_vla.backbone.random import random_backbone
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
@@ -22,9 +23,9 @@ SIZE = {
 }
 
 
-def make_backbone(folder: Path, seed: int = 0) -> Path:
+def make_backbone(folder: Path, seed: int = 0, **changes: Any) -> Path:
     """Write a tiny random backbone and return the path of its ``backbone.json``."""
-    backbone = RandomBackbone.model_validate({**SIZE, "seed": seed})
+    backbone = RandomBackbone.model_validate({**SIZE, "seed": seed, **changes})
     description = folder / "backbone.json"
     random_backbone(BackboneSettings(name="tiny", backbone=backbone), description=description)
     return description

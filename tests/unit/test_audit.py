@@ -1,70 +1,41 @@
-from __future__ import annotations
+"""What the audit finds in the facts of episodes, and what it does not."""
 
-import json
-import logging
-import re
+from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from mobile_vla.audit.audit import audit, find
-from mobile_vla.audit.findings import in_order, spans
-from mobile_vla.config.audit import AuditSettings
-from mobile_vla.config.windows import Actions
-from mobile_vla.files import digest_of, read_json
-from support.made import facts_of, write_facts
-
-NAMES = [
-    f"episode_20251103_09{index:02}{half:02}_1box_hori_{side}_{style}_{distance}"
-    for index, distance in enumerate(["close", "medium", "far"])
-    for style in ("core", "variant")
-    for side in ("left", "right")
-    for half in range(3)
-]
-DECLARED = Actions()
-
-
-def whole(**changes):
-    """Return facts of a faultless set, the first episode changed."""
-    every = [facts_of(name) for name in NAMES]
-    every[0] = {**every[0], **changes}
-    return every
-
-
-def found(every, declared=DECLARED):
-    return [
-        (finding.code, finding.severity, finding.episode, finding.place)
-        for finding in find(every, declared)
-    ]
-
-
-def statistics(**changes):
-    return {**facts_of(NAMES[0])["image_statistics"], **changes}
-
-
-def first(**changes):
-    """Return the facts' actions of the first episode, some rows changed."""
-    actions = [list(action) for action in facts_of(NAMES[0])["actions"]]
-    for row, action in changes.items():
-        actions[int(row[1:])] = action
-    return actions
+from mobile_vla.audit.audit import look
+from mobile_vla.audit.findings import LISTED, spans
+from mobile_vla.config.audit import Declared
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.windows import Actions, Windows
+from support.faultless import (
+    FRAMES,
+    LIKE_OTHER,
+    MEAN,
+    NAMES,
+    USUAL,
+    colours,
+    first,
+    found,
+    settings,
+    statistics,
+    whole,
+)
+from support.made import facts_of
 
 
 def test_a_faultless_set_gives_no_finding():
     assert found(whole()) == []
 
 
-FRAMES = 18
-MEAN = [110.0] * FRAMES
-LIKE_OTHER = facts_of(NAMES[1])
-
-
 @pytest.mark.parametrize(
     ("changes", "code", "severity", "place"),
     [
         (
-            {"scenario": {**facts_of(NAMES[0])["scenario"], "layout": None}},
-            "scenario_incomplete", "info", "name",
+            {"file": "raw/left_core_close.h5", "attributes": {}}, "name_outside_scheme", "info",
+            "name",
         ),
         (
             {"attributes": {"num_frames": 17}}, "num_frames_differs", "warning",
@@ -137,8 +108,12 @@ def test_an_episode_in_a_subfolder_keeps_its_name():
 def test_a_side_that_no_name_tells_is_a_warning():
     every = [*whole(), facts_of("episode_20251103_091241")]
     assert found(every) == [
+        ("prompt_incomplete", "error", None, "experiment usual, prompt"),
         ("scenario_incomplete", "warning", "episode_20251103_091241", "name"),
         ("thin_cells", "info", None, "coverage"),
+    ]
+    assert found(every, on_warning="quarantine") == [
+        ("scenario_incomplete", "warning", "episode_20251103_091241", "name")
     ]
 
 
@@ -191,7 +166,7 @@ def test_one_sequence_for_all_is_found():
 
 def test_empty_cells_and_missing_scenarios_are_found():
     left = [facts for facts in whole() if facts["scenario"]["side"] == "left"]
-    assert found(left) == [("missing_scenario", "warning", None, "coverage, side")]
+    assert found(left) == [("missing_side", "warning", None, "coverage, side")]
     holed = [
         facts
         for facts in whole()
@@ -216,95 +191,101 @@ def test_spans_are_short(indices, text):
     assert spans(indices) == text
 
 
-def run(folder, every):
-    audit(
-        AuditSettings(dataset="made", actions=DECLARED),
-        facts=write_facts(folder, every),
-        report=folder / "audit.json",
-        page=folder / "audit.html",
+def mixed(lengths):
+    return [facts_of(name, length) for name, length in zip(NAMES, lengths, strict=True)]
+
+
+def test_each_experiment_is_told_what_its_window_and_chunk_leave():
+    def experiment(name, **changes):
+        return USUAL.model_copy(update={"name": name, "windows": Windows(**changes)})
+
+    experiments = (
+        USUAL,
+        experiment("twin", window=8, chunk=10),
+        experiment("small", window=4, chunk=10, stride=2),
+        experiment("masked", window=8, chunk=10, tail="mask"),
+        experiment("long", window=16, chunk=10),
     )
-    return read_json(folder / "audit.json"), (folder / "audit.html").read_text()
-
-
-def spoilt():
-    every = whole(attributes={"num_frames": 3})
-    error = {"code": "truncated", "place": "file", "found": "a", "expected": "b", "remedy": "c"}
-    hostile = "<script>alert(1)</script>"
-    every.append(facts_of("z", frames=0, actions=[], errors=[{**error, "found": hostile}]))
-    every.append(facts_of("a", frames=0, actions=[], errors=[error]))
-    every[4]["event_types"] = None
-    return every
-
-
-def test_findings_are_ordered_by_severity_then_episode(tmp_path):
-    report, _ = run(tmp_path, spoilt())
-    assert [(one["severity"], one["episode"]) for one in report["findings"]] == [
-        ("error", "a"),
-        ("error", "z"),
-        ("warning", NAMES[0]),
-        ("info", NAMES[4]),
+    # the six episodes of the last two cells are short, and two of the first one
+    looked = look(mixed([14, 14] + [18] * 28 + [12] * 6), settings(experiments=experiments))
+    numbers = {cut.experiments: cut.record() for cut in looked.cuts}
+    usual = numbers["usual", "twin"]
+    assert (usual["frames_needed"], usual["windows"], usual["episodes"]) == (18, 28, 28)
+    assert usual["too_short"] == sorted(NAMES[:2] + NAMES[30:], key=NAMES.index)
+    small = numbers[("small",)]
+    assert (small["windows"], small["episodes"], len(small["too_short"])) == (28 * 3 + 2, 30, 6)
+    masked = numbers[("masked",)]
+    assert (masked["windows"], masked["too_short"]) == (28 * 10 + 2 * 6 + 6 * 4, [])
+    assert [(one.code, one.place) for one in looked.findings] == [
+        ("no_windows", "experiment long"),
+        ("cell_too_short", "experiment small, left far variant"),
+        ("cell_too_short", "experiment small, right far variant"),
+        ("cell_too_short", "experiments usual, twin, left far variant"),
+        ("cell_too_short", "experiments usual, twin, right far variant"),
+        ("too_short", "experiment small"),
+        ("too_short", "experiments usual, twin"),
     ]
-    assert report["findings"][2] == {
-        "code": "num_frames_differs",
-        "severity": "warning",
-        "episode": NAMES[0],
-        "file": f"raw/{NAMES[0]}.h5",
-        "place": "attribute num_frames",
-        "found": "3",
-        "expected": "18, the number of images",
-        "remedy": "check that the recording was not cut short",
-    }
-    assert in_order([]) == []
+    (usual_words,) = [one for one in looked.findings if one.place.endswith("usual, twin")]
+    assert usual_words.found.startswith("8 of 36 episodes give no window, 28 give 28: ")
+    assert f"{NAMES[0]} (14)" in usual_words.found
+    assert usual_words.expected.startswith("18 frames for window 8 and chunk 10")
 
 
-def test_coverage_and_statistics_count_usable_episodes(tmp_path):
-    report, _ = run(tmp_path, spoilt())
-    assert report["episodes"] == 38
-    assert len(report["coverage"]) == 12
-    assert all(entry["episodes"] == 3 for entry in report["coverage"])
-    assert report["coverage"][0]["cell"] == {"side": "left", "distance": "close", "style": "core"}
-    numbers = report["statistics"]
-    assert (numbers["usable"], numbers["rejected"], numbers["frames"]) == (36, 2, 648)
-    assert numbers["lengths"] == {"min": 18, "median": 18.0, "max": 18}
-    assert sum(numbers["motions"].values()) == 648
-    assert numbers["motions"]["standing"] == 36
-    assert numbers["actions"]["linear_x"]["nonzero"] == pytest.approx(17 / 18, abs=1e-6)
-    assert numbers["image_mean"] == [120.0, 110.0, 100.0]
-
-
-def test_the_page_is_whole_and_escapes_what_it_shows(tmp_path):
-    _, page = run(tmp_path, spoilt())
-    assert "<script" not in page and "&lt;script&gt;alert(1)" in page
-    assert not re.search(r"(src|href|url)\s*[=(]", page)
-    assert "num_frames_differs" in page and NAMES[0] in page
-    assert "Nothing to report" in run(tmp_path / "good", whole())[1]
-    assert "no_episodes" in run(tmp_path / "none", [])[1]
-
-
-def test_the_page_gives_each_finding_its_own_remedy(tmp_path):
-    error = {"code": "permission_denied", "place": "file", "found": "no", "expected": "yes"}
-    every = whole() + [
-        facts_of(name, frames=0, actions=[], errors=[{**error, "remedy": f"chmod +r {name}"}])
-        for name in ("x", "y")
+def test_prompts_must_differ_where_the_sides_do():
+    constant = USUAL.model_copy(update={"name": "constant", "prompt": Prompt(template="go")})
+    words = Prompt(template="{side}", words={"side": {"left": "on", "right": "on"}})
+    mapped = USUAL.model_copy(update={"name": "mapped", "prompt": words})
+    looked = look(whole(), settings(experiments=(USUAL, constant, mapped)))
+    assert [(one.code, one.severity, one.place) for one in looked.findings] == [
+        ("same_prompt", "error", "experiment constant, prompt"),
+        ("same_prompt", "error", "experiment mapped, prompt"),
     ]
-    _, page = run(tmp_path, every)
-    assert "<b>Expected:</b> yes" in page
-    assert "<td>chmod +r x</td>" in page and "<td>chmod +r y</td>" in page
+    left = [facts for facts in whole() if facts["scenario"]["side"] == "left"]
+    assert found(left, experiments=(constant,)) == [
+        ("missing_side", "warning", None, "coverage, side")
+    ]
 
 
-def test_the_table_in_the_terminal_is_bounded(tmp_path, caplog):
-    every = [{**facts, "event_types": None} for facts in whole()]
-    with caplog.at_level(logging.INFO):
-        run(tmp_path, every)
-    assert "36 findings about 36 episodes" in caplog.text
-    assert "(and 35 more)" in caplog.text
-    assert len(caplog.text.splitlines()) == 2
+def test_the_order_of_colours_is_judged_by_clearly_coloured_things():
+    cool = [{**facts, "image_statistics": colours(0.01, 0.2)} for facts in whole()]
+    grey = [{**facts, "image_statistics": colours(0.001, 0.004)} for facts in whole()]
+    even = [{**facts, "image_statistics": colours(0.1, 0.15)} for facts in whole()]
+    assert found(cool) == [("probable_bgr", "warning", None, "images")]
+    settled = Declared(color_settled=True)
+    assert not look(cool, settings(declared=settled)).findings
+    assert found(grey) == found(even) == []
+    one = whole(image_statistics=colours(0.001, 0.2))
+    expected = [("other_color_order", "warning", NAMES[0], "images")]
+    assert found(one) == expected
+    assert [finding.code for finding in look(one, settings(declared=settled)).findings] == [
+        "other_color_order"
+    ]
+    assert found([cool[0], *whole()[1:]]) == expected
+    assert found([whole()[0], *cool[1:]])[1:] == expected
 
 
-def test_bytes_do_not_depend_on_the_order_of_facts(tmp_path):
-    run(tmp_path / "1", spoilt())
-    run(tmp_path / "2", spoilt()[::-1])
-    for name in ("audit.json", "audit.html"):
-        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
-    json.loads((tmp_path / "1" / "audit.json").read_text())
-    assert digest_of(read_json(tmp_path / "1" / "audit.json"))
+def test_normalised_actions_are_found_in_one_episode_and_in_all():
+    def divided(facts):
+        return {**facts, "actions": [[x / 1.15, y / 1.15, z] for x, y, z in facts["actions"]]}
+
+    one = [divided(facts) if facts["episode"] == NAMES[0] else facts for facts in whole()]
+    assert found(one) == [("actions_normalised", "warning", NAMES[0], "actions")]
+    every = [divided(facts) for facts in whole()]
+    assert found(every) == [("actions_normalised", "warning", None, "actions")]
+    assert found(every, Actions(scale=1)) == []
+
+
+def test_normalised_images_are_not_called_black_as_well():
+    dim = statistics(max=1, frame_mean=[0.4] * FRAMES, frame_std=[0.5] * FRAMES)
+    assert found(whole(image_statistics=dim)) == [
+        ("images_normalised", "warning", NAMES[0], "images")
+    ]
+
+
+def test_lists_of_frames_are_bounded():
+    odd = [index % 2 == 0 for index in range(400)]
+    facts = facts_of(NAMES[0], 400)
+    facts["image_statistics"]["frame_mean"] = [1.0 if one else 100.0 for one in odd]
+    (finding,) = [one for one in look([facts], settings()).findings if one.code == "black_frames"]
+    assert len(finding.frames) == LISTED
+    assert finding.place.endswith("96, 98 and so on, 200 in all")

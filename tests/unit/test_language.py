@@ -12,6 +12,7 @@ from mobile_vla.config.language import Language, LanguageSettings
 from mobile_vla.config.latency import Latency, LatencySettings
 from mobile_vla.config.model import FullFinetune, Head, PolicySettings
 from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
@@ -26,6 +27,7 @@ from support.made import make_dataset, names, write_roles
 from support.tiny import make_backbone
 
 SIDES = ("left", "right")
+UNCERTAINTY = Uncertainty(draws=1000)
 TEXTS = tuple(f"pass on the {side}" for side in SIDES)
 WINDOWS = Windows(window=2, chunk=2, start="repeat", tail="mask")
 
@@ -132,6 +134,7 @@ def stage(inputs, policy, folder, **changes):
             precision="fp32",
             threads=1,
             language=Language(**{"paraphrase": "the {side} side", **changes}),
+            uncertainty=UNCERTAINTY,
         ),
         policy=folder / "policy/policy.json",
         features=None,
@@ -185,6 +188,7 @@ def test_a_policy_that_changes_with_the_prompt_without_its_meaning_does_not_use_
         sides=["left", "right"] * 10,
         dimensions=("linear_x", "linear_y"),
         threshold=0.0575,
+        uncertainty=UNCERTAINTY,
     )
     assert found["sensitivity"]["opposite"]["linear_y"] > 0.1
     assert found["verdict"] == "language ignored"
@@ -206,6 +210,7 @@ def test_the_shift_is_that_of_the_first_command_and_of_left_against_right():
         sides=["left", "right"],
         dimensions=("angular_z",),
         threshold=0.1,
+        uncertainty=UNCERTAINTY,
     )
     assert found["lateral_shift"]["dimension"] == "angular_z"
     assert found["lateral_shift"]["mean"] == pytest.approx(0.5)
@@ -230,6 +235,7 @@ def test_where_nothing_can_be_swapped_the_reason_is_said(dimensions, sides, why)
         sides=sides,
         dimensions=dimensions,
         threshold=0.1,
+        uncertainty=UNCERTAINTY,
     )
     assert found["verdict"] == "cannot be told" and why in found["why"]
     assert found["lateral_shift"] is None

@@ -109,3 +109,24 @@ def test_stitching_takes_the_first_step_of_the_episodes_chunks_in_time(
     assert trace.truth.ravel().tolist() == [-4, -6, 0]
     with pytest.raises(UserError, match="no window of c"):
         stitch(tmp_path / "predictions.npz", "c", target)
+
+
+def test_the_ladder_is_drawn_where_an_experiment_has_one(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2, ladder="lora_r8")
+    drawn(made, tmp_path / "without")
+    assert not (tmp_path / "without/speed_ladder.svg").exists()
+    paths = {name: tmp_path / f"{name}.svg" for name in (*NAMES, "speed_ladder")}
+    figures(
+        made.settings,
+        metrics=made.metrics,
+        results=made.results,
+        evaluations=made.evaluations,
+        elsewhere=made.elsewhere,
+        predictions=made.predictions,
+        timings=made.timings,
+        **paths,
+    )
+    with Image.open(tmp_path / "speed_ladder.png") as image:
+        colors = {color for _, color in image.convert("RGB").getcolors(1 << 20) or []}
+    own = color_of("lora_r8", ["lora", "lora_r8"]).lstrip("#")
+    assert tuple(bytes.fromhex(own)) in colors

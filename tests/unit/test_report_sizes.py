@@ -12,12 +12,13 @@ from mobile_vla.reporting.error_table import error_table
 from mobile_vla.reporting.figures import figures
 from mobile_vla.reporting.load import Run, load_runs
 from mobile_vla.reporting.page import page
-from mobile_vla.reporting.selection import lowest_error, populations
+from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.sizes import sized
 from mobile_vla.reporting.tables import tables
 from support.results import Results, make_results
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "workflow/report/page.html.j2"
+TABLES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell")
 NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time")
 
 
@@ -42,7 +43,7 @@ def test_experiments_that_differ_in_subset_alone_are_one_line(tmp_path: Path) ->
     runs = loaded(make_results(tmp_path, 3, seeds=2, subsets=(3, 9, None)))
     (line,) = sized(runs)
     assert [size for size, _ in line.means] == [3, 9, 15]
-    maes = [run.evaluation.policy["mae"]["overall"] for run in runs]
+    maes = [run.evaluation.mae for run in runs]
     assert line.means[0][1] == sum(maes[:2]) / 2
     assert line.label == "lora, lora_r8, head_only"
     assert len(sized(loaded(make_results(tmp_path / "others", 3)))) == 3
@@ -54,14 +55,9 @@ def test_a_baseline_that_depends_on_the_training_episodes_stands_there_for_each(
     runs = loaded(make_results(tmp_path, 2, subsets=(1, None)))
     assert len(populations(runs)) == 1
     labels = [row.label for row in error_table(runs).rows]
-    assert labels == [
-        "lora",
-        "lora_r8",
-        "zero",
-        "train mean, 1 episode",
-        "train mean, 15 episodes",
-        "previous action",
-    ]
+    assert labels[:3] == ["lora", "lora_r8", "zero"]
+    assert {"train mean, 1 episode", "train mean, 15 episodes"} < set(labels)
+    assert labels[-1] == "previous action"
 
 
 def test_folds_are_never_compared_with_each_other(tmp_path: Path) -> None:
@@ -71,17 +67,20 @@ def test_folds_are_never_compared_with_each_other(tmp_path: Path) -> None:
         ["lora seed0-fold0", "lora_r8 seed0-fold0"],
         ["lora seed0-fold1", "lora_r8 seed0-fold1"],
     ]
-    assert lowest_error(runs) is None
 
 
 def drawn(made: Results, folder: Path) -> list[Path]:
-    paths = {name: folder / f"{name}.svg" for name in (*NAMES, "error_by_training_size")}
+    paths = {
+        name: folder / f"{name}.svg" for name in (*NAMES, "error_by_training_size", "speed_ladder")
+    }
     figures(made.settings, **inputs(made), predictions=made.predictions, paths=made.paths, **paths)
     return list(paths.values())
 
 
 def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None:
-    made = make_results(tmp_path, 3, subsets=(3, 9, None), folds=2, others=("corridor",))
+    made = make_results(
+        tmp_path, 3, subsets=(3, 9, None), folds=2, others=("corridor",), ladder="lora"
+    )
     svgs = drawn(made, tmp_path / "figures")
     assert drawn(made, tmp_path / "again")[-1].read_bytes() == svgs[-1].read_bytes()
     with Image.open(svgs[-1].with_suffix(".png")) as image:
@@ -89,6 +88,7 @@ def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None
     page(
         made.settings,
         **inputs(made),
+        comparison=made.comparison,
         manifests=made.manifests,
         splits=made.splits,
         audits=made.audits,
@@ -101,13 +101,16 @@ def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None
     assert "Scored on other datasets" in text and text.count("<td>corridor</td>") == 6
     assert 'id="figure-error_by_training_size"' in text
     assert "with 3 training episodes" in text
+    assert 'id="figure-speed_ladder"' in text
+    assert "20 times as fast" in text
     assert "in fold 1" in text
 
 
 def test_scores_elsewhere_are_a_table(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, others=("corridor", "yard"))
-    paths = {name: tmp_path / f"{name}.csv" for name in ("experiments", "epochs", "errors")}
-    tables(made.settings, **inputs(made), **paths, scores=tmp_path / "elsewhere.csv")
+    paths = {name: tmp_path / f"{name}.csv" for name in TABLES}
+    paths["scores"] = tmp_path / "elsewhere.csv"
+    tables(made.settings, **inputs(made), comparison=made.comparison, **paths)
     with (tmp_path / "elsewhere.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [(line["experiment"], line["dataset"]) for line in lines] == [

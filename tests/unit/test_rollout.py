@@ -15,12 +15,13 @@ from mobile_vla.config.simulator import (
     simulated_episodes,
     unseen_episodes,
 )
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.ingest import ingest
 from mobile_vla.evaluation.driving import against, summary
 from mobile_vla.evaluation.pilots import Expert, Replay, Steering, Usual
-from mobile_vla.evaluation.proportion import paired, wilson
+from mobile_vla.evaluation.proportion import above, below, paired, share
 from mobile_vla.evaluation.rollout import rollout
 from mobile_vla.evaluation.trial import ended, frame_of, outcome, roll_out
 from mobile_vla.files import read_json
@@ -33,7 +34,8 @@ from support.made import make_dataset, write_roles
 from support.tiny import make_backbone
 
 WORLD = World()
-IMAGES = Images()
+IMAGES = Images(color="rgb")
+UNCERTAINTY = Uncertainty(draws=1000)
 
 
 def rolled(episodes, pilot_of, limit=30, batch_size=7):
@@ -212,12 +214,12 @@ def test_right_in_training_and_two_frames_late_in_closed_loop_is_noticed():
         np.testing.assert_array_equal(np.array(predicted), driven.actions)
     episodes = unseen(40)
     expert, late = rolled(episodes, Expert), rolled(episodes, Late)
-    found = summary(episodes, {"policy": late, "expert": expert, "replay": expert})
+    found = summary(episodes, {"policy": late, "expert": expert, "replay": expert}, UNCERTAINTY)
     assert found["against_expert"]["verdict"] == "worse than the expert"
     assert (
         found["drivers"]["policy"]["success"]["high"] < found["drivers"]["expert"]["success"]["low"]
     )
-    same = summary(episodes, {"policy": expert, "expert": expert, "replay": late})
+    same = summary(episodes, {"policy": expert, "expert": expert, "replay": late}, UNCERTAINTY)
     assert same["against_expert"]["verdict"] == "cannot be told"
     assert same["against_replay"]["verdict"] == "better than replaying the usual keys"
     assert same["drivers"]["policy"]["path_length_ratio"] == {"rollouts": 80, "median": 1.0}
@@ -226,7 +228,7 @@ def test_right_in_training_and_two_frames_late_in_closed_loop_is_noticed():
 def test_few_scenes_give_no_verdict():
     episodes = unseen(7)
     expert, lost = rolled(episodes, Expert), rolled(episodes, lambda batch: Fixed((0, 0, 0)))
-    assert against(episodes, expert, lost, ("a", "b"))["verdict"] == "cannot be told"
+    assert against(episodes, expert, lost, ("a", "b"), UNCERTAINTY)["verdict"] == "cannot be told"
 
 
 def test_the_usual_keys_are_the_most_frequent_of_like_episodes(tmp_path):
@@ -255,24 +257,13 @@ def test_the_replay_stands_when_its_episodes_are_over(tmp_path):
     assert np.any(commands[:4]) and not np.any(commands[4:])
 
 
-def test_wilson_agrees_with_scipy():
-    stats = pytest.importorskip("scipy.stats")
-    for successes, trials in [(0, 5), (3, 5), (5, 5), (61, 80), (1, 1)]:
-        found = wilson(successes, trials)
-        interval = stats.binomtest(successes, trials).proportion_ci(0.95, "wilson")
-        assert (found["low"], found["high"]) == pytest.approx((interval.low, interval.high))
-        assert found["rate"] == successes / trials
-
-
-def test_the_paired_interval_covers_the_mean_and_is_the_same_each_time():
-    random = np.random.default_rng(0)
-    covered = 0
-    for _ in range(200):
-        found = paired(random.normal(0.3, 1.0, 60))
-        covered += found["low"] <= 0.3 <= found["high"]
-    assert 0.9 <= covered / 200 <= 0.99
-    values = random.normal(size=30)
-    assert paired(values) == paired(values)
+def test_a_share_has_its_interval_and_an_open_bound_decides_nothing():
+    found = share(10, 10, UNCERTAINTY)
+    assert (found["rate"], found["high"]) == (1.0, 1.0) and 0.6 < found["low"] < 0.9
+    few = paired(np.array([0.0, 1.0]), UNCERTAINTY)
+    assert few["low"] is None and not above(few, -5) and few["mean"] == 0.5
+    same = paired(np.full(9, 0.25), UNCERTAINTY)
+    assert above(same, 0.2) and below(same, 0.3) and not above(same, 0.25)
 
 
 @pytest.fixture(scope="module")
@@ -310,6 +301,7 @@ def finished(tmp_path_factory):
         images=IMAGES,
         world=World(frames=6),
         rollout=RolloutSetting(scenes=2, batch_size=3, film_strips=2),
+        uncertainty=UNCERTAINTY,
     )
 
     def run(name):

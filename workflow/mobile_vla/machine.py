@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import resource
+from pathlib import Path
+
 import torch
 
 from mobile_vla.errors import UserError
@@ -32,3 +36,25 @@ def use_threads(wanted: int, given: int, setting: str) -> None:
 def default_device() -> torch.device:
     """Return the first GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """Return what the hardware calls itself, as far as the system says."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes that the process has held so far, in all its life.
+
+    On a GPU those of its tensors; on a CPU those of the whole process, Python and files that are
+    mapped into memory included.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else 1024 * peak  # macOS counts bytes

@@ -41,7 +41,8 @@ STAGES = {
     "ingest": Stage("mobile_vla.data.ingest", "ingest", ("h5py", "numpy", "pillow")),
     "manifest": Stage("mobile_vla.data.manifest", "manifest", ("numpy",)),
     "split": Stage("mobile_vla.data.split", "split", ()),
-    "audit": Stage("mobile_vla.audit.audit", "audit", ("jinja2", "numpy")),
+    "audit": Stage("mobile_vla.audit.audit", "audit", ("jinja2", "numpy", "pillow")),
+    "flags": Stage("mobile_vla.audit.flags", "flags", ("numpy",)),
     "random_backbone": Stage(
         "mobile_vla.backbone.random",
         "random_backbone",
@@ -56,6 +57,7 @@ STAGES = {
     "latency": Stage("mobile_vla.evaluation.latency", "latency", (*ENCODING, "peft")),
     "rollout": Stage("mobile_vla.evaluation.rollout", "rollout", (*ENCODING, "peft", "pillow")),
     "evaluate_on": Stage("mobile_vla.evaluation.elsewhere", "evaluate_on", (*ENCODING, "peft")),
+    "compare": Stage("mobile_vla.evaluation.compare", "compare", ("numpy",)),
     "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy")),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
     "page": Stage("mobile_vla.reporting.page", "page", ("jinja2",)),

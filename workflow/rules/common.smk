@@ -6,7 +6,6 @@
 import re
 from functools import cache
 
-from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from mobile_vla.backbone.local import checkpoint_files
@@ -55,6 +54,10 @@ wildcard_constraints:
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 PATH = "" if CONDA else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
 shell.prefix(f"{PATH}export PYTHONPATH='{workflow.basedir}/workflow' MOBILE_VLA_PARENT=$PPID; ")
+
+
+# A resource and not a param: what a machine has changes no result, and must rerun nothing.
+MEMORY_LIMIT_GB = "" if project.memory_limit_gb is None else str(project.memory_limit_gb)
 
 
 def tracked(command):

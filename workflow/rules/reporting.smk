@@ -3,6 +3,7 @@
 FIGURES = ["loss_curves", "error_by_dimension", "velocity_traces", "epoch_time"]
 SIZES = ["error_by_training_size"] if project.compares_sizes() else []
 CLOSED = ["closed_loop"] if project.rolled_out() else []
+LADDER = ["speed_ladder"] if project.compares_ways() else []
 ELSEWHERE = ["results/tables/elsewhere.csv"] if list(project.scores()) else []
 
 RUN_FILES = {
@@ -32,7 +33,8 @@ rule figures:
         **{name: f"results/figures/{name}.svg" for name in FIGURES},
         error_by_training_size=expand("results/figures/{name}.svg", name=SIZES),
         closed_loop=expand("results/figures/{name}.svg", name=CLOSED),
-        pictures=expand("results/figures/{name}.png", name=FIGURES + SIZES + CLOSED),
+        speed_ladder=expand("results/figures/{name}.svg", name=LADDER),
+        pictures=expand("results/figures/{name}.png", name=FIGURES + SIZES + LADDER + CLOSED),
         provenance="results/figures/figures.provenance.json",
     log:
         "results/logs/figures.log",
@@ -52,17 +54,24 @@ rule figures:
         " --velocity-traces {output.velocity_traces:q} --epoch-time {output.epoch_time:q}"
         " --error-by-training-size {output.error_by_training_size:q}"
         " --paths {input.paths:q} --closed-loop {output.closed_loop:q}"
+        " --speed-ladder {output.speed_ladder:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 
 rule tables:
     input:
         **RUN_FILES,
+        comparison="results/comparison.json",
     output:
         experiments="results/tables/experiments.csv",
         epochs="results/tables/epochs.csv",
         errors="results/tables/errors.csv",
+        verdicts="results/tables/verdicts.csv",
+        pairs="results/tables/pairs.csv",
+        by_step="results/tables/by_step.csv",
+        by_cell="results/tables/by_cell.csv",
         scores=ELSEWHERE,
+        latex=expand("results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell"]),
         provenance="results/tables/tables.provenance.json",
     log:
         "results/logs/tables.log",
@@ -78,17 +87,20 @@ rule tables:
         " --languages {input.languages:q} --latencies {input.latencies:q}"
         " --rollouts {input.rollouts:q}"
         " --epochs {output.epochs:q} --errors {output.errors:q} --scores {output.scores:q}"
+        " --comparison {input.comparison:q} --verdicts {output.verdicts:q} --pairs {output.pairs:q}"
+        " --by-step {output.by_step:q} --by-cell {output.by_cell:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 
 rule page:
     input:
         **RUN_FILES,
+        comparison="results/comparison.json",
         manifests=of_datasets("results/datasets/{dataset}/manifest.json"),
         splits=of_datasets("results/datasets/{dataset}/split.json"),
         audits=of_datasets("results/datasets/{dataset}/audit.json"),
         provenance=provenance_files,
-        figures=expand("results/figures/{name}.svg", name=FIGURES + SIZES + CLOSED),
+        figures=expand("results/figures/{name}.svg", name=FIGURES + SIZES + LADDER + CLOSED),
         tables=rules.tables.output,
         template="workflow/report/page.html.j2",
     output:
@@ -105,7 +117,7 @@ rule page:
         "python -m mobile_vla page --settings - --manifests {input.manifests:q} --splits {input.splits:q}"
         " --audits {input.audits:q} --metrics {input.metrics:q} --results {input.results:q}"
         " --evaluations {input.evaluations:q} --elsewhere {input.elsewhere:q}"
-        " --timings {input.timings:q}"
+        " --comparison {input.comparison:q} --timings {input.timings:q}"
         " --languages {input.languages:q} --latencies {input.latencies:q}"
         " --rollouts {input.rollouts:q}"
         " --provenance {input.provenance:q} --figures {input.figures:q}"

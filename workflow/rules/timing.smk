@@ -11,6 +11,8 @@ rule timing:
     conda:
         ENVIRONMENT
     threads: lambda w: workflow.cores or 1
+    resources:
+        memory_limit_gb=MEMORY_LIMIT_GB,
     params:
         *tracked("timing"),
         settings=lambda w: project.timing(w.experiment).canonical(),
@@ -18,5 +20,6 @@ rule timing:
         "python -m mobile_vla timing --settings {params.settings:q} --manifest {input.manifest:q}"
         " --actions {input.actions:q} --split {input.split:q} --backbone {input.backbone:q}"
         " --features {input.features:q} --mirrored {input.mirrored:q} --threads {threads}"
+        " --memory-limit-gb {resources.memory_limit_gb}"
         " --timing {output.timing:q} --page {output.page:q}"
         " --record {output.provenance:q} --log {log:q}"

@@ -14,6 +14,8 @@ rule train:
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
+    resources:
+        memory_limit_gb=MEMORY_LIMIT_GB,
     params:
         *tracked("train"),
         settings=lambda w: project.train(w.experiment, w.run).canonical(),
@@ -21,6 +23,7 @@ rule train:
         "python -m mobile_vla train --settings {params.settings:q} --manifest {input.manifest:q}"
         " --actions {input.actions:q} --split {input.split:q} --backbone {input.backbone:q}"
         " --features {input.features:q} --mirrored {input.mirrored:q} --init-from {input.init_from:q}"
-        " --threads {threads} --policy {output.policy:q} --last {output.last:q}"
+        " --threads {threads} --memory-limit-gb {resources.memory_limit_gb}"
+        " --policy {output.policy:q} --last {output.last:q}"
         " --metrics {output.metrics:q} --results {output.results:q}"
         " --record {output.provenance:q} --log {log:q}"

@@ -10,6 +10,7 @@ from mobile_vla.config.base import Settings
 from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Windows
 
 
@@ -47,3 +48,4 @@ class LanguageSettings(Settings):
     precision: Precision
     threads: Annotated[int, Field(ge=1)]
     language: Language
+    uncertainty: Uncertainty

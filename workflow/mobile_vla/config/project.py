@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mobile_vla.config.audit import AuditSettings
+from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
 from mobile_vla.config.backbone import Backbone, BackboneSettings, RandomBackbone
 from mobile_vla.config.base import Settings
+from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.dataset import Dataset, SimulatedDataset
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
@@ -25,6 +26,7 @@ from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings
 from mobile_vla.config.training import TrainSettings
+from mobile_vla.config.uncertainty import Uncertainty
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
@@ -47,8 +49,14 @@ class Project(Settings):
     """Named ways of training a policy."""
     features: Features = Features()
     """How the features that experiments share are computed."""
+    uncertainty: Uncertainty = Uncertainty()
+    """How sure a claim must be, in each experiment's verdict and between experiments."""
     report: Report = Report()
     """What the report's page says of itself."""
+    memory_limit_gb: Annotated[float, Field(gt=0)] | None = None
+    """Memory (10⁹ bytes) that a training step may take, such as 14 on a 16 GB Jetson; a run that
+    would take more is refused before it loads anything. It changes no result, and reruns nothing.
+    Without it a run takes what it can get."""
 
     def runs(self) -> Iterator[tuple[str, str]]:
         """Yield each (experiment, run).
@@ -76,6 +84,10 @@ class Project(Settings):
         }
         return [name for name in self.datasets if name in used]
 
+    def compares_ways(self) -> bool:
+        """Whether some experiment's timing is compared with the plain way of training."""
+        return any(experiment.timing.ladder for experiment in self.experiments.values())
+
     def compares_sizes(self) -> bool:
         """Whether experiments differ in how many episodes they train on."""
         return len({experiment.subset for experiment in self.experiments.values()}) > 1
@@ -94,7 +106,7 @@ class Project(Settings):
     def ingest(self, dataset: str, episode: str) -> IngestSettings:
         """Return what ``ingest`` is given for one episode."""
         return IngestSettings(
-            dataset=dataset, episode=episode, images=self.datasets[dataset].images
+            dataset=dataset, episode=episode, images=self.datasets[dataset].images.settled()
         )
 
     def manifest(self, dataset: str) -> ManifestSettings:
@@ -107,7 +119,29 @@ class Project(Settings):
 
     def audit(self, dataset: str) -> AuditSettings:
         """Return what ``audit`` is given."""
-        return AuditSettings(dataset=dataset, actions=self.datasets[dataset].actions)
+        return AuditSettings(
+            dataset=dataset,
+            declared=self._declared(dataset),
+            on_warning=self.datasets[dataset].on_warning,
+            accept=self.datasets[dataset].accept,
+            experiments=tuple(
+                AuditedExperiment(name=name, windows=one.windows(), prompt=one.prompt)
+                for name, one in self.experiments.items()
+                if one.dataset == dataset
+            ),
+        )
+
+    def flags(self, dataset: str) -> FlagSettings:
+        """Return what ``flags`` is given."""
+        return FlagSettings(
+            dataset=dataset,
+            declared=self._declared(dataset),
+            accepted=tuple(sorted(self.datasets[dataset].accept)),
+        )
+
+    def _declared(self, dataset: str) -> Declared:
+        settings = self.datasets[dataset]
+        return Declared(actions=settings.actions, color_settled=settings.images.color is not None)
 
     def backbone(self, name: str) -> BackboneSettings:
         """Return what ``backbone`` is given."""
@@ -168,22 +202,30 @@ class Project(Settings):
 
     def timing(self, name: str) -> TimeSettings:
         """Return what ``timing`` is given: the experiment's first run."""
-        run = self.train(name, self.first_run(name))
-        return TimeSettings(run=run, timing=self.experiments[name].timing)
+        experiment = self.experiments[name]
+        return TimeSettings(
+            run=self.train(name, self.first_run(name)),
+            timing=experiment.timing,
+            images=self.datasets[experiment.dataset].images if experiment.timing.ladder else None,
+        )
 
     def evaluate(self, name: str, run: str) -> EvaluateSettings:
         """Return what ``evaluate`` is given for one run."""
         experiment = self.experiments[name]
+        seed, fold = _seed_and_fold(run)
         return EvaluateSettings(
             experiment=name,
             run=run,
-            fold=_seed_and_fold(run)[1],
+            seed=seed,
+            fold=fold,
             subset=experiment.subset,
             windows=experiment.windows(),
             policy=experiment.policy(self.datasets[experiment.dataset].actions),
             precision=experiment.training.precision,
             threads=experiment.training.threads,
+            huber_delta=experiment.training.huber_delta,
             evaluation=experiment.evaluation,
+            uncertainty=self.uncertainty,
         )
 
     def language(self, name: str, run: str) -> LanguageSettings:
@@ -199,6 +241,7 @@ class Project(Settings):
             precision=experiment.training.precision,
             threads=experiment.training.threads,
             language=experiment.language,
+            uncertainty=self.uncertainty,
         )
 
     def first_run(self, name: str) -> str:
@@ -242,10 +285,16 @@ class Project(Settings):
             target=experiment.target,
             precision=experiment.training.precision,
             threads=experiment.training.threads,
-            images=dataset.images,
+            images=dataset.images.settled(),
             world=dataset.simulation.world,
             rollout=experiment.rollout,
+            uncertainty=self.uncertainty,
         )
+
+    def compare(self) -> CompareSettings:
+        """Return what ``compare`` is given."""
+        runs = tuple(ComparedRun(experiment=name, run=run) for name, run in self.runs())
+        return CompareSettings(runs=runs, uncertainty=self.uncertainty)
 
     def reported(self) -> ReportSettings:
         """Return what the report's stages are given."""
@@ -267,11 +316,12 @@ class Project(Settings):
         )
 
     def _effective(self, name: str) -> dict[str, Any]:
-        """Return an experiment's settings without those of a fine-tuning it does not use."""
+        """Return an experiment's settings without those that change no result of its runs."""
         settings: dict[str, Any] = self.experiments[name].model_dump(mode="json")
         for kind in ("lora", "full"):
             if settings["finetune"] != kind:
                 del settings[kind]
+        del settings["timing"]
         return settings
 
 

@@ -11,6 +11,7 @@ from mobile_vla.config.features import Precision
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.simulator import World
+from mobile_vla.config.uncertainty import Uncertainty
 
 
 class Rollout(Settings):
@@ -43,3 +44,4 @@ class RolloutSettings(Settings):
     images: Images
     world: World
     rollout: Rollout
+    uncertainty: Uncertainty

@@ -43,7 +43,7 @@ UNSEEN = 10 * MAX_SCENES  # number of the first scene that is kept for rollouts
 class Simulation(Settings):
     """A simulated dataset: how many scenes, and the world they are drawn from."""
 
-    scenes: Annotated[int, Field(ge=1, le=MAX_SCENES)] = 36
+    scenes: Annotated[int, Field(ge=1, le=MAX_SCENES)] = 54
     """Number of scenes; each is driven twice, past the box on the left and on the right."""
     world: World = World()
     """The world that the scenes are drawn from."""

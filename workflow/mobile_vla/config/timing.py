@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from mobile_vla.config.base import Settings
+from mobile_vla.config.ingest import Images
 from mobile_vla.config.training import TrainSettings
 
 
@@ -17,6 +18,9 @@ class Timing(Settings):
     """Optimiser steps before the measurement."""
     steps: Annotated[int, Field(ge=3)] = 10
     """Optimiser steps that are measured; the median counts."""
+    ladder: bool = False
+    """Compare with the plain way too, in which each sample runs every frame of its window through
+    the whole model, and with each thing that is done instead, one after another."""
 
 
 class TimeSettings(Settings):
@@ -24,3 +28,5 @@ class TimeSettings(Settings):
 
     run: TrainSettings
     timing: Timing
+    images: Images | None
+    """How raw images become frames, with ``ladder``: the plain way begins with them."""

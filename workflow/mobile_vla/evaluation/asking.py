@@ -11,10 +11,10 @@ from mobile_vla.config.language import Language
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.dataset import Episode
 from mobile_vla.data.mirror import mirrored_values
+from mobile_vla.data.prompts import render
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
-from mobile_vla.model.prompts import render
 from mobile_vla.training.batches import Samples
 
 RIGHT = "right"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mobile_vla.config.simulator import SIDES, SimulateSettings
-from mobile_vla.evaluation.proportion import paired, wilson
+from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.evaluation.intervals import FEWEST
+from mobile_vla.evaluation.proportion import above, below, paired, share
 from mobile_vla.evaluation.trial import OUTCOMES, Rollout
-
-MINIMUM_SCENES = 8
-"""Below, an interval over scenes says nothing, and there is no verdict."""
 
 VERDICTS = {
     "replay": ("better than replaying the usual keys", "worse than replaying the usual keys"),
@@ -23,7 +22,9 @@ UNDECIDED = "cannot be told"
 
 
 def summary(
-    episodes: Sequence[SimulateSettings], driven: dict[str, list[Rollout]]
+    episodes: Sequence[SimulateSettings],
+    driven: Mapping[str, Sequence[Rollout]],
+    uncertainty: Uncertainty,
 ) -> dict[str, Any]:
     """Return ``drivers``, ``against_replay``, ``against_expert`` and ``each``.
 
@@ -34,13 +35,17 @@ def summary(
     Args:
         episodes: scene and side of each of the N rollouts.
         driven: by driver (``policy``, ``expert``, ``replay``), what became of each.
+        uncertainty: how intervals are made.
     """
     return {
         "drivers": {
-            name: _driver(episodes, found, driven["expert"]) for name, found in driven.items()
+            name: _driver(episodes, found, driven["expert"], uncertainty)
+            for name, found in driven.items()
         },
         **{
-            f"against_{name}": against(episodes, driven["policy"], driven[name], VERDICTS[name])
+            f"against_{name}": against(
+                episodes, driven["policy"], driven[name], VERDICTS[name], uncertainty
+            )
             for name in ("replay", "expert")
         },
         "each": [
@@ -57,7 +62,10 @@ def summary(
 
 
 def _driver(
-    episodes: Sequence[SimulateSettings], found: Sequence[Rollout], expert: Sequence[Rollout]
+    episodes: Sequence[SimulateSettings],
+    found: Sequence[Rollout],
+    expert: Sequence[Rollout],
+    uncertainty: Uncertainty,
 ) -> dict[str, Any]:
     counts = Counter(one.outcome for one in found)
     ratios = [
@@ -66,13 +74,10 @@ def _driver(
         if own.outcome == other.outcome == "success"
     ]
     return {
-        "success": wilson(counts["success"], len(found)),
+        "success": share(counts["success"], len(found), uncertainty),
         "outcomes": {name: counts[name] for name in OUTCOMES},
         "success_by_side": {
-            side: wilson(
-                sum(one.outcome == "success" for one in own),
-                len(own),
-            )
+            side: share(sum(one.outcome == "success" for one in own), len(own), uncertainty)
             for side in SIDES
             for own in [_of(found, episodes, side)]
         },
@@ -92,6 +97,7 @@ def against(
     own: Sequence[Rollout],
     other: Sequence[Rollout],
     words: tuple[str, str],
+    uncertainty: Uncertainty,
 ) -> dict[str, Any]:
     """Compare two drivers on the same scenes.
 
@@ -100,6 +106,7 @@ def against(
         own: what became of the first driver's.
         other: what became of the second's.
         words: the verdicts where the interval of the difference lies above 0, and below.
+        uncertainty: how intervals are made.
 
     Returns:
         ``{"difference": {"mean", "low", "high", "confidence", "units"}, "verdict"}``: the
@@ -109,11 +116,11 @@ def against(
     for episode, first, second in zip(episodes, own, other, strict=True):
         one = int(first.outcome == "success") - int(second.outcome == "success")
         better.setdefault(episode.scene, []).append(one)
-    difference = paired(np.array([np.mean(both) for both in better.values()]))
+    difference = paired(np.array([np.mean(both) for both in better.values()]), uncertainty)
     verdict = UNDECIDED
-    if len(better) >= MINIMUM_SCENES:
-        if difference["low"] > 0:
+    if len(better) >= FEWEST:
+        if above(difference, 0):
             verdict = words[0]
-        elif difference["high"] < 0:
+        elif below(difference, 0):
             verdict = words[1]
     return {"difference": difference, "verdict": verdict}

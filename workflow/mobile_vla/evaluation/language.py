@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 
 from mobile_vla.config.language import LanguageSettings
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.data.actions import columns_of
 from mobile_vla.data.mirror import SIGNS
 from mobile_vla.evaluation.asking import OPPOSITE, RIGHT, ask, prompts_of
+from mobile_vla.evaluation.intervals import FEWEST
 from mobile_vla.evaluation.loaded import load_policy
-from mobile_vla.evaluation.proportion import paired
+from mobile_vla.evaluation.proportion import above, below, paired
 from mobile_vla.files import write_json
 from mobile_vla.machine import use_threads
 from mobile_vla.training.run import load_data
 
 log = logging.getLogger(__name__)
-
-MINIMUM_EPISODES = 8
-"""Below, an interval over episodes says nothing, and there is no verdict."""
 
 LATERAL = ("linear_y", "angular_z")
 """Where a side shows, the first that is predicted; positive is left in both."""
@@ -99,6 +98,7 @@ def language(
         ],
         dimensions=settings.policy.actions.dimensions,
         threshold=settings.language.threshold * settings.policy.actions.scale,
+        uncertainty=settings.uncertainty,
     )
     own = np.unique(table.episode)
     write_json(
@@ -128,6 +128,7 @@ def listening(
     sides: Sequence[str | None],
     dimensions: Sequence[str],
     threshold: float,
+    uncertainty: Uncertainty,
 ) -> dict[str, Any]:
     """Return what the predictions under different prompts say of a policy.
 
@@ -146,9 +147,10 @@ def listening(
         sides: ``left`` or ``right`` by episode; None where its opposite prompt is no other.
         dimensions: names of the A dimensions.
         threshold: smallest shift that counts, in raw command units.
+        uncertainty: how intervals are made.
     """
     flipped = truth * SIGNS[columns_of(dimensions)]
-    shift, why = _shift(predicted, mask, episode, sides, dimensions, threshold)
+    shift, why = _shift(predicted, mask, episode, sides, dimensions, threshold, uncertainty)
     verdict = UNDECIDED if why else _verdict(shift, threshold)
     return {
         "unit": "raw command units",
@@ -167,7 +169,7 @@ def listening(
             for kind, found in predicted.items()
             if kind != RIGHT
         },
-        "mae_increase_under_opposite": _increase(predicted, truth, mask, episode),
+        "mae_increase_under_opposite": _increase(predicted, truth, mask, episode, uncertainty),
         "lateral_shift": shift,
         "verdict": verdict,
         "why": why or _reason(shift),
@@ -183,7 +185,11 @@ def _mean_change(
 
 
 def _increase(
-    predicted: Mapping[str, np.ndarray], truth: np.ndarray, mask: np.ndarray, episode: np.ndarray
+    predicted: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    mask: np.ndarray,
+    episode: np.ndarray,
+    uncertainty: Uncertainty,
 ) -> dict[str, Any]:
     """Return by how much the MAE rises under the opposite prompt, paired by episode."""
     errors = {
@@ -192,7 +198,8 @@ def _increase(
     }
     more = errors[OPPOSITE] - errors[RIGHT]  # (N, C)
     return paired(
-        np.array([more[rows][mask[rows]].mean() for rows in _rows_of(episode, mask.any(axis=1))])
+        np.array([more[rows][mask[rows]].mean() for rows in _rows_of(episode, mask.any(axis=1))]),
+        uncertainty,
     )
 
 
@@ -207,6 +214,7 @@ def _shift(
     sides: Sequence[str | None],
     dimensions: Sequence[str],
     threshold: float,
+    uncertainty: Uncertainty,
 ) -> tuple[dict[str, Any] | None, str]:
     """Return the lateral shift with its interval, and why there is no verdict, if there is none."""
     lateral = [name for name in LATERAL if name in dimensions]
@@ -219,27 +227,33 @@ def _shift(
     sign = np.array([-1.0 if side == "right" else 1.0 for side in sides])[episode]  # (N,)
     column = list(dimensions).index(lateral[0])
     change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column] * sign
-    found = paired(np.array([change[rows].mean() for rows in _rows_of(episode, known)]))
+    found = paired(
+        np.array([change[rows].mean() for rows in _rows_of(episode, known)]), uncertainty
+    )
     shift = {"dimension": lateral[0], **found, "threshold": threshold}
-    if found["units"] < MINIMUM_EPISODES:
-        return shift, f"only {found['units']} episodes; {MINIMUM_EPISODES} are needed"
+    if found["units"] < FEWEST:
+        return shift, f"only {found['units']} episodes; {FEWEST} are needed"
     return shift, ""
 
 
 def _verdict(shift: dict[str, Any] | None, threshold: float) -> str:
     assert shift is not None
-    low, high = shift["low"], shift["high"]
-    if low > threshold:
+    if above(shift, threshold):
         return USED
-    if high < -threshold:
+    if below(shift, -threshold):
         return REVERSED
-    return IGNORED if -threshold < low and high < threshold else UNDECIDED
+    return IGNORED if above(shift, -threshold) and below(shift, threshold) else UNDECIDED
 
 
 def _reason(shift: dict[str, Any] | None) -> str:
     assert shift is not None
     return (
         f"told left instead of right, the command's {shift['dimension']} goes "
-        f"{shift['mean']:+.3f} to the left (95 % interval {shift['low']:+.3f} to "
-        f"{shift['high']:+.3f}, {shift['units']} episodes; {shift['threshold']:.3f} counts)"
+        f"{shift['mean']:+.3f} to the left ({shift['confidence']:.0%} interval "
+        f"{_bound(shift['low'])} to {_bound(shift['high'])}, {shift['units']} episodes; "
+        f"{shift['threshold']:.3f} counts)"
     )
+
+
+def _bound(value: float | None) -> str:
+    return "open" if value is None else f"{value:+.3f}"

@@ -14,6 +14,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, unseen_episodes
 from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.prompts import PromptTable
 from mobile_vla.data.roles import load_split
 from mobile_vla.data.scenario import parse_scenario
 from mobile_vla.evaluation.driving import summary
@@ -25,7 +26,6 @@ from mobile_vla.files import atomic_path, describe, write_json
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
-from mobile_vla.model.prompts import PromptTable
 from mobile_vla.model.stream import Stream
 from mobile_vla.simulator.drive import instruction
 from mobile_vla.training.run import identity_of
@@ -102,7 +102,7 @@ def rollout(
         "rollouts": len(episodes),
         "execute": own.execute,
         "frame_limit": limit,
-        **summary(episodes, driven),
+        **summary(episodes, driven, settings.uncertainty),
         "paths_file": describe(paths),
     }
     write_json(rollouts, result)

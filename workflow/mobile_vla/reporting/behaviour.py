@@ -34,8 +34,8 @@ class Interval(Record):
     """The mean of paired differences, with a bootstrap interval."""
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     units: int
 
 

@@ -10,6 +10,7 @@ from mobile_vla.reporting.drawing.epoch_time import draw_epoch_time
 from mobile_vla.reporting.drawing.error_by_dimension import draw_error_by_dimension
 from mobile_vla.reporting.drawing.error_by_training_size import draw_error_by_training_size
 from mobile_vla.reporting.drawing.loss_curves import draw_loss_curves
+from mobile_vla.reporting.drawing.speed_ladder import draw_speed_ladder
 from mobile_vla.reporting.drawing.style import save, styled
 from mobile_vla.reporting.drawing.velocity_traces import draw_velocity_traces
 from mobile_vla.reporting.load import experiments_of, load_runs
@@ -35,6 +36,7 @@ def figures(
     epoch_time: Path,
     error_by_training_size: Path | None = None,
     closed_loop: Path | None = None,
+    speed_ladder: Path | None = None,
 ) -> None:
     """Draw all figures, each as SVG and as PNG beside it.
 
@@ -57,6 +59,7 @@ def figures(
         error_by_training_size: see above; only where experiments differ in ``subset``.
         closed_loop: see above; only where a run was rolled out. Shows the run with the highest
             share of successes.
+        speed_ladder: see above; only where an experiment has ``timing.ladder``.
 
     Raises:
         UserError: an input is missing or is not what the report reads.
@@ -85,3 +88,5 @@ def figures(
             driven = [run for run in runs if run.rollouts is not None]
             best = best_driver(driven)
             save(draw_closed_loop(best, paths[driven.index(best)]), closed_loop)
+        if speed_ladder is not None:
+            save(draw_speed_ladder(runs), speed_ladder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mobile_vla.reporting.format import UNIT, count, duration, number, percent, span, words
-from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.load import Run, ladders
 from mobile_vla.reporting.selection import best_driver, best_run, chosen_episodes, populations
 from mobile_vla.reporting.sizes import Sized, sized
 from mobile_vla.reporting.verdict import all_scored, scored_on
@@ -21,6 +21,7 @@ def findings(runs: Sequence[Run]) -> dict[str, str]:
         "velocity_traces": _traces(best_run(runs)),
         "epoch_time": _times(runs),
         "closed_loop": _driving([run for run in runs if run.rollouts is not None]),
+        "speed_ladder": _ladder(runs),
         "error_by_training_size": " ".join(_sizes(own) for own in sized(runs)),
     }
 
@@ -50,7 +51,7 @@ def _losses(runs: Sequence[Run]) -> str:
 
 def _errors(runs: Sequence[Run]) -> str:
     scored = runs[0].evaluation
-    maes = [(run.label, run.evaluation.policy["mae"]["overall"]) for run in runs]
+    maes = [(run.label, run.evaluation.mae) for run in runs]
     if len(maes) > NAMED:
         own = f"{len(maes)} policies {span([mae for _, mae in maes])}"
     else:
@@ -103,3 +104,19 @@ def _times(runs: Sequence[Run]) -> str:
         for run in runs
     ]
     return f"Time per epoch: {'; '.join(parts)}."
+
+
+def _ladder(runs: Sequence[Run]) -> str:
+    parts = []
+    for run in ladders(runs):
+        first, last = run.timing.ladder[0], run.timing.ladder[-1]
+        fastest = max(run.timing.ladder, key=lambda rung: rung.speedup)
+        text = (
+            f"{run.experiment}: an epoch takes {duration(first.seconds_per_epoch)} the plain way "
+            f"and {duration(fastest.seconds_per_epoch)} with all up to {fastest.name}, "
+            f"{number(fastest.speedup, 2)} times as fast"
+        )
+        if fastest is not last:
+            text += f"; {last.name} makes it {number(last.speedup, 2)} times"
+        parts.append(text + ".")
+    return " ".join(parts)

@@ -81,6 +81,15 @@ class DatasetFacts:
     audit: Audit
 
 
+def ladders(runs: Sequence[Run]) -> list[Run]:
+    """Return the first run of each experiment whose timing was compared with the plain way."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        if run.timing.ladder:
+            found.setdefault(run.experiment, run)
+    return list(found.values())
+
+
 def experiments_of(settings: ReportSettings) -> list[str]:
     """Return the experiments in the order of their first run."""
     return list(dict.fromkeys(run.experiment for run in settings.runs))

@@ -14,11 +14,14 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>Timing of {{ experiment }}</title>
 <style>
-  :root { color-scheme: light dark; }
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem;
+  :root { color-scheme: light dark; --bar: #0072B2 }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem;
     margin: 2rem auto; padding: 0 1rem }
-  th { text-align: left; font-weight: normal; padding-right: 2rem }
+  th { text-align: left; font-weight: normal; padding-right: 2rem; vertical-align: top }
   td { font-variant-numeric: tabular-nums }
+  .bars td { white-space: nowrap; padding-right: 1rem }
+  .bars td.bar { width: 14rem; padding-right: 0 }
+  .bars td.bar div { background: var(--bar); height: 0.9em; min-width: 1px }
 </style>
 <h1>Timing of {{ experiment }}</h1>
 <p>{{ sentence }}</p>
@@ -27,31 +30,97 @@ PAGE = """<!doctype html>
 <tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>
 {%- endfor %}
 </table>
+{%- if ladder %}
+<h2>What each step of the way saves</h2>
+<p>The same windows and the same trained parameters, in turn within one process. Per window: raw
+images decoded and resized for each window, and each of its frames through the whole model in fp32.
+Each further line adds one thing to the line above it. Times are those of an epoch's training steps,
+without validation.</p>
+<table class="bars">
+{%- for rung in ladder %}
+<tr><th scope="row">{{ rung.name }}</th><td class="bar"><div style="width: {{ rung.width }}%"></div>
+</td><td>{{ rung.seconds }}</td><td>{{ rung.speedup }}</td><td>{{ rung.flops }}</td></tr>
+{%- endfor %}
+</table>
+{%- endif %}
 </html>
 """
 
 
 def timing_page(found: dict[str, Any]) -> str:
     """Return the page of a ``timing.json``."""
-    step = found["seconds_per_step"]
     threads = f"{found['threads']} thread{'s' if found['threads'] != 1 else ''}"
     sentence = (
         f"An epoch takes about {duration(found['seconds_per_epoch'])}, and the full run of "
         f"{found['epochs']} epochs about {duration(found['projected_seconds'])} on this "
-        f"{found['device']} with {threads} in {found['precision']}, measured over "
-        f"{found['steps']} real steps after {found['warmup_steps']} to warm up."
+        f"{found['device']} ({found['device_name']}) with {threads} in {found['precision']}, "
+        f"measured over {found['steps']} real steps after {found['warmup_steps']} to warm up."
     )
     if found["contended"]:
         sentence += " The machine was busy or the steps were uneven: measure again for a figure."
-    rows = [
+    template = Environment(autoescape=True).from_string(PAGE)
+    return template.render(
+        experiment=found["experiment"],
+        sentence=sentence,
+        rows=_rows(found),
+        ladder=_ladder(found["ladder"]),
+    )
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    step, flops, memory = found["seconds_per_step"], found["flops"], found["memory"]
+    estimate = memory["estimate"]
+    limit = "" if memory["limit_gb"] is None else f"; allowed {memory['limit_gb']:g} GB"
+    return [
         ("a step, median", f"{step['median']:.4g} s"),
         ("a step, from … to", f"{step['min']:.4g} … {step['max']:.4g} s"),
+        ("waiting for data", f"{100 * found['data_share']:.2g} % of a step"),
         ("windows a step", str(found["windows_per_step"])),
+        ("distinct frames a step, mean", f"{found['frames_per_step']:.3g}"),
         ("steps an epoch", str(found["steps_per_epoch"])),
         ("windows a second", f"{found['windows_per_second']:.4g}"),
         ("validation", f"{found['validation_seconds']:.4g} s"),
         ("an epoch, validation included", f"{found['seconds_per_epoch']:.4g} s"),
+        (
+            f"operations a frame, from the cut {found['cut']} on",
+            f"{_giga(flops['frame']['counted'])} GFLOP counted, "
+            f"{_giga(flops['frame']['formula'])} by the formula",
+        ),
+        (
+            "operations of one step",
+            f"{_giga(flops['step']['counted'])} GFLOP counted, "
+            f"{_giga(flops['step']['formula'])} by the formula",
+        ),
+        (
+            "rate",
+            f"{_giga(found['achieved_rate'])} GFLOP/s, "
+            f"{100 * found['share_of_matrix_rate']:.3g} % of the {_giga(found['matrix_rate'])} "
+            "of a plain matrix product",
+        ),
+        (
+            "peak memory",
+            f"{memory['measured'] / 1e9:.3g} GB measured, {estimate['total'] / 1e9:.3g} GB "
+            f"estimated before{limit}",
+        ),
+        ("adapter", f"{memory['adapter'] / 1e6:.3g} MB" if memory["adapter"] else "none"),
         ("load of the machine", f"{found['load_average']:.2f}"),
+        ("versions", ", ".join(f"{name} {value}" for name, value in found["versions"].items())),
     ]
-    template = Environment(autoescape=True).from_string(PAGE)
-    return template.render(experiment=found["experiment"], sentence=sentence, rows=rows)
+
+
+def _giga(value: float) -> str:
+    return f"{value / 1e9:.3g}"
+
+
+def _ladder(ladder: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rungs as text, and the lengths of their bars in per cent of the reference's."""
+    return [
+        {
+            "name": rung["name"] if place == 0 else f"+ {rung['name']}",
+            "width": f"{100 * rung['seconds_per_epoch'] / ladder[0]['seconds_per_epoch']:.2f}",
+            "seconds": f"{rung['seconds_per_epoch']:.3g} s",
+            "speedup": f"{rung['speedup']:.3g}×",
+            "flops": f"{_giga(rung['flops_per_epoch'])} GFLOP",
+        }
+        for place, rung in enumerate(ladder)
+    ]

@@ -11,7 +11,7 @@ from typing import Any
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.errors import Interrupted
 from mobile_vla.files import digest_of, read_json, sha256_of, write_json
-from mobile_vla.machine import use_threads
+from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
 from mobile_vla.provenance.code import code_of
@@ -20,8 +20,9 @@ from mobile_vla.training.events import Events
 from mobile_vla.training.history import Epoch, best_of, exhausted, write_metrics
 from mobile_vla.training.interruption import Request, requests
 from mobile_vla.training.loop import run_epochs
+from mobile_vla.training.memory import check_memory
 from mobile_vla.training.results import training_results
-from mobile_vla.training.run import RunData, build_policy, load_data
+from mobile_vla.training.run import RunData, build_policy, load_data, load_of
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
 
@@ -41,6 +42,7 @@ def train(
     mirrored: Path | None = None,
     init_from: Path | None = None,
     threads: int,
+    memory_limit_gb: float | None = None,
     policy: Path,
     last: Path,
     metrics: Path,
@@ -60,6 +62,7 @@ def train(
         mirrored: the same of the mirror images, where the run learns from them.
         init_from: the ``policy.json`` to start from.
         threads: cores that the job was given.
+        memory_limit_gb: 10⁹ bytes that a step may take; more is refused at once.
         policy: ``policy.json`` of the epoch with the lowest validation loss.
         last: ``policy.json`` of the last epoch.
         metrics: ``metrics.csv``.
@@ -67,6 +70,7 @@ def train(
         save_every: optimiser steps between states that a killed run goes on from.
 
     Raises:
+        UserError: a mistake in settings or data, or a step that would take too much memory.
         Interrupted: SIGTERM or SIGINT came; the state is saved, and the same call goes on.
     """
     use_threads(settings.training.threads, threads, "training.threads")
@@ -84,6 +88,14 @@ def train(
         mirrored=mirrored,
         photometric=settings.photometric,
     )
+    if memory_limit_gb is not None:
+        check_memory(
+            data.backbone.config(),
+            settings.policy,
+            load_of(settings, data),
+            default_device().type,
+            memory_limit_gb,
+        )
     trainer = Trainer(
         build_policy(settings.policy, settings.seed, data, init_from),
         settings.training,

@@ -1,0 +1,104 @@
+"""The estimate of a step's peak memory, and the refusal of what would not fit."""
+
+import pytest
+
+from mobile_vla.backbone.random import model_config
+from mobile_vla.config.backbone import RandomBackbone
+from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.windows import Actions
+from mobile_vla.errors import UserError
+from mobile_vla.training.memory import Load, check_memory, estimate
+
+CONFIG = model_config(
+    RandomBackbone.model_validate(
+        {
+            "weights": "random",
+            "vision": {"hidden_size": 64, "layers": 2, "heads": 2, "ffn": 128},
+            "text": {"hidden_size": 512, "layers": 2, "heads": 4, "ffn": 2048, "vocabulary": 1500},
+            "image_tokens": 16,
+        }
+    )
+)
+MATRICES = 2 * (4 * 512**2 + 2 * 512 * 2048)  # of the language model
+
+
+def settings_of(lora=None, full=None):
+    return PolicySettings(
+        window=4,
+        chunk=2,
+        finetune="lora" if lora else "full" if full else "none",
+        lora=lora,
+        full=full,
+        head=Head(hidden_size=16),
+        prompt=Prompt(),
+        actions=Actions(),
+    )
+
+
+LORA, FULL, NONE = settings_of(lora=Lora(r=8)), settings_of(full=FullFinetune()), settings_of()
+
+
+def load_of(settings, **changes):
+    values = {"frames": 11, "windows": 8, "tokens": 30, "accumulation": 1, "precision": "fp32"}
+    return Load(**{**values, "checkpointing": False, "cut": settings.cut, **changes})
+
+
+def found(settings, **changes):
+    return estimate(CONFIG, settings, load_of(settings, **changes), "cpu")
+
+
+def test_what_is_held_and_what_is_trained_is_counted_exactly():
+    adapters = 2 * 4 * 8 * 2 * 512
+    head = 4 * 16 * (512 + 16 + 2) + 17 * 4
+    assert found(LORA).moments == 8 * (adapters + head + 512)
+    saved = found(LORA).weights - found(LORA, precision="bf16").weights
+    vision = 2 * (4 * 64**2 + 2 * 64 * 128)
+    projection = 64 * 512 + 4 * 512**2
+    assert saved == 2 * (MATRICES + vision + projection)
+    # trained in full, all is in float32 whatever the precision
+    assert found(FULL).weights == found(FULL, precision="bf16").weights
+
+
+def test_activations_grow_with_the_batch_and_shrink_with_checkpointing():
+    small, large = found(LORA).step, found(LORA, frames=22, windows=16).step
+    assert large == pytest.approx(2 * small, rel=0.15)
+    assert found(LORA, checkpointing=True).step < 0.7 * small
+    assert found(LORA, precision="bf16").step < small
+    assert found(NONE).step < 0.05 * small
+    # the plain way: four times the frames of a window, and pixels
+    assert found(LORA, frames=32, cut="pixels").step > 2 * small
+
+
+def test_gradients_are_counted_and_stay_while_batches_accumulate():
+    full = found(FULL, frames=1, windows=1)
+    gradients = full.moments // 2
+    assert full.step > 0.8 * gradients
+    once = found(FULL)
+    assert found(FULL, accumulation=4).step > once.step + 0.3 * gradients
+
+
+def test_the_estimate_is_in_bytes_of_all_parts():
+    one = found(LORA)
+    record = one.record()
+    assert record.pop("total") == one.total == sum(record.values())
+    assert record["process"] > 0 and estimate(CONFIG, LORA, load_of(LORA), "cuda").process == 0
+
+
+def test_what_does_not_fit_is_refused_with_what_each_remedy_comes_to():
+    load = load_of(FULL, frames=16)
+    fits = estimate(CONFIG, FULL, load, "cpu").total / 1e9
+    assert check_memory(CONFIG, FULL, load, "cpu", fits * 1.01).total == round(fits * 1e9)
+    assert check_memory(CONFIG, FULL, load, "cpu", None)
+    with pytest.raises(UserError) as caught:
+        check_memory(CONFIG, FULL, load, "cpu", 0.3)
+    message = str(caught.value)
+    for part in (
+        "config.yaml (memory_limit_gb)",
+        "0.3 GB are allowed",
+        "training.batch_size: 4, and accumulation: 2",
+        "training.gradient_checkpointing: true: about",
+        "training.precision: bf16: about",
+        "finetune: lora: about",
+    ):
+        assert part in message

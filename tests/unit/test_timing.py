@@ -1,0 +1,284 @@
+"""Timing on real files: what is measured, counted and compared, and that the ways are the same."""
+
+import copy
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.config.manifest import ManifestSettings
+from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.split import SplitSettings
+from mobile_vla.config.timing import TimeSettings, Timing
+from mobile_vla.config.training import Training, TrainSettings
+from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.frames import open_frames
+from mobile_vla.data.ingest import ingest
+from mobile_vla.data.manifest import manifest
+from mobile_vla.data.split import split
+from mobile_vla.errors import UserError
+from mobile_vla.features.extract import extract
+from mobile_vla.features.store import FrameRows
+from mobile_vla.files import read_json
+from mobile_vla.model.precision import resolve
+from mobile_vla.timing.ladder import climb, rungs
+from mobile_vla.timing.matrix_rate import matrix_rate
+from mobile_vla.timing.measure import measure
+from mobile_vla.timing.raw_rows import RawRows
+from mobile_vla.training.run import build_policy, load_data, load_of
+from mobile_vla.training.train import train
+from mobile_vla.training.trainer import Trainer
+from support.recorded import write_folder
+from support.tiny import make_backbone
+
+PROMPT = Prompt(template="pass on the {side}")
+FINETUNES = {
+    "lora": {"lora": Lora(r=4, dropout=0.0), "full": None},
+    "full": {"lora": None, "full": FullFinetune()},
+    "none": {"lora": None, "full": None},
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Six recorded episodes, ingested, split, and with features at both cuts."""
+    folder = tmp_path_factory.mktemp("timing")
+    facts, frames = [], []
+    for raw in write_folder(folder / "raw", 6, frames=8, size=(48, 64)):
+        facts.append(folder / "episodes" / f"{raw.stem}.json")
+        frames.append(facts[-1].with_suffix(".npy"))
+        wanted = IngestSettings(dataset="made", episode=raw.stem, images=Images(color="bgr"))
+        ingest(wanted, raw=raw, facts=facts[-1], frames=frames[-1])
+    given = {"manifest": folder / "manifest.json", "actions": folder / "actions.npy"}
+    manifest(ManifestSettings(dataset="made", on_error="fail"), facts=facts, **given)
+    given["split"] = folder / "split.json"
+    shares = {"train": 0.5, "val": 0.25, "test": 0.25, "stratify_by": ["side"]}
+    wanted = SplitSettings.model_validate({"dataset": "made", "split": shares})
+    split(wanted, manifest=given["manifest"], split=given["split"])
+    given["backbone"] = make_backbone(folder / "backbone")
+    for cut in ("image_embeds", "readout"):
+        prompt = PROMPT if cut == "readout" else None
+        key = FeatureKey(cut=cut, precision="fp32", prompt=prompt)
+        extract(
+            ExtractSettings(dataset="made", backbone="tiny", key=key, compute=Features()),
+            **{name: given[name] for name in ("manifest", "actions", "backbone")},
+            threads=1,
+            features=folder / f"{cut}.npy",
+            description=folder / f"{cut}.json",
+        )
+    return given
+
+
+def run_of(finetune, **training):
+    policy = PolicySettings(
+        window=3,
+        chunk=2,
+        finetune=finetune,
+        **FINETUNES[finetune],
+        head=Head(hidden_size=8),
+        prompt=PROMPT,
+        actions=Actions(),
+    )
+    values = {"epochs": 2, "batch_size": 4, "precision": "fp32", "learning_rate": 1e-3, **training}
+    return TrainSettings(
+        experiment="made",
+        run="seed0",
+        seed=0,
+        fold=0,
+        subset=None,
+        windows=Windows(window=3, chunk=2),
+        policy=policy,
+        training=Training(**values),
+    )
+
+
+def features_of(files, run):
+    cut = run.policy.cut
+    return None if cut == "pixels" else files["manifest"].with_name(f"{cut}.json")
+
+
+def data_of(files, run):
+    return load_data(
+        run.policy,
+        run.windows,
+        "fp32",
+        fold=0,
+        subset=None,
+        features=features_of(files, run),
+        **files,
+    )
+
+
+def trainer_of(files, run, data):
+    torch.set_num_threads(1)
+    policy = build_policy(run.policy, 0, data, None)
+    return Trainer(policy, run.training, data.samples["train"], 0, "fp32")
+
+
+def ladder_of(data, run):
+    return rungs(
+        data.samples["train"],
+        run.policy.cut,
+        RawRows(data.dataset, Images(color="bgr"), "plain"),
+        FrameRows(open_frames(data.dataset), "plain"),
+        "fp32",
+        torch.device("cpu"),
+    )
+
+
+def test_raw_images_become_the_frames_that_ingest_made(files):
+    dataset = Dataset.load(files["manifest"], files["actions"])
+    rows = np.array([9, 10, 8, 3, 2, 40])
+    for view in ("plain", "mirrored"):
+        raw = RawRows(dataset, Images(color="bgr"), view)[rows]
+        assert torch.equal(raw, FrameRows(open_frames(dataset), view)[rows])
+
+
+def test_a_raw_file_that_is_gone_is_named(files, tmp_path):
+    dataset = Dataset.load(files["manifest"], files["actions"])
+    gone = copy.copy(dataset)
+    object.__setattr__(gone, "folder", tmp_path)
+    (tmp_path / "episodes").mkdir()
+    name = dataset.episodes[0].name
+    facts = (dataset.folder / "episodes" / f"{name}.json").read_text()
+    (tmp_path / "episodes" / f"{name}.json").write_text(re.sub("/raw/", "/gone/", facts))
+    with pytest.raises(UserError, match=rf"timing.ladder.*gone/{name}\.h5"):
+        RawRows(gone, Images(), "plain")[np.array([0])]
+
+
+@pytest.mark.parametrize("finetune", FINETUNES)
+def test_all_rungs_do_the_same_step(files, finetune):
+    run = run_of(finetune)
+    data = data_of(files, run)
+    losses = {}
+    for rung in ladder_of(data, run):
+        trainer = trainer_of(files, run, data)
+        for module in trainer.policy.modules():
+            if hasattr(module, "dropout") and isinstance(module.dropout, float):
+                module.dropout = 0.0
+        trainer.samples, trainer.cut, trainer.precision = rung.source, rung.cut, rung.precision
+        losses[rung.name] = trainer.step(0, trainer.epoch(0)[0])[0]
+    expected = ["per window", "frame cache", "feature cache", "distinct frames"]
+    if finetune == "full":
+        expected.remove("feature cache")
+    half = losses.pop("bf16", None)
+    assert list(losses) == expected
+    assert list(losses.values()) == pytest.approx([losses["per window"]] * len(losses), rel=1e-5)
+    if half is not None:
+        assert half == pytest.approx(losses["per window"], rel=0.05)
+
+
+def test_a_ladder_counts_an_epoch_and_leaves_the_trainer_as_it_was(files):
+    run = run_of("lora")
+    data = data_of(files, run)
+    trainer = trainer_of(files, run, data)
+    ladder = ladder_of(data, run)
+    found = climb(trainer, ladder, rounds=2)
+    assert [rung["name"] for rung in found] == [rung.name for rung in ladder]
+    flops = [rung["flops_per_epoch"] for rung in found]
+    assert flops[0] == flops[1] > 5 * flops[2] and flops[2] > 1.2 * flops[3]
+    assert found[0]["speedup"] == found[0]["flops_ratio"] == 1.0
+    assert found[3]["flops_ratio"] == pytest.approx(flops[0] / flops[3])
+    assert all(rung["seconds_per_epoch"] > 0 for rung in found)
+    assert trainer.samples is data.samples["train"] and trainer.cut is None
+    assert trainer.precision == "fp32"
+    assert {p.dtype for p in trainer.policy.parameters()} == {torch.float32}
+
+
+def timed(files, tmp_path, finetune, ladder=False, limit=None, **training):
+    run = run_of(finetune, **training)
+    measure(
+        TimeSettings(
+            run=run,
+            timing=Timing(warmup_steps=1, steps=3, ladder=ladder),
+            images=Images(color="bgr") if ladder else None,
+        ),
+        features=features_of(files, run),
+        threads=1,
+        memory_limit_gb=limit,
+        timing=tmp_path / "timing.json",
+        page=tmp_path / "timing.html",
+        **files,
+    )
+    return read_json(tmp_path / "timing.json"), (tmp_path / "timing.html").read_text()
+
+
+@pytest.mark.parametrize("finetune", FINETUNES)
+def test_a_timing_says_what_limits_the_step(files, tmp_path, finetune):
+    found, page = timed(files, tmp_path, finetune)
+    for kind in ("frame", "step"):
+        flops = found["flops"][kind]
+        assert flops["counted"] == pytest.approx(flops["formula"], rel=0.05)
+    assert (found["flops"]["frame"]["counted"] == 0) == (finetune == "none")
+    share = found["achieved_rate"] / found["matrix_rate"]
+    assert 0 < found["share_of_matrix_rate"] == pytest.approx(share)
+    assert 0 <= found["data_share"] < 1
+    assert 3 <= found["frames_per_step"] <= 12
+    memory = found["memory"]
+    assert memory["measured"] > 1e8
+    assert memory["adapter"] == (2 * 4 * 4 * 32 * 4 if finetune == "lora" else 0)
+    assert memory["estimate"]["total"] == pytest.approx(sum(memory["estimate"].values()) / 2)
+    assert found["ladder"] == [] and "What each step of the way saves" not in page
+    assert found["device_name"] and found["versions"]["torch"]
+
+
+def test_a_timing_with_a_ladder_shows_its_bars(files, tmp_path):
+    found, page = timed(files, tmp_path, "lora", ladder=True)
+    assert [rung["name"] for rung in found["ladder"]][:2] == ["per window", "frame cache"]
+    assert page.count('class="bar"') == len(found["ladder"])
+    assert ">per window<" in page and ">+ distinct frames<" in page
+
+
+def test_bf16_is_timed_in_a_process_that_timed_fp32(files, tmp_path):
+    found, _ = timed(files, tmp_path, "full", precision="bf16")
+    assert found["precision"] == "bf16"
+    again, _ = timed(files, tmp_path, "full")
+    assert again["precision"] == "fp32"
+
+
+def test_what_does_not_fit_is_neither_trained_nor_timed(files, tmp_path):
+    with pytest.raises(UserError, match=r"memory_limit_gb.*0\.1 GB are allowed"):
+        timed(files, tmp_path, "lora", limit=0.1)
+    run = run_of("lora")
+    outputs = {name: tmp_path / "seed0" / name / "policy.json" for name in ("policy", "last")}
+    outputs |= {name: tmp_path / "seed0" / name for name in ("metrics", "results")}
+    with pytest.raises(UserError, match=r"memory_limit_gb"):
+        train(
+            run,
+            features=features_of(files, run),
+            threads=1,
+            memory_limit_gb=0.1,
+            **outputs,
+            **files,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_load_is_that_of_the_largest_batch(files):
+    run = run_of("lora", order="shuffled", batch_size=3, epochs=4)
+    data = data_of(files, run)
+    trainer = trainer_of(files, run, data)
+    frames = [
+        len(data.samples["train"].batch(indices).features)
+        for epoch in range(4)
+        for step in trainer.epoch(epoch)
+        for indices in step
+    ]
+    load = load_of(run, data)
+    assert load.frames == max(frames) and load.windows == 3
+    assert load.tokens == int(trainer.policy.encoder.action.max()) + 1
+
+
+def test_a_matrix_rate_is_that_of_the_fastest_shape():
+    torch.set_num_threads(1)
+    cpu = torch.device("cpu")
+    rate = matrix_rate("fp32", cpu)
+    assert rate > 1e8
+    assert resolve("fp32", cpu) == "fp32"
+    # a product that is nearly all overhead does not become the limit
+    assert matrix_rate("fp32", cpu, ((1, 1, 1),)) > 0.3 * rate

@@ -1,0 +1,104 @@
+"""A run's operations, counted and from the formula, and the rate at which they are done."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from mobile_vla.config.training import TrainSettings
+from mobile_vla.model.precision import autocast
+from mobile_vla.model.skeleton import skeleton
+from mobile_vla.timing.flops import counted, formula
+from mobile_vla.timing.matrix_rate import matrix_rate
+from mobile_vla.training.run import RunData, longest_prompt
+from mobile_vla.training.trainer import Trainer
+
+
+class Operations:
+    """What a run's steps cost, by the formula.
+
+    Args:
+        run: the run.
+        data: what it is trained on.
+    """
+
+    def __init__(self, run: TrainSettings, data: RunData):
+        self.config = data.backbone.config()
+        self.tokens = longest_prompt(data)
+        self.formula = formula(
+            skeleton(self.config, run.policy),
+            self.config,
+            run.policy,
+            cut=run.policy.cut,
+            tokens=self.tokens,
+            checkpointing=run.training.gradient_checkpointing,
+        )
+
+    def record(
+        self,
+        trainer: Trainer,
+        frames: Sequence[int],
+        windows: Sequence[int],
+        seconds: Sequence[float],
+    ) -> dict[str, Any]:
+        """Count one more step, and compare the measured ones with the machine's matrix rate.
+
+        Args:
+            trainer: does a step for each count; that may be slow, and is not timed.
+            frames: distinct frames of each measured step.
+            windows: windows of each.
+            seconds: time of each.
+
+        Returns:
+            ``flops`` of a frame and of an epoch's first step, ``counted`` and by ``formula``;
+            ``matrix_rate``, ``achieved_rate`` (both operations a second) and their quotient
+            ``share_of_matrix_rate``.
+        """
+        device = trainer.accelerator.device
+        step = trainer.epoch(0)[0]
+        batches = [trainer.samples.batch(indices, (trainer.seed, 0)) for indices in step]
+        predicted = self.formula.step(
+            sum(len(batch.features) for batch in batches), sum(map(len, step))
+        )
+        of_step = counted(lambda: trainer.step(0, step))
+        width, ffn = self.config.text_config.embed_dim, self.config.text_config.ffn_dim
+        tokens = max(frames) * self.tokens
+        rate = matrix_rate(trainer.precision, device, ((tokens, width, ffn), (tokens, ffn, width)))
+        # The measured steps differ in their frames; the formula, set right by the count, follows.
+        correction = of_step / predicted
+        achieved = statistics.median(
+            correction * self.formula.step(f, w) / s
+            for f, w, s in zip(frames, windows, seconds, strict=True)
+        )
+        return {
+            "flops": {
+                "frame": {
+                    "counted": _of_frame(trainer, batches[0].features[:1].to(device)),
+                    "formula": self.formula.frame,
+                },
+                "step": {"counted": of_step, "formula": predicted},
+            },
+            "matrix_rate": rate,
+            "achieved_rate": achieved,
+            "share_of_matrix_rate": achieved / rate,
+        }
+
+
+def _of_frame(trainer: Trainer, features: torch.Tensor) -> int:
+    """Count the operations of one frame, forward and backward, up to its readout."""
+    policy, device = trainer.policy, trainer.accelerator.device
+    policy.train()
+    prompt = torch.zeros(1, dtype=torch.long, device=device)
+
+    def run() -> None:
+        with autocast(trainer.precision, device):
+            readout = policy.encoder.readouts(features, prompt, policy.settings.cut)
+        if readout.requires_grad:
+            readout.float().sum().backward()
+
+    operations = counted(run)
+    policy.zero_grad()
+    return operations

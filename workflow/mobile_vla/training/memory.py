@@ -1,0 +1,243 @@
+"""Peak memory of a training step, known before anything large is loaded.
+
+The step is run on tensors without content (PyTorch's fake tensors), so that what is alive at each
+moment is summed up as it would be, temporaries and gradients included. It takes a second or two
+for a full-size Kosmos-2, and next to no memory. Left out are the workspaces of single kernels and
+what an allocator wastes.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from mobile_vla.backbone.checkpoint import FLOAT32
+from mobile_vla.config.features import Cut
+from mobile_vla.config.model import Lora, PolicySettings
+from mobile_vla.data.frames import FRAME_SIZE
+from mobile_vla.errors import UserError
+from mobile_vla.model.precision import DTYPES
+from mobile_vla.model.skeleton import skeleton
+
+# Python with PyTorch, transformers and PEFT imported, on a CPU. A GPU's own count has none of it.
+PROCESS = {"cpu": 550_000_000, "cuda": 0}
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a step has to hold at a time.
+
+    Args:
+        frames: F, most distinct frames of a batch.
+        windows: B, windows of a batch.
+        tokens: S, length of the longest prompt with image and action token.
+        accumulation: batches to a step.
+        precision: resolved number format.
+        checkpointing: whether only the layers' inputs are kept for the backward pass.
+        cut: where the features are taken that the step reads.
+    """
+
+    frames: int
+    windows: int
+    tokens: int
+    accumulation: int
+    precision: str
+    checkpointing: bool
+    cut: Cut
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes at the peak of a step; ``total`` is their sum."""
+
+    process: int
+    weights: int
+    moments: int
+    step: int
+    """Activations, temporaries and gradients, where their sum is largest."""
+
+    @property
+    def total(self) -> int:
+        """Bytes in all."""
+        return self.process + self.weights + self.moments + self.step
+
+    def record(self) -> dict[str, int]:
+        """Return the parts and their sum as plain JSON values."""
+        return {**asdict(self), "total": self.total}
+
+
+def estimate(config: Any, settings: PolicySettings, load: Load, device: str) -> Estimate:
+    """Return the peak memory of training steps, of the second one on: the first has no moments.
+
+    Args:
+        config: the backbone's ``Kosmos2Config``.
+        settings: the policy's settings.
+        load: what a step has to hold.
+        device: ``cpu`` or ``cuda``.
+    """
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        layers = skeleton(config, settings)
+        _materialise(layers, load.precision)
+        kosmos: Any = layers["backbone"]
+        if settings.lora is not None:
+            kosmos = kosmos.get_base_model()
+        _set_mode(layers, kosmos, settings, load)
+        token = nn.Parameter(torch.empty(config.text_config.embed_dim))
+        parameters = [*layers.parameters(), token]
+        live = _Live(parameters)
+        weights = live.now
+        with live:
+            for _ in range(min(load.accumulation, 2)):
+                features = _features(config, load)
+                with torch.autocast(
+                    "cpu", dtype=DTYPES[load.precision], enabled=load.precision != "fp32"
+                ):
+                    readouts = _readouts(kosmos, token, features, load)
+                    windows = torch.zeros(load.windows, settings.window, dtype=torch.long)
+                    predicted = layers["head"](readouts[windows])
+                predicted.float().square().sum().backward()
+                del features, readouts, windows, predicted
+    trained = sum(p.numel() for p in parameters if p.requires_grad)
+    return Estimate(PROCESS[device], weights, 8 * trained, live.peak - weights)
+
+
+class _Live(TorchDispatchMode):
+    """Sums up the bytes of the tensors that are alive, views once with what they look at."""
+
+    def __init__(self, known: list[Any]):
+        super().__init__()
+        self.now = self.peak = 0
+        self.seen: weakref.WeakSet[Any] = weakref.WeakSet()
+        for tensor in known:
+            self._note(tensor)
+
+    def _note(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if storage in self.seen:
+            return
+        self.seen.add(storage)
+        self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, storage.nbytes())
+
+    def _forget(self, count: int) -> None:
+        self.now -= count
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor):
+                self._note(leaf)
+        return out
+
+
+def _materialise(layers: nn.Module, precision: str) -> None:
+    """Give a skeleton's tensors the format that they will be held in, and fake content."""
+    for prefix, module in layers.named_modules():
+        for name, old in list(module._parameters.items()):
+            if old is None:
+                continue
+            whole = old.requires_grad or any(part in f"{prefix}.{name}" for part in FLOAT32)
+            dtype = torch.float32 if whole else DTYPES[precision]
+            new = nn.Parameter(torch.empty(old.shape, dtype=dtype), requires_grad=old.requires_grad)
+            module._parameters[name] = new
+        for name, buffer in list(module._buffers.items()):
+            if buffer is not None:
+                module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)
+
+
+def _set_mode(layers: nn.Module, kosmos: Any, settings: PolicySettings, load: Load) -> None:
+    """Switch to training as ``Policy.train`` does."""
+    layers.train()
+    full = settings.full
+    if full is None or not full.vision:
+        kosmos.vision_model.eval()
+    if full is None or not full.projection:
+        kosmos.image_to_text_projection.eval()
+    if settings.cut == "readout":
+        kosmos.eval()
+    if load.checkpointing:
+        kosmos.activation_checkpointing_enable({"use_reentrant": False})
+
+
+def _features(config: Any, load: Load) -> Tensor:
+    """Return a batch's features, without content, in the format that they are stored in."""
+    width = config.text_config.embed_dim
+    if load.cut == "pixels":
+        return torch.empty(load.frames, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8)
+    if load.cut == "readout":
+        return torch.empty(load.frames, width)
+    latents = config.latent_query_num
+    return torch.empty(load.frames, latents, width, dtype=DTYPES[load.precision])
+
+
+def _readouts(kosmos: Any, token: Tensor, features: Tensor, load: Load) -> Tensor:
+    """Run what of the forward pass lies behind the cut, as ``Encoder.readouts``.
+
+    That looks up tokens by their value, which fake tensors do not have.
+    """
+    if load.cut == "readout":
+        return features
+    if load.cut == "pixels":
+        pixels = features.permute(0, 3, 1, 2).float() / 255
+        features = kosmos.get_image_features(pixels).pooler_output  # (F, L, D)
+    rest = token.expand(load.frames, load.tokens - features.shape[1], -1)
+    embedded = torch.cat([features.float(), rest], dim=1)  # (F, S, D)
+    hidden = kosmos.text_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
+    return hidden[:, -1]
+
+
+def check_memory(
+    config: Any, settings: PolicySettings, load: Load, device: str, limit_gb: float | None
+) -> Estimate:
+    """Estimate the peak, and refuse what would not fit.
+
+    Raises:
+        UserError: the estimate is above the limit; says what each remedy would come to.
+    """
+    found = estimate(config, settings, load, device)
+    if limit_gb is None or found.total <= limit_gb * GB:
+        return found
+    options = [
+        f"    {what}: about {estimate(config, policy, changed, device).total / GB:.1f} GB"
+        for what, policy, changed in _remedies(settings, load)
+    ]
+    raise UserError(
+        f"config.yaml (memory_limit_gb): a training step would take about {found.total / GB:.1f} "
+        f"GB at its peak, and {limit_gb:g} GB are allowed: weights {found.weights / GB:.1f}, "
+        f"optimiser {found.moments / GB:.1f}, activations and gradients {found.step / GB:.1f} GB, "
+        f"with {load.frames} distinct frames of {load.windows} windows in a batch. What would "
+        "help, each by itself:\n" + "\n".join(options)
+    )
+
+
+def _remedies(settings: PolicySettings, load: Load) -> Iterator[tuple[str, PolicySettings, Load]]:
+    if load.windows > 1:
+        half = replace(load, windows=load.windows // 2, frames=-(-load.frames // 2))
+        half = replace(half, accumulation=2 * load.accumulation)
+        yield (
+            f"training.batch_size: {half.windows}, and accumulation: {half.accumulation} for the "
+            "same steps",
+            settings,
+            half,
+        )
+    if load.cut != "readout" and not load.checkpointing:
+        yield (
+            "training.gradient_checkpointing: true",
+            settings,
+            replace(load, checkpointing=True),
+        )
+    if load.precision == "fp32":
+        yield "training.precision: bf16", settings, replace(load, precision="bf16")
+    if settings.finetune == "full":
+        adapted = settings.model_copy(update={"finetune": "lora", "lora": Lora(), "full": None})
+        yield "finetune: lora", adapted, replace(load, cut=adapted.cut)
