@@ -51,9 +51,10 @@ def keys(name: str, frames: int, rng: np.random.Generator) -> np.ndarray:
 def pictures(
     name: str, actions: np.ndarray, size: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
-    """Return (T, H, W, 3) uint8 pictures in which the box moves as the robot does."""
+    """Return (T, H, W, 3) uint8 pictures in which a cardboard box moves as the robot does."""
     height, width = size
-    wall, floor, box = rng.integers(60, 220, size=(3, 3))
+    wall, floor = rng.integers(60, 200, size=(2, 1)) + rng.integers(0, 20, size=(2, 3))
+    box = np.array([175, 125, 65]) + rng.integers(-20, 20, size=3)
     images = np.empty((len(actions), height, width, 3), dtype=np.uint8)
     position = np.zeros(2)
     for image, action in zip(images, actions, strict=True):
@@ -87,7 +88,8 @@ def write_episode(
     when = datetime.strptime("_".join(name.split("_")[1:3]), "%Y%m%d_%H%M%S")
     with h5py.File(path, "w") as file:
         images = pictures(name, actions, size, rng)
-        file.create_dataset("images", data=images, compression="gzip")
+        chunks = (1, *size, 3)
+        file.create_dataset("images", data=images, chunks=chunks, compression="gzip")
         file.create_dataset("actions", data=actions, compression="gzip")
         file.create_dataset(
             "action_event_types",

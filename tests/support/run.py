@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,10 @@ class Inputs:
     features: Path
 
     @classmethod
-    def make(cls, folder: Path) -> Inputs:
+    def make(cls, folder: Path, episodes: Sequence[str] = tuple(names(6))) -> Inputs:
         """Write a dataset of six episodes, its split, a tiny backbone and its features."""
         data = folder / "dataset"
-        make_dataset(data, dict(zip(names(6), (9, 8, 10, 9, 8, 9), strict=True)), frames=True)
+        make_dataset(data, dict(zip(episodes, (9, 8, 10, 9, 8, 9), strict=True)), frames=True)
         inputs = cls(
             manifest=data / "manifest.json",
             split=data / "split.json",

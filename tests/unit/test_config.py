@@ -265,3 +265,135 @@ def test_every_setting_is_described_in_the_schema():
         for key, value in definition.get("properties", {}).items():
             plain_size = name in ("VisionSize", "TextSize")
             assert plain_size or "description" in value or "$ref" in value, f"{name}.{key}"
+
+
+TWO = BASE.replace("backbones:", "  other: {kind: simulated, simulation: {scenes: 3}}\nbackbones:")
+
+
+def test_runs_are_seeds_and_where_there_are_several_folds(tmp_path):
+    text = BASE.replace("{kind: simulated,", "{kind: simulated, split: SPLIT,")
+    runs = {
+        split: [run for _, run in load(text.replace("SPLIT", split), tmp_path).runs()]
+        for split in (
+            "{train: 0.6, val: 0.2, test: 0.2}",
+            "{kind: kfold, folds: 2}",
+            "{kind: leave_one_out, key: distance}",
+            "{kind: leave_one_out, key: side, values: [right]}",
+        )
+    }
+    assert list(runs.values()) == [
+        ["seed0"],
+        ["seed0-fold0", "seed0-fold1"],
+        ["seed0-fold0", "seed0-fold1", "seed0-fold2"],
+        ["seed0"],
+    ]
+    project = load(
+        text.replace("SPLIT", "{kind: kfold, folds: 2}") + "  a: {seeds: [3, 5]}\n", tmp_path
+    )
+    own = project.train("a", "seed5-fold1")
+    assert (own.seed, own.fold) == (5, 1)
+    assert project.timing("a").run.run == "seed3-fold0"
+
+
+@pytest.mark.parametrize(
+    ("split", "place", "words"),
+    [
+        ("{kind: kfolds}", "kind", "did you mean 'kfold'?"),
+        ("{kind: kfold, fold: 3}", "fold", "did you mean 'folds'?"),
+        ("{kind: leave_one_out}", "key", "required"),
+        ("{trian: 0.5}", "trian", "did you mean 'train'?"),
+    ],
+)
+def test_mistakes_in_a_split_stand_at_their_place(tmp_path, split, place, words):
+    text = BASE.replace("{kind: simulated,", f"{{kind: simulated, split: {split},")
+    found = problems(text, tmp_path)
+    assert words in found[f"2 (datasets.demo.split.{place})"].expected
+
+
+@pytest.mark.parametrize(
+    ("experiment", "words"),
+    [
+        ("{evaluate_on: [othr]}", "did you mean 'other'?"),
+        ("{evaluate_on: [demo]}", "which the experiment trains on"),
+        ("{evaluate_on: [other, other]}", "stands twice"),
+    ],
+)
+def test_other_datasets_that_cannot_be_scored_are_errors(tmp_path, experiment, words):
+    (problem,) = problems(TWO + f"  a: {experiment}\n", tmp_path).values()
+    assert words in problem.found + problem.expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("actions: {scale: 1.0}", "linear_x, linear_y at scale 1, and 'demo'"),
+        ("split: {train: 0.8, val: 0.2, test: 0}", "has no test episodes"),
+        ("simulation: {world: {frames: 9}}", "the episodes of 'other' have 9"),
+    ],
+)
+def test_other_datasets_that_do_not_fit_are_errors(tmp_path, settings, words):
+    text = TWO.replace("simulation: {scenes: 3}}\nbackbones", f"{settings}}}\nbackbones")
+    (problem,) = problems(text + "  a: {evaluate_on: [other]}\n", tmp_path).values()
+    assert words in problem.found
+
+
+def test_scores_elsewhere_make_features_and_datasets_used(tmp_path):
+    project = load(TWO + "  a: {evaluate_on: [other], seeds: [0, 1]}\n", tmp_path)
+    assert project.used_datasets() == ["demo", "other"]
+    assert {key[0] for key in project.feature_keys()} == {"demo", "other"}
+    assert list(project.scores()) == [("a", "seed0", "other"), ("a", "seed1", "other")]
+
+
+def accepting(line, tmp_path):
+    return BASE.replace("{scenes: 3}}", f"{{scenes: 3}}, accept: {line}}}"), tmp_path
+
+
+def test_accepted_findings_are_codes_with_reasons(tmp_path):
+    project = load(*accepting("{frozen_frames: ' the robot waits '}", tmp_path))
+    assert project.audit("demo").accept == {"frozen_frames": "the robot waits"}
+    assert project.flags("demo").accepted == ("frozen_frames",)
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "found", "expected"),
+    [
+        (
+            "{frozen_frame: why}", "datasets.demo.accept.frozen_frame",
+            "unknown finding 'frozen_frame'", "did you mean 'frozen_frames'?",
+        ),
+        (
+            "{truncated: why}", "datasets.demo.accept.truncated",
+            "'truncated' is an error", "codes of warnings and infos",
+        ),
+        (
+            "{frozen_frames: }", "datasets.demo.accept.frozen_frames", "found None", "text",
+        ),
+        (
+            "{frozen_frames: ' '}", "datasets.demo.accept.frozen_frames", "found ' '",
+            "at least 1 character",
+        ),
+        ("[frozen_frames]", "datasets.demo.accept", "found ['frozen_frames']", "a mapping"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_accepted_is_an_error(tmp_path, line, path, found, expected):
+    mistakes = problems(*accepting(line, tmp_path))
+    (problem,) = [mistakes[place] for place in mistakes if place.startswith("2 ")]
+    assert problem.place.endswith(f"({path})")
+    assert found in problem.found and expected in problem.expected
+
+
+def test_settling_on_rgb_changes_the_audit_and_not_what_is_read(tmp_path):
+    unsettled, rgb, bgr = (
+        load(BASE.replace("{scenes: 3}}", f"{{scenes: 3}}{images}}}"), tmp_path)
+        for images in ("", ", images: {color: rgb}", ", images: {color: bgr}")
+    )
+    assert unsettled.ingest("demo", "a") == rgb.ingest("demo", "a") != bgr.ingest("demo", "a")
+    assert unsettled.audit("demo") != rgb.audit("demo") == bgr.audit("demo")
+
+
+def test_the_audit_is_given_the_experiments_of_its_dataset(tmp_path):
+    other = BASE.replace("backbones:", "  other: {kind: simulated}\nbackbones:")
+    project = load(other + "  b: {window: 5}\n  c: {dataset: other}\n", tmp_path)
+    assert [one.name for one in project.audit("demo").experiments] == ["lora", "b"]
+    assert [one.windows.window for one in project.audit("demo").experiments] == [4, 5]
+    assert [one.name for one in project.audit("other").experiments] == ["c"]

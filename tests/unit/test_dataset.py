@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mobile_vla.audit.flags import flags
+from mobile_vla.config.audit import FlagSettings
 from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.manifest import manifest
@@ -19,15 +21,26 @@ DEFECT = {
 }
 
 
-def run(folder, every, on_error="fail"):
+def run(folder, every, on_error="fail", flags=None):
     files = folder / "manifest.json", folder / "actions.npy"
     manifest(
         ManifestSettings(dataset="made", on_error=on_error),
         facts=write_facts(folder, every),
+        flags=flags,
         manifest=files[0],
         actions=files[1],
     )
     return files
+
+
+def flagged(folder, every, **changes):
+    """Return the flags of episodes, as the stage of that name writes them."""
+    flags(
+        FlagSettings(dataset="made", **changes),
+        facts=write_facts(folder / "flagged", every),
+        flags=folder / "flags.json",
+    )
+    return folder / "flags.json"
 
 
 def broken(name, count=1):
@@ -91,7 +104,7 @@ def test_quarantine_leaves_out_and_says_so(tmp_path, caplog):
     assert [entry["episode"] for entry in content["episodes"]] == ["a"]
     assert content["rows"] == 5
     assert content["quarantined"] == [
-        {"episode": "b", "file": "raw/b.h5", "errors": [{**DEFECT, "place": "0"}]}
+        {"episode": "b", "file": "raw/b.h5", "errors": [{**DEFECT, "place": "0"}], "warnings": []}
     ]
     assert "1 of 2 episodes are quarantined" in caplog.text
     assert "b: truncated (0): cut off" in caplog.text
@@ -125,3 +138,52 @@ def test_a_file_that_is_no_manifest_is_a_users_error(tmp_path):
     write_json(path, {"dataset": "made"})
     with pytest.raises(UserError, match="not a manifest"):
         Dataset.load(path, actions)
+
+
+ODD = {"num_frames": 99, "episode_name": "c"}
+"""Attributes that give two warnings to every episode but ``c``, and one to that."""
+
+
+def test_episodes_with_warnings_are_left_out_with_their_codes(tmp_path, caplog):
+    every = [facts_of("a_left", 5), facts_of("b_left", 6, attributes=ODD), broken("c")]
+    path, actions = run(tmp_path, every, "quarantine", flagged(tmp_path, every))
+    content = read_json(path)
+    assert [one["episode"] for one in content["episodes"]] == ["a_left"]
+    assert content["rows"] == 5 == len(np.load(actions))
+    assert [(one["episode"], one["warnings"]) for one in content["quarantined"]] == [
+        ("b_left", ["episode_name_differs", "num_frames_differs"]),
+        ("c", []),
+    ]
+    assert [bool(one["errors"]) for one in content["quarantined"]] == [False, True]
+    assert "b_left: episode_name_differs, num_frames_differs" in caplog.text
+    alone = run(tmp_path / "alone", every[:1])
+    assert content["digest"] == read_json(alone[0])["digest"]
+
+
+def test_accepted_warnings_and_infos_leave_nothing_out(tmp_path):
+    every = [facts_of("a_left", attributes=ODD), facts_of("b", event_types=None)]
+    assert read_json(flagged(tmp_path, every)) == {
+        "dataset": "made",
+        "episodes": {
+            "a_left": ["episode_name_differs", "num_frames_differs"],
+            "b": ["scenario_incomplete"],
+        },
+    }
+    accepted = ("episode_name_differs", "num_frames_differs", "scenario_incomplete")
+    assert read_json(flagged(tmp_path, every, accepted=accepted))["episodes"] == {}
+    assert read_json(flagged(tmp_path, every, accepted=accepted[1:]))["episodes"] == {
+        "a_left": ["episode_name_differs"]
+    }
+
+
+def test_warnings_about_all_episodes_are_an_error_that_says_so(tmp_path):
+    every = [facts_of("a", 5)]
+    with pytest.raises(Problems, match=r"a.h5: left out for scenario_incomplete") as caught:
+        run(tmp_path, every, flags=flagged(tmp_path, every))
+    assert "on_warning: keep" in str(caught.value)
+
+
+def test_flags_of_another_dataset_are_refused(tmp_path):
+    write_json(tmp_path / "other.json", {"dataset": "other", "episodes": {}})
+    with pytest.raises(UserError, match="found the flags of dataset other, expected those of made"):
+        run(tmp_path, [facts_of("a", 5)], flags=tmp_path / "other.json")

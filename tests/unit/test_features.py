@@ -9,6 +9,7 @@ from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
+from mobile_vla.data.prompts import PromptTable
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.features.extract import extract
 from mobile_vla.features.store import open_rows
@@ -16,7 +17,7 @@ from mobile_vla.files import read_json
 from mobile_vla.machine import use_threads
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
 from mobile_vla.model.precision import autocast, resolve
-from mobile_vla.model.prompts import PromptTable, PromptTokens
+from mobile_vla.model.prompts import PromptTokens
 from support.made import make_dataset, names
 from support.tiny import make_backbone
 

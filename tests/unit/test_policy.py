@@ -11,9 +11,9 @@ from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.data.actions import normalise
+from mobile_vla.data.prompts import PromptTable
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.prompts import PromptTable
 from support.tiny import make_backbone
 
 TEXTS = ("left", "Navigate around the box on the right side and reach the target")

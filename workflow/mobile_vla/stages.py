@@ -41,7 +41,8 @@ STAGES = {
     "ingest": Stage("mobile_vla.data.ingest", "ingest", ("h5py", "numpy", "pillow")),
     "manifest": Stage("mobile_vla.data.manifest", "manifest", ("numpy",)),
     "split": Stage("mobile_vla.data.split", "split", ()),
-    "audit": Stage("mobile_vla.audit.audit", "audit", ("jinja2", "numpy")),
+    "audit": Stage("mobile_vla.audit.audit", "audit", ("jinja2", "numpy", "pillow")),
+    "flags": Stage("mobile_vla.audit.flags", "flags", ("numpy",)),
     "random_backbone": Stage(
         "mobile_vla.backbone.random",
         "random_backbone",

@@ -25,6 +25,7 @@ rule manifest:
     input:
         facts=of_episodes("results/datasets/{dataset}/episodes/{episode}.json"),
         frames=frame_files,
+        flags=flag_file,
     output:
         manifest="results/datasets/{dataset}/manifest.json",
         actions="results/datasets/{dataset}/actions.npy",
@@ -38,7 +39,7 @@ rule manifest:
         settings=lambda w: project.manifest(w.dataset).canonical(),
     shell:
         "python -m mobile_vla manifest --settings {params.settings:q} --facts {input.facts:q}"
-        " --manifest {output.manifest:q} --actions {output.actions:q}"
+        " --flags {input.flags:q} --manifest {output.manifest:q} --actions {output.actions:q}"
         " --record {output.provenance:q} --log {log:q}"
 
 

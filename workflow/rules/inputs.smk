@@ -31,6 +31,13 @@ def frame_files(wildcards):
     return [ancient(file) for file in frames(wildcards)]
 
 
+def flag_file(wildcards):
+    """Return the list of episodes with warnings, where such episodes are left out."""
+    if project.datasets[wildcards.dataset].on_warning == "keep":
+        return []
+    return f"results/datasets/{wildcards.dataset}/flags.json"
+
+
 def pretrained_content(wildcards):
     """Return the identity of a local checkpoint's bytes; a hub's is its revision."""
     backbone = project.backbones[wildcards.backbone]

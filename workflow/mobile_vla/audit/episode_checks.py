@@ -1,7 +1,7 @@
 """Checks of single episodes: of what their names, attributes, texts and events say.
 
-To add one, write a function that yields findings and put it into :data:`EPISODE_CHECKS` of the
-module that it fits.
+To add one, give its code a line in the catalogue (``config/findings.py``), write a function that
+yields findings, and put it into the tuple at the end of the module that it fits.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mobile_vla.audit.findings import EpisodeCheck, Facts, Finding, of_episode
-from mobile_vla.config.windows import Actions
-from mobile_vla.data.scenario import SCHEME
+from mobile_vla.config.audit import Declared
+from mobile_vla.data.scenario import SCHEME, follows_scheme
 
 SIDE_WORDS = {"left": r"\bleft\b|왼쪽", "right": r"\bright\b|오른쪽"}
 
@@ -23,7 +23,6 @@ def contract(facts: Facts) -> Iterator[Finding]:
         yield of_episode(
             facts,
             error["code"],
-            "error",
             error["place"],
             found=error["found"],
             expected=error["expected"],
@@ -31,29 +30,39 @@ def contract(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def scenario_in_name(facts: Facts, _: Actions) -> Iterator[Finding]:
+def scenario_in_name(facts: Facts, _: Declared) -> Iterator[Finding]:
     """The name says the whole scenario; without a side, no prompt can tell where to pass."""
     missing = [key for key, value in facts["scenario"].items() if value is None]
-    if missing:
+    if "side" in missing:
         yield of_episode(
             facts,
             "scenario_incomplete",
-            "warning" if "side" in missing else "info",
             "name",
             found=f"the name does not say {', '.join(missing)}",
+            expected=SCHEME,
+            remedy="rename the file, or leave such episodes out with `on_warning: quarantine`: "
+            "a prompt that names the side cannot be made for it",
+        )
+    elif not follows_scheme(Path(facts["file"]).stem):
+        yield of_episode(
+            facts,
+            "name_outside_scheme",
+            "name",
+            found=f"the name does not say {', '.join(missing)}"
+            if missing
+            else "the name says the scenario, in another form",
             expected=SCHEME,
             remedy="rename the file; stratification counts what is missing as unknown",
         )
 
 
-def episode_name(facts: Facts, _: Actions) -> Iterator[Finding]:
+def episode_name(facts: Facts, _: Declared) -> Iterator[Finding]:
     """The attribute repeats the file's name: a difference means a renamed or mixed-up file."""
     name, stem = facts["attributes"].get("episode_name"), Path(facts["file"]).stem
     if isinstance(name, str) and name != stem:
         yield of_episode(
             facts,
             "episode_name_differs",
-            "warning",
             "attribute episode_name",
             found=name,
             expected=stem,
@@ -61,14 +70,13 @@ def episode_name(facts: Facts, _: Actions) -> Iterator[Finding]:
         )
 
 
-def num_frames(facts: Facts, _: Actions) -> Iterator[Finding]:
+def num_frames(facts: Facts, _: Declared) -> Iterator[Finding]:
     """The attribute counts the frames: a difference means that some were lost."""
     declared = facts["attributes"].get("num_frames")
     if declared is not None and declared != facts["frames"]:
         yield of_episode(
             facts,
             "num_frames_differs",
-            "warning",
             "attribute num_frames",
             found=f"{declared}",
             expected=f"{facts['frames']}, the number of images",
@@ -76,7 +84,7 @@ def num_frames(facts: Facts, _: Actions) -> Iterator[Finding]:
         )
 
 
-def instruction_side(facts: Facts, _: Actions) -> Iterator[Finding]:
+def instruction_side(facts: Facts, _: Declared) -> Iterator[Finding]:
     """The file's own instruction does not name the other side."""
     text, side = facts["instruction"], facts["scenario"]["side"]
     if text is None or side is None:
@@ -86,7 +94,6 @@ def instruction_side(facts: Facts, _: Actions) -> Iterator[Finding]:
         yield of_episode(
             facts,
             "instruction_contradicts_name",
-            "warning",
             "language_instruction",
             found=f"{text!r}",
             expected=f"the side in the name, {side}",
@@ -94,14 +101,13 @@ def instruction_side(facts: Facts, _: Actions) -> Iterator[Finding]:
         )
 
 
-def event_types(facts: Facts, _: Actions) -> Iterator[Finding]:
+def event_types(facts: Facts, _: Declared) -> Iterator[Finding]:
     """Events agree with the actions: a start at frame 0, a stop where nothing is pressed."""
     events, actions = facts["event_types"], facts["actions"]
     if events is None:
         yield of_episode(
             facts,
             "no_event_types",
-            "info",
             "action_event_types",
             found="no such dataset",
             expected="an event a frame",
@@ -119,12 +125,12 @@ def event_types(facts: Facts, _: Actions) -> Iterator[Finding]:
         yield of_episode(
             facts,
             "events_disagree",
-            "warning",
             f"action_event_types, row {first}",
             found=f"{events[first]} with the action {actions[first]}"
             + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""),
             expected="start_action with a velocity, stop_action and episode_start without",
             remedy="check the collector: events and actions may be shifted against each other",
+            frames=wrong,
         )
 
 

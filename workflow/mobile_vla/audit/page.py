@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from mobile_vla.audit.findings import SEVERITIES
+from mobile_vla.config.findings import CATALOGUE, SEVERITIES
 
 SHOWN = 50  # findings of one kind on the page; audit.json lists all
 
@@ -36,23 +36,43 @@ summary { cursor: pointer; }
 .tag { display: inline-block; min-width: 4.4rem; text-align: center; border-radius: 4px;
        font-size: .8rem; font-weight: 600; padding: .05rem .4rem; margin-right: .5rem; }
 .error { background: #fbdcdc; color: #8c1d1d; } .warning { background: #fdeecb; color: #714c00; }
-.info { background: #dfeaf7; color: #1f4a7c; }
+.info { background: #dfeaf7; color: #1f4a7c; } .accepted { background: #e2efe2; color: #27562a; }
+.pictures { display: flex; flex-wrap: wrap; gap: .6rem; margin: .6rem 0; padding: 0; }
+figure { margin: 0; width: 112px; } figure img { display: block; border-radius: 4px; }
+figcaption { font-size: .75rem; color: #5a6775; overflow-wrap: anywhere; }
 code { font-size: .92em; } .count { color: #5a6775; } .empty { color: #8c1d1d; font-weight: 600; }
 </style>
 </head>
 <body>
 <h1>Audit of {{ dataset }}</h1>
-<p class="lead">{{ episodes }} episodes, {{ statistics.usable }} usable
+<p class="lead">{{ episodes }} episodes, {{ statistics.usable }} used
+{%- if statistics.rejected %}, {{ statistics.rejected }} broken{% endif %}
+{%- if statistics.flagged %}, {{ statistics.flagged }} left out for their warnings{% endif %}
 {%- if statistics.frames %}, {{ statistics.frames }} frames{% endif %}.
 {% for severity in severities %}<span class="tag {{ severity }}">{{ totals[severity] }}
-{{ severity }}{{ "s" if severity != "info" and totals[severity] != 1 }}</span>{% endfor %}</p>
+{{ severity }}{{ "s" if severity != "info" and totals[severity] != 1 }}</span>{% endfor %}
+{% if totals.accepted %}<span class="tag accepted">{{ totals.accepted }} accepted</span>{% endif %}
+</p>
 
 <h2>Findings</h2>
 {% for group in groups %}
 <details{% if group.severity == "error" %} open{% endif %}>
 {% set first = group.members[0] %}
-<summary><span class="tag {{ group.severity }}">{{ group.severity }}</span><code>{{ group.code }}
-</code> <span class="count">{{ group.members | length }}×</span> {{ first.found }}</summary>
+<summary><span class="tag {{ group.severity }}">{{ group.severity }}</span>
+{%- if first.accepted is not none %}<span class="tag accepted">accepted</span>{% endif %}
+<code>{{ group.code }}</code> <span class="count">{{ group.members | length }}×</span>
+{{ first.found }}</summary>
+<p>{{ catalogue[group.code].meaning | capitalize }}.</p>
+{% if first.accepted is not none %}<p><b>Accepted:</b> {{ first.accepted }}</p>{% endif %}
+{% if group.pictures %}
+<div class="pictures">
+{% for picture in group.pictures %}
+<figure><img src="{{ picture.image }}" width="112" height="112" alt="{{ picture.alt }}">
+<figcaption>{{ picture.episode }}, frame {{ picture.frame }}
+{%- if picture.swapped %}, red and blue swapped{% endif %}</figcaption></figure>
+{% endfor %}
+</div>
+{% endif %}
 {% for key, label in (("expected", "Expected"), ("remedy", "To do")) %}
 {% if key not in group.varied %}
 <p><b>{{ label }}:</b> {{ first[key] }}</p>
@@ -74,6 +94,23 @@ more; audit.json lists them all.</p>{% endif %}
 {% else %}
 <p>Nothing to report.</p>
 {% endfor %}
+
+{% if windows %}
+<h2>Windows</h2>
+<table class="narrow">
+<tr><th>Experiments</th><th class="number">Window</th><th class="number">Chunk</th><th>Target</th>
+<th>Tail</th><th class="number">Frames needed</th><th class="number">Windows</th>
+<th class="number">Episodes</th><th class="number">Too short</th></tr>
+{% for cut in windows %}
+<tr><td>{{ cut.experiments | join(", ") }}</td><td class="number">{{ cut.window }}</td>
+<td class="number">{{ cut.chunk }}</td><td>{{ cut.target }}</td><td>{{ cut.tail }}</td>
+<td class="number">{{ cut.frames_needed }}</td>
+<td class="number{% if not cut.windows %} empty{% endif %}">{{ cut.windows }}</td>
+<td class="number">{{ cut.episodes }}</td>
+<td class="number{% if cut.too_short %} empty{% endif %}">{{ cut.too_short | length }}</td></tr>
+{% endfor %}
+</table>
+{% endif %}
 
 <h2>Coverage</h2>
 <table class="narrow">
@@ -107,7 +144,15 @@ more; audit.json lists them all.</p>{% endif %}
 <table class="narrow">
 <tr><td>Frames per episode</td><td class="number">{{ statistics.lengths.min }} to
 {{ statistics.lengths.max }}, median {{ "%g" | format(statistics.lengths.median) }}</td></tr>
+{% for side, shared in statistics.same_sequence.items() %}
+<tr><td>Episodes with the commonest sequence of actions, side {{ side }}</td>
+<td class="number">{{ shared.episodes }} of {{ shared.of }}
+({{ "%.0f" | format(100 * shared.share) }} %)</td></tr>
+{% endfor %}
 {% for name, count in statistics.time_periods.items() %}
+<tr><td>Episodes, {{ name }}</td><td class="number">{{ count }}</td></tr>
+{% endfor %}
+{% for name, count in statistics.dates.items() %}
 <tr><td>Episodes, {{ name }}</td><td class="number">{{ count }}</td></tr>
 {% endfor %}
 </table>
@@ -123,24 +168,23 @@ def render_page(report: Mapping[str, Any]) -> str:
     Args:
         report: the content of ``audit.json``.
     """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[bool, str, str], list[Mapping[str, Any]]] = {}
     for finding in report["findings"]:
-        groups.setdefault((finding["severity"], finding["code"]), []).append(finding)
+        key = (finding["accepted"] is not None, finding["severity"], finding["code"])
+        groups.setdefault(key, []).append(finding)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(TEMPLATE).render(
         **report,
+        catalogue=CATALOGUE,
         severities=SEVERITIES,
-        totals={
-            severity: sum(one["severity"] == severity for one in report["findings"])
-            for severity in SEVERITIES
-        },
         groups=[
             {
                 "severity": severity,
                 "code": code,
                 "members": members,
+                "pictures": [one for one in report["thumbnails"] if one["code"] == code],
                 # What all members share stands above their table, what differs in a column.
                 "varied": [
                     key
@@ -148,7 +192,7 @@ def render_page(report: Mapping[str, Any]) -> str:
                     if len({member[key] for member in members}) > 1
                 ],
             }
-            for (severity, code), members in groups.items()
+            for (_, severity, code), members in groups.items()
         ],
         shown=SHOWN,
     )

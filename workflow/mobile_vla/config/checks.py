@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mobile_vla.config.dataset import SimulatedDataset
 from mobile_vla.config.experiment import Experiment
+from mobile_vla.config.findings import ACCEPTABLE, CATALOGUE
 from mobile_vla.config.project import Project
 from mobile_vla.config.prompt import INSTRUCTION
 from mobile_vla.config.split import Holdout
@@ -22,6 +23,8 @@ Names = Mapping[str, Sequence[str]]
 
 def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
     """Yield every combination of settings that cannot work."""
+    for name, dataset in project.datasets.items():
+        yield from _accepted(("datasets", name, "accept"), dataset.accept)
     for name, experiment in project.experiments.items():
         at = ("experiments", name)
         yield from _names(names, at, experiment)
@@ -42,6 +45,19 @@ def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterato
             yield ((*at, kind), f"unknown {kind} {value!r}", likely(value, known), "")
     if len(set(experiment.seeds)) != len(experiment.seeds):
         yield ((*at, "seeds"), f"{list(experiment.seeds)}", "each seed once", "")
+
+
+def _accepted(at: tuple[str, str, str], accept: Mapping[str, str]) -> Iterator[Finding]:
+    for code in accept:
+        if code not in CATALOGUE:
+            yield ((*at, code), f"unknown finding {code!r}", likely(code, ACCEPTABLE), "")
+        elif code not in ACCEPTABLE:
+            yield (
+                (*at, code),
+                f"{code!r} is an error, and an error makes the episode or experiment unusable",
+                "codes of warnings and infos",
+                "mend it, or leave broken episodes out with `on_error: quarantine`",
+            )
 
 
 def likely(value: str, known: Sequence[str]) -> str:

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mobile_vla.config.audit import OnWarning
 from mobile_vla.config.base import Settings
+from mobile_vla.config.findings import Accepted
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.manifest import OnError
 from mobile_vla.config.simulator import Simulation
@@ -25,6 +27,10 @@ class _Dataset(Settings):
     """Who trains, who selects the checkpoint and who is scored."""
     on_error: OnError = "fail"
     """What a broken episode does: stop the workflow, or be left out and listed."""
+    on_warning: OnWarning = "keep"
+    """What an episode with a warning of the audit does: be used, or be left out and listed."""
+    accept: Accepted = Field(default_factory=dict)
+    """Warnings and infos that you have looked at, each with a reason; docs/audit.md lists all."""
 
 
 class SimulatedDataset(_Dataset):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from mobile_vla.config.base import Settings
 
@@ -12,8 +12,13 @@ class Images(Settings):
 
     resize: Literal["squeeze", "crop"] = "squeeze"
     """``squeeze``: the whole image, its aspect ratio changed. ``crop``: short side, centre kept."""
-    color: Literal["rgb", "bgr"] = "rgb"
-    """Colour order of the raw images; OpenCV collectors often store bgr."""
+    color: Literal["rgb", "bgr"] | None = None
+    """Colour order of the raw images; OpenCV collectors often store bgr. Where it is not said,
+    they are read as rgb and the audit looks whether that can be true."""
+
+    def settled(self) -> Self:
+        """Return these settings with the colour order that is read."""
+        return self.model_copy(update={"color": self.color or "rgb"})
 
 
 class IngestSettings(Settings):
@@ -22,3 +27,4 @@ class IngestSettings(Settings):
     dataset: str
     episode: str
     images: Images
+    """With the colour order settled: saying that it is rgb reads nothing again."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mobile_vla.config.audit import AuditSettings
+from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
 from mobile_vla.config.backbone import Backbone, BackboneSettings, RandomBackbone
 from mobile_vla.config.base import Settings
 from mobile_vla.config.dataset import Dataset, SimulatedDataset
@@ -99,7 +99,7 @@ class Project(Settings):
     def ingest(self, dataset: str, episode: str) -> IngestSettings:
         """Return what ``ingest`` is given for one episode."""
         return IngestSettings(
-            dataset=dataset, episode=episode, images=self.datasets[dataset].images
+            dataset=dataset, episode=episode, images=self.datasets[dataset].images.settled()
         )
 
     def manifest(self, dataset: str) -> ManifestSettings:
@@ -112,7 +112,29 @@ class Project(Settings):
 
     def audit(self, dataset: str) -> AuditSettings:
         """Return what ``audit`` is given."""
-        return AuditSettings(dataset=dataset, actions=self.datasets[dataset].actions)
+        return AuditSettings(
+            dataset=dataset,
+            declared=self._declared(dataset),
+            on_warning=self.datasets[dataset].on_warning,
+            accept=self.datasets[dataset].accept,
+            experiments=tuple(
+                AuditedExperiment(name=name, windows=one.windows(), prompt=one.prompt)
+                for name, one in self.experiments.items()
+                if one.dataset == dataset
+            ),
+        )
+
+    def flags(self, dataset: str) -> FlagSettings:
+        """Return what ``flags`` is given."""
+        return FlagSettings(
+            dataset=dataset,
+            declared=self._declared(dataset),
+            accepted=tuple(sorted(self.datasets[dataset].accept)),
+        )
+
+    def _declared(self, dataset: str) -> Declared:
+        settings = self.datasets[dataset]
+        return Declared(actions=settings.actions, color_settled=settings.images.color is not None)
 
     def backbone(self, name: str) -> BackboneSettings:
         """Return what ``backbone`` is given."""

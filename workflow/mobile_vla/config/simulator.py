@@ -39,7 +39,7 @@ class World(Settings):
 class Simulation(Settings):
     """A simulated dataset: how many scenes, and the world they are drawn from."""
 
-    scenes: Annotated[int, Field(ge=1, le=100_000)] = 36
+    scenes: Annotated[int, Field(ge=1, le=100_000)] = 54
     """Number of scenes; each is driven twice, past the box on the left and on the right."""
     world: World = World()
     """The world that the scenes are drawn from."""

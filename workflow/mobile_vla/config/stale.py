@@ -35,6 +35,10 @@ def stale(project: Project, results: Path) -> Iterator[Path]:
         for folder in _children(results / "experiments" / experiment / run / "on"):
             if (experiment, run, folder.name) not in scores:
                 yield folder
+    unmade = [] if project.compares_sizes() else ["figures/error_by_training_size.*"]
+    unmade += [] if scores else ["tables/elsewhere.csv"]
+    for pattern in unmade:
+        yield from sorted(results.glob(pattern))
     for dataset in project.datasets:
         simulated = project.simulation(dataset)
         if simulated is not None:

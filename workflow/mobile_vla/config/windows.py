@@ -56,3 +56,8 @@ class Windows(Settings):
         """
         steps = self.chunk if self.tail == "drop" else 1
         return self.window + steps - (1 if self.target == "current" else 0)
+
+    def count(self, frames: int) -> int:
+        """Return how many windows an episode of that many frames gives."""
+        spare = frames - self.frames_needed
+        return 0 if spare < 0 else spare // self.stride + 1

@@ -65,7 +65,8 @@ def require_validation(folds: Sequence[Fold], episodes: Sequence[Entry], split: 
         f"validation episode{where}, so that checkpoints would be selected without them\n"
         f"{several}{_table(fold, set(cells))}\n"
         f"    expected: a validation episode in each cell\n"
-        f"    to do:    {instead}record more episodes, or raise `split.val`"
+        f"    to do:    {instead}record more episodes of the cells without one, "
+        "or raise `split.val`"
     )
 
 
@@ -73,10 +74,15 @@ def warn_of_empty_cells(dataset: str, folds: Sequence[Fold], split: Split) -> No
     """Log the cells without training or test episodes; split.json shows them too."""
     for index, fold in enumerate(folds):
         for role in ("train", "test"):
-            if fold.held_out is not None or (isinstance(split, Holdout) and not split.test):
-                continue  # there such cells are meant
+            if role == "test" and isinstance(split, Holdout) and not split.test:
+                continue  # there is no test
             counts = counts_of(fold)
-            empty = [cell for cell, count in counts.items() if not count[role]]
+            empty = [
+                cell
+                for cell, count in counts.items()
+                # where a value is held out, its cells are those of the test and no others
+                if not count[role] and (fold.held_out is None or (role == "train" and count["val"]))
+            ]
             if empty:
                 log.warning(
                     "dataset %s%s: %d of %d cells have no %s episode: %s",

@@ -7,35 +7,43 @@ import math
 
 import h5py
 
+from mobile_vla.data.decode import DECODE_ERRORS, chunk_bytes, decodable, decode
 from mobile_vla.data.defects import Defect, Rejected
-from mobile_vla.data.rawfile import HDF5_ERRORS
+from mobile_vla.data.rawfile import HDF5_ERRORS, one_line
 
-MAX_CHUNK_BYTES = 1 << 30
+# Decompressed and side by side, the chunks that one frame lies in: 24 images of 1280×720. Reading
+# takes three times that at most, which keeps an ingest job below 400 MB (docs/performance.md).
+MAX_BYTES = 64 << 20
 
 REPACK = "h5repack -l images:CHUNK=1x720x1280x3 OLD.h5 NEW.h5"
 
 
-def check_chunks(dataset: h5py.Dataset, place: str) -> None:
+def check_chunks(dataset: h5py.Dataset, place: str, *, decode_later: bool = False) -> None:
     """Check that every chunk is there, lies where HDF5 looks for it and can be decompressed.
 
-    Nothing is decompressed. A flipped bit in the index, or in the list of filters, would otherwise
-    go unnoticed: the first yields zeros, the second compressed bytes in place of pixels.
+    A flipped bit in the index, or in the list of filters, would otherwise go unnoticed: the first
+    yields zeros, the second compressed bytes in place of pixels.
 
     Args:
         dataset: a chunked dataset.
         place: its path in the file, for the defect.
+        decode_later: leave the chunks' contents to whoever decodes them all afterwards.
 
     Raises:
-        Rejected: chunks are missing, too large, overlap, or have a wrong size.
+        Rejected: chunks are missing, too large, overlap, or have a wrong size or content.
     """
-    chunk_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    if chunk_bytes > MAX_CHUNK_BYTES:
+    across = math.prod(
+        -(-size // chunk) for size, chunk in zip(dataset.shape[1:], dataset.chunks[1:], strict=True)
+    )
+    size = chunk_bytes(dataset)
+    if across * size > MAX_BYTES:
+        beside = f" ({across:,} of them side by side)" if across > 1 else ""
         raise Rejected(
             Defect(
                 "chunk_too_large",
                 place,
-                f"chunks of {chunk_bytes:,} bytes",
-                f"at most {MAX_CHUNK_BYTES:,}: a chunk is decompressed as a whole",
+                f"chunks of {size:,} bytes{beside}",
+                f"at most {MAX_BYTES:,} bytes side by side: chunks are decompressed as a whole",
                 f"store a frame a chunk: {REPACK}",
             )
         )
@@ -52,20 +60,20 @@ def check_chunks(dataset: h5py.Dataset, place: str) -> None:
         )
     )
     filters = dataset.id.get_create_plist().get_nfilters()
+    readable = decodable(dataset)
     unfiltered = (1 << filters) - 1  # a filter's bit is set where it was not applied
     ranges: list[tuple[int, int]] = []
+    listed: list[tuple[int, ...]] = []
     wrong: list[str] = []
 
     def look(chunk: h5py.h5d.StoreInfo) -> None:
         wanted.discard(chunk.chunk_offset)
         ranges.append((chunk.byte_offset, chunk.byte_offset + chunk.size))
         plain = chunk.filter_mask & unfiltered == unfiltered
-        if chunk.size == 0 or (plain and chunk.size != chunk_bytes):
+        if chunk.size == 0 or (plain and chunk.size != size):
             wrong.append(f"chunk {chunk.chunk_offset} of {chunk.size} bytes")
-        try:
-            dataset.id.read_direct_chunk(chunk.chunk_offset)  # goes through the index, as reading
-        except HDF5_ERRORS:
-            wrong.append(f"chunk {chunk.chunk_offset} is listed, and not found")
+        elif not decode_later or not readable:
+            listed.append(chunk.chunk_offset)
 
     dataset.id.chunk_iter(look)
     wrong += [f"no chunk {offset}" for offset in sorted(wanted)[:1]]
@@ -74,6 +82,7 @@ def check_chunks(dataset: h5py.Dataset, place: str) -> None:
         if start < end:
             wrong.append("chunks that overlap in the file")
             break
+    wrong += [text for offset in listed if (text := _unreadable(dataset, offset, readable))]
     if wrong:
         raise Rejected(
             Defect(
@@ -84,6 +93,18 @@ def check_chunks(dataset: h5py.Dataset, place: str) -> None:
                 "copy the file again from where it was recorded",
             )
         )
+
+
+def _unreadable(dataset: h5py.Dataset, offset: tuple[int, ...], readable: bool) -> str | None:
+    """Return what is wrong with a chunk that the index lists; None where it is as it should be."""
+    try:
+        if readable:
+            decode(dataset, offset)
+        else:
+            dataset.id.read_direct_chunk(offset)  # goes through the index, as reading does
+    except (*HDF5_ERRORS, *DECODE_ERRORS) as error:
+        return f"chunk {offset} is listed, and cannot be read: {one_line(error)}"
+    return None
 
 
 def incomplete(place: str, stored: int, whole: int, unit: str) -> Defect:

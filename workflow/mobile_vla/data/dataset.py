@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.data.prompts import prompt_values
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, verify
 
@@ -32,8 +33,8 @@ class Episode:
 
     @property
     def prompt_values(self) -> dict[str, str | None]:
-        """What a prompt can be made of: the scenario's keys, and ``instruction``."""
-        return {**self.scenario, "instruction": self.instruction}
+        """What the episode's prompt is made of."""
+        return prompt_values(self.scenario, self.instruction)
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,7 +127,7 @@ def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
     if max(shape[1:3]) > MAX_SIDE:
         limit = f"at most {MAX_SIDE} pixels a side"
         raise Rejected(_wrong("absurd_size", place, f"{shape[1]}×{shape[2]} pixels", limit))
-    check_storage(dataset, place)
+    check_storage(dataset, place, decode_later=True)
     return place, shape[:3]
 
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import h5py
 import numpy as np
 
+from mobile_vla.data.decode import DECODE_ERRORS, decodable, decode
 from mobile_vla.data.defects import Defect, Rejected
 from mobile_vla.data.isolation import Tell
 from mobile_vla.data.locate import reading
 from mobile_vla.data.rawfile import HDF5_ERRORS, one_line
 
-BLOCK_BYTES = 64 << 20  # raw images held at a time
-CONTIGUOUS_BYTES = 8 << 20  # the same, where no chunk prescribes how much to read
-SLOTS = 521  # of the chunk cache's hash table; HDF5's own default
+CONTIGUOUS_BYTES = 8 << 20  # raw images read at a time where no chunk prescribes how many
 
 
 def image_blocks(file: h5py.File, place: str, tell: Tell) -> Iterator[tuple[int, np.ndarray]]:
     """Yield all images in blocks along time, each chunk decompressed once.
 
+    A block spans the frames of a chunk; ``check_chunks`` has refused those that are too large.
+
     Args:
-        file: the opened raw file, with no handle of the images open.
+        file: the opened raw file.
         place: path in it of the images, (T, H, W, 3) uint8.
         tell: is told each block's first frame before the block is read.
 
@@ -34,49 +37,47 @@ def image_blocks(file: h5py.File, place: str, tell: Tell) -> Iterator[tuple[int,
     """
     with reading(place):
         dataset = file[place]
-        step, cache = _block(dataset)
-        if cache:
-            del dataset  # a dataset's cache is settled when its first handle is opened
-            access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
-            access.set_chunk_cache(SLOTS, cache, 1.0)
-            dataset = h5py.Dataset(h5py.h5d.open(file.id, place.encode(), access))
+        step, read = _reader(dataset)
     frames = dataset.shape[0]
     for first in range(0, frames, step):
         last = min(first + step, frames)
         tell(f"{place}, frame {first}")
         try:
-            yield first, dataset[first:last]
-        except HDF5_ERRORS as error:
-            raise Rejected(_damaged(dataset, place, first, last, one_line(error))) from None
+            yield first, read(first, last)
+        except (*HDF5_ERRORS, *DECODE_ERRORS) as error:
+            raise Rejected(_damaged(place, first, last, one_line(error))) from None
 
 
-def _block(dataset: h5py.Dataset) -> tuple[int, int]:
-    """Return how many frames to read at a time, and the bytes of chunk cache that this takes."""
-    frame_bytes = math.prod(dataset.shape[1:])
+def _reader(dataset: h5py.Dataset) -> tuple[int, Callable[[int, int], np.ndarray]]:
+    """Return how many frames to read at a time, and what reads them."""
     if dataset.chunks is None:
-        return max(1, CONTIGUOUS_BYTES // frame_bytes), 0
-    span = min(dataset.chunks[0], dataset.shape[0])
-    if span * frame_bytes <= BLOCK_BYTES:
-        return span, 0
-    # A chunk that spans more than a block is read in parts; without a cache that holds it,
-    # HDF5 would decompress it anew for each part.
-    across = math.prod(
-        -(-size // chunk) for size, chunk in zip(dataset.shape[1:], dataset.chunks[1:], strict=True)
-    )
-    return max(1, BLOCK_BYTES // frame_bytes), across * math.prod(dataset.chunks)
+        frame_bytes = math.prod(dataset.shape[1:])
+        return max(1, CONTIGUOUS_BYTES // frame_bytes), lambda first, last: dataset[first:last]
+    if decodable(dataset):
+        return dataset.chunks[0], partial(_decoded, dataset)
+    return dataset.chunks[0], lambda first, last: dataset[first:last]
 
 
-def _damaged(dataset: h5py.Dataset, place: str, first: int, last: int, message: str) -> Defect:
-    frame = first
-    for frame in range(first, last):
-        try:
-            dataset[frame]
-        except HDF5_ERRORS:
-            break
+def _decoded(dataset: h5py.Dataset, first: int, last: int) -> np.ndarray:
+    """Return the frames of the chunks that begin at frame ``first``, (last - first, H, W, 3)."""
+    shape, chunks = dataset.shape, dataset.chunks
+    if chunks[1:] == shape[1:]:
+        whole = np.frombuffer(decode(dataset, (first, 0, 0, 0)), np.uint8).reshape(chunks)
+        return whole[: last - first]
+    block = np.empty((last - first, *shape[1:]), dtype=np.uint8)
+    starts = (range(0, size, chunk) for size, chunk in zip(shape[1:], chunks[1:], strict=True))
+    for y, x, z in itertools.product(*starts):
+        piece = np.frombuffer(decode(dataset, (first, y, x, z)), np.uint8).reshape(chunks)
+        place = block[:, y : y + chunks[1], x : x + chunks[2], z : z + chunks[3]]
+        place[...] = piece[: place.shape[0], : place.shape[1], : place.shape[2], : place.shape[3]]
+    return block
+
+
+def _damaged(place: str, first: int, last: int, message: str) -> Defect:
     return Defect(
         "damaged_chunk",
-        f"{place}, frame {frame}",
-        f"HDF5 cannot read it: {message}",
+        f"{place}, frame {first}" if last - first == 1 else f"{place}, frames {first}-{last - 1}",
+        f"it cannot be read: {message}",
         "images that are intact to the last chunk",
         "copy the file again from where it was recorded",
     )

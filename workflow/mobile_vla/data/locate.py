@@ -90,8 +90,13 @@ def _contained(dataset: h5py.Dataset, place: str) -> None:
         raise Rejected(_link(place, f"raw data in {dataset.external[0][0]}", "external"))
 
 
-def check_storage(dataset: h5py.Dataset, place: str) -> None:
+def check_storage(dataset: h5py.Dataset, place: str, *, decode_later: bool = False) -> None:
     """Check, before anything is read, that a dataset's values are there and fit into memory.
+
+    Args:
+        dataset: the dataset.
+        place: its path in the file, for the defect.
+        decode_later: leave the chunks' contents to whoever decodes them all afterwards.
 
     Raises:
         Rejected: parts were never written or cannot be found, or a filter is unknown.
@@ -111,6 +116,6 @@ def check_storage(dataset: h5py.Dataset, place: str) -> None:
                 )
             )
     if dataset.chunks is not None:
-        check_chunks(dataset, place)
+        check_chunks(dataset, place, decode_later=decode_later)
     elif dataset.id.get_storage_size() < dataset.nbytes:
         raise Rejected(incomplete(place, dataset.id.get_storage_size(), dataset.nbytes, "bytes"))

@@ -21,13 +21,20 @@ Facts = Mapping[str, Any]
 
 
 def manifest(
-    settings: ManifestSettings, *, facts: list[Path], manifest: Path, actions: Path
+    settings: ManifestSettings,
+    *,
+    facts: list[Path],
+    flags: Path | None = None,
+    manifest: Path,
+    actions: Path,
 ) -> None:
     """Decide which episodes are used; write the manifest and their actions.
 
     Args:
         settings: dataset, and what a rejected episode does.
         facts: ``EPISODE.json`` of every episode, in any order.
+        flags: ``flags.json`` with the episodes that are left out for their warnings; None where
+            ``on_warning`` keeps them.
         manifest: ``manifest.json`` to write.
         actions: ``actions.npy`` to write, (rows, 3) float32.
 
@@ -37,8 +44,10 @@ def manifest(
     """
     every = sorted((read_json(path) for path in facts), key=lambda one: str(one["episode"]))
     _distinct_names(settings.dataset, every)
+    warnings = _warnings(settings.dataset, flags)
     rejected = [one for one in every if one["errors"]]
-    kept = [one for one in every if not one["errors"]]
+    flagged = [one for one in every if not one["errors"] and one["episode"] in warnings]
+    kept = [one for one in every if not one["errors"] and one["episode"] not in warnings]
     if rejected and settings.on_error == "fail":
         raise Problems(
             f"dataset {settings.dataset}: {len(rejected)} of {len(every)} episodes cannot be used; "
@@ -48,10 +57,11 @@ def manifest(
     if not kept:
         raise Problems(
             f"dataset {settings.dataset}: none of {len(every)} episodes can be used",
-            _problems(rejected),
+            [*_problems(rejected), *_flag_problems(flagged, warnings)],
         )
-    if rejected:
-        log.warning("%s", _summary(settings.dataset, rejected, len(every)))
+    out = sorted([*rejected, *flagged], key=lambda one: str(one["episode"]))
+    if out:
+        log.warning("%s", _summary(settings.dataset, out, warnings, len(every)))
     values = np.concatenate([_actions(one) for one in kept])  # (rows, 3)
     with atomic_path(actions) as temporary:
         np.save(temporary, values)
@@ -64,11 +74,28 @@ def manifest(
             "digest": digest_of(entries),
             "episodes": entries,
             "quarantined": [
-                {key: one[key] for key in ("episode", "file", "errors")} for one in rejected
+                {
+                    **{key: one[key] for key in ("episode", "file", "errors")},
+                    "warnings": [] if one["errors"] else warnings[one["episode"]],
+                }
+                for one in out
             ],
             "actions_file": describe(actions),
         },
     )
+
+
+def _warnings(dataset: str, flags: Path | None) -> Mapping[str, list[str]]:
+    """Return the codes for which episodes are left out."""
+    if flags is None:
+        return {}
+    content = read_json(flags)
+    if content["dataset"] != dataset:
+        raise UserError(
+            f"{flags}: found the flags of dataset {content['dataset']}, expected those of {dataset}"
+        )
+    found: Mapping[str, list[str]] = content["episodes"]
+    return found
 
 
 def _actions(facts: Facts) -> np.ndarray:
@@ -117,11 +144,26 @@ def _problems(rejected: Sequence[Facts]) -> list[Problem]:
     ]
 
 
-def _summary(dataset: str, rejected: Sequence[Facts], count: int) -> str:
-    lines = [f"dataset {dataset}: {len(rejected)} of {count} episodes are quarantined:"]
-    for facts in rejected:
+def _flag_problems(
+    flagged: Sequence[Facts], warnings: Mapping[str, Sequence[str]]
+) -> list[Problem]:
+    return [
+        Problem(
+            f"{facts['file']}",
+            f"left out for {', '.join(warnings[facts['episode']])}",
+            remedy="see audit.html; say `on_warning: keep`, or accept what is no trouble",
+        )
+        for facts in flagged
+    ]
+
+
+def _summary(
+    dataset: str, out: Sequence[Facts], warnings: Mapping[str, Sequence[str]], count: int
+) -> str:
+    lines = [f"dataset {dataset}: {len(out)} of {count} episodes are quarantined:"]
+    for facts in out:
         reasons = "; ".join(
             f"{error['code']} ({error['place']}): {error['found']}" for error in facts["errors"]
         )
-        lines.append(f"  {facts['episode']}: {reasons}")
+        lines.append(f"  {facts['episode']}: {reasons or ', '.join(warnings[facts['episode']])}")
     return "\n".join(lines)

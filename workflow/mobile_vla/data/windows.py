@@ -72,12 +72,11 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
     owners: list[np.ndarray] = []
     lasts: list[np.ndarray] = []
     for index in episodes:
-        # The last observed frame of the last window leaves room for the frames that it needs.
-        spare = int(dataset.lengths[index]) - windows.frames_needed
-        if spare < 0:
+        count = windows.count(int(dataset.lengths[index]))
+        if not count:
             too_short.append(index)
             continue
-        last = np.arange(0, spare + 1, windows.stride, dtype=np.int64) + windows.window - 1
+        last = np.arange(count, dtype=np.int64) * windows.stride + windows.window - 1
         lasts.append(last)
         owners.append(np.full(len(last), index, dtype=np.int64))
     if too_short and not owners:

@@ -8,6 +8,7 @@ from pathlib import Path
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.prompts import render
 from mobile_vla.data.roles import Roles, load_split
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problem, Problems
@@ -15,7 +16,6 @@ from mobile_vla.evaluation.scoring import actions_of, open_policy, write_scores
 from mobile_vla.features.store import open_rows
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.precision import resolve
-from mobile_vla.model.prompts import render
 from mobile_vla.training.batches import Samples
 from mobile_vla.training.labels import Labels
 from mobile_vla.training.run import identity_of

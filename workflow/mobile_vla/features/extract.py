@@ -13,12 +13,13 @@ from mobile_vla.config.features import ExtractSettings, FeatureKey
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
 from mobile_vla.data.mirror import mirrored_values
+from mobile_vla.data.prompts import PromptTable
 from mobile_vla.features.store import seen
 from mobile_vla.files import atomic_path, describe, write_json
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
 from mobile_vla.model.precision import DTYPES, autocast, resolve
-from mobile_vla.model.prompts import PromptTable, PromptTokens
+from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.progress import Progress
 
 log = logging.getLogger(__name__)

@@ -1,9 +1,8 @@
-"""Prompts: one text for a scenario, and its tokens with the place of image and action token."""
+"""The tokens of prompts, with the place of image and action token."""
 
 from __future__ import annotations
 
-import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,86 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mobile_vla.config.prompt import INSTRUCTION, Prompt
-from mobile_vla.errors import Problem, Problems, UserError
-
-
-def needs(prompt: Prompt) -> list[str]:
-    """Return the scenario's keys that a prompt is made of, and ``instruction``."""
-    return [name for _, name, _, _ in string.Formatter().parse(prompt.template) if name]
-
-
-def render(prompt: Prompt, scenario: Mapping[str, str | None]) -> str:
-    """Return an episode's prompt: a function of its scenario and its file's text alone."""
-    values: dict[str, str] = {}
-    for key in needs(prompt):
-        value = scenario[key] or ""
-        words: Mapping[str, str] = prompt.words.get(key, {})  # type: ignore[call-overload]
-        values[key] = words.get(value, value)
-    return prompt.template.format_map(values)
-
-
-@dataclass(frozen=True)
-class PromptTable:
-    """The distinct prompts of a dataset, and which one each episode has.
-
-    Args:
-        texts: P distinct prompts, sorted.
-        of_episode: for each episode its index in ``texts``.
-    """
-
-    texts: tuple[str, ...]
-    of_episode: tuple[int, ...]
-
-    @classmethod
-    def of(
-        cls, prompt: Prompt, scenarios: Sequence[Mapping[str, str | None]], names: Sequence[str]
-    ) -> PromptTable:
-        """Render the prompts of all episodes.
-
-        Raises:
-            UserError: names of episodes do not say what the prompt needs; or episodes pass on
-                different sides, but their prompts are all the same, so that language could never
-                be learnt.
-        """
-        _complete(prompt, scenarios, names)
-        rendered = [render(prompt, scenario) for scenario in scenarios]
-        texts = tuple(sorted(set(rendered)))
-        sides = {scenario.get("side") for scenario in scenarios} - {None}
-        if len(texts) == 1 and len(sides) > 1:
-            raise UserError(
-                f"the prompt is {texts[0]!r} for all episodes, although they pass on the "
-                f"{' and the '.join(sorted(map(str, sides)))}; put {{side}} into "
-                "`prompt.template` in config.yaml, or language cannot be learnt"
-            )
-        return cls(texts, tuple(texts.index(text) for text in rendered))
-
-
-def _complete(
-    prompt: Prompt, scenarios: Sequence[Mapping[str, str | None]], names: Sequence[str]
-) -> None:
-    """Refuse a dataset in which episodes do not say what their prompt needs: all of them at once.
-
-    Raises:
-        Problems: such episodes.
-    """
-    problems = []
-    for scenario, name in zip(scenarios, names, strict=True):
-        missing = [key for key in needs(prompt) if scenario.get(key) is None]
-        if missing:
-            problems.append(Problem(name, "; ".join(map(_lacking, missing))))
-    if problems:
-        raise Problems(
-            f"the prompt {prompt.template!r} needs what some episodes do not say; rename them by "
-            "the scheme, keep them out by the dataset's `pattern`, or change the template",
-            problems,
-        )
-
-
-def _lacking(key: str) -> str:
-    if key == INSTRUCTION:
-        return "it has no language_instruction"
-    return f"its name does not say its {key}"
+from mobile_vla.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from mobile_vla.config.windows import Actions
 from mobile_vla.data.actions import columns_of
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.mirror import SIGNS, mirrored_values
+from mobile_vla.data.prompts import PromptTable
 from mobile_vla.errors import UserError
-from mobile_vla.model.prompts import PromptTable
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,163 @@
+"""The catalogue of corruptions: each case gives its findings, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobile_vla.audit.audit import look
+from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared
+from mobile_vla.config.findings import CATALOGUE
+from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.data.ingest import ingest
+from mobile_vla.files import read_json, sha256_of
+from support.corruptions import FILES, IT, SETS, SOUND, THE_SET, UNNOTICED
+from support.recorded import write_episode, write_folder
+from support.spoil import FRAMES, SIZE
+
+NAME = "episode_20251201_120000_1box_hori_left_core_close"
+NOBODY = 65534
+
+
+@pytest.fixture(scope="module")
+def folder():
+    """A folder in memory: hundreds of small files, each made durable, take long on a disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def good_facts(folder):
+    return facts_of(write_folder(folder / "good", 36, size=SIZE), folder / "facts")
+
+
+@pytest.fixture
+def place(folder):
+    """An empty folder that anyone may write to."""
+    path = Path(tempfile.mkdtemp(dir=folder))
+    path.chmod(0o777)
+    return path
+
+
+@pytest.fixture(scope="module")
+def patient(folder):
+    write_episode(folder / f"{NAME}.h5", seed=99, size=SIZE)
+    return folder / f"{NAME}.h5"
+
+
+KNOWN = {}
+"""Facts by name and content of the file: of a set, one case spoils a part only."""
+
+
+def facts_of(paths, out):
+    every = []
+    for path in paths:
+        key = (path.name, sha256_of(path)) if readable(path) else None
+        if key not in KNOWN:
+            facts, frames = out / f"{path.stem}.json", out / f"{path.stem}.npy"
+            settings = IngestSettings(dataset="made", episode=path.stem, images=Images().settled())
+            ingest(settings, raw=path, facts=facts, frames=frames)
+            KNOWN[key] = {**read_json(facts), "frames of it": len(np.load(frames, mmap_mode="r"))}
+        every.append(KNOWN[key])
+        if key is None:
+            del KNOWN[None]
+    return every
+
+
+def readable(path):
+    return path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o444
+
+
+@contextmanager
+def unprivileged():
+    """Give up the rights of root, who may read everything, for a while."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def found(every, about, template="pass on the {side}", dimensions=("linear_x", "linear_y")):
+    experiment = AuditedExperiment(
+        name="usual", windows=Windows(window=8, chunk=10), prompt=Prompt(template=template)
+    )
+    declared = Declared(actions=Actions(dimensions=dimensions))
+    settings = AuditSettings(dataset="made", declared=declared, experiments=(experiment,))
+    findings = look(sorted(every, key=lambda one: one["episode"]), settings).findings
+    names = {None: THE_SET, about: IT}
+    for one in findings:
+        assert all((one.found, one.expected, one.remedy, one.place))
+    return sorted(
+        (one.severity, one.code, names.get(one.episode, one.episode), one.place) for one in findings
+    )
+
+
+def spoilt(spoil, patient, place):
+    """Spoil a copy of the patient; return where it lies then, and the facts of all files."""
+    raw = place / patient.name
+    shutil.copy(patient, raw)
+    result = spoil(raw)
+    it = result if isinstance(result, Path) else raw
+    paths = sorted({it, *place.glob("*.h5")})
+    with unprivileged():
+        return it, facts_of(paths, place / "out")
+
+
+def test_a_good_set_gives_no_finding(good_facts, patient, place):
+    _, facts = spoilt(SOUND["nothing"], patient, place)
+    assert found([*good_facts, *facts], None) == []
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_spoilt_file_gives_these_findings_and_no_others(case, good_facts, patient, place):
+    spoil, expected = FILES[case]
+    it, facts = spoilt(spoil, patient, place)
+    assert found([*good_facts, *facts], it.stem) == sorted(expected)
+    for one in facts:  # what is rejected leaves nothing behind, and what is not is whole
+        assert one["frames"] == one["frames of it"] == (0 if one["errors"] else len(one["actions"]))
+
+
+@pytest.mark.parametrize("case", SETS)
+def test_a_spoilt_set_gives_these_findings_and_no_others(case, place):
+    spoil, expected = SETS[case]
+    write_folder(place, 12, size=SIZE, seed=7)  # in which sequences differ
+    settings = spoil(place) or {}
+    left = sorted(place.glob("*.h5"))
+    every = facts_of(left, place / "out")
+    assert found(every, left[0].stem, **settings) == sorted(expected)
+
+
+@pytest.mark.parametrize("case", SOUND)
+def test_what_is_left_open_gives_no_finding(case, good_facts, patient, place):
+    _, (facts,) = spoilt(SOUND[case], patient, place)
+    assert found([*good_facts, facts], None) == []
+    assert facts["frames"] == FRAMES
+
+
+@pytest.mark.parametrize("case", UNNOTICED)
+def test_what_nothing_in_the_file_betrays(case, good_facts, patient, place):
+    _, (facts,) = spoilt(UNNOTICED[case], patient, place)
+    assert found([*good_facts, facts], None) == []
+    whole = facts_of([patient], place / "out")[0]
+    assert facts["sha256"] != whole["sha256"]
+
+
+def test_the_catalogue_is_large_and_holds_every_code():
+    cases = [*FILES.values(), *SETS.values()]
+    assert len(cases) >= 60
+    produced = {(code, severity) for _, expected in cases for severity, code, *_ in expected}
+    assert produced == {(code, kind.severity) for code, kind in CATALOGUE.items()}
