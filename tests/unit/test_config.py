@@ -400,12 +400,11 @@ def test_the_audit_is_given_the_experiments_of_its_dataset(tmp_path):
 
 
 def test_what_is_only_timed_is_not_in_the_report(tmp_path):
-    text = BASE.replace(
-        "backbones:\n",
-        "  few: {kind: simulated, simulation: {scenes: 2}}\nbackbones:\n  full: {weights: random}\n",
-    )
+    dataset = "  few: {kind: simulated, simulation: {scenes: 2}}\n"
+    text = BASE.replace("backbones:\n", f"{dataset}backbones:\n  full: {{weights: random}}\n")
     alone = (
-        "  full_size: {timing_only: true, dataset: few, backbone: full, timing: {ladder: true}}\n"
+        "  full_size:\n    timing_only: true\n    dataset: few\n    backbone: full\n"
+        "    timing: {ladder: true}\n"
     )
     project, before = load(text + alone, tmp_path), load(text, tmp_path)
     assert list(project.reported_experiments()) == ["lora"] == list(before.experiments)
