@@ -67,7 +67,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     from mobile_vla.training.memory import estimate
     from mobile_vla.training.trainer import Trainer
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     checkpoint = Checkpoint.read(Path(description))
     config = checkpoint.config()
     settings = PolicySettings(
