@@ -63,8 +63,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     from mobile_vla.model.adapter import load_backbone
     from mobile_vla.model.policy import Policy
     from mobile_vla.training.batches import Batch
-    from mobile_vla.training.load import Load
-    from mobile_vla.training.memory import estimate
+    from mobile_vla.training.memory import Load, estimate
     from mobile_vla.training.trainer import Trainer
 
     torch.set_num_threads(1)

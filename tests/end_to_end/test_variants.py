@@ -140,7 +140,7 @@ def test_without_a_test_set_every_number_says_so_and_there_is_no_verdict(tmp_pat
         (project.folder / "results/experiments/head_only/seed0/evaluation.json").read_text()
     )
     assert found["scored_on"] == "val" and found["selected_on_scored"]
-    assert found["beats_best_baseline"] is None
+    assert found["verdict"]["outcome"] == "no_verdict"
     page = (project.folder / "results/report.html").read_text()
     assert "also chose the checkpoint" in page
-    assert "beats the best baseline" not in page
+    assert "beats every baseline" not in page

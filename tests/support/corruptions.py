@@ -3,8 +3,7 @@
 A case is a way to spoil and the exact findings that it must give: severity, code and place, those
 of ingest and of the audit together, no more and no fewer. The cases of ``FILES`` spoil one episode
 of a faultless set of 37, those of ``SETS`` a faultless set of 12 (one for each combination of side,
-distance and style, which is thin, and the only thing to say of it). ``SOUND`` are changes that are
-none of the project's business, and ``UNNOTICED`` those that nothing in the file betrays.
+distance and style, which is thin, and the only thing to say of it).
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from support.spoil import (
     as_group,
     attribute,
     change_of,
-    chunk_of,
     circle,
     cut,
     declared_frames,
@@ -37,7 +35,6 @@ from support.spoil import (
     events,
     external_link,
     external_storage,
-    flip,
     flip_chunk,
     forbid,
     images,
@@ -244,6 +241,10 @@ FILES = {
         replace("action_event_types", data=[["a", "b"]] * FRAMES),
         [error("wrong_shape", "action_event_types")],
     ),
+    "events of a megabyte each": (
+        replace("action_event_types", shape=(FRAMES,), dtype="S1000000", chunks=(1,)),
+        [error("absurd_size", "action_event_types")],
+    ),
     "a number for the instruction": (
         replace("language_instruction", data=np.zeros(1)),
         [error("wrong_dtype", "language_instruction")],
@@ -394,39 +395,3 @@ SETS = {
         [error("same_prompt", "experiment usual, prompt", THE_SET), THIN],
     ),
 }  # fmt: skip
-
-
-def moved_images(file):
-    file.move("images", "observations/images")
-
-
-def plain_texts(file):
-    del file["action_event_types"], file["language_instruction"]
-    names = ["episode_start"] + ["start_action"] * (FRAMES - 1)
-    file["action_event_types"] = np.array(names, dtype="S20")
-    file["language_instruction"] = "  가장 왼쪽 외곽으로  "
-
-
-SOUND = {
-    "nothing": lambda path: None,
-    "images under observations": edit(moved_images),
-    "no instruction": drop("language_instruction"),
-    "texts of fixed length, or of none": edit(plain_texts),
-    "actions in double precision": change_of("actions", lambda found: found.astype("f8")),
-    "no attributes": edit(lambda file: [file.attrs.__delitem__(name) for name in list(file.attrs)]),
-    "one chunk for the whole episode": images(lambda found: found),
-    "a link to a file elsewhere": lambda path: path.symlink_to(path.rename(path.with_suffix(".x"))),
-    "bytes after the end": lambda path: path.write_bytes(path.read_bytes() + bytes(100)),
-}  # fmt: skip
-
-
-def flip_plain_pixel(path):
-    replace("images", data=h5py.File(path)["images"][()], chunks=CHUNK)(path)
-    flip(path, chunk_of(path, 4).byte_offset + 7)
-
-
-UNNOTICED = {
-    # Uncompressed data have no checksum. The SHA-256 of the whole file is in the facts all the
-    # same: a bit that flips after the first ingest makes another file, which is ingested anew.
-    "a flipped bit in an uncompressed image": flip_plain_pixel,
-}

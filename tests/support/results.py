@@ -10,14 +10,24 @@ from typing import Any
 
 import numpy as np
 
+from mobile_vla.config.comparison import ComparedRun, CompareSettings
+from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
+from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.config.windows import Dimension
+from mobile_vla.data.scenario import parse_scenario
 from mobile_vla.data.windows import WindowTable
-from mobile_vla.evaluation.baselines import baselines
-from mobile_vla.evaluation.score import score
-from mobile_vla.files import digest_of, write_json, write_text
+from mobile_vla.evaluation.baselines import Learnt, baselines
+from mobile_vla.evaluation.compare import compare
+from mobile_vla.evaluation.competitors import Competitors
+from mobile_vla.evaluation.score import Rules, score
+from mobile_vla.evaluation.scoring import arrays
+from mobile_vla.evaluation.steps import Scored
+from mobile_vla.files import describe, digest_of, write_json, write_text
 
 NAMES = ("lora", "lora_r8", "head_only", "full_finetune")
-DIMENSIONS = ("linear_x", "linear_y")
+DIMENSIONS: tuple[Dimension, ...] = ("linear_x", "linear_y")
+UNCERTAINTY = Uncertainty(draws=1000)
 FRAMES, WINDOW = 20, 4  # of an episode; of a window
 EPOCHS = 12
 SECOND = {"lora": 2.1, "lora_r8": 2.0, "head_only": 0.31, "full_finetune": 9.6}
@@ -35,6 +45,7 @@ class Results:
 
     folder: Path
     settings: ReportSettings
+    comparison: Path
     metrics: list[Path] = field(default_factory=list)
     results: list[Path] = field(default_factory=list)
     evaluations: list[Path] = field(default_factory=list)
@@ -96,13 +107,22 @@ def make_results(
             alike = _reported(names[0], own.run, 0, chunks[0], seeds).settings
             own.settings.update({**alike, "subset": subset})
     settings = ReportSettings(runs=tuple(runs), datasets=("demo",), report=Report())
-    made = Results(folder, settings)
+    made = Results(folder, settings, folder / "results/comparison.json")
     actions, roles = _data(made, scored_on, dirty)
     for index, own in enumerate(runs):
         _run(made, own, index, better[names.index(own.experiment)], actions, roles, scored_on)
         place = f"results/experiments/{own.experiment}/{own.run}"
         for stage, output in (("train", "policy/policy.json"), ("evaluate", "evaluation.json")):
             _provenance(made, stage, f"{place}/{output}", index, dirty)
+    compare(
+        CompareSettings(
+            runs=tuple(ComparedRun(experiment=own.experiment, run=own.run) for own in runs),
+            uncertainty=UNCERTAINTY,
+        ),
+        evaluations=made.evaluations,
+        predictions=made.predictions,
+        comparison=made.comparison,
+    )
     for name in names:
         made.timings.append(_timing(made, name, ladder))
         _provenance(made, "timing", f"results/experiments/{name}/timing.json", 0, dirty)
@@ -138,12 +158,12 @@ def _reported(name: str, run: str, index: int, chunk: int, seeds: int) -> Report
 
 
 def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[str, list[str]]]:
-    """Write manifest, split and audit of 24 episodes; return all actions and the roles."""
+    """Write manifest, split and audit of 30 episodes; return all actions and the roles."""
     rng = np.random.default_rng(7)
     names = [
         f"episode_202511{1 + i // 2:02d}_1200{i % 2:02d}_1box_hori_"
         f"{('left', 'right')[i % 2]}_core_{('close', 'medium', 'far')[i // 2 % 3]}"
-        for i in range(24)
+        for i in range(30)
     ]
     actions = []
     for i in range(len(names)):
@@ -151,11 +171,11 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
         x = np.where((np.arange(FRAMES) > 0) & (np.arange(FRAMES) < 18), 1.15, 0.0)
         y = np.where((np.arange(FRAMES) >= turn) & (np.arange(FRAMES) < back), 1.15, 0.0)
         actions.append(np.stack([x, y * (1 - 2 * (i % 2))], axis=1))
-    test = 6 if scored_on == "test" else 0
+    bounds = (15, 18) if scored_on == "test" else (18, 30)
     roles = {
-        "train": names[: 18 - test // 2],
-        "val": names[18 - test // 2 : 24 - test],
-        "test": names[24 - test :],
+        "train": names[: bounds[0]],
+        "val": names[bounds[0] : bounds[1]],
+        "test": names[bounds[1] :],
     }
     folder = made.folder / "results/datasets/demo"
     fault = {
@@ -204,10 +224,38 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
             "expected": "a negative mean: y points left",
             "remedy": "check the sign of linear_y & the file's <name>",
         },
+        {
+            "code": "black_frames",
+            "severity": "warning",
+            "episode": names[4],
+            "file": f"raw/{names[4]}.h5",
+            "place": "images, frame 3",
+            "found": "1 of 20 frames are black",
+            "expected": "the scene before the robot",
+            "remedy": "look at the recording",
+            "accepted": "the lamp failed, and the robot saw that too",
+        },
     ]
+    pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
     write_json(
         folder / "audit.json",
-        {"dataset": "demo", "episodes": 25, "findings": findings, "coverage": []},
+        {
+            "dataset": "demo",
+            "episodes": 31,
+            "totals": {"error": 1, "warning": 1, "info": 0, "accepted": 1},
+            "findings": findings,
+            "coverage": [],
+            "thumbnails": [
+                {
+                    "code": "black_frames",
+                    "episode": names[4],
+                    "frame": 3,
+                    "swapped": False,
+                    "alt": f"black frames: frame 3 of {names[4]}",
+                    "image": pixel,
+                }
+            ],
+        },
     )
     for kind in ("manifest", "split", "audit"):
         getattr(made, f"{kind}s").append(folder / f"{kind}.json")
@@ -242,44 +290,62 @@ def _run(
     names = [name for role in ("train", "val", "test") for name in roles[role]]
     scored = [names.index(name) for name in roles[scored_on]]
     windows = _windows(scored, own.settings["chunk"])
-    truth = actions[windows.targets]  # (N, C, A)
     trained = roles["train"][: own.settings["subset"]]
-    fold = int(own.run.partition("-fold")[2] or 0)
-    others = baselines(actions, windows, actions[: len(trained) * FRAMES], "next")
-    rng = np.random.default_rng(index)
-    spread = (0.16 if beats else 1.3) * (1 + 0.1 * (index % 5))
-    noise = rng.normal(0, spread, truth.shape) * rng.uniform(0.6, 1.6, len(truth))[:, None, None]
-    prediction = (truth + noise).astype(np.float32)
-    episodes = np.asarray(names)[windows.episode]
-    evaluation = score(
-        experiment=own.experiment,
-        run=own.run,
-        dataset="demo",
-        backbone="tiny",
-        manifest=digest_of(names),
-        split=digest_of(roles),
-        fold=fold,
-        folds=2 if "-fold" in own.run else 1,
-        held_out=None,
-        trained_on={"dataset": "demo", "fold": fold, "subset": own.settings["subset"]},
-        scored_on=scored_on,  # type: ignore[arg-type]
-        dimensions=DIMENSIONS,
-        episodes=episodes,
-        prediction=prediction,
-        truth=truth,
-        mask=windows.mask,
-        baselines=others,
-    )
-    write_json(folder / "evaluation.json", evaluation)
-    np.savez(
-        folder / "predictions.npz",
-        episode=episodes,
+    windowed = Scored(
+        episodes=tuple(roles[scored_on]),
+        scenarios=tuple(parse_scenario(name) for name in roles[scored_on]),
+        episode=np.searchsorted(scored, windows.episode),
         last_frame=windows.last_frame,
-        prediction=prediction,
-        truth=truth,
+        ahead=np.arange(own.settings["chunk"]) + 1,
+        truth=actions[windows.targets],
         mask=windows.mask,
-        **{f"baseline_{name}": value for name, value in others.items()},
+        dimensions=DIMENSIONS,
     )
+    learnt = Learnt(
+        actions[: len(trained) * FRAMES],
+        np.tile(np.arange(FRAMES), len(trained)),
+        np.repeat(np.arange(len(trained)), FRAMES),
+        tuple(parse_scenario(name) for name in trained),
+    )
+    rng = np.random.default_rng(index)
+    shape = windowed.truth.shape
+    spread = (0.06 if beats else 1.3) * (1 + 0.1 * (index % 5))
+    noise = rng.normal(0, spread, shape) * rng.uniform(0.6, 1.6, len(windows))[:, None, None]
+    prediction = (windowed.truth + noise).astype(np.float32)
+    others = Competitors(
+        baselines(learnt, actions, windows.frames[:, -1], windowed),
+        {"no_image": rng.normal(0.5, 0.5, shape).astype(np.float32)},
+        {"shuffled_prompt": "all scored episodes have the same prompt"},
+        {},
+    )
+    fold = int(own.run.partition("-fold")[2] or 0)
+    facts = {
+        "experiment": own.experiment,
+        "run": own.run,
+        "seed": int(own.run.removeprefix("seed").partition("-")[0]),
+        "dataset": "demo",
+        "backbone": "tiny",
+        "manifest": digest_of(names),
+        "split": digest_of(roles),
+        "fold": fold,
+        "folds": 2 if "-fold" in own.run else 1,
+        "held_out": None,
+        "trained_on": {"dataset": "demo", "fold": fold, "subset": own.settings["subset"]},
+        "scored_on": scored_on,
+    }
+    rules = Rules(
+        evaluation=Evaluation(),
+        uncertainty=UNCERTAINTY,
+        scale=1.15,
+        fixed=(),
+        huber_delta=1.0,
+        cell=("distance", "side"),
+    )
+    evaluation = score(facts, windowed, prediction, others, rules)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "predictions.npz", **arrays(windowed, prediction, others))
+    evaluation["predictions_file"] = describe(folder / "predictions.npz")
+    write_json(folder / "evaluation.json", evaluation)
     for name in own.evaluate_on:
         made.elsewhere.append(folder / f"on/{name}/evaluation.json")
         write_json(made.elsewhere[-1], {**evaluation, "dataset": name})

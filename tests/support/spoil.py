@@ -139,6 +139,17 @@ def as_group(name):
     return edit(change)
 
 
+def moved_images(file):
+    file.move("images", "observations/images")
+
+
+def plain_texts(file):
+    del file["action_event_types"], file["language_instruction"]
+    names = ["episode_start"] + ["start_action"] * (FRAMES - 1)
+    file["action_event_types"] = np.array(names, dtype="S20")
+    file["language_instruction"] = "  가장 왼쪽 외곽으로  "
+
+
 # Where the data lie
 
 

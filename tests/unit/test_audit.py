@@ -1,78 +1,33 @@
-from __future__ import annotations
+"""What the audit finds in the facts of episodes, and what it does not."""
 
-import base64
-import json
-import logging
-import re
-from collections import Counter
-from io import BytesIO
+from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
-from mobile_vla.audit.audit import audit, look
-from mobile_vla.audit.findings import LISTED, in_order, spans
-from mobile_vla.audit.thumbnails import CODE, fair
-from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared
+from mobile_vla.audit.audit import look
+from mobile_vla.audit.findings import LISTED, spans
+from mobile_vla.config.audit import Declared
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
-from mobile_vla.errors import UserError
-from mobile_vla.files import digest_of, read_json
-from support.made import facts_of, write_facts
-
-NAMES = [
-    f"episode_20251103_09{index:02}{half:02}_1box_hori_{side}_{style}_{distance}"
-    for index, distance in enumerate(["close", "medium", "far"])
-    for style in ("core", "variant")
-    for side in ("left", "right")
-    for half in range(3)
-]
-USUAL = AuditedExperiment(
-    name="usual", windows=Windows(window=8, chunk=10), prompt=Prompt(template="pass on the {side}")
+from support.faultless import (
+    FRAMES,
+    LIKE_OTHER,
+    MEAN,
+    NAMES,
+    USUAL,
+    colours,
+    first,
+    found,
+    settings,
+    statistics,
+    whole,
 )
-
-
-def whole(**changes):
-    """Return facts of a faultless set, the first episode changed."""
-    every = [facts_of(name) for name in NAMES]
-    every[0] = {**every[0], **changes}
-    return every
-
-
-def settings(**changes):
-    return AuditSettings(**{"dataset": "made", "experiments": (USUAL,), **changes})
-
-
-def found(every, actions=None, **changes):
-    declared = Declared(actions=actions or Actions())
-    return [
-        (finding.code, finding.severity, finding.episode, finding.place)
-        for finding in look(every, settings(declared=declared, **changes)).findings
-    ]
-
-
-def statistics(**changes):
-    return {**facts_of(NAMES[0])["image_statistics"], **changes}
-
-
-def first(**changes):
-    """Return the facts' actions of the first episode, some rows changed."""
-    actions = [list(action) for action in facts_of(NAMES[0])["actions"]]
-    for row, action in changes.items():
-        actions[int(row[1:])] = action
-    return actions
+from support.made import facts_of
 
 
 def test_a_faultless_set_gives_no_finding():
     assert found(whole()) == []
-
-
-FRAMES = 18
-MEAN = [110.0] * FRAMES
-LIKE_OTHER = facts_of(NAMES[1])
 
 
 @pytest.mark.parametrize(
@@ -236,137 +191,6 @@ def test_spans_are_short(indices, text):
     assert spans(indices) == text
 
 
-def run(folder, every, frames=(), **changes):
-    audit(
-        settings(**changes),
-        facts=write_facts(folder, every, frames=frames),
-        report=folder / "audit.json",
-        page=folder / "audit.html",
-    )
-    return read_json(folder / "audit.json"), (folder / "audit.html").read_text()
-
-
-def spoilt():
-    every = whole(attributes={"num_frames": 3})
-    error = {"code": "truncated", "place": "file", "found": "a", "expected": "b", "remedy": "c"}
-    hostile = "<script>alert(1)</script>"
-    every.append(facts_of("z", frames=0, actions=[], errors=[{**error, "found": hostile}]))
-    every.append(facts_of("a", frames=0, actions=[], errors=[error]))
-    every[4]["event_types"] = None
-    return every
-
-
-def test_findings_are_ordered_by_severity_then_episode(tmp_path):
-    report, _ = run(tmp_path, spoilt())
-    assert [(one["severity"], one["episode"]) for one in report["findings"]] == [
-        ("error", "a"),
-        ("error", "z"),
-        ("warning", NAMES[0]),
-        ("info", NAMES[4]),
-    ]
-    assert report["findings"][2] == {
-        "code": "num_frames_differs",
-        "severity": "warning",
-        "episode": NAMES[0],
-        "file": f"raw/{NAMES[0]}.h5",
-        "place": "attribute num_frames",
-        "frames": [],
-        "found": "3",
-        "expected": "18, the number of images",
-        "remedy": "check that the recording was not cut short",
-        "accepted": None,
-    }
-    assert report["totals"] == {"error": 2, "warning": 1, "info": 1, "accepted": 0}
-    assert in_order([]) == []
-
-
-def test_coverage_and_statistics_count_usable_episodes(tmp_path):
-    report, _ = run(tmp_path, spoilt())
-    assert report["episodes"] == 38
-    assert len(report["coverage"]) == 12
-    assert all(entry["episodes"] == 3 for entry in report["coverage"])
-    assert report["coverage"][0]["cell"] == {"side": "left", "distance": "close", "style": "core"}
-    numbers = report["statistics"]
-    assert (numbers["usable"], numbers["rejected"], numbers["frames"]) == (36, 2, 648)
-    assert numbers["lengths"] == {"min": 18, "median": 18.0, "max": 18}
-    assert sum(numbers["motions"].values()) == 648
-    assert numbers["motions"]["standing"] == 36
-    assert numbers["actions"]["linear_x"]["nonzero"] == pytest.approx(17 / 18, abs=1e-6)
-    assert numbers["image_mean"] == [120.0, 110.0, 100.0]
-
-
-def test_the_page_is_whole_and_escapes_what_it_shows(tmp_path):
-    _, page = run(tmp_path, spoilt())
-    assert "<script" not in page and "&lt;script&gt;alert(1)" in page
-    assert not re.search(r"(src|href|url)\s*[=(](?!\"data:image/jpeg;base64,)", page)
-    assert "num_frames_differs" in page and NAMES[0] in page
-    assert "Nothing to report" in run(tmp_path / "good", whole())[1]
-    assert "no_episodes" in run(tmp_path / "none", [])[1]
-
-
-def test_the_page_gives_each_finding_its_own_remedy(tmp_path):
-    error = {"code": "permission_denied", "place": "file", "found": "no", "expected": "yes"}
-    every = whole() + [
-        facts_of(name, frames=0, actions=[], errors=[{**error, "remedy": f"chmod +r {name}"}])
-        for name in ("x", "y")
-    ]
-    _, page = run(tmp_path, every)
-    assert "<b>Expected:</b> yes" in page
-    assert "<td>chmod +r x</td>" in page and "<td>chmod +r y</td>" in page
-
-
-def test_the_table_in_the_terminal_is_bounded(tmp_path, caplog):
-    every = [{**facts, "event_types": None} for facts in whole()]
-    with caplog.at_level(logging.INFO):
-        run(tmp_path, every)
-    assert "36 findings about 36 episodes" in caplog.text
-    assert "(and 35 more)" in caplog.text
-    assert len(caplog.text.splitlines()) == 2
-
-
-def test_bytes_do_not_depend_on_the_order_of_facts(tmp_path):
-    run(tmp_path / "1", spoilt())
-    run(tmp_path / "2", spoilt()[::-1])
-    for name in ("audit.json", "audit.html"):
-        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
-    json.loads((tmp_path / "1" / "audit.json").read_text())
-    assert digest_of(read_json(tmp_path / "1" / "audit.json"))
-
-
-def test_accepted_findings_keep_their_place_and_count_apart(tmp_path, caplog):
-    reason = "the collector's counter began at 1; <b>harmless</b>"
-    with caplog.at_level(logging.INFO):
-        report, page = run(tmp_path, spoilt(), accept={"num_frames_differs": reason})
-    assert report["totals"] == {"error": 2, "warning": 0, "info": 1, "accepted": 1}
-    last = report["findings"][-1]
-    assert (last["code"], last["accepted"]) == ("num_frames_differs", reason)
-    assert "harmless&lt;/b&gt;" in page and "1 accepted" in page
-    assert "3 findings about 38 episodes, and 1 accepted" in caplog.text
-    assert f"(accepted: {reason})" in caplog.text
-
-
-def test_an_audit_in_which_all_is_accepted_is_no_warning(tmp_path, caplog):
-    every = whole(attributes={"num_frames": 17})
-    with caplog.at_level(logging.INFO):
-        run(tmp_path, every, accept={"num_frames_differs": "known"})
-    assert {record.levelno for record in caplog.records} == {logging.INFO}
-
-
-def test_episodes_left_out_for_warnings_count_nowhere(tmp_path):
-    every = [*whole(), facts_of("episode_20251103_101500_1box_hori_left_core_close", frames=9)]
-    every[-1]["attributes"]["num_frames"] = 8
-    kept, _ = run(tmp_path / "kept", every)
-    assert [one["code"] for one in kept["findings"]] == ["too_short", "num_frames_differs"]
-    assert kept["statistics"]["lengths"]["min"] == 9 and kept["statistics"]["flagged"] == 0
-    out, page = run(tmp_path / "out", every, on_warning="quarantine")
-    assert [one["code"] for one in out["findings"]] == ["num_frames_differs"]
-    assert out["statistics"]["lengths"]["min"] == 18 and out["statistics"]["flagged"] == 1
-    assert "1 left out for their warnings" in page
-    accept = {"num_frames_differs": "known"}
-    same, _ = run(tmp_path / "same", every, on_warning="quarantine", accept=accept)
-    assert [one["code"] for one in same["findings"]] == ["too_short", "num_frames_differs"]
-
-
 def mixed(lengths):
     return [facts_of(name, length) for name, length in zip(NAMES, lengths, strict=True)]
 
@@ -422,10 +246,6 @@ def test_prompts_must_differ_where_the_sides_do():
     ]
 
 
-def colours(red, blue):
-    return statistics(strong={"red": red, "blue": blue})
-
-
 def test_the_order_of_colours_is_judged_by_clearly_coloured_things():
     cool = [{**facts, "image_statistics": colours(0.01, 0.2)} for facts in whole()]
     grey = [{**facts, "image_statistics": colours(0.001, 0.004)} for facts in whole()]
@@ -462,70 +282,6 @@ def test_normalised_images_are_not_called_black_as_well():
     ]
 
 
-def test_thumbnails_show_the_frames_and_are_bounded(tmp_path):
-    names = sorted(NAMES)
-    every = sorted(whole(), key=lambda facts: facts["episode"])
-    for index, (changes, actions) in enumerate(
-        [
-            ({"frame_mean": [1.0] * FRAMES}, None),
-            ({"frame_mean": [1.0] * 2 + MEAN[2:]}, [[1.15, 0.0, 0.0]]),
-            ({"frame_mean": [*MEAN[1:], 1.0], "frame_std": [0.5] * 9 + [40.0] * 9}, None),
-            ({"frame_mean": [254.0, *MEAN[1:]]}, None),
-        ]
-        * 2
-    ):
-        every[index]["image_statistics"] = statistics(**changes)
-        if actions:
-            every[index].update(actions=actions + every[index]["actions"][1:], event_types=None)
-    report, page = run(tmp_path / "1", every, frames=names[:8])
-    pictures = report["thumbnails"]
-    assert Counter(picture["code"] for picture in pictures) == {
-        "black_frames": CODE,
-        "flat_frames": 6,
-        "white_frames": 2,
-        "first_action_not_zero": 2,
-    }
-    black = [(one["episode"], one["frame"]) for one in pictures if one["code"] == "black_frames"]
-    assert black == [
-        (names[half + index], frame)
-        for half in (0, 4)
-        for index, frames in ((0, (0, 8, 17)), (1, (0, 1)), (2, (17,)))
-        for frame in frames
-    ]
-    first = next(one for one in pictures if one["code"] == "black_frames")
-    assert first["alt"] == f"Frame 0 of {names[0]}: frames that are black"
-    image = Image.open(BytesIO(base64.b64decode(first["image"].partition(",")[2])))
-    assert image.size == (112, 112) and image.format == "JPEG"
-    assert page.count("<img ") == len(pictures) and first["image"] in page
-    again, _ = run(tmp_path / "2", every, frames=names[:8])
-    assert again["thumbnails"] == pictures
-
-
-@given(
-    st.dictionaries(st.sampled_from("abcdefghij"), st.integers(0, 30), max_size=30),
-    st.integers(0, 60),
-)
-def test_pictures_are_shared_fairly(counts, total):
-    given_ = fair(counts, total)
-    assert sum(given_.values()) == min(total, sum(counts.values()))
-    assert all(given_[code] <= counts[code] for code in counts)
-    least = min((given_[code] for code in counts if given_[code] < counts[code]), default=None)
-    assert least is None or max(given_.values()) <= least + 1
-
-
-def test_doubtful_colours_are_shown_both_ways(tmp_path):
-    every = [{**facts, "image_statistics": colours(0.01, 0.2)} for facts in whole()]
-    report, page = run(tmp_path, every, frames=sorted(NAMES)[:2])
-    assert [one["swapped"] for one in report["thumbnails"]] == [False, True] * 2
-    assert "red and blue swapped</figcaption>" in page
-
-
-def test_frames_that_are_not_there_are_named(tmp_path):
-    every = whole(image_statistics=statistics(frame_mean=[1.0] * FRAMES))
-    with pytest.raises(UserError, match=f"{NAMES[0]}.npy: not readable as frames"):
-        run(tmp_path, every)
-
-
 def test_lists_of_frames_are_bounded():
     odd = [index % 2 == 0 for index in range(400)]
     facts = facts_of(NAMES[0], 400)
@@ -533,19 +289,3 @@ def test_lists_of_frames_are_bounded():
     (finding,) = [one for one in look([facts], settings()).findings if one.code == "black_frames"]
     assert len(finding.frames) == LISTED
     assert finding.place.endswith("96, 98 and so on, 200 in all")
-
-
-def test_the_statistics_hold_dates_and_the_commonest_sequence(tmp_path):
-    every = whole(
-        attributes={**facts_of(NAMES[0])["attributes"], "collection_datetime": "2025-12-24T09"}
-    )
-    every[1]["actions"] = every[2]["actions"]
-    every[1]["scenario"] = every[2]["scenario"]
-    report, page = run(tmp_path, every)
-    assert report["statistics"]["dates"] == {"2025-11-03": 35, "2025-12-24": 1}
-    shared = report["statistics"]["same_sequence"]
-    assert set(shared) == {"left", "right"} and shared["left"]["episodes"] >= 2
-    assert shared["left"]["share"] == pytest.approx(
-        shared["left"]["episodes"] / shared["left"]["of"], abs=1e-6
-    )
-    assert "Episodes, 2025-12-24" in page

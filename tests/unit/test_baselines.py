@@ -1,58 +1,113 @@
+"""Baselines that see no picture, by hand."""
+
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from mobile_vla.data.windows import WindowTable
-from mobile_vla.evaluation.baselines import baselines
+from mobile_vla.evaluation.baselines import Learnt, baselines
+from mobile_vla.evaluation.steps import Scored
 
-# Two episodes of four frames: rows 0 to 3 and 4 to 7.
-ACTIONS = np.array(
-    [[0, 0], [1, 10], [2, 20], [3, 30], [100, 0], [5, 50], [6, 60], [7, 70]], dtype=np.float32
-)
+XY = ("linear_x", "linear_y")
+ACTIONS = np.array([[100, 0], [5, 50], [6, 60], [7, 70]], dtype=np.float32)  # of one episode
+LEFT, RIGHT = {"side": "left", "style": "core"}, {"side": "right", "style": "core"}
 
 
-def table(target: str) -> WindowTable:
-    """Return three windows of the second episode, W=1 and C=2; the last chunk is cut short."""
-    frames = np.array([[4], [5], [6]])
-    start = frames + (1 if target == "next" else 0)  # (N, 1)
-    targets = start + np.arange(2)
-    return WindowTable(
-        episode=np.array([1, 1, 1]),
-        last_frame=np.array([0, 1, 2]),
-        frames=frames,
-        targets=np.minimum(targets, 7),
-        mask=targets <= 7,
-        mirrored=np.zeros(3, dtype=bool),
+def windows(
+    target: str = "next", chunk: int = 2, scenario: dict[str, str] | None = None, count: int = 3
+) -> Scored:
+    """Return windows of one episode of four frames, W=1; the last chunk is cut short."""
+    last = np.arange(count)
+    ahead = np.arange(chunk) + (1 if target == "next" else 0)
+    frames = last[:, None] + ahead
+    return Scored(
+        episodes=("scored",),
+        scenarios=(scenario or LEFT,),
+        episode=np.zeros(count, dtype=np.int64),
+        last_frame=last,
+        ahead=ahead,
+        truth=ACTIONS[np.minimum(frames, 3)],
+        mask=frames < 4,
+        dimensions=XY,
     )
 
 
+def learnt(*episodes: tuple[dict[str, str], Sequence[float]]) -> Learnt:
+    """Return training episodes whose linear_x is given and whose linear_y is its negative."""
+    values = np.concatenate([np.asarray(x, dtype=np.float32) for _, x in episodes])
+    return Learnt(
+        actions=np.stack([values, -values], axis=1),
+        frame=np.concatenate([np.arange(len(x)) for _, x in episodes]),
+        scenario=np.repeat(np.arange(len(episodes)), [len(x) for _, x in episodes]),
+        scenarios=tuple(scenario for scenario, _ in episodes),
+    )
+
+
+def found(name: str, scored: Scored, training: Learnt | None = None) -> np.ndarray:
+    training = training or learnt((LEFT, [0, 1, 2, 3]))
+    return baselines(training, ACTIONS, scored.last_frame, scored)[name]
+
+
 def test_previous_action_with_target_next_is_the_last_frames_own() -> None:
-    found = baselines(ACTIONS, table("next"), ACTIONS[:4], "next")["previous_action"]
-    assert found.shape == (3, 2, 2)
-    assert found[:, 0].tolist() == [[100, 0], [5, 50], [6, 60]]
-    assert np.array_equal(found[:, 0], found[:, 1])
+    said = found("previous_action", windows("next"))
+    assert said.shape == (3, 2, 2)
+    assert said[:, 0].tolist() == [[100, 0], [5, 50], [6, 60]]
+    assert np.array_equal(said[:, 0], said[:, 1])
 
 
 def test_previous_action_with_target_current_never_looks_at_the_chunk_or_another_episode() -> None:
-    found = baselines(ACTIONS, table("current"), ACTIONS[:4], "current")["previous_action"]
-    assert found[:, 0].tolist() == [[0, 0], [100, 0], [5, 50]]
-    assert np.array_equal(found[:, 0], found[:, 1])
+    said = found("previous_action", windows("current"))
+    assert said[:, 0].tolist() == [[0, 0], [100, 0], [5, 50]]
+    assert np.array_equal(said[:, 0], said[:, 1])
 
 
-def test_train_mean_is_that_of_the_training_rows_alone() -> None:
-    found = baselines(ACTIONS, table("next"), ACTIONS[[0, 1, 2, 3]], "next")["train_mean"]
-    assert found.dtype == np.float32
-    assert np.array_equal(found, np.broadcast_to(np.float32([1.5, 15]), (3, 2, 2)))
+def test_train_mean_and_majority_are_those_of_the_training_frames_alone() -> None:
+    training = learnt((LEFT, [0, 1.15, 1.15]), (RIGHT, [0.5, 0, 1.1500001]))
+    mean = found("train_mean", windows(), training)
+    assert mean.dtype == np.float32
+    assert mean[2, 1] == pytest.approx([3.95 / 6, -3.95 / 6])
+    assert found("majority_action", windows(), training)[2, 1] == pytest.approx([1.15, -1.15])
 
 
 def test_zero_and_the_names() -> None:
-    found = baselines(ACTIONS, table("next"), ACTIONS[[1]], "next")
-    assert list(found) == ["zero", "train_mean", "previous_action"]
-    assert found["zero"].shape == (3, 2, 2)
-    assert not found["zero"].any()
+    every = baselines(learnt((LEFT, [1])), ACTIONS, np.arange(3), windows())
+    assert list(every) == ["zero", "train_mean", "majority_action", "replay", "previous_action"]
+    assert not every["zero"].any()
+    assert {values.shape for values in every.values()} == {(3, 2, 2)}
 
 
-def test_no_training_row_is_an_error() -> None:
-    with pytest.raises(ValueError, match="at least one frame"):
-        baselines(ACTIONS, table("next"), ACTIONS[:0], "next")
+def test_replay_is_the_usual_command_at_each_frame_of_the_scenario() -> None:
+    usual = [0, 1, 2, 3]
+    training = learnt(
+        (LEFT, usual), (LEFT, usual), (LEFT, [9, 9, 9, 9]), *[(RIGHT, [7, 7, 7, 7])] * 5
+    )
+    said = found("replay", windows(), training)
+    assert said[0].tolist() == [[1, -1], [2, -2]]  # frames 1 and 2
+    assert said[1, :, 0].tolist() == [2, 3]
+    assert found("replay", windows(scenario=RIGHT), training)[0, :, 0].tolist() == [7, 7]
+
+
+def test_replay_falls_back_to_the_side_then_to_all_then_to_the_median_command() -> None:
+    variant = {"side": "left", "style": "variant"}
+    training = learnt(
+        (LEFT, [0, 1, 2, 3]),
+        (LEFT, [0, 1, 2, 3]),
+        (variant, [0, 5, 5]),  # with it three of the left side reach frames 0 to 2
+        *[(RIGHT, [0, 8, 8, 8])] * 3,
+    )
+    said = found("replay", windows(chunk=5), training)[0, :, 0]  # frames 1 to 5
+    # Two left core episodes are too few: 1 and 2 come from the left side, 3 from all five that
+    # reach it, and from frame 4 on there is but the median of all commands.
+    assert said.tolist() == [1, 2, 8, 3, 3]
+
+
+def test_replay_never_averages_keys() -> None:
+    training = learnt((LEFT, [0, 0]), (LEFT, [0, 0]), (LEFT, [0, 1.15]), (LEFT, [0, 1.15]))
+    assert set(found("replay", windows(), training)[0, :, 0].tolist()) == {0.0}
+
+
+def test_no_training_episode_is_an_error() -> None:
+    with pytest.raises(ValueError, match="at least one training episode"):
+        Learnt.of(None, ACTIONS, [])  # type: ignore[arg-type]

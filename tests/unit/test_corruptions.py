@@ -8,6 +8,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -19,12 +20,50 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.ingest import ingest
 from mobile_vla.files import read_json, sha256_of
-from support.corruptions import FILES, IT, SETS, SOUND, THE_SET, UNNOTICED
+from support.corruptions import FILES, IT, SETS, THE_SET
 from support.recorded import write_episode, write_folder
-from support.spoil import FRAMES, SIZE
+from support.spoil import (
+    CHUNK,
+    FRAMES,
+    SIZE,
+    change_of,
+    chunk_of,
+    drop,
+    edit,
+    flip,
+    images,
+    moved_images,
+    plain_texts,
+    replace,
+)
 
 NAME = "episode_20251201_120000_1box_hori_left_core_close"
 NOBODY = 65534
+
+
+SOUND = {
+    "nothing": lambda path: None,
+    "images under observations": edit(moved_images),
+    "no instruction": drop("language_instruction"),
+    "texts of fixed length, or of none": edit(plain_texts),
+    "actions in double precision": change_of("actions", lambda found: found.astype("f8")),
+    "no attributes": edit(lambda file: [file.attrs.__delitem__(name) for name in list(file.attrs)]),
+    "one chunk for the whole episode": images(lambda found: found),
+    "a link to a file elsewhere": lambda path: path.symlink_to(path.rename(path.with_suffix(".x"))),
+    "bytes after the end": lambda path: path.write_bytes(path.read_bytes() + bytes(100)),
+}  # fmt: skip
+
+
+def flip_plain_pixel(path):
+    replace("images", data=h5py.File(path)["images"][()], chunks=CHUNK)(path)
+    flip(path, chunk_of(path, 4).byte_offset + 7)
+
+
+UNNOTICED = {
+    # Uncompressed data have no checksum. The SHA-256 of the whole file is in the facts all the
+    # same: a bit that flips after the first ingest makes another file, which is ingested anew.
+    "a flipped bit in an uncompressed image": flip_plain_pixel,
+}
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,8 @@ from mobile_vla.data.ingest import ingest
 from mobile_vla.data.resize import to_frame
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, sha256_of
-from support.corruptions import moved_images, plain_texts
 from support.recorded import write_episode
-from support.spoil import FRAMES, SIZE, drop, edit, replace, values
+from support.spoil import FRAMES, SIZE, drop, edit, moved_images, plain_texts, replace, values
 
 EVENTS = ["episode_start"] + ["start_action"] * (FRAMES - 1)
 NAME = "episode_20251103_091241_1box_hori_left_core_close"
@@ -138,6 +137,16 @@ def test_odd_attributes_become_plain_values(raw):
     assert attributes["array"] == [0, 1, 2]
     assert attributes["flag"] is True
     assert isinstance(attributes["bytes"], str) and isinstance(attributes["empty"], str)
+
+
+def test_attributes_of_megabytes_are_not_read(raw):
+    path = raw.with_name("large.h5")
+    with h5py.File(raw) as old, h5py.File(path, "w", libver="latest") as new:
+        for name in old:
+            old.copy(name, new)
+        new.attrs["large"] = np.zeros(1 << 20, dtype="u2")
+    facts, _ = run(path)
+    assert facts["errors"] == [] and facts["attributes"]["large"] == "2,097,152 bytes, not read"
 
 
 def test_repeated_images_are_recorded(raw):

@@ -7,6 +7,7 @@ import pytest
 
 from mobile_vla.config.evaluation import EvaluateSettings, Evaluation
 from mobile_vla.config.split import Holdout, KFold, LeaveOneOut, SplitSettings
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.balance import counts_of, unselected
 from mobile_vla.data.folds import Fold
@@ -121,11 +122,14 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
     scored = EvaluateSettings(
         experiment="lora",
         run="seed0",
+        seed=0,
         windows=settings.windows,
         policy=settings.policy,
         precision="fp32",
         threads=1,
+        huber_delta=1.0,
         evaluation=Evaluation(),
+        uncertainty=Uncertainty(draws=1000),
     )
     evaluate(scored, threads=1, **files)
     roles = read_json(inputs.split)["folds"][0]["roles"]

@@ -8,8 +8,7 @@ from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import UserError
-from mobile_vla.training.load import Load
-from mobile_vla.training.memory import check_memory, estimate
+from mobile_vla.training.memory import Load, check_memory, estimate
 
 CONFIG = model_config(
     RandomBackbone.model_validate(

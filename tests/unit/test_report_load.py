@@ -13,7 +13,6 @@ from mobile_vla.reporting.records import EpisodeError, Epoch, read_epochs
 from mobile_vla.reporting.selection import (
     best_run,
     chosen_episodes,
-    lowest_error,
     populations,
 )
 from support.results import Results, make_results
@@ -119,16 +118,11 @@ def test_other_chunks_are_another_population(tmp_path: Path) -> None:
         ["lora", "head_only"],
         ["lora_r8"],
     ]
-    assert lowest_error(runs) is None  # errors on different steps are not ranked
 
 
 def test_ranking_runs(tmp_path: Path) -> None:
     runs = loaded(make_results(tmp_path / "test", 3, beats=[False, True, False]))
     assert best_run(runs).label == "lora_r8"
-    assert lowest_error(runs) is runs[1]
-    assert lowest_error(runs[:1]) is None
-    selected = loaded(make_results(tmp_path / "val", 3, scored_on="val"))
-    assert lowest_error(selected) is None
 
 
 def test_the_typical_and_the_worst_episode() -> None:

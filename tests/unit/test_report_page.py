@@ -20,7 +20,7 @@ from support.results import Results, make_results
 TEMPLATE = Path(__file__).resolve().parents[2] / "workflow/report/page.html.j2"
 FIGURES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time")
 SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "img"}
 
 
 class Structure(HTMLParser):
@@ -86,6 +86,7 @@ def written(made: Results, drawn: bool = False, template: Path = TEMPLATE) -> st
         results=made.results,
         evaluations=made.evaluations,
         elsewhere=made.elsewhere,
+        comparison=made.comparison,
         timings=made.timings,
         provenance=made.provenance,
         figures=svgs,
@@ -113,7 +114,7 @@ def test_the_page_is_whole_and_refers_to_nothing_outside(tmp_path: Path) -> None
     assert tuple(found.sections) == SECTIONS
     assert [id_ for id_, n in Counter(found.ids).items() if n > 1] == []
     for reference in found.references:
-        assert reference == "data:," or reference[1:] in found.ids, reference
+        assert reference.startswith("data:") or reference[1:] in found.ids, reference
     assert set(re.findall(r"url\(#([^)]+)\)", html)) <= set(found.ids)
     assert not re.findall(r"url\((?!#)|@import|<script", html)
     assert len(found.alts) == len(FIGURES)
@@ -132,11 +133,11 @@ def test_values_equal_those_of_the_json_files(tmp_path: Path) -> None:
     for path in made.evaluations:
         scored = json.loads(path.read_text())
         for errors in (scored["policy"], *scored["baselines"].values()):
-            for metric in errors.values():
-                assert all(number(value) in text for value in metric.values())
+            for metric in ("mae", "mse", "rmse"):
+                assert all(number(value) in text for value in errors[metric].values())
     for path in made.results:
         assert f"{json.loads(path.read_text())['parameters']['trainable_total']:,}" in text
-    assert "24 episodes, 480 frames" in text
+    assert "30 episodes, 600 frames" in text
 
 
 def test_alternative_texts_state_the_finding(tmp_path: Path) -> None:
@@ -153,25 +154,26 @@ def test_alternative_texts_state_the_finding(tmp_path: Path) -> None:
 
 def test_verdicts_are_said_plainly(tmp_path: Path) -> None:
     text = plain(written(make_results(tmp_path, 2, beats=[True, False])))
-    assert "1 of 2 experiments beats the best baseline on its test episodes." in text
-    assert "lora beats the best baseline: mean absolute error" in text
-    assert "lora_r8 does not beat the best baseline: mean absolute error" in text
-    assert "on 42 windows of 6 test episodes" in text
+    assert "1 of 2 experiments beats every baseline on its test episodes." in text
+    assert "lora: it beats every baseline, the best of which is replay. Mean abs" in text
+    assert "lora_r8: it does not beat the best baseline, replay" in text
+    assert "on 12 test episodes" in text
+    assert "lora has a lower error than lora_r8" in text
 
 
 def test_without_test_episodes_every_number_says_so_and_there_is_no_verdict(tmp_path: Path) -> None:
     text = plain(written(make_results(tmp_path, 2, scored_on="val")))
     assert text.count("no verdict") >= 3
-    assert "selected on these very episodes" in text
+    assert "because the scored episodes chose its checkpoint" in text
     # Each line of the first table, the table of errors, and two captions.
-    assert text.count("6 val episodes, which also chose the checkpoint") == 2 + 1 + 2
+    assert text.count("12 val episodes, which also chose the checkpoint") == 2 + 1 + 2
     assert "the policy's errors are too low" in text
-    assert "beats the best" not in text
+    assert "beats every" not in text and "lower error than" not in text
 
 
 def test_one_experiment_alone_reads_well(tmp_path: Path) -> None:
     text = plain(written(make_results(tmp_path, 1, beats=False)))
-    assert "The experiment does not beat the best baseline on its test episodes." in text
+    assert "The experiment does not beat the baselines on its test episodes." in text
     assert "There is one experiment" in text
     assert "1 experiments" not in text
 
@@ -225,7 +227,15 @@ def test_the_findings_of_the_audit_and_the_quarantine_are_listed(tmp_path: Path)
     text = plain(written(make_results(tmp_path, 1)))
     assert "mean linear_y is +0.31" in text
     assert "images, frame 12: the data end after 11 frames" in text
-    assert "2 findings in 25 episodes" in text
+    assert "3 findings in 31 episodes" in text
+
+
+def test_findings_show_their_frames_and_why_they_were_accepted(tmp_path: Path) -> None:
+    html = written(make_results(tmp_path, 1))
+    assert re.search(
+        r'<img src="data:image/gif;base64,[^"]+"[^>]* alt="black frames: frame 3', html
+    )
+    assert "the lamp failed, and the robot saw that too" in plain(html)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from mobile_vla.reporting.error_table import error_table
 from mobile_vla.reporting.figures import figures
 from mobile_vla.reporting.load import Run, load_runs
 from mobile_vla.reporting.page import page
-from mobile_vla.reporting.selection import lowest_error, populations
+from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.sizes import sized
 from mobile_vla.reporting.tables import tables
 from support.results import Results, make_results
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "workflow/report/page.html.j2"
+TABLES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell")
 NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time")
 
 
@@ -39,7 +40,7 @@ def test_experiments_that_differ_in_subset_alone_are_one_line(tmp_path: Path) ->
     runs = loaded(make_results(tmp_path, 3, seeds=2, subsets=(3, 9, None)))
     (line,) = sized(runs)
     assert [size for size, _ in line.means] == [3, 9, 15]
-    maes = [run.evaluation.policy["mae"]["overall"] for run in runs]
+    maes = [run.evaluation.mae for run in runs]
     assert line.means[0][1] == sum(maes[:2]) / 2
     assert line.label == "lora, lora_r8, head_only"
     assert len(sized(loaded(make_results(tmp_path / "others", 3)))) == 3
@@ -51,14 +52,9 @@ def test_a_baseline_that_depends_on_the_training_episodes_stands_there_for_each(
     runs = loaded(make_results(tmp_path, 2, subsets=(1, None)))
     assert len(populations(runs)) == 1
     labels = [row.label for row in error_table(runs).rows]
-    assert labels == [
-        "lora",
-        "lora_r8",
-        "zero",
-        "train mean, 1 episode",
-        "train mean, 15 episodes",
-        "previous action",
-    ]
+    assert labels[:3] == ["lora", "lora_r8", "zero"]
+    assert {"train mean, 1 episode", "train mean, 15 episodes"} < set(labels)
+    assert labels[-1] == "previous action"
 
 
 def test_folds_are_never_compared_with_each_other(tmp_path: Path) -> None:
@@ -68,7 +64,6 @@ def test_folds_are_never_compared_with_each_other(tmp_path: Path) -> None:
         ["lora seed0-fold0", "lora_r8 seed0-fold0"],
         ["lora seed0-fold1", "lora_r8 seed0-fold1"],
     ]
-    assert lowest_error(runs) is None
 
 
 def drawn(made: Results, folder: Path) -> list[Path]:
@@ -90,6 +85,7 @@ def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None
     page(
         made.settings,
         **inputs(made),
+        comparison=made.comparison,
         manifests=made.manifests,
         splits=made.splits,
         audits=made.audits,
@@ -109,8 +105,9 @@ def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None
 
 def test_scores_elsewhere_are_a_table(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, others=("corridor", "yard"))
-    paths = {name: tmp_path / f"{name}.csv" for name in ("experiments", "epochs", "errors")}
-    tables(made.settings, **inputs(made), **paths, scores=tmp_path / "elsewhere.csv")
+    paths = {name: tmp_path / f"{name}.csv" for name in TABLES}
+    paths["scores"] = tmp_path / "elsewhere.csv"
+    tables(made.settings, **inputs(made), comparison=made.comparison, **paths)
     with (tmp_path / "elsewhere.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [(line["experiment"], line["dataset"]) for line in lines] == [

@@ -9,15 +9,18 @@ import pytest
 from mobile_vla.reporting.tables import tables
 from support.results import Results, make_results
 
+NAMES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell")
+
 
 def written(made: Results, folder: Path) -> dict[str, list[dict[str, str]]]:
-    paths = {name: folder / f"{name}.csv" for name in ("experiments", "epochs", "errors")}
+    paths = {name: folder / f"{name}.csv" for name in NAMES}
     tables(
         made.settings,
         metrics=made.metrics,
         results=made.results,
         evaluations=made.evaluations,
         elsewhere=made.elsewhere,
+        comparison=made.comparison,
         timings=made.timings,
         **paths,
     )
@@ -35,12 +38,12 @@ def test_values_equal_those_of_the_json_files(tmp_path: Path) -> None:
         assert (line["experiment"], line["run"]) == (scored["experiment"], scored["run"])
         assert float(line["mae_command_units"]) == scored["policy"]["mae"]["overall"]
         assert float(line["skill"]) == scored["skill"]
-        assert line["beats_best_baseline"] == str(scored["beats_best_baseline"])
+        assert line["verdict"] == scored["verdict"]["outcome"]
         assert int(line["steps"]) == scored["steps"]
         assert int(line["trainable_parameters"]) == trained["parameters"]["trainable_total"]
         assert float(line["avg_epoch_seconds"]) == trained["avg_epoch_time"]
-    # Four predictors, three metrics, overall and two dimensions, for each run.
-    assert len(found["errors"]) == 4 * 4 * 3 * 3
+    # Six predictors, four metrics, overall and two dimensions, for each run.
+    assert len(found["errors"]) == 4 * 6 * 4 * 3
     scored = json.loads(made.evaluations[3].read_text())
     values = {
         (line["predictor"], line["metric"], line["dimension"]): float(line["value"])
@@ -61,7 +64,39 @@ def test_the_epochs_table(tmp_path: Path) -> None:
     assert cumulative == pytest.approx([-75, -50])
 
 
-def test_no_verdict_is_an_empty_cell(tmp_path: Path) -> None:
+def test_no_verdict_where_the_scored_episodes_chose_the_checkpoint(tmp_path: Path) -> None:
     line = written(make_results(tmp_path, 1, scored_on="val"), tmp_path / "t")["experiments"][0]
-    assert line["beats_best_baseline"] == ""
+    assert line["verdict"] == "no_verdict"
     assert line["selected_on_scored"] == "True"
+
+
+def test_verdicts_pairs_steps_and_cells_are_tables_for_a_paper_too(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2, beats=[True, False])
+    found = written(made, tmp_path / "tables")
+    scores = json.loads(made.comparison.read_text())
+    own = scores["experiments"][0]
+    line = next(
+        line
+        for line in found["verdicts"]
+        if (line["experiment"], line["against"]) == ("lora", "replay")
+    )
+    assert float(line["difference"]) == own["differences"]["replay"]["value"]
+    assert float(line["low"]) == own["differences"]["replay"]["low"]
+    assert float(line["its_mae"]) == own["baselines"]["replay"]
+    assert {line["kind"] for line in found["verdicts"]} == {"baseline", "control"}
+    (pair,) = found["pairs"]
+    assert (pair["one"], pair["other"], pair["better"]) == ("lora", "lora_r8", "lora")
+    assert [line["step"] for line in found["by_step"]] == [str(n) for n in range(1, 11)] * 2
+    assert found["by_cell"][0]["cell"] == "distance close, side left"
+    tex = (tmp_path / "tables/verdicts.tex").read_text()
+    assert tex.startswith("\\begin{tabular}{llrrrr")
+    assert tex.count("\\\\") == 3  # the head, and a line for each experiment
+    assert "lora\\_r8 & does\\_not\\_beat & 12" in tex
+    assert f"{own['mae']['value']:.3f}" in tex
+
+
+def test_one_experiment_has_no_pair_and_the_table_is_its_head(tmp_path: Path) -> None:
+    found = written(make_results(tmp_path, 1), tmp_path / "tables")
+    assert found["pairs"] == []
+    assert (tmp_path / "tables/pairs.csv").read_text().startswith("one,other,dataset")
+    assert "\\midrule\n\\bottomrule" in (tmp_path / "tables/pairs.tex").read_text()

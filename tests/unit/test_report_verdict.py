@@ -1,123 +1,139 @@
+"""Verdicts as sentences."""
+
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.records import BestBaseline, Evaluation, Trained
-from mobile_vla.reporting.verdict import overview, verdict
+from mobile_vla.reporting.scores import Scores
+from mobile_vla.reporting.verdict import line, overview
+
+WORDS = {
+    "beats": "it beats every baseline, the best of which is replay",
+    "does_not_beat": "it does not beat the best baseline, replay",
+    "cannot_be_told": "whether it beats the best baseline, replay, cannot be told from 12 episodes",
+    "no_verdict": "there is no verdict, because the scored episodes chose its checkpoint",
+}
 
 
-def run(
-    mae: float,
-    best: float = 0.2,
-    scored_on: str = "test",
-    name: str = "lora",
-    fold: int = 0,
-    folds: int = 1,
-) -> Run:
-    """Return a run with this overall MAE; what a verdict does not read is left empty."""
-    evaluation = Evaluation(
-        experiment=name,
-        run="seed0",
-        dataset="demo",
-        manifest="m",
-        split="s",
-        fold=fold,
-        folds=folds,
-        held_out=None,
-        trained_on=Trained(dataset="demo", fold=fold, subset=None),
-        scored_on=scored_on,
-        selected_on_scored=scored_on == "val",
-        unit="raw command units",
-        dimensions=("linear_x",),
-        episodes=12,
-        windows=84,
-        steps=840,
-        policy={"mae": {"overall": mae}},
-        baselines={},
-        best_baseline=BestBaseline(name="previous_action", mae=best),
-        skill=1 - mae / best if best else None,
-        beats_best_baseline=None if scored_on == "val" else mae < best,
-        per_episode=[],
+def judged(name: str, outcome: str, low: float | None = -0.07, **changed: Any) -> dict[str, Any]:
+    gap = {"value": -0.05, "low": low, "high": -0.03, "p": 0.01, "p_holm": 0.02}
+    mae = {"value": 0.15, "low": 0.13, "high": 0.17, "confidence": 0.95, "method": ""}
+    return {
+        "experiment": name,
+        "dataset": "demo",
+        "scored_on": "val" if outcome == "no_verdict" else "test",
+        "seeds": 1,
+        "folds": 1,
+        "episodes": 12,
+        "steps": 840,
+        "mae": {**mae, "episodes": 12},
+        "baselines": {"replay": 0.2},
+        "controls": {},
+        "best_baseline": {"name": "replay", "mae": 0.2},
+        "skill": 0.25,
+        "differences": {"replay": gap},
+        "verdict": {
+            "outcome": outcome,
+            "against": "replay",
+            "episodes": 12,
+            "needed": None,
+            "image": "used",
+            "prompt": "used",
+            "text": WORDS[outcome],
+        },
+        **changed,
+    }
+
+
+def scores(*experiments: dict[str, Any], better: tuple[str | None, ...] = ()) -> Scores:
+    names = [own["experiment"] for own in experiments]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    return Scores.model_validate(
+        {
+            "confidence": 0.95,
+            "correction": "Holm",
+            "experiments": list(experiments),
+            "groups": [
+                {
+                    "dataset": "demo",
+                    "scored_on": "test",
+                    "episodes": 12,
+                    "steps": 840,
+                    "experiments": [{"experiment": name} for name in names],
+                    "pairs": [
+                        {
+                            "experiments": pair,
+                            "difference": 0.0,
+                            "low": None,
+                            "high": None,
+                            "confidence": 0.95,
+                            "p": 1.0,
+                            "p_holm": 1.0,
+                            "better": won,
+                            "needed": None,
+                            "text": "",
+                        }
+                        for pair, won in zip(pairs, better, strict=True)
+                    ],
+                    "why_no_pairs": None,
+                }
+            ],
+            "not_compared": [],
+        }
     )
-    unread: Any = None
-    settings: Any = SimpleNamespace(experiment=name, run="seed0", settings={})
-    return Run(settings, name, (), unread, evaluation, unread)
 
 
-def said(*runs: Run) -> str:
-    return verdict(runs).sentence.replace("\u00a0", " ")
+def said(own: dict[str, Any]) -> str:
+    read = scores(own).experiments[0]
+    return line(read).sentence.replace("\u00a0", " ")
 
 
-def test_better() -> None:
-    assert verdict([run(0.15)]).outcome == "better"
-    assert said(run(0.15)) == (
-        "beats the best baseline: mean absolute error 0.150 against 0.200 command units for "
-        "previous action, 25 % less, on 84 windows of 12 test episodes."
+def test_a_line_has_the_numbers_with_their_intervals() -> None:
+    assert said(judged("lora", "beats")) == (
+        "it beats every baseline, the best of which is replay. Mean absolute error 0.150 "
+        "(95 %: 0.130 to 0.170) command units; replay 0.200; difference −0.0500 (−0.0700 to "
+        "−0.0300), on 12 test episodes."
     )
 
 
-@pytest.mark.parametrize(("mae", "difference"), [(0.25, "25 % more"), (0.2, "the same")])
-def test_not_better_is_said_plainly(mae: float, difference: str) -> None:
-    assert verdict([run(mae)]).outcome == "worse"
-    assert said(run(mae)).startswith("does not beat the best baseline: ")
-    assert f", {difference}, on 84 windows" in said(run(mae))
+def test_seeds_and_folds_are_named() -> None:
+    text = said(judged("lora", "cannot_be_told", seeds=3, folds=5))
+    assert text.endswith("on 12 test episodes in 5 folds, mean of 3 seeds.")
 
 
-def test_seeds_that_agree_and_seeds_that_do_not() -> None:
-    agree = said(run(0.15), run(0.16))
-    assert agree.startswith("beats the best baseline with each of its 2 seeds: ")
-    assert "0.150 to 0.160 against 0.200" in agree
-    assert "20 % to 25 % less" in agree
-    assert verdict([run(0.15), run(0.25)]).outcome == "mixed"
-    mixed = said(run(0.15), run(0.25))
-    assert mixed.startswith("beats the best baseline with 1 of its 2 seeds only: ")
-    assert "from 25 % less to 25 % more" in mixed
-    assert said(run(0.25), run(0.3)).startswith("does not beat the best baseline with any of ")
+def test_without_test_episodes_the_number_is_said_to_flatter() -> None:
+    text = said(judged("lora", "no_verdict"))
+    assert "on 12 val episodes. The number flatters it." in text
+    assert "give the split a test share" in text
 
 
-def test_no_verdict_on_episodes_that_selected_the_checkpoint() -> None:
-    own = verdict([run(0.15, scored_on="val")])
-    assert (own.outcome, own.tag) == ("none", "no verdict")
-    assert "84 windows of 12 val episodes" in own.sentence
-    assert "selected on these very episodes" in own.sentence
-    assert "beats" not in own.sentence
-
-
-def test_a_perfect_baseline_leaves_out_the_share() -> None:
-    assert "for previous action, on 84 windows" in said(run(0.15, best=0.0))
+def test_an_open_interval_is_said() -> None:
+    assert "too few episodes for an interval" in said(judged("lora", "cannot_be_told", low=None))
 
 
 @pytest.mark.parametrize(
-    ("maes", "start"),
+    ("outcomes", "better", "start"),
     [
-        ([0.1, 0.15], "All 2 experiments beat the best baseline on their test"),
-        ([0.1, 0.3, 0.3], "1 of 3 experiments beats the best baseline on its test"),
-        ([0.4, 0.3], "None of 2 experiments beat the best baseline on their test"),
-        ([0.4], "The experiment does not beat the best baseline"),
-        ([0.1], "The experiment beats the best baseline"),
+        (["beats", "beats"], ("a",), "All 2 experiments beat every baseline on their test"),
+        (["beats", "does_not_beat"], (None,), "1 of 2 experiments beats every baseline on its"),
+        (["does_not_beat"] * 2, (None,), "None of 2 experiments beat every baseline on their"),
+        (["does_not_beat"], (), "The experiment does not beat the baselines"),
+        (["cannot_be_told"], (), "Whether the experiment beats the baselines cannot be told"),
+        (["beats"], (), "The experiment beats every baseline"),
     ],
 )
-def test_overview(maes: list[float], start: str) -> None:
-    runs = [run(mae, name=f"e{i}") for i, mae in enumerate(maes)]
-    found = overview(runs, [verdict([own]) for own in runs])
+def test_overview(outcomes: list[str], better: tuple[str | None, ...], start: str) -> None:
+    every = [judged(name, outcome) for name, outcome in zip("abc", outcomes, strict=False)]
+    found = overview(scores(*every, better=better))
     assert found.startswith(start)
-    if len(runs) > 1:
-        best = maes.index(min(maes))
-        assert found.endswith(f"that of e{best}: {min(maes):.3f} command units.")
+    if better == ("a",):
+        assert found.endswith("a has a lower error than all others.")
+    elif better:
+        assert found.endswith("That any one of them has the lowest error cannot be told.")
 
 
 def test_overview_without_test_episodes() -> None:
-    runs = [run(0.1, scored_on="val"), run(0.2, scored_on="val")]
-    found = overview(runs, [verdict([own]) for own in runs])
+    found = overview(scores(judged("a", "no_verdict"), judged("b", "no_verdict"), better=(None,)))
     assert found == "Without test episodes there is no verdict on any experiment."
-
-
-def test_folds_are_counted_as_runs_and_scored_each_by_itself():
-    said = verdict([run(0.1, fold=0, folds=2), run(0.25, fold=1, folds=2)]).sentence
-    assert said.startswith("beats the best baseline with 1 of its 2 runs only: ")
-    assert "on 168 windows of 24 test episodes in 2 folds, each fold by itself" in said
-    assert "12 test episodes in fold 1." in verdict([run(0.1, fold=1, folds=2)]).sentence

@@ -54,6 +54,7 @@ STAGES = {
     "timing": Stage("mobile_vla.timing.measure", "measure", LEARNING),
     "evaluate": Stage("mobile_vla.evaluation.evaluate", "evaluate", (*ENCODING, "peft")),
     "evaluate_on": Stage("mobile_vla.evaluation.elsewhere", "evaluate_on", (*ENCODING, "peft")),
+    "compare": Stage("mobile_vla.evaluation.compare", "compare", ("numpy",)),
     "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy")),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
     "page": Stage("mobile_vla.reporting.page", "page", ("jinja2",)),

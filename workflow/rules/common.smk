@@ -6,7 +6,6 @@
 import re
 from functools import cache
 
-from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from mobile_vla.backbone.local import checkpoint_files

@@ -34,6 +34,8 @@ rule evaluate_on:
         provenance="results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json",
     log:
         "results/logs/evaluate/{experiment}/{run}/on/{dataset}.log",
+    wildcard_constraints:
+        experiment=scored_elsewhere(),
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
@@ -44,6 +46,30 @@ rule evaluate_on:
         "python -m mobile_vla evaluate_on --settings {params.settings:q} --policy {input.policy:q}"
         " --manifest {input.manifest:q} --actions {input.actions:q} --split {input.split:q}"
         " --on-manifest {input.on_manifest:q} --on-actions {input.on_actions:q}"
-        " --on-split {input.on_split:q} --backbone {input.backbone:q}"
-        " --features {input.features:q} --threads {threads} --evaluation {output.evaluation:q}"
+        " --on-split {input.on_split:q} --on-features {input.on_features:q}"
+        " --backbone {input.backbone:q} --features {input.features:q} --threads {threads} --evaluation {output.evaluation:q}"
         " --predictions {output.predictions:q} --record {output.provenance:q} --log {log:q}"
+
+
+# All experiments on the steps that all of them predict.
+rule compare:
+    input:
+        evaluations=of_runs("results/experiments/{experiment}/{run}/evaluation.json"),
+        predictions=[
+            ancient(file)
+            for file in of_runs("results/experiments/{experiment}/{run}/predictions.npz")
+        ],
+    output:
+        comparison="results/comparison.json",
+        provenance="results/comparison.provenance.json",
+    log:
+        "results/logs/compare.log",
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("compare"),
+        settings=lambda w: project.compare().canonical(),
+    shell:
+        "python -m mobile_vla compare --settings - --evaluations {input.evaluations:q}"
+        " --predictions {input.predictions:q} --comparison {output.comparison:q}"
+        " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"

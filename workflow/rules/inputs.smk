@@ -107,17 +107,26 @@ def feature_files(name, dataset, view="plain"):
     }
 
 
+def scored_elsewhere():
+    """Return a pattern of the experiments with `evaluate_on`, each followed by one of its datasets.
+
+    What config.yaml does not name is not made, and so it is with what it does not pair.
+    """
+    patterns = [
+        f"{re.escape(name)}(?=/[^/]+/on/(?:{one_of(experiment.evaluate_on)})/)"
+        for name, experiment in project.experiments.items()
+        if experiment.evaluate_on
+    ]
+    return "|".join(patterns) or "(?!)"
+
+
 def other_files(name, dataset):
     """Return what the scores on another dataset are made from: it, and what the policy has seen."""
-    if dataset not in project.experiments[name].evaluate_on:
-        raise WorkflowError(
-            f"experiment {name!r} is not scored on dataset {dataset!r}; "
-            f"say `evaluate_on: [{dataset}]` in config.yaml"
-        )
-    other = dataset_files(dataset)
+    other, features = dataset_files(dataset), feature_files(name, dataset)
     return {
         **experiment_files(name),
-        **feature_files(name, dataset),
+        "on_features": features["features"],
+        "on_stored": features["stored"],
         "on_manifest": other["manifest"],
         "on_actions": other["actions"],
         "on_split": f"results/datasets/{dataset}/split.json",
@@ -152,4 +161,5 @@ def provenance_files(wildcards):
         *of_scores(
             "results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"
         ),
+        "results/comparison.provenance.json",
     ]

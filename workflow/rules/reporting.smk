@@ -49,11 +49,17 @@ rule figures:
 rule tables:
     input:
         **RUN_FILES,
+        comparison="results/comparison.json",
     output:
         experiments="results/tables/experiments.csv",
         epochs="results/tables/epochs.csv",
         errors="results/tables/errors.csv",
+        verdicts="results/tables/verdicts.csv",
+        pairs="results/tables/pairs.csv",
+        by_step="results/tables/by_step.csv",
+        by_cell="results/tables/by_cell.csv",
         scores=ELSEWHERE,
+        latex=expand("results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell"]),
         provenance="results/tables/tables.provenance.json",
     log:
         "results/logs/tables.log",
@@ -67,12 +73,15 @@ rule tables:
         " --results {input.results:q} --evaluations {input.evaluations:q}"
         " --elsewhere {input.elsewhere:q} --timings {input.timings:q} --experiments {output.experiments:q}"
         " --epochs {output.epochs:q} --errors {output.errors:q} --scores {output.scores:q}"
+        " --comparison {input.comparison:q} --verdicts {output.verdicts:q} --pairs {output.pairs:q}"
+        " --by-step {output.by_step:q} --by-cell {output.by_cell:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 
 rule page:
     input:
         **RUN_FILES,
+        comparison="results/comparison.json",
         manifests=of_datasets("results/datasets/{dataset}/manifest.json"),
         splits=of_datasets("results/datasets/{dataset}/split.json"),
         audits=of_datasets("results/datasets/{dataset}/audit.json"),
@@ -94,7 +103,7 @@ rule page:
         "python -m mobile_vla page --settings - --manifests {input.manifests:q} --splits {input.splits:q}"
         " --audits {input.audits:q} --metrics {input.metrics:q} --results {input.results:q}"
         " --evaluations {input.evaluations:q} --elsewhere {input.elsewhere:q}"
-        " --timings {input.timings:q}"
+        " --comparison {input.comparison:q} --timings {input.timings:q}"
         " --provenance {input.provenance:q} --figures {input.figures:q}"
         " --template {input.template:q} --report {output.report:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"

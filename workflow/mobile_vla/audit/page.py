@@ -62,7 +62,7 @@ code { font-size: .92em; } .count { color: #5a6775; } .empty { color: #8c1d1d; f
 {%- if first.accepted is not none %}<span class="tag accepted">accepted</span>{% endif %}
 <code>{{ group.code }}</code> <span class="count">{{ group.members | length }}×</span>
 {{ first.found }}</summary>
-<p>{{ catalogue[group.code].meaning | capitalize }}.</p>
+<p>{{ group.meaning[0] | upper }}{{ group.meaning[1:] }}.</p>
 {% if first.accepted is not none %}<p><b>Accepted:</b> {{ first.accepted }}</p>{% endif %}
 {% if group.pictures %}
 <div class="pictures">
@@ -177,12 +177,12 @@ def render_page(report: Mapping[str, Any]) -> str:
     )
     return environment.from_string(TEMPLATE).render(
         **report,
-        catalogue=CATALOGUE,
         severities=SEVERITIES,
         groups=[
             {
                 "severity": severity,
                 "code": code,
+                "meaning": CATALOGUE[code].meaning,
                 "members": members,
                 "pictures": [one for one in report["thumbnails"] if one["code"] == code],
                 # What all members share stands above their table, what differs in a column.

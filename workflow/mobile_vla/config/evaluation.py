@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mobile_vla.config.base import Settings
 from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Windows
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class DeadBand(Settings):
+    """The largest absolute command that counts as 0, in raw command units."""
+
+    linear_x: Annotated[float, Field(ge=0)] = 0.5
+    """Of linear_x; the default is a little less than half a key press."""
+    linear_y: Annotated[float, Field(ge=0)] = 0.5
+    """Of linear_y."""
+    angular_z: Annotated[float, Field(ge=0)] = 0.1
+    """Of angular_z, whose key presses are smaller."""
 
 
 class Evaluation(Settings):
@@ -17,6 +31,28 @@ class Evaluation(Settings):
 
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Windows evaluated at a time."""
+    dead_band: DeadBand = DeadBand()
+    """Which commands count as 0 when directions and motions are compared."""
+    tolerances: Annotated[tuple[Positive, ...], Field(min_length=2)] = (
+        *(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2),
+    )
+    """Errors in raw command units at which the share of matching steps is reported."""
+    neighbours: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
+        *(1, 2, 4, 8, 16, 32),
+    )
+    """Of these numbers the nearest-neighbours baseline takes the best on validation."""
+    ridge: Annotated[tuple[Positive, ...], Field(min_length=1)] = (
+        *(0.001, 0.01, 0.1, 1.0, 10.0, 100.0),
+    )
+    """Of these penalties the ridge baseline takes the best on validation."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        for name in ("tolerances", "neighbours", "ridge"):
+            values = getattr(self, name)
+            if list(values) != sorted(set(values)):
+                raise ValueError(f"{name}: each value once and rising, found {list(values)}")
+        return self
 
 
 class EvaluateSettings(Settings):
@@ -24,10 +60,13 @@ class EvaluateSettings(Settings):
 
     experiment: str
     run: str
+    seed: int
     fold: Annotated[int, Field(ge=0)] = 0
     subset: Annotated[int, Field(ge=1)] | None = None
     windows: Windows
     policy: PolicySettings
     precision: Precision
     threads: Annotated[int, Field(ge=1)]
+    huber_delta: Positive
     evaluation: Evaluation
+    uncertainty: Uncertainty

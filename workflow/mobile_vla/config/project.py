@@ -11,6 +11,7 @@ from pydantic import Field
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
 from mobile_vla.config.backbone import Backbone, BackboneSettings, RandomBackbone
 from mobile_vla.config.base import Settings
+from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.dataset import Dataset, SimulatedDataset
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
@@ -22,6 +23,7 @@ from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings
 from mobile_vla.config.training import TrainSettings
+from mobile_vla.config.uncertainty import Uncertainty
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
@@ -44,6 +46,8 @@ class Project(Settings):
     """Named ways of training a policy."""
     features: Features = Features()
     """How the features that experiments share are computed."""
+    uncertainty: Uncertainty = Uncertainty()
+    """How sure a claim must be, in each experiment's verdict and between experiments."""
     report: Report = Report()
     """What the report's page says of itself."""
     memory_limit_gb: Annotated[float, Field(gt=0)] | None = None
@@ -223,17 +227,26 @@ class Project(Settings):
     def evaluate(self, name: str, run: str) -> EvaluateSettings:
         """Return what ``evaluate`` is given for one run."""
         experiment = self.experiments[name]
+        seed, fold = _seed_and_fold(run)
         return EvaluateSettings(
             experiment=name,
             run=run,
-            fold=_seed_and_fold(run)[1],
+            seed=seed,
+            fold=fold,
             subset=experiment.subset,
             windows=experiment.windows(),
             policy=experiment.policy(self.datasets[experiment.dataset].actions),
             precision=experiment.training.precision,
             threads=experiment.training.threads,
+            huber_delta=experiment.training.huber_delta,
             evaluation=experiment.evaluation,
+            uncertainty=self.uncertainty,
         )
+
+    def compare(self) -> CompareSettings:
+        """Return what ``compare`` is given."""
+        runs = tuple(ComparedRun(experiment=name, run=run) for name, run in self.runs())
+        return CompareSettings(runs=runs, uncertainty=self.uncertainty)
 
     def reported(self) -> ReportSettings:
         """Return what the report's stages are given."""

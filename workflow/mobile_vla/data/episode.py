@@ -20,6 +20,9 @@ EVENT_TYPES = "action_event_types"
 INSTRUCTION = "language_instruction"
 
 MAX_ATTRIBUTES = 100
+MAX_ATTRIBUTE_BYTES = 1 << 20  # of one that is read
+MAX_TEXT_BYTES = 4096  # of an entry of fixed length; the collector's instruction has 256
+TEXTS_AT_A_TIME = 1000
 MAX_TEXT = 1000  # characters of an attribute or instruction that are kept
 MAX_VALUES = 100  # entries of an attribute's array that are kept
 
@@ -169,13 +172,16 @@ def _event_types(file: h5py.File) -> list[str] | None:
         return None
     if dataset.shape is None or len(dataset.shape) != 1:
         raise Rejected(_wrong("wrong_shape", EVENT_TYPES, dataset.shape, "(T,)"))
-    if not _is_text(dataset):
-        raise Rejected(_wrong("wrong_dtype", EVENT_TYPES, dataset.dtype, "strings"))
+    _check_text(dataset, EVENT_TYPES, "strings")
     if dataset.shape[0] > MAX_FRAMES:
         _length(dataset.shape[0], EVENT_TYPES)
     if dataset.shape[0]:
         check_storage(dataset, EVENT_TYPES)
-    return [_text(value) for value in dataset[()]]
+    return [
+        _text(value)
+        for first in range(0, dataset.shape[0], TEXTS_AT_A_TIME)
+        for value in dataset[first : first + TEXTS_AT_A_TIME]
+    ]
 
 
 def _instruction(file: h5py.File) -> str | None:
@@ -184,15 +190,20 @@ def _instruction(file: h5py.File) -> str | None:
         return None
     if dataset.shape not in ((), (1,)):
         raise Rejected(_wrong("wrong_shape", INSTRUCTION, dataset.shape, "(1,)"))
-    if not _is_text(dataset):
-        raise Rejected(_wrong("wrong_dtype", INSTRUCTION, dataset.dtype, "a string, such as S256"))
+    _check_text(dataset, INSTRUCTION, "a string, such as S256")
     check_storage(dataset, INSTRUCTION)
     value = dataset[()]
     return _text(value[0] if dataset.shape else value).strip() or None
 
 
-def _is_text(dataset: h5py.Dataset) -> bool:
-    return h5py.check_string_dtype(dataset.dtype) is not None
+def _check_text(dataset: h5py.Dataset, place: str, expected: str) -> None:
+    if h5py.check_string_dtype(dataset.dtype) is None:
+        raise Rejected(_wrong("wrong_dtype", place, dataset.dtype, expected))
+    if dataset.dtype.itemsize > MAX_TEXT_BYTES:
+        limit = f"at most {MAX_TEXT_BYTES:,} bytes each"
+        raise Rejected(
+            _wrong("absurd_size", place, f"texts of {dataset.dtype.itemsize:,} bytes", limit)
+        )
 
 
 def _text(value: Any) -> str:
@@ -203,7 +214,13 @@ def _text(value: Any) -> str:
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
     names = sorted(file.attrs)[:MAX_ATTRIBUTES]
-    return {_text(name): _plain(file.attrs[name]) for name in names}
+    found = {}
+    for name in names:
+        stored = file.attrs.get_id(name)
+        size = stored.get_space().get_simple_extent_npoints() * stored.get_type().get_size()
+        large = size > MAX_ATTRIBUTE_BYTES
+        found[_text(name)] = f"{size:,} bytes, not read" if large else _plain(file.attrs[name])
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.prompts import render
 from mobile_vla.data.roles import Roles, load_split
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problem, Problems
-from mobile_vla.evaluation.scoring import actions_of, open_policy, write_scores
+from mobile_vla.evaluation.scoring import write_scores
 from mobile_vla.features.store import open_rows
-from mobile_vla.machine import default_device, use_threads
-from mobile_vla.model.precision import resolve
+from mobile_vla.machine import use_threads
 from mobile_vla.training.batches import Samples
 from mobile_vla.training.labels import Labels
-from mobile_vla.training.run import identity_of
+from mobile_vla.training.run import load_data
 
 SCORED_FOLD = 0  # of the other dataset's split, whose folds are nothing to this policy
 
@@ -33,6 +31,7 @@ def evaluate_on(
     on_manifest: Path,
     on_actions: Path,
     on_split: Path,
+    on_features: Path | None = None,
     backbone: Path,
     features: Path | None = None,
     threads: int,
@@ -41,8 +40,8 @@ def evaluate_on(
 ) -> None:
     """Predict every window of another dataset's test episodes: those of its split's first fold.
 
-    The baselines know what the policy knows: the train mean is that of the policy's own training
-    episodes, not of the dataset that is scored.
+    The baselines know what the policy knows: they are fitted on the policy's own training episodes,
+    not on the dataset that is scored.
 
     Args:
         settings: the run.
@@ -53,9 +52,9 @@ def evaluate_on(
         on_manifest: the ``manifest.json`` of the dataset that is scored.
         on_actions: that dataset's ``actions.npy``.
         on_split: that dataset's ``split.json``.
+        on_features: the JSON of its features; none at the cut ``pixels``, where frames are read.
         backbone: the ``backbone.json``.
-        features: the JSON of the scored dataset's features; none at the cut ``pixels``, where the
-            frames are read.
+        features: the JSON of the features that the policy was trained on.
         threads: cores that the job was given.
         evaluation: ``evaluation.json``.
         predictions: ``predictions.npz``.
@@ -66,36 +65,39 @@ def evaluate_on(
         UserError: the policy is not the one of this run's settings, data or backbone.
     """
     use_threads(settings.threads, threads, "training.threads")
-    checkpoint = Checkpoint.read(backbone)
-    precision = resolve(settings.precision, default_device())
-    own = Dataset.load(manifest, actions)
-    own_roles = load_split(split, own, settings.fold, settings.subset)
-    identity = identity_of(own, split, settings.fold, settings.subset)
+    data = load_data(
+        settings.policy,
+        settings.windows,
+        settings.precision,
+        fold=settings.fold,
+        subset=settings.subset,
+        manifest=manifest,
+        actions=actions,
+        split=split,
+        backbone=backbone,
+        features=features,
+    )
     other = Dataset.load(on_manifest, on_actions)
     roles = load_split(on_split, other, SCORED_FOLD)
     scored = roles.of["test"]
-    _refuse_seen(settings, own, own_roles, other, scored)
-    loaded = open_policy(policy, settings, identity, precision, checkpoint)
-    labels = Labels.of(other, settings.policy).under(loaded.texts)
+    _refuse_seen(settings, data.dataset, data.roles, other, scored)
+    labels = Labels.of(other, settings.policy).under(data.prompts.texts)
     _refuse_unknown_prompts(labels, other, scored, settings)
     samples = Samples(
         other,
         make_windows(other, scored, settings.windows),
-        open_rows(other, checkpoint.digest, precision, features, "plain"),
+        open_rows(other, data.backbone.digest, data.precision, on_features, "plain"),
         labels,
         settings.policy.actions.scale,
     )
     write_scores(
         settings,
-        loaded,
+        policy,
+        data,
         samples,
         roles=roles,
         role="test",
         split=on_split,
-        trained_on=identity,
-        train_actions=actions_of(own, own_roles.of["train"], settings.policy.actions.dimensions),
-        backbone=checkpoint.name,
-        precision=precision,
         evaluation=evaluation,
         predictions=predictions,
     )

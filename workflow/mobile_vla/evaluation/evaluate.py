@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.roles import Role
-from mobile_vla.evaluation.scoring import actions_of, open_policy, write_scores
+from mobile_vla.evaluation.scoring import write_scores
 from mobile_vla.machine import use_threads
 from mobile_vla.training.run import load_data
 
@@ -58,17 +58,12 @@ def evaluate(
     role: Role = "test" if data.roles.of["test"] else "val"
     write_scores(
         settings,
-        open_policy(policy, settings, data.identity, data.precision, data.backbone),
+        policy,
+        data,
         data.samples[role],
         roles=data.roles,
         role=role,
         split=split,
-        trained_on=data.identity,
-        train_actions=actions_of(
-            data.dataset, data.roles.of["train"], settings.policy.actions.dimensions
-        ),
-        backbone=data.backbone.name,
-        precision=data.precision,
         evaluation=evaluation,
         predictions=predictions,
     )

@@ -1,4 +1,8 @@
-"""Errors of predicted chunks, pooled over windows, chunk steps and dimensions."""
+"""Errors of predicted actions, pooled over steps, or over the steps of each group.
+
+Every predicted value counts once: an average over windows of averages over steps would weigh the
+steps of a masked window more than those of a whole one.
+"""
 
 from __future__ import annotations
 
@@ -6,84 +10,124 @@ from collections.abc import Sequence
 
 import numpy as np
 
-BLOCK = 4096  # windows turned into float64 at a time: memory stays flat however many there are
+Errors = dict[str, dict[str, float | None]]
+"""Metric → ``overall`` or a dimension → value."""
 
 
-class ErrorSums:
-    """Running sums of absolute and squared errors, in float64.
+def errors(prediction: np.ndarray, truth: np.ndarray, dimensions: Sequence[str]) -> Errors:
+    """Return MAE, MSE, RMSE and R², overall and for each dimension.
 
-    Every predicted value counts once: an average over windows of averages over steps would weigh
-    the steps of a masked window more than those of a whole one.
-
-    Args:
-        dimensions: names of the A action dimensions, in the order of the arrays' last axis.
-    """
-
-    def __init__(self, dimensions: Sequence[str]):
-        self.dimensions = tuple(dimensions)
-        self.absolute = np.zeros(len(self.dimensions))  # (A,)
-        self.squared = np.zeros(len(self.dimensions))  # (A,)
-        self.steps = 0
-
-    def add(self, prediction: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> None:
-        """Count the unmasked steps of some windows.
-
-        Args:
-            prediction: predicted actions, (N, C, A), in raw command units.
-            truth: true actions, (N, C, A), in raw command units.
-            mask: (N, C) bool, true where the step exists.
-
-        Raises:
-            ValueError: the shapes do not belong together.
-        """
-        expected = (*mask.shape, len(self.dimensions))
-        if prediction.shape != expected or truth.shape != expected:
-            raise ValueError(
-                f"prediction {prediction.shape} and truth {truth.shape} must both be {expected}"
-            )
-        for start in range(0, len(mask), BLOCK):
-            block = slice(start, start + BLOCK)
-            kept = mask[block]
-            error = prediction[block][kept].astype(np.float64) - truth[block][kept]  # (S, A)
-            self.absolute += np.abs(error).sum(axis=0)
-            self.squared += np.square(error).sum(axis=0)
-            self.steps += len(error)
-
-    def averages(self) -> dict[str, dict[str, float]]:
-        """Return ``{"mae": {"overall", DIMENSION…}, "mse": …, "rmse": …}``.
-
-        MAE and RMSE are in raw command units, MSE in their square. The overall RMSE is the root of
-        the overall MSE, not the mean of the dimensions' RMSE.
-
-        Raises:
-            ValueError: no step was counted.
-        """
-        if not self.steps:
-            raise ValueError("no unmasked step to average over")
-        mae = self._named(self.absolute)
-        mse = self._named(self.squared)
-        return {"mae": mae, "mse": mse, "rmse": {k: float(np.sqrt(v)) for k, v in mse.items()}}
-
-    def _named(self, sums: np.ndarray) -> dict[str, float]:
-        overall = float(sums.sum() / (self.steps * len(sums)))
-        each = (sums / self.steps).tolist()
-        return {"overall": overall, **dict(zip(self.dimensions, each, strict=True))}
-
-
-def errors(
-    prediction: np.ndarray, truth: np.ndarray, mask: np.ndarray, dimensions: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Return MAE, MSE and RMSE, overall and for each dimension.
+    MAE and RMSE are in raw command units, MSE in their square. The overall RMSE is the root of the
+    overall MSE, not the mean of the dimensions' RMSE. R² is 1 − Σ(error²) / Σ((truth − mean)²); the
+    overall one puts the sums over the dimensions into it (scikit-learn's ``variance_weighted``). It
+    is null where the truth does not vary.
 
     Args:
-        prediction: predicted actions, (N, C, A), in raw command units.
-        truth: true actions, (N, C, A), in raw command units.
-        mask: (N, C) bool, true where the step exists.
+        prediction: (S, A) in raw command units.
+        truth: (S, A) in raw command units.
         dimensions: names of the A dimensions.
 
     Raises:
-        ValueError: the shapes do not belong together, or every step is masked.
+        ValueError: the shapes do not belong together, or there is no step.
     """
-    sums = ErrorSums(dimensions)
-    sums.add(prediction, truth, mask)
-    return sums.averages()
+    if not len(truth):
+        raise ValueError("no step to average over")
+    return errors_by(prediction, truth, np.zeros(len(truth), dtype=np.int64), 1, dimensions)[0]
+
+
+def errors_by(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    group: np.ndarray,
+    count: int,
+    dimensions: Sequence[str],
+) -> list[Errors]:
+    """Return :func:`errors` of each group of steps.
+
+    Args:
+        prediction: (S, A).
+        truth: (S, A).
+        group: (S,) int, the group of each step, in [0, count).
+        count: number of groups; each has a step.
+        dimensions: names of the A dimensions.
+
+    Raises:
+        ValueError: the shapes do not belong together, or a group is empty.
+    """
+    expected = (len(group), len(dimensions))
+    if prediction.shape != expected or truth.shape != expected:
+        raise ValueError(
+            f"prediction {prediction.shape} and truth {truth.shape} must both be {expected}"
+        )
+    steps = np.bincount(group, minlength=count)  # (G,)
+    if not steps.all():
+        raise ValueError("a group without a step")
+    error = prediction.astype(np.float64) - truth
+    absolute = sums_by(np.abs(error), group, count)  # (G, A)
+    squared = sums_by(np.square(error), group, count)
+    mean = sums_by(truth, group, count) / steps[:, None]
+    spread = sums_by(np.square(truth - mean[group]), group, count)
+    spread[~_varies(truth, group, count)] = 0  # and no rounding error in its place
+    return [
+        {
+            "mae": _named(absolute[g] / n, dimensions),
+            "mse": _named(squared[g] / n, dimensions),
+            "rmse": _roots(_named(squared[g] / n, dimensions)),
+            "r2": _explained(squared[g], spread[g], dimensions),
+        }
+        for g, n in enumerate(steps)
+    ]
+
+
+def sums_by(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
+    """Sum the rows of values (S, A) that belong to each group: (count, A) float64."""
+    columns = [np.bincount(group, weights=column, minlength=count) for column in values.T]
+    return np.stack(columns, axis=1)
+
+
+def huber(
+    prediction: np.ndarray, truth: np.ndarray, scale: float, delta: float, learnt: Sequence[int]
+) -> float:
+    """Return the mean Huber loss that training minimises, in normalised units: no error in m/s.
+
+    Huber 1964: e²/2 up to delta, and delta · (|e| − delta / 2) beyond.
+
+    Args:
+        prediction: (S, A) in raw command units.
+        truth: (S, A) in raw command units.
+        scale: raw command units that become 1.
+        delta: where it turns from square to linear, in normalised units.
+        learnt: the columns that are real: padding or left out ones would dilute the mean.
+    """
+    error = np.abs(prediction[:, learnt] - truth[:, learnt]) / scale
+    loss = np.where(error <= delta, np.square(error) / 2, delta * (error - delta / 2))
+    return float(loss.mean())
+
+
+def _varies(truth: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
+    """Return whether the truth varies within each group, (count, A) bool."""
+    low, high = np.full((2, count, truth.shape[1]), np.inf)
+    high *= -1
+    np.minimum.at(low, group, truth)
+    np.maximum.at(high, group, truth)
+    return np.asarray(low < high)
+
+
+def _named(values: np.ndarray, dimensions: Sequence[str]) -> dict[str, float | None]:
+    return {"overall": float(values.mean()), **dict(zip(dimensions, values.tolist(), strict=True))}
+
+
+def _roots(values: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else value**0.5 for name, value in values.items()}
+
+
+def _explained(
+    squared: np.ndarray, spread: np.ndarray, dimensions: Sequence[str]
+) -> dict[str, float | None]:
+    sums = {
+        "overall": (squared.sum(), spread.sum()),
+        **dict(zip(dimensions, zip(squared, spread, strict=True), strict=True)),
+    }
+    return {
+        name: float(1 - own / whole) if whole > 0 else None for name, (own, whole) in sums.items()
+    }

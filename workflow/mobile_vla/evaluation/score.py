@@ -1,68 +1,122 @@
-"""One run's scores: its errors beside the baselines', on the same steps of the same windows."""
+"""One run's scores: the content of ``evaluation.json``, computed from its predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
+from mobile_vla.config.evaluation import Evaluation
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import UserError
-from mobile_vla.evaluation.metrics import errors
+from mobile_vla.evaluation.competitors import Competitors
+from mobile_vla.evaluation.differences import Sums, differences
+from mobile_vla.evaluation.intervals import bootstrap, described
+from mobile_vla.evaluation.metrics import errors, huber
+from mobile_vla.evaluation.motions import classes_of, direction, motion, signs_of
+from mobile_vla.evaluation.paths import displacement, roughness, saturation, stitch
+from mobile_vla.evaluation.slices import by_frame, by_keys, by_step, choices_of, chosen
+from mobile_vla.evaluation.steps import Scored
+from mobile_vla.evaluation.tolerance import match_rates
+from mobile_vla.evaluation.verdict import Use, use_of, verdict
 
 UNIT = "raw command units"
+Flat = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How predictions become scores.
+
+    Args:
+        evaluation: the experiment's settings.
+        uncertainty: those of intervals and verdicts.
+        scale: the action scale.
+        fixed: dimensions that were not learnt, because they never vary in training.
+        huber_delta: where training's loss turns from square to linear, in normalised units.
+        cell: the keys of the scenario that the split is stratified by.
+    """
+
+    evaluation: Evaluation
+    uncertainty: Uncertainty
+    scale: float
+    fixed: tuple[str, ...]
+    huber_delta: float
+    cell: tuple[str, ...]
 
 
 def score(
-    *,
-    experiment: str,
-    run: str,
-    dataset: str,
-    backbone: str,
-    manifest: str,
-    split: str,
-    fold: int,
-    folds: int,
-    held_out: str | None,
-    trained_on: Mapping[str, Any],
-    scored_on: Literal["test", "val"],
-    dimensions: Sequence[str],
-    episodes: np.ndarray,
+    facts: Mapping[str, Any],
+    scored: Scored,
     prediction: np.ndarray,
-    truth: np.ndarray,
-    mask: np.ndarray,
-    baselines: Mapping[str, np.ndarray],
+    others: Competitors,
+    rules: Rules,
 ) -> dict[str, Any]:
-    """Return the content of ``evaluation.json``.
+    """Return the content of ``evaluation.json``; docs/architecture.md describes it.
 
     Args:
-        experiment: name of the experiment.
-        run: name of its run, such as ``seed0``.
-        dataset: name of the scored dataset.
-        backbone: name of the backbone.
-        manifest: digest of its manifest.
-        split: digest of its split.
-        fold: which fold's episodes are scored, from 0.
-        folds: how many folds the split has.
-        held_out: the value of the scenario that only the fold's test episodes have, or None.
-        trained_on: dataset, manifest, split, fold and subset of the policy's training.
-        scored_on: the role of the scored episodes. On ``val`` the checkpoint was selected on the
-            very episodes that are scored: the result says so and holds no verdict.
-        dimensions: names of the A predicted dimensions.
-        episodes: (N,) names, the episode of each window.
+        facts: what was scored: names of experiment, run and dataset, digests, and ``scored_on``. On
+            ``val`` the checkpoint was selected on the very episodes that are scored: the result
+            says so, and holds no verdict.
+        scored: the N scored windows.
         prediction: (N, C, A) the policy's, in raw command units.
-        truth: (N, C, A) in raw command units.
-        mask: (N, C) bool, true where the step exists.
-        baselines: by name, (N, C, A) in raw command units.
+        others: what it is compared with.
+        rules: settings, and what predictions are to be read by.
 
     Raises:
         UserError: there is nothing to score, or the policy predicts values that are not finite.
     """
-    place = f"experiments/{experiment}/{run}"
+    _check(facts, scored, prediction)
+    steps, dimensions = scored.steps, scored.dimensions
+    flat: Flat = {"policy": scored.flat(prediction)}
+    flat |= {name: scored.flat(values) for name, values in others.baselines.items()}
+    controls = {name: scored.flat(values) for name, values in others.controls.items()}
+    own, *rest = (errors(values, steps.truth, dimensions) for values in flat.values())
+    baselines = dict(zip(others.baselines, rest, strict=True))
+    mae = {name: _value(found["mae"]["overall"]) for name, found in baselines.items()}
+    best = min(mae, key=lambda name: mae[name])
+    learnt = [index for index, name in enumerate(dimensions) if name not in rules.fixed]
+    return {
+        **facts,
+        "selected_on_scored": facts["scored_on"] == "val",
+        "unit": UNIT,
+        "action_scale": rules.scale,
+        "dimensions": list(dimensions),
+        "episodes": len(np.unique(steps.episode)),
+        "windows": len(np.unique(steps.window)),
+        "steps": len(steps),
+        "policy": own,
+        "baselines": baselines,
+        "controls": {
+            name: errors(values, steps.truth, dimensions) for name, values in controls.items()
+        },
+        "absent": others.absent,
+        "fitted": others.fitted,
+        "best_baseline": {"name": best, "mae": mae[best]},
+        "skill": 1 - _value(own["mae"]["overall"]) / mae[best] if mae[best] > 0 else None,
+        "loss": {
+            "huber_normalised": huber(
+                flat["policy"], steps.truth, rules.scale, rules.huber_delta, learnt
+            ),
+            "delta": rules.huber_delta,
+            "dimensions": [dimensions[index] for index in learnt],
+        },
+        **_uncertain(facts, scored, flat, controls, best, rules),
+        **_parts(scored, flat, rules),
+        **_motions(scored, flat, rules),
+    }
+
+
+def _check(facts: Mapping[str, Any], scored: Scored, prediction: np.ndarray) -> None:
+    place = f"experiments/{facts['experiment']}/{facts['run']}"
+    mask = scored.mask
     if not mask.any():
         raise UserError(
-            f"{place}: no window of the {scored_on} episodes of {dataset} can be scored; expected "
-            "at least one; give the split more episodes, or choose a shorter window and chunk"
+            f"{place}: no window of the {facts['scored_on']} episodes of {facts['dataset']} can be "
+            "scored; expected at least one; give the split more episodes, or choose a shorter "
+            "window and chunk"
         )
     broken = int((~np.isfinite(prediction[mask])).any(axis=-1).sum())
     if broken:
@@ -70,52 +124,123 @@ def score(
             f"{place}: {broken} of {int(mask.sum())} predicted steps are not finite; expected "
             "numbers; train again with `precision: fp32` or a lower `learning_rate`"
         )
-    policy = errors(prediction, truth, mask, dimensions)
-    others = {name: errors(value, truth, mask, dimensions) for name, value in baselines.items()}
-    best = min(others, key=lambda name: others[name]["mae"]["overall"])
-    best_mae, mae = others[best]["mae"]["overall"], policy["mae"]["overall"]
-    selected_on_scored = scored_on == "val"
-    each = _per_episode(episodes, prediction, truth, mask, dimensions)
+
+
+def _uncertain(
+    facts: Mapping[str, Any], scored: Scored, flat: Flat, controls: Flat, best: str, rules: Rules
+) -> dict[str, Any]:
+    """Return averages with intervals, paired differences, the verdict, and each episode's error."""
+    steps, wanted = scored.steps, rules.uncertainty
+    every = {**flat, **controls}
+    sums = Sums.of(steps, every, scored.episodes)
+    means = sums.mae()
+    boot = bootstrap(sums.absolute, sums.values, wanted.draws, wanted.seed)
+    to = differences(sums, "policy", [name for name in flat if name != "policy"], wanted)
+    under = differences(sums, "policy", list(controls), wanted)
+    uses: dict[str, Use] = {
+        name: use_of(
+            float(np.abs(flat["policy"] - controls[name]).mean()),
+            under[name],
+            rules.scale,
+            len(sums.episodes),
+        )
+        if name in controls
+        else "not tested"
+        for name in ("no_image", "shuffled_prompt")
+    }
+    found = verdict(
+        to,
+        best,
+        len(sums.episodes),
+        wanted.confidence,
+        selected_on_scored=facts["scored_on"] == "val",
+        image=uses["no_image"],
+        prompt=uses["shuffled_prompt"],
+    )
+    moved = {
+        name: displacement(stitch(scored), values, steps.truth, scored.dimensions)
+        for name, values in flat.items()
+    }
     return {
-        "experiment": experiment,
-        "run": run,
-        "dataset": dataset,
-        "backbone": backbone,
-        "manifest": manifest,
-        "split": split,
-        "fold": fold,
-        "folds": folds,
-        "held_out": held_out,
-        "trained_on": dict(trained_on),
-        "scored_on": scored_on,
-        "selected_on_scored": selected_on_scored,
-        "unit": UNIT,
-        "dimensions": list(dimensions),
-        "episodes": len(each),
-        "windows": int(mask.any(axis=1).sum()),
-        "steps": int(mask.sum()),
-        "policy": policy,
-        "baselines": others,
-        "best_baseline": {"name": best, "mae": best_mae},
-        "skill": 1 - mae / best_mae if best_mae > 0 else None,
-        "beats_best_baseline": None if selected_on_scored else mae < best_mae,
-        "per_episode": each,
+        "mae": {
+            name: {
+                "pooled": described(boot, index, wanted.confidence),
+                "per_episode": float(means[:, index].mean()),
+            }
+            for index, name in enumerate(every)
+        },
+        "differences": {name: asdict(own) for name, own in {**to, **under}.items()},
+        "verdict": found.as_json(),
+        "displacement": {
+            "unit": "command steps",
+            "average": "per episode",
+            "episodes": len(sums.episodes),
+            **{
+                name: {"ade": float(values[:, 0].mean()), "fde": float(values[:, 1].mean())}
+                for name, values in moved.items()
+            },
+        },
+        "per_episode": [
+            {
+                "episode": name,
+                "windows": int(sums.windows[index]),
+                "steps": int(sums.steps[index]),
+                "mae": float(means[index, 0]),
+                "best_baseline_mae": float(means[index, list(every).index(best)]),
+                "ade": float(moved["policy"][index, 0]),
+                "fde": float(moved["policy"][index, 1]),
+            }
+            for index, name in enumerate(sums.episodes)
+        ],
     }
 
 
-def _per_episode(
-    episodes: np.ndarray,
-    prediction: np.ndarray,
-    truth: np.ndarray,
-    mask: np.ndarray,
-    dimensions: Sequence[str],
-) -> list[dict[str, Any]]:
-    """Return each episode's windows and MAE, in the order in which the episodes first appear."""
-    found = []
-    for episode in dict.fromkeys(episodes.tolist()):
-        rows = np.flatnonzero((episodes == episode) & mask.any(axis=1))
-        if len(rows):
-            own = errors(prediction[rows], truth[rows], mask[rows], dimensions)
-            mae = own["mae"]["overall"]
-            found.append({"episode": episode, "windows": len(rows), "mae": mae})
-    return found
+def _parts(scored: Scored, flat: Flat, rules: Rules) -> dict[str, Any]:
+    """Return the errors of parts of the steps."""
+    signs = signs_of(scored.steps.truth, scored.dimensions, rules.evaluation.dead_band)
+    classes = classes_of(signs, scored.dimensions)
+    keys = sorted({key for scenario in scored.scenarios for key in scenario})
+    varying = [key for key in keys if len({scenario.get(key) for scenario in scored.scenarios}) > 1]
+    return {
+        "parts": chosen(scored, flat, choices_of(scored.steps, classes, stitch(scored))),
+        "by_step": by_step(scored, flat),
+        "by_frame": by_frame(scored, flat),
+        "by_cell": by_keys(scored, flat, rules.cell),
+        "by_scenario": [part for key in varying for part in by_keys(scored, flat, [key])],
+    }
+
+
+def _motions(scored: Scored, flat: Flat, rules: Rules) -> dict[str, Any]:
+    """Return directions, motion classes, match rates, smoothness and saturation."""
+    steps, dimensions, evaluation = scored.steps, scored.dimensions, rules.evaluation
+    signs = {
+        name: signs_of(values, dimensions, evaluation.dead_band)
+        for name, values in {**flat, "truth": steps.truth}.items()
+    }
+    classes = {name: classes_of(values, dimensions) for name, values in signs.items()}
+    stitched = stitch(scored)
+    both = {"policy": flat["policy"], "truth": steps.truth}
+    return {
+        "dead_band": {name: getattr(evaluation.dead_band, name) for name in dimensions},
+        "direction": direction(signs["policy"], signs["truth"], dimensions),
+        "motion": motion(classes["policy"], classes["truth"]),
+        "macro_f1": {name: motion(classes[name], classes["truth"])["macro_f1"] for name in flat},
+        "tolerance": {
+            "tolerances": list(evaluation.tolerances),
+            "match": {
+                name: match_rates(values, steps.truth, evaluation.tolerances)
+                for name, values in flat.items()
+            },
+        },
+        "smoothness": {
+            name: roughness(stitched, values, dimensions) for name, values in both.items()
+        },
+        "saturation": {
+            name: saturation(values, rules.scale, dimensions) for name, values in both.items()
+        },
+    }
+
+
+def _value(value: float | None) -> float:
+    assert value is not None  # a mean absolute error always exists
+    return value

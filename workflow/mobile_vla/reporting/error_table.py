@@ -51,10 +51,10 @@ def error_table(runs: Sequence[Run]) -> ErrorTable:
     found = [(run.label, run.experiment, run.evaluation.policy) for run in runs]
     others = [(name, None, errors) for name, errors in baselines_of(runs).items()]
     lines = [*found, *others]
-    lowest = {key: min(errors[key[0]][key[1]] for _, _, errors in lines) for key in keys}
+    lowest = {key: min(errors.of(key[0])[key[1]] for _, _, errors in lines) for key in keys}
     rows = []
     for label, experiment, errors in lines:
-        values = {key: errors[key[0]][key[1]] for key in keys}
+        values = {key: errors.of(key[0])[key[1]] for key in keys}
         cells = [(number(value), value == lowest[key]) for key, value in values.items()]
         rows.append(ErrorRow(label, experiment, cells))
     return ErrorTable(

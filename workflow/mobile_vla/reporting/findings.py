@@ -50,7 +50,7 @@ def _losses(runs: Sequence[Run]) -> str:
 
 def _errors(runs: Sequence[Run]) -> str:
     scored = runs[0].evaluation
-    maes = [(run.label, run.evaluation.policy["mae"]["overall"]) for run in runs]
+    maes = [(run.label, run.evaluation.mae) for run in runs]
     if len(maes) > NAMED:
         own = f"{len(maes)} policies {span([mae for _, mae in maes])}"
     else:

@@ -19,9 +19,10 @@ from mobile_vla.reporting.load import experiments_of, load_datasets, load_runs
 from mobile_vla.reporting.origins import origin, summary
 from mobile_vla.reporting.palette import color_of
 from mobile_vla.reporting.records import Split
-from mobile_vla.reporting.selection import lowest_error, populations
+from mobile_vla.reporting.scores import Scores
+from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.svg import inline
-from mobile_vla.reporting.verdict import overview, scored_on, verdict
+from mobile_vla.reporting.verdict import between, interval, line, overview, scored_on
 
 FILTERS = {
     "number": text.number,
@@ -44,6 +45,7 @@ def page(
     results: list[Path],
     evaluations: list[Path],
     elsewhere: list[Path],
+    comparison: Path,
     timings: list[Path],
     provenance: list[Path],
     figures: list[Path],
@@ -61,6 +63,7 @@ def page(
         results: each run's ``training_results.json``.
         evaluations: each run's ``evaluation.json``.
         elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
+        comparison: ``comparison.json``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
         provenance: the ``*.provenance.json`` of the jobs, in the order in which they are listed.
         figures: the figures' SVG files; their stems are their names in the template.
@@ -80,7 +83,7 @@ def page(
     )
     names = experiments_of(settings)
     by_name = {name: [run for run in runs if run.experiment == name] for name in names}
-    verdicts = [verdict(own) for own in by_name.values()]
+    scores = Scores.read(comparison)
     origins = [origin(path) for path in provenance]
     found = findings(runs)
     context = {
@@ -88,9 +91,11 @@ def page(
         "runs": runs,
         "experiments": by_name,
         "colors": {name: color_of(name, names) for name in names},
-        "verdicts": verdicts,
-        "overview": overview(runs, verdicts),
-        "best": lowest_error(runs),
+        "scores": scores,
+        "verdicts": [line(own) for own in scores.experiments],
+        "overview": overview(scores),
+        "interval": interval,
+        "between": between,
         "datasets": load_datasets(settings, manifests=manifests, splits=splits, audits=audits),
         "comparison": compare(runs),
         "trained_groups": list(

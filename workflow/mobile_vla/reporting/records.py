@@ -8,14 +8,12 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import read_json
-
-Errors = dict[str, dict[str, float]]  # metric → "overall" or a dimension → value
 
 
 class Record(BaseModel):
@@ -145,6 +143,20 @@ class Timing(Record):
     contended: bool
 
 
+class Errors(Record):
+    """Errors in raw command units, ``overall`` and by dimension; R² is null without variation."""
+
+    mae: dict[str, float]
+    mse: dict[str, float]
+    rmse: dict[str, float]
+    r2: dict[str, float | None]
+
+    def of(self, metric: str) -> dict[str, float]:
+        """Return ``mae``, ``mse`` or ``rmse`` by its name."""
+        found: dict[str, float] = getattr(self, metric)
+        return found
+
+
 class BestBaseline(Record):
     """The baseline with the lowest overall MAE."""
 
@@ -166,6 +178,31 @@ class Trained(Record):
     dataset: str
     fold: int
     subset: int | None
+
+
+class Verdict(Record):
+    """What may be said of a policy."""
+
+    outcome: Literal["beats", "does_not_beat", "cannot_be_told", "ignores_image", "no_verdict"]
+    against: str
+    episodes: int
+    needed: int | None
+    image: str
+    prompt: str
+    text: str
+
+
+class Part(Record):
+    """Errors of some of the scored steps; which ones say ``step``, ``frame`` or ``cell``."""
+
+    step: int | None = None
+    frame: int | None = None
+    cell: dict[str, str | None] | None = None
+    episodes: int
+    windows: int
+    steps: int
+    policy: Errors
+    mae: dict[str, float]
 
 
 class Evaluation(Record):
@@ -191,8 +228,16 @@ class Evaluation(Record):
     baselines: dict[str, Errors]
     best_baseline: BestBaseline
     skill: float | None
-    beats_best_baseline: bool | None
+    verdict: Verdict
+    absent: dict[str, str]
+    by_step: list[Part]
+    by_cell: list[Part]
     per_episode: list[EpisodeError]
+
+    @property
+    def mae(self) -> float:
+        """The policy's overall mean absolute error."""
+        return self.policy.mae["overall"]
 
 
 class Cell(Record):
@@ -251,6 +296,8 @@ class Quarantined(Record):
     episode: str
     file: str | None = None
     errors: list[EpisodeFault]
+    warnings: list[str] = []
+    """Codes that it was left out for, with `on_warning: quarantine`."""
 
 
 class Manifest(Record):
@@ -269,6 +316,20 @@ class Finding(EpisodeFault):
     severity: str
     episode: str | None = None
     file: str | None = None
+    accepted: str | None = None
+    """Why the user accepts it."""
+
+
+class Thumbnail(Record):
+    """A small picture of a frame that findings are about."""
+
+    code: str
+    episode: str
+    frame: int
+    swapped: bool
+    alt: str
+    image: str
+    """A data URI."""
 
 
 class Audit(Record):
@@ -276,7 +337,9 @@ class Audit(Record):
 
     dataset: str
     episodes: int
+    totals: dict[str, int]
     findings: list[Finding]
+    thumbnails: list[Thumbnail]
 
 
 class Commit(Record):

@@ -8,6 +8,8 @@ from mobile_vla.reporting.format import count, words
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.records import EpisodeError, Errors
 
+NAMED = 2  # runs that a baseline's label lists
+
 
 def populations(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
     """Group the runs that were scored on the same steps of the same episodes."""
@@ -20,18 +22,35 @@ def populations(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
 def baselines_of(runs: Sequence[Run]) -> dict[str, Errors]:
     """Return the baselines of runs that were scored on the same steps, by their label.
 
-    One that depends on the training episodes, as the train mean does, stands there once for each
-    number of them.
+    One that depends on the training episodes, as the train mean does, or on the features, as the
+    ridge regression does, stands there once for each of its values, with the runs that it is of.
     """
     found: dict[str, Errors] = {}
-    for name in runs[0].evaluation.baselines:
-        errors = [run.evaluation.baselines[name] for run in runs]
-        if all(one == errors[0] for one in errors):
-            found[words(name)] = errors[0]
-            continue
-        for run, one in zip(runs, errors, strict=True):
-            found[f"{words(name)}, {count(run.training.episodes['train'], 'episode')}"] = one
+    names = dict.fromkeys(name for run in runs for name in run.evaluation.baselines)
+    for name in names:
+        having = [run for run in runs if name in run.evaluation.baselines]
+        distinct: list[tuple[Errors, list[Run]]] = []
+        for run in having:
+            errors = run.evaluation.baselines[name]
+            same = next((own for value, own in distinct if value == errors), None)
+            if same is None:
+                distinct.append((errors, [run]))
+            else:
+                same.append(run)
+        for errors, own in distinct:
+            everywhere = len(own) == len(runs)
+            found[words(name) if everywhere else f"{words(name)}, {_whose(own, having)}"] = errors
     return found
+
+
+def _whose(runs: Sequence[Run], among: Sequence[Run]) -> str:
+    """Return what sets some runs apart: their number of training episodes, else their labels."""
+    sizes = {run.training.episodes["train"] for run in runs}
+    others = {run.training.episodes["train"] for run in among if run not in runs}
+    if len(sizes) == 1 and others and not sizes & others:
+        return count(sizes.pop(), "episode")
+    labels = [run.label for run in runs]
+    return ", ".join(labels) if len(labels) <= NAMED else f"{labels[0]} and {len(labels) - 1} more"
 
 
 def best_run(runs: Sequence[Run]) -> Run:
@@ -43,21 +62,9 @@ def best_run(runs: Sequence[Run]) -> Run:
 
     def rank(run: Run) -> tuple[float, float]:
         skill = run.evaluation.skill
-        return (float("-inf") if skill is None else skill, -run.evaluation.policy["mae"]["overall"])
+        return (float("-inf") if skill is None else skill, -run.evaluation.mae)
 
     return max(runs, key=rank)
-
-
-def lowest_error(runs: Sequence[Run]) -> Run | None:
-    """Return the run with the lowest MAE, where ranking the runs means something.
-
-    That is where several were scored on the same steps, which did not choose their checkpoints.
-    """
-    if len(runs) == 1 or len(populations(runs)) > 1:
-        return None
-    if any(run.evaluation.selected_on_scored for run in runs):
-        return None
-    return min(runs, key=lambda run: run.evaluation.policy["mae"]["overall"])
 
 
 def chosen_episodes(episodes: Sequence[EpisodeError]) -> list[tuple[str, EpisodeError]]:

@@ -1,4 +1,4 @@
-"""The stage that writes the report's tables as CSV, with all digits."""
+"""The stage that writes the report's tables: CSV with all digits, and LaTeX for a paper."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ from typing import Any
 from mobile_vla.config.reporting import ReportSettings
 from mobile_vla.files import write_text
 from mobile_vla.reporting.epochs import epoch_rows
+from mobile_vla.reporting.latex import latex
 from mobile_vla.reporting.load import Run, load_runs
+from mobile_vla.reporting.score_tables import (
+    PAIR,
+    cell_lines,
+    headline,
+    pair_lines,
+    step_lines,
+    verdict_lines,
+)
+from mobile_vla.reporting.scores import Scores
+
+METRICS = ("mae", "mse", "rmse", "r2")
 
 
 def tables(
@@ -22,9 +34,14 @@ def tables(
     evaluations: list[Path],
     elsewhere: list[Path],
     timings: list[Path],
+    comparison: Path,
     experiments: Path,
     epochs: Path,
     errors: Path,
+    verdicts: Path,
+    pairs: Path,
+    by_step: Path,
+    by_cell: Path,
     scores: Path | None = None,
 ) -> None:
     """Write the tables. A cell is empty where there is no value.
@@ -36,10 +53,16 @@ def tables(
         evaluations: each run's ``evaluation.json``.
         elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        comparison: ``comparison.json``.
         experiments: where to write a line for each run: errors, losses, times, sizes.
         epochs: where to write a line for each epoch of each run; changes are of the validation
             loss, in per cent.
         errors: where to write a line for each error of each policy and baseline.
+        verdicts: where to write a line for each experiment and baseline or control; so that a paper
+            can hold it, a ``.tex`` beside it has the best baselines' lines alone.
+        pairs: where to write a line for each pair of experiments, and its ``.tex`` beside it.
+        by_step: the same for each step of each run's chunk.
+        by_cell: the same for each cell of each run's dataset.
         scores: where to write a line for each score on another dataset, where there are some.
 
     Raises:
@@ -56,6 +79,12 @@ def tables(
     _write(experiments, [_headline(run) for run in runs])
     _write(epochs, [line for run in runs for line in _epochs(run)])
     _write(errors, [line for run in runs for line in _errors(run)])
+    compared = Scores.read(comparison)
+    _write(verdicts, list(verdict_lines(compared)))
+    write_text(verdicts.with_suffix(".tex"), latex(headline(compared)))
+    _both(pairs, list(pair_lines(compared)), PAIR)
+    _both(by_step, list(step_lines(runs)))
+    _both(by_cell, list(cell_lines(runs)))
     if scores is not None:
         _write(scores, [line for run in runs for line in _elsewhere(run)])
 
@@ -75,11 +104,11 @@ def _headline(run: Run) -> dict[str, Any]:
         "episodes": scored.episodes,
         "windows": scored.windows,
         "steps": scored.steps,
-        "mae_command_units": scored.policy["mae"]["overall"],
+        "mae_command_units": scored.mae,
         "best_baseline": scored.best_baseline.name,
         "best_baseline_mae_command_units": scored.best_baseline.mae,
         "skill": scored.skill,
-        "beats_best_baseline": scored.beats_best_baseline,
+        "verdict": scored.verdict.outcome,
         "epochs": trained.epochs,
         "best_epoch": trained.best_epoch,
         "best_val_loss": trained.best_val_loss,
@@ -113,7 +142,8 @@ def _epochs(run: Run) -> Iterable[dict[str, Any]]:
 def _errors(run: Run) -> Iterable[dict[str, Any]]:
     scored = run.evaluation
     for predictor, found in [("policy", scored.policy), *scored.baselines.items()]:
-        for metric, values in found.items():
+        for metric in METRICS:
+            values: dict[str, float | None] = getattr(found, metric)
             for dimension, value in values.items():
                 yield {
                     "experiment": run.experiment,
@@ -141,22 +171,29 @@ def _elsewhere(run: Run) -> Iterable[dict[str, Any]]:
             "episodes": scored.episodes,
             "windows": scored.windows,
             "steps": scored.steps,
-            "mae_command_units": scored.policy["mae"]["overall"],
+            "mae_command_units": scored.mae,
             **{
                 f"mae_{name}_command_units": value
-                for name, value in scored.policy["mae"].items()
+                for name, value in scored.policy.mae.items()
                 if name != "overall"
             },
             "best_baseline": scored.best_baseline.name,
             "best_baseline_mae_command_units": scored.best_baseline.mae,
             "skill": scored.skill,
-            "beats_best_baseline": scored.beats_best_baseline,
+            "verdict": scored.verdict.outcome,
         }
 
 
-def _write(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+def _both(path: Path, lines: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> None:
+    _write(path, lines, columns)
+    write_text(path.with_suffix(".tex"), latex(lines, columns))
+
+
+def _write(path: Path, lines: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write lines; ``columns`` say the head where there may be none."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
+    names = list(columns or lines[0])
+    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     write_text(path, text.getvalue())

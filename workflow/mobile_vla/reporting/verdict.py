@@ -1,74 +1,77 @@
-"""What an experiment's scores amount to, in a plain sentence computed from them."""
+"""The evaluation's verdicts as sentences, with the numbers that they rest on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from mobile_vla.reporting.format import UNIT, count, number, percent, span, words
-from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.format import UNIT, count, number, percent, words
 from mobile_vla.reporting.records import Evaluation
-from mobile_vla.reporting.selection import lowest_error
+from mobile_vla.reporting.scores import Difference, Interval, Judged, Scores
 
-Outcome = Literal["better", "mixed", "worse", "none"]
-
-TAGS: dict[Outcome, str] = {
-    "better": "beats the baselines",
-    "mixed": "only some runs do",
-    "worse": "no better than a baseline",
-    "none": "no verdict",
+TAGS = {
+    "beats": ("better", "beats the baselines"),
+    "does_not_beat": ("worse", "no better than a baseline"),
+    "cannot_be_told": ("mixed", "cannot be told"),
+    "ignores_image": ("worse", "ignores the image"),
+    "no_verdict": ("none", "no verdict"),
 }
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Line:
     """One experiment's line in the summary.
 
     Args:
         experiment: its name.
-        outcome: what the scores say; ``none`` where the scored episodes chose the checkpoint.
-        sentence: what follows the name in the sentence.
+        kind: ``better``, ``worse``, ``mixed`` or ``none``: how the line is coloured.
+        tag: the outcome in a few words.
+        sentence: what is said of it.
     """
 
     experiment: str
-    outcome: Outcome
+    kind: str
+    tag: str
     sentence: str
 
-    @property
-    def tag(self) -> str:
-        """The outcome in a few words."""
-        return TAGS[self.outcome]
+
+def line(own: Judged) -> Line:
+    """Return the line of one experiment."""
+    kind, tag = TAGS[own.verdict.outcome]
+    best = own.best_baseline
+    mae = f"mean absolute error {interval(own.mae)} {UNIT}"
+    against = f"{words(best.name)} {number(best.mae)}"
+    gap = own.differences[best.name]
+    seeds = f", mean of {own.seeds} seeds" if own.seeds > 1 else ""
+    folds = f" in {own.folds} folds" if own.folds > 1 else ""
+    sentence = (
+        f"{own.verdict.text}. {mae[0].upper()}{mae[1:]}; {against}; difference "
+        f"{between(gap)}, on {count(own.episodes, f'{own.scored_on} episode')}{folds}{seeds}."
+    )
+    if own.verdict.outcome == "no_verdict":
+        sentence += " The number flatters it. For a verdict, give the split a test share."
+    return Line(own.experiment, kind, tag, sentence)
 
 
-def verdict(runs: Sequence[Run]) -> Verdict:
-    """Return the verdict on one experiment's runs."""
-    name = runs[0].experiment
-    scores = [run.evaluation for run in runs]
-    if any(score.beats_best_baseline is None or score.selected_on_scored for score in scores):
-        return Verdict(name, "none", _undecided(scores))
-    won = sum(bool(score.beats_best_baseline) for score in scores)
-    outcome: Outcome = "better" if won == len(scores) else "mixed" if won else "worse"
-    noun = "runs" if scores[0].folds > 1 else "seeds"
-    return Verdict(name, outcome, f"{_claim(won, len(scores), noun)}: {_numbers(scores)}.")
-
-
-def overview(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
+def overview(scores: Scores) -> str:
     """Return a sentence on all experiments together."""
-    if all(own.outcome == "none" for own in verdicts):
+    outcomes = [own.verdict.outcome for own in scores.experiments]
+    if all(outcome == "no_verdict" for outcome in outcomes):
         return "Without test episodes there is no verdict on any experiment."
-    better = sum(own.outcome == "better" for own in verdicts)
-    if len(verdicts) == 1:
-        start = "The experiment beats" if better else "The experiment does not beat"
-        return f"{start} the best baseline on its test episodes."
-    who = "All" if better == len(verdicts) else f"{better or 'None'} of"
+    better, n = outcomes.count("beats"), len(outcomes)
+    untold = outcomes.count("cannot_be_told")
+    if n == 1:
+        start = {
+            "beats": "The experiment beats every baseline",
+            "cannot_be_told": "Whether the experiment beats the baselines cannot be told",
+        }.get(outcomes[0], "The experiment does not beat the baselines")
+        return f"{start} on its test episodes."
+    who = "All" if better == n else f"{better or 'None'} of"
     verb, whose = ("beats", "its") if better == 1 else ("beat", "their")
-    text = f"{who} {len(verdicts)} experiments {verb} the best baseline on {whose} test episodes."
-    best = lowest_error(runs)
-    if best is None:
-        return text
-    mae = number(best.evaluation.policy["mae"]["overall"])
-    return f"{text} The lowest error is that of {best.label}: {mae} {UNIT}."
+    text = f"{who} {n} experiments {verb} every baseline on {whose} test episodes."
+    if untold:
+        text += f" Of {untold} it cannot be told."
+    return f"{text} {_leader(scores)}".strip()
 
 
 def scored_on(score: Evaluation) -> str:
@@ -77,33 +80,11 @@ def scored_on(score: Evaluation) -> str:
     Where there are several folds, it names the fold. Where these episodes chose the checkpoint, no
     number stands without saying so.
     """
+    windows, episodes = count(score.windows, "window"), f"{score.scored_on} episode"
     selected = ", which also chose the checkpoint" if score.selected_on_scored else ""
     held_out = f" (held out: {score.held_out})" if score.held_out is not None else ""
     fold = f" in fold {score.fold}" if score.folds > 1 else ""
-    return f"{_sample(score)}{fold}{held_out}{selected}"
-
-
-def _sample(score: Evaluation) -> str:
-    windows, episodes = count(score.windows, "window"), f"{score.scored_on} episode"
-    return f"{windows} of {count(score.episodes, episodes)}"
-
-
-def _claim(won: int, of: int, noun: str) -> str:
-    if of == 1:
-        return "beats the best baseline" if won else "does not beat the best baseline"
-    if won == of:
-        return f"beats the best baseline with each of its {of} {noun}"
-    if won:
-        return f"beats the best baseline with {won} of its {of} {noun} only"
-    return f"does not beat the best baseline with any of its {of} {noun}"
-
-
-def _numbers(scores: Sequence[Evaluation]) -> str:
-    own = [score.policy["mae"]["overall"] for score in scores]
-    best = [score.best_baseline.mae for score in scores]
-    names = " or ".join(dict.fromkeys(words(score.best_baseline.name) for score in scores))
-    text = f"mean absolute error {span(own)} against {span(best)} {UNIT} for {names}"
-    return f"{text}{_difference(scores)}, on {all_scored(scores)}"
+    return f"{windows} of {count(score.episodes, episodes)}{fold}{held_out}{selected}"
 
 
 def all_scored(scores: Sequence[Evaluation]) -> str:
@@ -117,25 +98,33 @@ def all_scored(scores: Sequence[Evaluation]) -> str:
     return f"{windows} of {tested} in {len(folds)} folds, each fold by itself"
 
 
-def _difference(scores: Sequence[Evaluation]) -> str:
-    skills = [score.skill for score in scores if score.skill is not None]
-    if len(skills) < len(scores):
+def interval(own: Interval) -> str:
+    """Return ``0.150 (95 %: 0.140 to 0.161)``."""
+    span = _span(own.low, own.high)
+    return f"{number(own.value)} ({percent(own.confidence)}: {span})"
+
+
+def between(own: Difference) -> str:
+    """Return a difference with its interval: ``−0.050 (−0.061 to −0.040)``."""
+    return f"{number(own.value)} ({_span(own.low, own.high)})"
+
+
+def _span(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "too few episodes for an interval"
+    return f"{number(low)} to {number(high)}"
+
+
+def _leader(scores: Scores) -> str:
+    """Return which experiment is better than all others, where that can be told."""
+    groups = [group for group in scores.groups if group.pairs]
+    if len(scores.groups) > 1 or not groups:
         return ""
-    low, high = min(skills), max(skills)
-    if low == high == 0:
-        return ", the same"
-    if low >= 0 or high <= 0:
-        shares = [percent(share) for share in sorted({abs(low), abs(high)})]
-        return f", {' to '.join(dict.fromkeys(shares))} {'less' if low >= 0 else 'more'}"
-    return f", from {percent(high)} less to {percent(-low)} more"
-
-
-def _undecided(scores: Sequence[Evaluation]) -> str:
-    own = [score.policy["mae"]["overall"] for score in scores]
-    best = [score.best_baseline.mae for score in scores]
-    return (
-        f"has a mean absolute error of {span(own)} {UNIT} on {_sample(scores[0])} "
-        f"({words(scores[0].best_baseline.name)}: {span(best)}). Its checkpoint was selected on "
-        "these very episodes, so the number flatters it and there is no verdict. For one, give "
-        "the split a test share."
-    )
+    names = [own.experiment for own in groups[0].experiments]
+    won = [pair.better for pair in groups[0].pairs]
+    leaders = [name for name in names if won.count(name) == len(names) - 1]
+    if leaders:
+        return f"{leaders[0]} has a lower error than all others."
+    if any(own.verdict.outcome == "no_verdict" for own in scores.experiments):
+        return ""
+    return "That any one of them has the lowest error cannot be told."

@@ -20,16 +20,39 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mobile_vla.backbone.checkpoint import FLOAT32
+from mobile_vla.config.features import Cut
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.data.frames import FRAME_SIZE
 from mobile_vla.errors import UserError
 from mobile_vla.model.precision import DTYPES
 from mobile_vla.model.skeleton import skeleton
-from mobile_vla.training.load import Load
 
 # Python with PyTorch, transformers and PEFT imported, on a CPU. A GPU's own count has none of it.
 PROCESS = {"cpu": 550_000_000, "cuda": 0}
 GB = 1e9
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a step has to hold at a time.
+
+    Args:
+        frames: F, most distinct frames of a batch.
+        windows: B, windows of a batch.
+        tokens: S, length of the longest prompt with image and action token.
+        accumulation: batches to a step.
+        precision: resolved number format.
+        checkpointing: whether only the layers' inputs are kept for the backward pass.
+        cut: where the features are taken that the step reads.
+    """
+
+    frames: int
+    windows: int
+    tokens: int
+    accumulation: int
+    precision: str
+    checkpointing: bool
+    cut: Cut
 
 
 @dataclass(frozen=True)

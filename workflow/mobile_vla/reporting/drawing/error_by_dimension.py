@@ -78,13 +78,11 @@ def _head(ax: Axes, text: str) -> None:
 
 def _bars(group: Sequence[Run], names: Sequence[str]) -> list[_Bar]:
     policies = [
-        _Bar(
-            run.label, color_of(run.experiment, names), run.evaluation.policy["mae"], baseline=False
-        )
+        _Bar(run.label, color_of(run.experiment, names), run.evaluation.policy.mae, baseline=False)
         for run in group
     ]
     return policies + [
-        _Bar(name, BASELINE, value["mae"], baseline=True)
+        _Bar(name, BASELINE, value.mae, baseline=True)
         for name, value in baselines_of(group).items()
     ]
 

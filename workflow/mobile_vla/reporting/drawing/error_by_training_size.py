@@ -45,7 +45,7 @@ def _panel(ax: Axes, runs: Sequence[Run], names: Sequence[str]) -> None:
     for own in sized(runs):
         color = color_of(own.experiments[0], names)
         for run in own.runs:
-            ax.plot(size_of(run), run.evaluation.policy["mae"]["overall"], "o", color=color, ms=5)
+            ax.plot(size_of(run), run.evaluation.mae, "o", color=color, ms=5)
         ax.plot(*zip(*own.means, strict=True), color=color)
         line = "-" if len(own.means) > 1 else ""
         keys.append(Line2D([], [], color=color, ls=line, marker="o", ms=5, label=own.label))

@@ -1,43 +1,18 @@
-"""What a run's largest step has to hold, known before the backbone is loaded."""
+"""What a run's largest step has to hold, known before its backbone is loaded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from mobile_vla.config.features import Cut
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.training.batches import epoch_batches
+from mobile_vla.training.memory import Load
 from mobile_vla.training.run import RunData
 
 
-@dataclass(frozen=True)
-class Load:
-    """What a step has to hold at a time.
-
-    Args:
-        frames: F, most distinct frames of a batch.
-        windows: B, windows of a batch.
-        tokens: S, length of the longest prompt with image and action token.
-        accumulation: batches to a step.
-        precision: resolved number format.
-        checkpointing: whether only the layers' inputs are kept for the backward pass.
-        cut: where the features are taken that the step reads.
-    """
-
-    frames: int
-    windows: int
-    tokens: int
-    accumulation: int
-    precision: str
-    checkpointing: bool
-    cut: Cut
-
-
 def load_of(settings: TrainSettings, data: RunData) -> Load:
-    """Return what the largest of a run's steps has to hold."""
+    """Return what the run's largest step has to hold, before the backbone is loaded."""
     training, samples = settings.training, data.samples["train"]
     table, windows = samples.table, min(training.batch_size, len(samples))
     frames = windows * table.frames.shape[1]

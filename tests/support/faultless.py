@@ -1,0 +1,71 @@
+"""The facts of a set that nothing is to be said of, changed here and there, and its audit."""
+
+from __future__ import annotations
+
+from mobile_vla.audit.audit import audit, look
+from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.files import read_json
+from support.made import facts_of, write_facts
+
+NAMES = [
+    f"episode_20251103_09{index:02}{half:02}_1box_hori_{side}_{style}_{distance}"
+    for index, distance in enumerate(["close", "medium", "far"])
+    for style in ("core", "variant")
+    for side in ("left", "right")
+    for half in range(3)
+]
+USUAL = AuditedExperiment(
+    name="usual", windows=Windows(window=8, chunk=10), prompt=Prompt(template="pass on the {side}")
+)
+
+
+def whole(**changes):
+    """Return facts of a faultless set, the first episode changed."""
+    every = [facts_of(name) for name in NAMES]
+    every[0] = {**every[0], **changes}
+    return every
+
+
+def settings(**changes):
+    return AuditSettings(**{"dataset": "made", "experiments": (USUAL,), **changes})
+
+
+def found(every, actions=None, **changes):
+    declared = Declared(actions=actions or Actions())
+    return [
+        (finding.code, finding.severity, finding.episode, finding.place)
+        for finding in look(every, settings(declared=declared, **changes)).findings
+    ]
+
+
+def statistics(**changes):
+    return {**facts_of(NAMES[0])["image_statistics"], **changes}
+
+
+def first(**changes):
+    """Return the facts' actions of the first episode, some rows changed."""
+    actions = [list(action) for action in facts_of(NAMES[0])["actions"]]
+    for row, action in changes.items():
+        actions[int(row[1:])] = action
+    return actions
+
+
+FRAMES = 18
+MEAN = [110.0] * FRAMES
+LIKE_OTHER = facts_of(NAMES[1])
+
+
+def colours(red, blue):
+    return statistics(strong={"red": red, "blue": blue})
+
+
+def run(folder, every, frames=(), **changes):
+    audit(
+        settings(**changes),
+        facts=write_facts(folder, every, frames=frames),
+        report=folder / "audit.json",
+        page=folder / "audit.html",
+    )
+    return read_json(folder / "audit.json"), (folder / "audit.html").read_text()

@@ -1,0 +1,23 @@
+"""Settings of intervals and verdicts, the same for all experiments."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mobile_vla.config.base import Settings
+
+
+class Uncertainty(Settings):
+    """How sure a claim must be."""
+
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    """Confidence of the intervals, and of the verdicts that follow from them."""
+    draws: Annotated[int, Field(ge=1000)] = 10_000
+    """Bootstrap samples of the scored episodes."""
+    seed: int = 0
+    """Seed of the bootstrap."""
+    power: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    """How surely a difference of the size found would be noticed with the episodes said to be
+    needed."""

@@ -1,0 +1,144 @@
+"""What the policy predicts before training, under others' prompts, and without its images."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mobile_vla.config.features import Cut
+from mobile_vla.data.frames import open_frames
+from mobile_vla.features.store import FrameRows
+from mobile_vla.machine import default_device
+from mobile_vla.model.policy import Policy
+from mobile_vla.model.precision import autocast
+from mobile_vla.progress import Progress
+from mobile_vla.training.batches import Samples
+
+SEEN = 1000
+"""Training frames that the image's stand-in is the mean of, at most; evenly spaced."""
+
+
+def predict(
+    policy: Policy,
+    samples: Samples,
+    batch_size: int,
+    precision: str,
+    label: str,
+    cut: Cut | None = None,
+) -> np.ndarray:
+    """Predict the chunk of every window, (N, C, A) float32 in raw command units.
+
+    Only a batch of features is in memory at a time.
+
+    Args:
+        policy: the policy.
+        samples: N windows.
+        batch_size: windows predicted at a time.
+        precision: resolved number format of the forward pass.
+        label: what the progress bar says.
+        cut: where the samples' features were taken; by default the policy's own cut.
+    """
+    device = default_device()
+    policy.to(device)
+    progress = Progress(label, len(samples), "windows")
+    chunks = []
+    with torch.inference_mode(), autocast(precision, device):
+        for indices, batch in samples.in_order(batch_size):
+            batch = batch.to(device)
+            normalised = policy(batch.features, batch.prompts, batch.windows, cut).float()
+            chunks.append(policy.denormalise(normalised).cpu().numpy())
+            progress.update(len(indices))
+    progress.close()
+    return np.concatenate(chunks)
+
+
+def shuffled_prompts(samples: Samples, seed: int) -> Samples | None:
+    """Return the same windows, each episode under the prompt of another that has another one.
+
+    Where the cut lies behind the prompt, the frames are read in place of features.
+
+    Args:
+        samples: the scored windows.
+        seed: which other episode it is.
+
+    Returns:
+        The windows, or None where all episodes have the same prompt.
+    """
+    owners, first = np.unique(samples.table.episode, return_index=True)
+    prompts = samples.prompt_of_row[torch.from_numpy(samples.table.frames[first, 0])].numpy()
+    if len(np.unique(prompts)) < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    shuffled = samples.prompt_of_row.clone()
+    dataset = samples.dataset
+    for owner, prompt in zip(owners.tolist(), prompts.tolist(), strict=True):
+        start = int(dataset.offsets[owner])
+        shuffled[start : start + int(dataset.lengths[owner])] = int(
+            rng.choice(prompts[prompts != prompt])
+        )
+    other = copy.copy(samples)
+    other.prompt_of_row = shuffled
+    return other
+
+
+def from_frames(samples: Samples) -> Samples:
+    """Return the same windows, with the frames themselves in place of stored features."""
+    other = copy.copy(samples)
+    other.rows = FrameRows(open_frames(samples.dataset), "plain")
+    return other
+
+
+def without_images(
+    policy: Policy, samples: Samples, learnt: Samples, train_rows: np.ndarray, precision: str
+) -> np.ndarray:
+    """Predict every window with the mean training image in place of each of its own.
+
+    At the cut ``readout`` the features hold the prompt too, so there is a mean for each prompt.
+    All windows of a prompt then look alike, and are predicted once.
+
+    Args:
+        policy: the policy.
+        samples: the scored windows.
+        learnt: the training windows, whose features the mean is of.
+        train_rows: (R,) rows of the training frames.
+        precision: resolved number format of the forward pass.
+
+    Returns:
+        (N, C, A) float32 in raw command units.
+    """
+    prompt_of_window = samples.prompt_of_row[torch.from_numpy(samples.table.frames[:, -1])]
+    prompts, place = torch.unique(prompt_of_window, return_inverse=True)
+    blank = torch.stack(_means(learnt, train_rows, prompts.tolist(), policy.settings.cut))
+    windows = torch.arange(len(prompts))[:, None].expand(-1, samples.table.frames.shape[1])
+    device = default_device()
+    policy.to(device)
+    with torch.inference_mode(), autocast(precision, device):
+        normalised = policy(blank.to(device), prompts.to(device), windows.to(device)).float()
+        found: np.ndarray = policy.denormalise(normalised).cpu().numpy()[place.numpy()]
+    return found
+
+
+def _means(learnt: Samples, rows: np.ndarray, prompts: Sequence[int], cut: Cut) -> list[Tensor]:
+    """Return the mean feature for each prompt, in the features' own number format."""
+    if cut != "readout":
+        return [_mean(learnt, rows)] * len(prompts)
+    own = learnt.prompt_of_row[torch.from_numpy(rows)].numpy()
+    return [
+        _mean(learnt, rows[own == prompt] if (own == prompt).any() else rows) for prompt in prompts
+    ]
+
+
+def _mean(learnt: Samples, rows: np.ndarray) -> Tensor:
+    rows = rows[np.linspace(0, len(rows) - 1, min(SEEN, len(rows))).round().astype(np.int64)]
+    total: Tensor | None = None
+    for start in range(0, len(rows), 64):
+        features = learnt.rows[rows[start : start + 64]]
+        summed = features.double().sum(dim=0)
+        total = summed if total is None else total + summed
+    assert total is not None
+    mean = total / len(rows)
+    return (mean.round() if features.dtype == torch.uint8 else mean).to(features.dtype)

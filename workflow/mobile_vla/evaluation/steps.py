@@ -1,0 +1,116 @@
+"""What is scored: windows with their truth, and the chunk steps that count as one flat list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mobile_vla.config.windows import Dimension
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.windows import WindowTable
+
+Scenario = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """The S chunk steps that exist, with what each of them is; masked ones are left out.
+
+    Args:
+        window: (S,) index of the window that predicts the step.
+        episode: (S,) index of its episode in ``Scored.episodes``.
+        frame: (S,) the frame that the action belongs to, counted from 0 within the episode.
+        step: (S,) place in the chunk, from 0.
+        truth: (S, A) float64 in raw command units.
+    """
+
+    window: np.ndarray
+    episode: np.ndarray
+    frame: np.ndarray
+    step: np.ndarray
+    truth: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.window)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """N windows of E episodes, each with a chunk of C actions of A dimensions.
+
+    Args:
+        episodes: names of the E episodes.
+        scenarios: each episode's scenario.
+        episode: (N,) index of each window's episode.
+        last_frame: (N,) index within the episode of the window's last frame.
+        ahead: (C,) how many frames each chunk step lies after the window's last frame: from 1 with
+            ``target: next``, from 0 with ``current``.
+        truth: (N, C, A) float32 in raw command units.
+        mask: (N, C) bool, true where the step exists.
+        dimensions: names of the A dimensions.
+    """
+
+    episodes: tuple[str, ...]
+    scenarios: tuple[Scenario, ...]
+    episode: np.ndarray
+    last_frame: np.ndarray
+    ahead: np.ndarray
+    truth: np.ndarray
+    mask: np.ndarray
+    dimensions: tuple[Dimension, ...]
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        table: WindowTable,
+        actions: np.ndarray,
+        target: str,
+        dimensions: tuple[Dimension, ...],
+    ) -> Scored:
+        """Return the windows of a table, with episodes in the order in which they first appear.
+
+        Args:
+            dataset: the dataset.
+            table: its windows.
+            actions: (rows, A) the predicted dimensions of all its actions, in raw command units.
+            target: ``next`` or ``current``.
+            dimensions: names of the A dimensions.
+        """
+        owners = list(dict.fromkeys(table.episode.tolist()))
+        place = {owner: index for index, owner in enumerate(owners)}
+        return cls(
+            episodes=tuple(dataset.episodes[owner].name for owner in owners),
+            scenarios=tuple(dataset.episodes[owner].scenario for owner in owners),
+            episode=np.array([place[owner] for owner in table.episode.tolist()], dtype=np.int64),
+            last_frame=table.last_frame,
+            ahead=np.arange(table.mask.shape[1]) + (1 if target == "next" else 0),
+            truth=actions[table.targets],
+            mask=table.mask,
+            dimensions=dimensions,
+        )
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The steps that count, window by window."""
+        window, step = np.nonzero(self.mask)
+        return Steps(
+            window=window,
+            episode=self.episode[window],
+            frame=self.last_frame[window] + self.ahead[step],
+            step=step,
+            truth=self.truth[self.mask].astype(np.float64),
+        )
+
+    def flat(self, prediction: np.ndarray) -> np.ndarray:
+        """Return the counting steps of a prediction (N, C, A) as (S, A) float64.
+
+        Raises:
+            ValueError: the prediction is not of these windows.
+        """
+        if prediction.shape != self.truth.shape:
+            raise ValueError(f"prediction {prediction.shape} of windows {self.truth.shape}")
+        return prediction[self.mask].astype(np.float64)

@@ -1,0 +1,87 @@
+"""The lines of the tables of scores: verdicts, pairs of experiments, horizon steps and cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.records import Part
+from mobile_vla.reporting.scores import Scores
+
+Line = dict[str, Any]
+
+PAIR = (
+    *("one", "other", "dataset", "scored_on", "episodes", "steps", "difference", "low", "high"),
+    *("confidence", "p", "p_holm", "better", "episodes_needed"),
+)
+
+
+def verdict_lines(scores: Scores) -> Iterator[Line]:
+    """Yield each experiment's error beside each baseline and control, with the interval."""
+    for own in scores.experiments:
+        for name, difference in own.differences.items():
+            other = own.baselines.get(name, own.controls.get(name))
+            yield {
+                "experiment": own.experiment,
+                "verdict": own.verdict.outcome,
+                "episodes": own.episodes,
+                "mae": own.mae.value,
+                "mae_low": own.mae.low,
+                "mae_high": own.mae.high,
+                "against": name,
+                "kind": "baseline" if name in own.baselines else "control",
+                "its_mae": other,
+                "difference": difference.value,
+                "low": difference.low,
+                "high": difference.high,
+                "confidence": own.mae.confidence,
+                "p": difference.p,
+                "p_holm": difference.p_holm,
+            }
+
+
+def headline(scores: Scores) -> list[Line]:
+    """Return a line for each experiment: its error, and the difference to the best baseline."""
+    return [
+        line
+        for line in verdict_lines(scores)
+        for own in scores.experiments
+        if own.experiment == line["experiment"] and own.best_baseline.name == line["against"]
+    ]
+
+
+def pair_lines(scores: Scores) -> Iterator[Line]:
+    """Yield the difference of each pair of experiments on the same steps; columns :data:`PAIR`."""
+    for group in scores.groups:
+        for pair in group.pairs:
+            values = (
+                *pair.experiments,
+                *(group.dataset, group.scored_on, group.episodes, group.steps),
+                *(pair.difference, pair.low, pair.high, pair.confidence),
+                *(pair.p, pair.p_holm, pair.better, pair.needed),
+            )
+            yield dict(zip(PAIR, values, strict=True))
+
+
+def step_lines(runs: Sequence[Run]) -> Iterator[Line]:
+    """Yield the errors of each run at each step of its chunk."""
+    for run in runs:
+        for part in run.evaluation.by_step:
+            yield from _part(run, part, {"step": part.step})
+
+
+def cell_lines(runs: Sequence[Run]) -> Iterator[Line]:
+    """Yield the errors of each run in each cell of its dataset."""
+    for run in runs:
+        for part in run.evaluation.by_cell:
+            cell = ", ".join(f"{key} {value}" for key, value in (part.cell or {}).items())
+            yield from _part(run, part, {"cell": cell or "all"})
+
+
+def _part(run: Run, part: Part, label: Line) -> Iterator[Line]:
+    best = run.evaluation.best_baseline.name
+    own: Line = {"experiment": run.experiment, "run": run.run, **label}
+    own |= {"episodes": part.episodes, "windows": part.windows, "steps": part.steps}
+    own |= {"mae": part.policy.mae["overall"], "rmse": part.policy.rmse["overall"]}
+    yield {**own, "best_baseline": best, "best_baseline_mae": part.mae[best]}
