@@ -162,10 +162,11 @@ def start_policy(wildcards):
 
 def provenance_files(wildcards):
     """Return the provenance of every result that the report quotes."""
-    used = {experiment.backbone: None for experiment in project.experiments.values()}
+    reported = project.reported_experiments()
+    used = {experiment.backbone: None for experiment in reported.values()}
     features = [
         f"results/features/{dataset}/{backbone}/{cut}-{key}.provenance.json"
-        for dataset, backbone, cut, key in project.feature_keys()
+        for dataset, backbone, cut, key in project.feature_keys(reported)
     ]
     return [
         *of_datasets("results/datasets/{dataset}/manifest.provenance.json"),

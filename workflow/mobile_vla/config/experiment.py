@@ -47,6 +47,9 @@ class Experiment(Windows):
     """How the policy is trained."""
     timing: Timing = Timing()
     """How an epoch is timed."""
+    timing_only: bool = False
+    """Leave it out of the report: it can be timed, as ``results/experiments/NAME/timing.html``,
+    before anybody trains it. Such as the full size with random weights, on a laptop."""
     evaluation: Evaluation = Evaluation()
     """How the policy is scored."""
     language: Language = Language()

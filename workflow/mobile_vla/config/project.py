@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -58,16 +58,28 @@ class Project(Settings):
     would take more is refused before it loads anything. It changes no result, and reruns nothing.
     Without it a run takes what it can get."""
 
-    def runs(self) -> Iterator[tuple[str, str]]:
-        """Yield each (experiment, run).
+    def reported_experiments(self) -> dict[str, Experiment]:
+        """Return the experiments of the report: those that are more than timed."""
+        return {name: one for name, one in self.experiments.items() if not one.timing_only}
+
+    def runs_of(self, name: str) -> list[str]:
+        """Return an experiment's runs.
 
         A run is ``seed0`` where the dataset's split has one fold, else ``seed0-fold2``.
         """
-        for name, experiment in self.experiments.items():
-            folds = self.datasets[experiment.dataset].split.count
-            for seed in experiment.seeds:
-                for fold in range(folds):
-                    yield name, f"seed{seed}-fold{fold}" if folds > 1 else f"seed{seed}"
+        experiment = self.experiments[name]
+        folds = self.datasets[experiment.dataset].split.count
+        return [
+            f"seed{seed}-fold{fold}" if folds > 1 else f"seed{seed}"
+            for seed in experiment.seeds
+            for fold in range(folds)
+        ]
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield each (experiment, run) of the report."""
+        for name in self.reported_experiments():
+            for run in self.runs_of(name):
+                yield name, run
 
     def scores(self) -> Iterator[tuple[str, str, str]]:
         """Yield each (experiment, run, other dataset that the run's policy is scored on)."""
@@ -76,21 +88,21 @@ class Project(Settings):
                 yield name, run, dataset
 
     def used_datasets(self) -> list[str]:
-        """Return the datasets that some experiment uses, in the order of config.yaml."""
+        """Return the datasets that the report needs, in the order of config.yaml."""
         used = {
             name
-            for experiment in self.experiments.values()
+            for experiment in self.reported_experiments().values()
             for name in (experiment.dataset, *experiment.evaluate_on)
         }
         return [name for name in self.datasets if name in used]
 
     def compares_ways(self) -> bool:
         """Whether some experiment's timing is compared with the plain way of training."""
-        return any(experiment.timing.ladder for experiment in self.experiments.values())
+        return any(experiment.timing.ladder for experiment in self.reported_experiments().values())
 
     def compares_sizes(self) -> bool:
         """Whether experiments differ in how many episodes they train on."""
-        return len({experiment.subset for experiment in self.experiments.values()}) > 1
+        return len({one.subset for one in self.reported_experiments().values()}) > 1
 
     def simulation(self, dataset: str) -> dict[str, SimulateSettings] | None:
         """Return a simulated dataset's episodes by name; None for a recorded one."""
@@ -126,7 +138,7 @@ class Project(Settings):
             accept=self.datasets[dataset].accept,
             experiments=tuple(
                 AuditedExperiment(name=name, windows=one.windows(), prompt=one.prompt)
-                for name, one in self.experiments.items()
+                for name, one in self.reported_experiments().items()
                 if one.dataset == dataset
             ),
         )
@@ -158,13 +170,19 @@ class Project(Settings):
             prompt=experiment.prompt if cut == "readout" else None,
         )
 
-    def feature_keys(self) -> dict[tuple[str, str, str, str], FeatureKey]:
-        """Return all stored features by (dataset, backbone, cut, key): each is computed once.
+    def feature_keys(
+        self, experiments: Iterable[str] | None = None
+    ) -> dict[tuple[str, str, str, str], FeatureKey]:
+        """Return stored features by (dataset, backbone, cut, key): each is computed once.
 
         At the cut ``pixels`` the frames themselves are read, and nothing is stored.
+
+        Args:
+            experiments: names of those that read them; by default all.
         """
         found: dict[tuple[str, str, str, str], FeatureKey] = {}
-        for name, experiment in self.experiments.items():
+        for name in self.experiments if experiments is None else experiments:
+            experiment = self.experiments[name]
             datasets = {
                 "plain": (experiment.dataset, *experiment.evaluate_on),
                 "mirrored": (experiment.dataset,) if experiment.augment.mirror else (),
@@ -246,7 +264,7 @@ class Project(Settings):
 
     def first_run(self, name: str) -> str:
         """Return an experiment's first run: the one that is timed."""
-        return next(run for experiment, run in self.runs() if experiment == name)
+        return self.runs_of(name)[0]
 
     def latency(self, name: str) -> LatencySettings:
         """Return what ``latency`` is given: the experiment's first run."""
@@ -267,7 +285,7 @@ class Project(Settings):
         """Return the experiments whose world is known: those on simulated datasets."""
         return [
             name
-            for name, experiment in self.experiments.items()
+            for name, experiment in self.reported_experiments().items()
             if isinstance(self.datasets[experiment.dataset], SimulatedDataset)
         ]
 
@@ -321,7 +339,7 @@ class Project(Settings):
         for kind in ("lora", "full"):
             if settings["finetune"] != kind:
                 del settings[kind]
-        del settings["timing"]
+        del settings["timing"], settings["timing_only"]
         return settings
 
 

@@ -123,6 +123,11 @@ def load_runs(
     Raises:
         UserError: a file is missing, is not what the report reads, or belongs to another run.
     """
+    if not settings.runs:
+        raise UserError(
+            "config.yaml (experiments): all of them are `timing_only`, and the report shows what "
+            "was trained; ask for results/experiments/NAME/timing.html, or add an experiment"
+        )
     names = experiments_of(settings)
     timed, steps = {}, {}
     for name, path, step in zip(names, timings, latencies, strict=True):
