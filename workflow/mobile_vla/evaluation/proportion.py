@@ -11,7 +11,10 @@ from mobile_vla.evaluation.intervals import bootstrap, wilson
 
 
 def share(successes: int, trials: int, uncertainty: Uncertainty) -> dict[str, Any]:
-    """Return ``{"successes", "trials", "rate", "low", "high", "confidence"}``, with Wilson's interval.
+    """Return a share with Wilson's interval.
+
+    Returns:
+        ``{"successes", "trials", "rate", "low", "high", "confidence"}``.
 
     Raises:
         ValueError: there is no trial.
