@@ -124,6 +124,10 @@ def test_the_ladder_is_drawn_where_an_experiment_has_one(tmp_path: Path) -> None
         elsewhere=made.elsewhere,
         predictions=made.predictions,
         timings=made.timings,
+        languages=made.languages,
+        latencies=made.latencies,
+        rollouts=made.rollouts,
+        paths=made.paths,
         **paths,
     )
     with Image.open(tmp_path / "speed_ladder.png") as image:
