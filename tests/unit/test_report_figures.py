@@ -13,7 +13,7 @@ from mobile_vla.reporting.figures import figures
 from mobile_vla.reporting.palette import COLORS, color_of
 from support.results import Results, make_results
 
-NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time")
+NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time", "closed_loop")
 
 
 def drawn(made: Results, folder: Path) -> dict[str, Path]:
@@ -25,7 +25,11 @@ def drawn(made: Results, folder: Path) -> dict[str, Path]:
         evaluations=made.evaluations,
         elsewhere=made.elsewhere,
         predictions=made.predictions,
+        paths=made.paths,
         timings=made.timings,
+        languages=made.languages,
+        latencies=made.latencies,
+        rollouts=made.rollouts,
         **paths,
     )
     return paths
@@ -120,6 +124,10 @@ def test_the_ladder_is_drawn_where_an_experiment_has_one(tmp_path: Path) -> None
         elsewhere=made.elsewhere,
         predictions=made.predictions,
         timings=made.timings,
+        languages=made.languages,
+        latencies=made.latencies,
+        rollouts=made.rollouts,
+        paths=made.paths,
         **paths,
     )
     with Image.open(tmp_path / "speed_ladder.png") as image:

@@ -26,6 +26,9 @@ def loaded(made: Results) -> tuple[Run, ...]:
         evaluations=made.evaluations,
         elsewhere=made.elsewhere,
         timings=made.timings,
+        languages=made.languages,
+        latencies=made.latencies,
+        rollouts=made.rollouts,
     )
 
 

@@ -12,13 +12,13 @@ import pytest
 from mobile_vla.config.reporting import Report
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.figures import figures
-from mobile_vla.reporting.format import number
+from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.page import page
 from mobile_vla.reporting.svg import inline
 from support.results import Results, make_results
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "workflow/report/page.html.j2"
-FIGURES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time")
+FIGURES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time", "closed_loop")
 SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
 VOID = {"meta", "link", "br", "img"}
 
@@ -70,7 +70,11 @@ def written(made: Results, drawn: bool = False, template: Path = TEMPLATE) -> st
             evaluations=made.evaluations,
             elsewhere=made.elsewhere,
             predictions=made.predictions,
+            paths=made.paths,
             timings=made.timings,
+            languages=made.languages,
+            latencies=made.latencies,
+            rollouts=made.rollouts,
             **{path.stem: path for path in svgs},
         )
     else:
@@ -88,6 +92,9 @@ def written(made: Results, drawn: bool = False, template: Path = TEMPLATE) -> st
         elsewhere=made.elsewhere,
         comparison=made.comparison,
         timings=made.timings,
+        languages=made.languages,
+        latencies=made.latencies,
+        rollouts=made.rollouts,
         provenance=made.provenance,
         figures=svgs,
         template=template,
@@ -148,8 +155,11 @@ def test_alternative_texts_state_the_finding(tmp_path: Path) -> None:
     assert number(trained["best_val_loss"]) in alts[0]
     assert f"lora {number(scored['policy']['mae']['overall'])}" in alts[1]
     assert f"n = {scored['steps']} chunk steps" in alts[1]
-    assert number(max(own["mae"] for own in scored["per_episode"])) in alts[2]
-    assert number(trained["avg_epoch_time"]) in alts[3]
+    driven = json.loads(made.rollouts[0].read_text())["drivers"]["policy"]["success"]
+    assert f"lora {percent(driven['rate'])}" in alts[2]
+    assert "16 rollouts in 8 unseen scenes" in alts[2]
+    assert number(max(own["mae"] for own in scored["per_episode"])) in alts[3]
+    assert number(trained["avg_epoch_time"]) in alts[4]
 
 
 def test_verdicts_are_said_plainly(tmp_path: Path) -> None:

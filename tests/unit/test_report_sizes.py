@@ -29,6 +29,9 @@ def inputs(made: Results) -> dict[str, list[Path]]:
         "evaluations": made.evaluations,
         "elsewhere": made.elsewhere,
         "timings": made.timings,
+        "languages": made.languages,
+        "latencies": made.latencies,
+        "rollouts": made.rollouts,
     }
 
 
@@ -70,7 +73,7 @@ def drawn(made: Results, folder: Path) -> list[Path]:
     paths = {
         name: folder / f"{name}.svg" for name in (*NAMES, "error_by_training_size", "speed_ladder")
     }
-    figures(made.settings, **inputs(made), predictions=made.predictions, **paths)
+    figures(made.settings, **inputs(made), predictions=made.predictions, paths=made.paths, **paths)
     return list(paths.values())
 
 

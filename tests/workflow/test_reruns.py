@@ -60,6 +60,9 @@ def test_a_fresh_clone_shows_the_whole_plan(tmp_path):
         "timing": 2,
         "evaluate": 2,
         "compare": 1,
+        "language": 2,
+        "rollout": 2,
+        "latency": 2,
         **REPORT,
     }
 

@@ -98,6 +98,14 @@ def of_scores(pattern):
     ]
 
 
+def of_rolled_out(pattern):
+    """Return a file of each run whose dataset's world is known, in the order of config.yaml."""
+    known = project.rolled_out()
+    return [
+        pattern.format(experiment=name, run=run) for name, run in project.runs() if name in known
+    ]
+
+
 def of_experiments(pattern):
     """Return a file of each experiment of the report, in the order of config.yaml."""
     return [pattern.format(experiment=name) for name in project.reported_experiments()]

@@ -2,6 +2,7 @@
 # experiments are longer than one argument of a command may be.
 FIGURES = ["loss_curves", "error_by_dimension", "velocity_traces", "epoch_time"]
 SIZES = ["error_by_training_size"] if project.compares_sizes() else []
+CLOSED = ["closed_loop"] if project.rolled_out() else []
 LADDER = ["speed_ladder"] if project.compares_ways() else []
 ELSEWHERE = ["results/tables/elsewhere.csv"] if list(project.scores()) else []
 
@@ -10,6 +11,9 @@ RUN_FILES = {
     "results": of_runs("results/experiments/{experiment}/{run}/training_results.json"),
     "evaluations": of_runs("results/experiments/{experiment}/{run}/evaluation.json"),
     "elsewhere": of_scores("results/experiments/{experiment}/{run}/on/{dataset}/evaluation.json"),
+    "languages": of_runs("results/experiments/{experiment}/{run}/language.json"),
+    "latencies": of_experiments("results/experiments/{experiment}/latency.json"),
+    "rollouts": of_rolled_out("results/experiments/{experiment}/{run}/rollouts.json"),
     "timings": of_experiments("results/experiments/{experiment}/timing.json"),
 }
 
@@ -21,11 +25,16 @@ rule figures:
             ancient(file)
             for file in of_runs("results/experiments/{experiment}/{run}/predictions.npz")
         ],
+        paths=[
+            ancient(file)
+            for file in of_rolled_out("results/experiments/{experiment}/{run}/rollouts.npz")
+        ],
     output:
         **{name: f"results/figures/{name}.svg" for name in FIGURES},
         error_by_training_size=expand("results/figures/{name}.svg", name=SIZES),
+        closed_loop=expand("results/figures/{name}.svg", name=CLOSED),
         speed_ladder=expand("results/figures/{name}.svg", name=LADDER),
-        pictures=expand("results/figures/{name}.png", name=FIGURES + SIZES + LADDER),
+        pictures=expand("results/figures/{name}.png", name=FIGURES + SIZES + LADDER + CLOSED),
         provenance="results/figures/figures.provenance.json",
     log:
         "results/logs/figures.log",
@@ -39,9 +48,12 @@ rule figures:
         " --results {input.results:q} --evaluations {input.evaluations:q}"
         " --elsewhere {input.elsewhere:q} --predictions {input.predictions:q}"
         " --timings {input.timings:q}"
+        " --languages {input.languages:q} --latencies {input.latencies:q}"
+        " --rollouts {input.rollouts:q}"
         " --loss-curves {output.loss_curves:q} --error-by-dimension {output.error_by_dimension:q}"
         " --velocity-traces {output.velocity_traces:q} --epoch-time {output.epoch_time:q}"
         " --error-by-training-size {output.error_by_training_size:q}"
+        " --paths {input.paths:q} --closed-loop {output.closed_loop:q}"
         " --speed-ladder {output.speed_ladder:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
@@ -72,6 +84,8 @@ rule tables:
         "python -m mobile_vla tables --settings - --metrics {input.metrics:q}"
         " --results {input.results:q} --evaluations {input.evaluations:q}"
         " --elsewhere {input.elsewhere:q} --timings {input.timings:q} --experiments {output.experiments:q}"
+        " --languages {input.languages:q} --latencies {input.latencies:q}"
+        " --rollouts {input.rollouts:q}"
         " --epochs {output.epochs:q} --errors {output.errors:q} --scores {output.scores:q}"
         " --comparison {input.comparison:q} --verdicts {output.verdicts:q} --pairs {output.pairs:q}"
         " --by-step {output.by_step:q} --by-cell {output.by_cell:q}"
@@ -86,7 +100,7 @@ rule page:
         splits=of_datasets("results/datasets/{dataset}/split.json"),
         audits=of_datasets("results/datasets/{dataset}/audit.json"),
         provenance=provenance_files,
-        figures=expand("results/figures/{name}.svg", name=FIGURES + SIZES + LADDER),
+        figures=expand("results/figures/{name}.svg", name=FIGURES + SIZES + LADDER + CLOSED),
         tables=rules.tables.output,
         template="workflow/report/page.html.j2",
     output:
@@ -104,6 +118,8 @@ rule page:
         " --audits {input.audits:q} --metrics {input.metrics:q} --results {input.results:q}"
         " --evaluations {input.evaluations:q} --elsewhere {input.elsewhere:q}"
         " --comparison {input.comparison:q} --timings {input.timings:q}"
+        " --languages {input.languages:q} --latencies {input.latencies:q}"
+        " --rollouts {input.rollouts:q}"
         " --provenance {input.provenance:q} --figures {input.figures:q}"
         " --template {input.template:q} --report {output.report:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"

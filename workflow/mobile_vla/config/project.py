@@ -17,8 +17,11 @@ from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Features, View
 from mobile_vla.config.ingest import IngestSettings
+from mobile_vla.config.language import LanguageSettings
+from mobile_vla.config.latency import LatencySettings
 from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
+from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings
@@ -219,7 +222,7 @@ class Project(Settings):
         """Return what ``timing`` is given: the experiment's first run."""
         experiment = self.experiments[name]
         return TimeSettings(
-            run=self.train(name, self.runs_of(name)[0]),
+            run=self.train(name, self.first_run(name)),
             timing=experiment.timing,
             images=self.datasets[experiment.dataset].images if experiment.timing.ladder else None,
         )
@@ -243,6 +246,69 @@ class Project(Settings):
             uncertainty=self.uncertainty,
         )
 
+    def language(self, name: str, run: str) -> LanguageSettings:
+        """Return what ``language`` is given for one run."""
+        experiment = self.experiments[name]
+        return LanguageSettings(
+            experiment=name,
+            run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
+            windows=experiment.windows(),
+            policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            language=experiment.language,
+            uncertainty=self.uncertainty,
+        )
+
+    def first_run(self, name: str) -> str:
+        """Return an experiment's first run: the one that is timed."""
+        return self.runs_of(name)[0]
+
+    def latency(self, name: str) -> LatencySettings:
+        """Return what ``latency`` is given: the experiment's first run."""
+        experiment, run = self.experiments[name], self.first_run(name)
+        return LatencySettings(
+            experiment=name,
+            run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
+            windows=experiment.windows(),
+            policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            latency=experiment.latency,
+        )
+
+    def rolled_out(self) -> list[str]:
+        """Return the experiments whose world is known: those on simulated datasets."""
+        return [
+            name
+            for name, experiment in self.reported_experiments().items()
+            if isinstance(self.datasets[experiment.dataset], SimulatedDataset)
+        ]
+
+    def rollout(self, name: str, run: str) -> RolloutSettings:
+        """Return what ``rollout`` is given for one run of an experiment on a simulated dataset."""
+        experiment = self.experiments[name]
+        dataset = self.datasets[experiment.dataset]
+        assert isinstance(dataset, SimulatedDataset)  # see `rolled_out`
+        return RolloutSettings(
+            experiment=name,
+            run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
+            policy=experiment.policy(dataset.actions),
+            target=experiment.target,
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            images=dataset.images.settled(),
+            world=dataset.simulation.world,
+            rollout=experiment.rollout,
+            uncertainty=self.uncertainty,
+        )
+
     def compare(self) -> CompareSettings:
         """Return what ``compare`` is given."""
         runs = tuple(ComparedRun(experiment=name, run=run) for name, run in self.runs())
@@ -258,6 +324,7 @@ class Project(Settings):
                     dataset=self.experiments[name].dataset,
                     backbone=self.experiments[name].backbone,
                     evaluate_on=self.experiments[name].evaluate_on,
+                    rolled_out=name in self.rolled_out(),
                     settings=self._effective(name),
                 )
                 for name, run in self.runs()

@@ -22,6 +22,8 @@ class ReportedRun(Settings):
     dataset: str
     backbone: str
     evaluate_on: tuple[str, ...] = ()
+    rolled_out: bool = False
+    """Whether its dataset's world is known, so that there is a ``rollouts.json``."""
     settings: dict[str, Any]
 
 

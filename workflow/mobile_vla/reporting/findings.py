@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mobile_vla.reporting.format import UNIT, count, duration, number, percent, span, words
 from mobile_vla.reporting.load import Run, ladders
-from mobile_vla.reporting.selection import best_run, chosen_episodes, populations
+from mobile_vla.reporting.selection import best_driver, best_run, chosen_episodes, populations
 from mobile_vla.reporting.sizes import Sized, sized
 from mobile_vla.reporting.verdict import all_scored, scored_on
 
@@ -20,6 +20,7 @@ def findings(runs: Sequence[Run]) -> dict[str, str]:
         "error_by_dimension": " ".join(_errors(group) for group in populations(runs)),
         "velocity_traces": _traces(best_run(runs)),
         "epoch_time": _times(runs),
+        "closed_loop": _driving([run for run in runs if run.rollouts is not None]),
         "speed_ladder": _ladder(runs),
         "error_by_training_size": " ".join(_sizes(own) for own in sized(runs)),
     }
@@ -68,6 +69,20 @@ def _traces(run: Run) -> str:
     ]
     whole = f"MAE over whole chunks, in {UNIT}"
     return f"{run.label}, {scored_on(run.evaluation)}: {'; '.join(parts)}; {whole}."
+
+
+def _driving(runs: Sequence[Run]) -> str:
+    if not runs:
+        return ""
+    run = best_driver(runs)
+    assert run.rollouts is not None
+    parts = [
+        f"{name if name != 'policy' else run.label} {percent(own.success.rate)} "
+        f"({percent(own.success.low)} to {percent(own.success.high)})"
+        for name, own in run.rollouts.drivers.items()
+    ]
+    where = f"{count(run.rollouts.rollouts, 'rollout')} in {run.rollouts.scenes} unseen scenes"
+    return f"Share of successes, with 95 % intervals: {', '.join(parts)}; {where}."
 
 
 def _sizes(own: Sized) -> str:

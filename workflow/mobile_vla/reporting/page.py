@@ -47,6 +47,9 @@ def page(
     elsewhere: list[Path],
     comparison: Path,
     timings: list[Path],
+    languages: list[Path],
+    latencies: list[Path],
+    rollouts: list[Path],
     provenance: list[Path],
     figures: list[Path],
     template: Path,
@@ -65,6 +68,9 @@ def page(
         elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
         comparison: ``comparison.json``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        languages: each run's ``language.json``.
+        latencies: each experiment's ``latency.json``.
+        rollouts: the ``rollouts.json`` of each run that was rolled out.
         provenance: the ``*.provenance.json`` of the jobs, in the order in which they are listed.
         figures: the figures' SVG files; their stems are their names in the template.
         template: the page's jinja2 template, with all captions.
@@ -79,6 +85,9 @@ def page(
         results=results,
         evaluations=evaluations,
         timings=timings,
+        languages=languages,
+        latencies=latencies,
+        rollouts=rollouts,
         elsewhere=elsewhere,
     )
     names = experiments_of(settings)

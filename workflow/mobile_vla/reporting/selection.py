@@ -67,6 +67,16 @@ def best_run(runs: Sequence[Run]) -> Run:
     return max(runs, key=rank)
 
 
+def best_driver(runs: Sequence[Run]) -> Run:
+    """Return the run with the highest share of successes in closed loop; the first among equals."""
+
+    def rank(run: Run) -> float:
+        assert run.rollouts is not None
+        return run.rollouts.drivers["policy"].success.rate
+
+    return max(runs, key=rank)
+
+
 def chosen_episodes(episodes: Sequence[EpisodeError]) -> list[tuple[str, EpisodeError]]:
     """Return the episode of median error and the one of the largest, or the only one there is."""
     ordered = sorted(episodes, key=lambda episode: (episode.mae, episode.episode))
