@@ -55,7 +55,9 @@ STAGES = {
     "evaluate": Stage("mobile_vla.evaluation.evaluate", "evaluate", (*ENCODING, "peft")),
     "evaluate_on": Stage("mobile_vla.evaluation.elsewhere", "evaluate_on", (*ENCODING, "peft")),
     "compare": Stage("mobile_vla.evaluation.compare", "compare", ("numpy",)),
-    "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy")),
+    "figures": Stage(
+        "mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy", "pyyaml")
+    ),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
-    "page": Stage("mobile_vla.reporting.page", "page", ("jinja2",)),
+    "page": Stage("mobile_vla.reporting.page", "page", ("jinja2", "pyyaml")),
 }

@@ -18,7 +18,7 @@ from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Features, View
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.manifest import ManifestSettings
-from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
+from mobile_vla.config.reporting import FIGURES, Report, ReportedRun, ReportSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings
@@ -88,6 +88,14 @@ class Project(Settings):
     def compares_sizes(self) -> bool:
         """Whether experiments differ in how many episodes they train on."""
         return len({experiment.subset for experiment in self.experiments.values()}) > 1
+
+    def figures(self) -> tuple[str, ...]:
+        """Return the names of the report's figures: some need more than one experiment, or data."""
+        chosen = {
+            "error_by_training_size": self.compares_sizes(),
+            "speed_ladder": self.compares_ways(),
+        }
+        return tuple(name for name in FIGURES if chosen.get(name, True))
 
     def simulation(self, dataset: str) -> dict[str, SimulateSettings] | None:
         """Return a simulated dataset's episodes by name; None for a recorded one."""
@@ -246,6 +254,7 @@ class Project(Settings):
                 for name, run in self.runs()
             ),
             datasets=tuple(self.used_datasets()),
+            figures=self.figures(),
             report=self.report,
         )
 

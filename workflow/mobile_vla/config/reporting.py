@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from mobile_vla.config.base import Settings
+
+
+Language = Literal["en", "ko"]
+
+FIGURES = (
+    *("action_sequences", "coverage"),
+    *("loss_curves", "overfitting_gap"),
+    *("error_by_dimension", "differences"),
+    *("error_by_step", "error_by_frame", "error_by_scenario", "confusion", "tolerance"),
+    *("error_by_training_size", "episodes", "velocity_traces", "predicted_paths"),
+    *("speed_ladder", "epoch_time"),
+)
+"""Names of all figures, in the order of the page."""
 
 
 class Report(Settings):
@@ -12,6 +25,8 @@ class Report(Settings):
 
     title: str = "Mobile VLA experiments"
     """Heading of the page."""
+    language: Language = "en"
+    """Language of the page: `en` or `ko`. What stands in the figures is English."""
 
 
 class ReportedRun(Settings):
@@ -30,4 +45,6 @@ class ReportSettings(Settings):
 
     runs: tuple[ReportedRun, ...]
     datasets: tuple[str, ...]
+    figures: tuple[str, ...]
+    """Their names, in the order of the page."""
     report: Report
