@@ -103,3 +103,10 @@ def make_dataset(folder: Path, lengths: dict[str, int], *, frames: bool = False)
         actions=files[1],
     )
     return Dataset.load(*files)
+
+
+def write_roles(path: Path, roles: dict[str, Sequence[str]]) -> None:
+    """Write a ``split.json`` of one fold with the roles given."""
+    listed = {role: list(roles.get(role, ())) for role in ("train", "val", "test")}
+    fold = {"held_out": None, "roles": listed, "unused": []}
+    write_json(path, {"settings": {"seed": 0, "stratify_by": []}, "folds": [fold]})

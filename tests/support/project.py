@@ -33,6 +33,8 @@ defaults:
   prompt: {template: "pass on the {side}"}
   head: {hidden_size: 8}
   timing: {warmup_steps: 1, steps: 3}
+  latency: {warmup_steps: 1, steps: 20}
+  rollout: {scenes: 1, film_strips: 1}
   training: {epochs: 2, batch_size: 8, learning_rate: 1e-3, precision: fp32}
 experiments:
   lora:

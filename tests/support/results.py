@@ -25,6 +25,7 @@ from mobile_vla.evaluation.score import Rules, score
 from mobile_vla.evaluation.scoring import arrays
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.files import describe, digest_of, write_json, write_text
+from support.behaviour import write_language, write_latency, write_rollouts
 
 NAMES = ("lora", "lora_r8", "head_only", "full_finetune")
 DIMENSIONS: tuple[Dimension, ...] = ("linear_x", "linear_y")
@@ -54,6 +55,10 @@ class Results:
     predictions: list[Path] = field(default_factory=list)
     timings: list[Path] = field(default_factory=list)
     actions: list[Path] = field(default_factory=list)
+    languages: list[Path] = field(default_factory=list)
+    latencies: list[Path] = field(default_factory=list)
+    rollouts: list[Path] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
     manifests: list[Path] = field(default_factory=list)
     splits: list[Path] = field(default_factory=list)
     audits: list[Path] = field(default_factory=list)
@@ -93,7 +98,7 @@ def make_results(
     better = [beats] * experiments if isinstance(beats, bool) else list(beats)
     runs = [
         _reported(name, run, i, chunks[i % len(chunks)], seeds).model_copy(
-            update={"evaluate_on": tuple(others)}
+            update={"evaluate_on": tuple(others), "rolled_out": True}
         )
         for i, name in enumerate(names)
         for run in (
@@ -120,6 +125,10 @@ def make_results(
     for index, own in enumerate(runs):
         _run(made, own, index, better[names.index(own.experiment)], actions, roles, scored_on)
         place = f"results/experiments/{own.experiment}/{own.run}"
+        made.languages.append(write_language(folder / place, own.experiment, own.run))
+        rollouts, paths = write_rollouts(folder / place, own.experiment, own.run)
+        made.rollouts.append(rollouts)
+        made.paths.append(paths)
         for stage, output in (("train", "policy/policy.json"), ("evaluate", "evaluation.json")):
             _provenance(made, stage, f"{place}/{output}", index, dirty)
     compare(
@@ -133,6 +142,7 @@ def make_results(
     )
     for name in names:
         made.timings.append(_timing(made, name, ladder))
+        made.latencies.append(write_latency(folder / f"results/experiments/{name}", name))
         _provenance(made, "timing", f"results/experiments/{name}/timing.json", 0, dirty)
     return made
 

@@ -397,3 +397,23 @@ def test_the_audit_is_given_the_experiments_of_its_dataset(tmp_path):
     assert [one.name for one in project.audit("demo").experiments] == ["lora", "b"]
     assert [one.windows.window for one in project.audit("demo").experiments] == [4, 5]
     assert [one.name for one in project.audit("other").experiments] == ["c"]
+
+
+def test_what_is_only_timed_is_not_in_the_report(tmp_path):
+    dataset = "  few: {kind: simulated, simulation: {scenes: 2}}\n"
+    text = BASE.replace("backbones:\n", f"{dataset}backbones:\n  full: {{weights: random}}\n")
+    alone = (
+        "  full_size:\n    timing_only: true\n    dataset: few\n    backbone: full\n"
+        "    timing: {ladder: true}\n"
+    )
+    project, before = load(text + alone, tmp_path), load(text, tmp_path)
+    assert list(project.reported_experiments()) == ["lora"] == list(before.experiments)
+    assert list(project.runs()) == list(before.runs()) == [("lora", "seed0")]
+    assert project.used_datasets() == ["demo"]
+    assert not project.compares_ways()
+    assert project.reported().canonical() == before.reported().canonical()
+    # and still there is all that its timing needs
+    assert project.timing("full_size").run.run == "seed0"
+    assert project.timing("full_size").images is not None
+    assert ("few", "full") in {key[:2] for key in project.feature_keys()}
+    assert project.feature_keys(project.reported_experiments()) == before.feature_keys()

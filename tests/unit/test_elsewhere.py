@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mobile_vla.config.evaluation import EvaluateSettings, Evaluation
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.elsewhere import evaluate_on
@@ -15,11 +16,14 @@ SETTINGS = settings_of(epochs=1)
 SCORED = EvaluateSettings(
     experiment="lora",
     run="seed0",
+    seed=0,
     windows=SETTINGS.windows,
     policy=SETTINGS.policy,
     precision="fp32",
     threads=1,
+    huber_delta=SETTINGS.training.huber_delta,
     evaluation=Evaluation(),
+    uncertainty=Uncertainty(draws=1000),
 )
 
 
@@ -44,7 +48,8 @@ def score(own, other, folder, settings=SCORED):
         on_actions=other.manifest.with_name("actions.npy"),
         on_split=other.split,
         backbone=inputs.backbone,
-        features=other.features,
+        features=inputs.features,
+        on_features=other.features,
         threads=1,
         evaluation=folder / "evaluation.json",
         predictions=folder / "predictions.npz",

@@ -11,7 +11,6 @@ import yaml
 from mobile_vla.audit.audit import look
 from mobile_vla.audit.flags import flags
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
-from mobile_vla.config.evaluation import EvaluateSettings, Evaluation
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.loading import load_project
 from mobile_vla.config.manifest import ManifestSettings
@@ -23,7 +22,7 @@ from mobile_vla.data.manifest import manifest
 from mobile_vla.data.prompts import PromptTable, render
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.evaluation.evaluate import predict
+from mobile_vla.evaluation.controls import predict
 from mobile_vla.files import read_json
 from mobile_vla.training.run import build_policy, load_data
 from support.made import facts_of, make_dataset
@@ -143,6 +142,8 @@ def test_failure_15_values_derived_from_the_prompt_never_count_as_predictions(tm
         run.policy,
         run.windows,
         "fp32",
+        fold=0,
+        subset=None,
         manifest=inputs.manifest,
         actions=inputs.manifest.with_name("actions.npy"),
         split=inputs.split,
@@ -151,20 +152,11 @@ def test_failure_15_values_derived_from_the_prompt_never_count_as_predictions(tm
     )
     assert len(data.prompts.texts) == 2
     policy = build_policy(run.policy, 0, data, None).eval()
-    evaluation = EvaluateSettings(
-        experiment="lora",
-        run="seed0",
-        windows=run.windows,
-        policy=run.policy,
-        precision="fp32",
-        threads=1,
-        evaluation=Evaluation(),
-    )
-    assert np.abs(predict(policy, data.samples["test"], evaluation, "fp32")).max() > 0
+    assert np.abs(predict(policy, data.samples["test"], 64, "fp32", "lora")).max() > 0
     with torch.no_grad():
         for parameter in policy.head.mlp[-1].parameters():
             parameter.zero_()
-    assert not predict(policy, data.samples["test"], evaluation, "fp32").any()
+    assert not predict(policy, data.samples["test"], 64, "fp32", "lora").any()
 
 
 def test_failure_16_the_sign_of_y_is_held_against_the_side():

@@ -88,14 +88,14 @@ def near(truth: np.ndarray, rng: np.random.Generator, by: float) -> np.ndarray:
 
 def test_an_honest_policy_passes(world) -> None:
     scored, others, rng = world
-    found = judged(scored, near(scored.truth, rng, 0.1), others, others["train_mean"])
+    found = judged(scored, near(scored.truth, rng, 0.02), others, others["train_mean"])
     assert found["outcome"] == "beats"
     assert found["image"] == "used"
 
 
 def test_a_policy_that_ignores_the_image_is_caught_even_where_its_error_is_low(world) -> None:
     scored, others, rng = world
-    prediction = near(scored.truth, rng, 0.1)  # as if by luck, or by what the prompt gives away
+    prediction = near(scored.truth, rng, 0.02)  # as if by luck, or by what the prompt gives away
     found = judged(scored, prediction, others, prediction)
     assert found["outcome"] == "ignores_image"
     assert found["image"] == "ignored"

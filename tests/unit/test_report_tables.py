@@ -22,6 +22,9 @@ def written(made: Results, folder: Path) -> dict[str, list[dict[str, str]]]:
         elsewhere=made.elsewhere,
         comparison=made.comparison,
         timings=made.timings,
+        languages=made.languages,
+        latencies=made.latencies,
+        rollouts=made.rollouts,
         **paths,
     )
     return {name: list(csv.DictReader(path.open(encoding="utf-8"))) for name, path in paths.items()}

@@ -30,7 +30,8 @@ from mobile_vla.timing.ladder import climb, rungs
 from mobile_vla.timing.matrix_rate import matrix_rate
 from mobile_vla.timing.measure import measure
 from mobile_vla.timing.raw_rows import RawRows
-from mobile_vla.training.run import build_policy, load_data, load_of
+from mobile_vla.training.demand import load_of
+from mobile_vla.training.run import build_policy, load_data
 from mobile_vla.training.train import train
 from mobile_vla.training.trainer import Trainer
 from support.recorded import write_folder

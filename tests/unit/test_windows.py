@@ -50,6 +50,18 @@ def test_masked_steps_are_clipped_into_the_episode(dataset):
     assert table.mask[-1].tolist() == [True] + [False] * 9
 
 
+def test_a_window_may_begin_with_the_first_frame_repeated(dataset):
+    table = make_windows(dataset, [1], Windows(window=4, chunk=10, start="repeat"))
+    assert table.last_frame.tolist() == list(range(10))
+    assert (table.frames[:4] - 18).tolist() == [
+        [0, 0, 0, 0],
+        [0, 0, 0, 1],
+        [0, 0, 1, 2],
+        [0, 1, 2, 3],
+    ]
+    assert (table.targets[0] - 18).tolist() == list(range(1, 11))
+
+
 def test_the_stride_counts_from_the_first_window(dataset):
     table = make_windows(dataset, [1], Windows(window=4, chunk=10, stride=3))
     assert table.last_frame.tolist() == [3, 6, 9]
@@ -85,6 +97,7 @@ settings = st.builds(
     chunk=st.integers(1, 12),
     stride=st.integers(1, 4),
     target=st.sampled_from(["next", "current"]),
+    start=st.sampled_from(["whole", "repeat"]),
     tail=st.sampled_from(["drop", "mask"]),
 )
 
@@ -94,7 +107,7 @@ def test_windows_follow_from_their_definition(dataset, windows):
     expected = []
     for index, length in enumerate(dataset.lengths):
         for first in range(0, int(length), windows.stride):
-            last = first + windows.window - 1
+            last = first + (windows.window - 1 if windows.start == "whole" else 0)
             start = last + (windows.target == "next")
             end = start + (windows.chunk if windows.tail == "drop" else 1)
             if last < length and end <= length:

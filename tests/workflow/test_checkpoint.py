@@ -25,7 +25,16 @@ def project(finished, tmp_path_factory):
     return project
 
 
-CHAIN = {"pretrained_backbone": 1, "features": 1, "train": 1, "timing": 1, "evaluate": 1}
+CHAIN = {
+    "pretrained_backbone": 1,
+    "features": 1,
+    "train": 1,
+    "timing": 1,
+    "evaluate": 1,
+    "language": 1,
+    "rollout": 1,
+    "latency": 1,
+}
 
 
 def test_it_trains_and_is_described_without_a_path_of_this_machine(project):

@@ -2,7 +2,7 @@
 
 from support.project import Project
 
-TIMED = ("timing.json", "timing.html", "training_results.json")
+TIMED = ("timing.json", "timing.html", "latency.json", "training_results.json")
 COMPUTED = ("datasets", "backbones", "features", "experiments")
 
 
@@ -26,4 +26,6 @@ def test_two_clones_compute_the_same_bytes(finished, tmp_path):
     different = [name for name in one if one[name] != two[name]]
     assert different == []
     for name in ("metrics.csv", "evaluation.json", "predictions.npz", "policy/head.safetensors"):
+        assert f"experiments/lora/seed0/{name}" in one
+    for name in ("language.json", "rollouts.json", "rollouts.npz"):
         assert f"experiments/lora/seed0/{name}" in one

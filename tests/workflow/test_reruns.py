@@ -59,6 +59,10 @@ def test_a_fresh_clone_shows_the_whole_plan(tmp_path):
         "train": 2,
         "timing": 2,
         "evaluate": 2,
+        "compare": 1,
+        "language": 2,
+        "rollout": 2,
+        "latency": 2,
         **REPORT,
     }
 
@@ -110,7 +114,7 @@ def test_another_branch_and_back_reruns_nothing(copied):
     git("add", ".")
     git("commit", "--message", "one")
     git("checkout", "-b", "two")
-    copied.edit("workflow/mobile_vla/evaluation/metrics.py", "BLOCK = 4096", "BLOCK = 2048")
+    copied.edit("workflow/mobile_vla/evaluation/metrics.py", "/ 2, delta", "/ 3, delta")
     git("commit", "--all", "--message", "two")
     assert copied.plan() != {}
     git("checkout", "one")

@@ -62,6 +62,24 @@ def test_the_scores_are_those_of_the_stored_predictions(results, experiment):
     assert found["baselines"]["zero"]["mae"]["overall"] == pytest.approx(zero, rel=1e-6)
 
 
+def test_every_baseline_is_scored_on_the_same_steps(results):
+    for experiment in EXPERIMENTS:
+        run = results / "experiments" / experiment / "seed0"
+        found, stored = read(run / "evaluation.json"), np.load(run / "predictions.npz")
+        named = {**found["baselines"], **found["controls"]}
+        assert set(found["controls"]) == {"no_image", "shuffled_prompt"} and len(named) == 10
+        for name, errors in named.items():
+            kind = "control" if name in found["controls"] else "baseline"
+            error = np.abs(stored[f"{kind}_{name}"] - stored["truth"])[stored["mask"]]
+            mae = error.mean(dtype=np.float64)
+            assert errors["mae"]["overall"] == pytest.approx(mae, rel=1e-6)
+        assert found["verdict"]["outcome"] != "beats"  # from two episodes nothing can be told
+    compared = read(results / "comparison.json")
+    assert [own["experiment"] for own in compared["experiments"]] == list(EXPERIMENTS)
+    assert compared["groups"][0]["steps"] == found["steps"]
+    assert (results / "tables/verdicts.tex").read_text().startswith("\\begin{tabular}")
+
+
 def test_no_episode_of_another_role_is_scored(results):
     roles = read(results / "datasets/demo/split.json")["folds"][0]["roles"]
     assert not set(roles["train"]) & set(roles["test"])
@@ -91,13 +109,17 @@ def test_every_quoted_result_has_its_provenance(results):
     stages = [read(record)["stage"] for record in records]
     assert sorted(set(stages)) == [
         "audit",
+        "compare",
         "evaluate",
         "features",
         "figures",
         "ingest",
+        "language",
+        "latency",
         "manifest",
         "page",
         "random_backbone",
+        "rollout",
         "simulate",
         "split",
         "tables",

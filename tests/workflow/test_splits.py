@@ -118,13 +118,13 @@ def test_edits_of_subset_and_of_what_is_scored_rerun_their_own_runs_only(project
     twin = project.copy(tmp_path / "project")
     report = {"figures": 1, "tables": 1, "page": 1}
     twin.edit("config.yaml", "subset: 2", "subset: 3")
-    assert twin.plan() == {"train": 1, "timing": 1, "evaluate": 1, **report}
+    assert twin.plan() == {"train": 1, "timing": 1, "evaluate": 1, "compare": 1, **report}
     twin.edit("config.yaml", "subset: 3", "subset: 2")
     twin.edit("config.yaml", "evaluate_on: [folded]", "evaluate_on: [folded, sides]")
     assert twin.plan() == {"evaluate_on": 1, **report}
     twin.edit("config.yaml", "evaluate_on: [folded, sides]", "evaluate_on: [folded]")
     twin.edit("config.yaml", "dataset: folded", "dataset: folded, seeds: [0, 1]")
-    assert twin.plan() == {"train": 2, "evaluate": 2, **report}
+    assert twin.plan() == {"train": 2, "evaluate": 2, "compare": 1, **report}
 
 
 def test_a_score_that_nobody_asked_for_is_not_made(project):

@@ -53,11 +53,12 @@ STAGES = {
     "train": Stage("mobile_vla.training.train", "train", LEARNING),
     "timing": Stage("mobile_vla.timing.measure", "measure", LEARNING),
     "evaluate": Stage("mobile_vla.evaluation.evaluate", "evaluate", (*ENCODING, "peft")),
+    "language": Stage("mobile_vla.evaluation.language", "language", (*ENCODING, "peft")),
+    "latency": Stage("mobile_vla.evaluation.latency", "latency", (*ENCODING, "peft")),
+    "rollout": Stage("mobile_vla.evaluation.rollout", "rollout", (*ENCODING, "peft", "pillow")),
     "evaluate_on": Stage("mobile_vla.evaluation.elsewhere", "evaluate_on", (*ENCODING, "peft")),
     "compare": Stage("mobile_vla.evaluation.compare", "compare", ("numpy",)),
-    "figures": Stage(
-        "mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy", "pyyaml")
-    ),
+    "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy", "pyyaml")),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
     "page": Stage("mobile_vla.reporting.page", "page", ("jinja2", "pyyaml")),
 }

@@ -46,7 +46,7 @@ wildcard_constraints:
     cut="image_embeds|readout",
     key=one_of(sorted({key for *_, key in project.feature_keys()})),
     experiment=one_of(project.experiments),
-    run=one_of(sorted({run for _, run in project.runs()})),
+    run=one_of(sorted({run for name in project.experiments for run in project.runs_of(name)})),
 
 
 # Jobs run this checkout's library, whatever else is installed. In a conda environment the
@@ -98,9 +98,17 @@ def of_scores(pattern):
     ]
 
 
+def of_rolled_out(pattern):
+    """Return a file of each run whose dataset's world is known, in the order of config.yaml."""
+    known = project.rolled_out()
+    return [
+        pattern.format(experiment=name, run=run) for name, run in project.runs() if name in known
+    ]
+
+
 def of_experiments(pattern):
-    """Return a file of each experiment, in the order of config.yaml."""
-    return [pattern.format(experiment=name) for name in project.experiments]
+    """Return a file of each experiment of the report, in the order of config.yaml."""
+    return [pattern.format(experiment=name) for name in project.reported_experiments()]
 
 
 def of_datasets(pattern):

@@ -73,3 +73,72 @@ rule compare:
         "python -m mobile_vla compare --settings - --evaluations {input.evaluations:q}"
         " --predictions {input.predictions:q} --comparison {output.comparison:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
+
+
+# Closed loop: each run's best policy in unseen scenes, where the dataset's world is known.
+rule rollout:
+    input:
+        unpack(lambda w: policy_files(w.experiment, w.run)),
+    output:
+        rollouts="results/experiments/{experiment}/{run}/rollouts.json",
+        paths="results/experiments/{experiment}/{run}/rollouts.npz",
+        provenance="results/experiments/{experiment}/{run}/rollouts.provenance.json",
+    log:
+        "results/logs/rollout/{experiment}/{run}.log",
+    wildcard_constraints:
+        experiment=one_of(project.rolled_out()),
+    conda:
+        ENVIRONMENT
+    threads: lambda w: project.experiments[w.experiment].training.threads
+    params:
+        *tracked("rollout"),
+        settings=lambda w: project.rollout(w.experiment, w.run).canonical(),
+    shell:
+        "python -m mobile_vla rollout --settings {params.settings:q} --policy {input.policy:q}"
+        " --manifest {input.manifest:q} --actions {input.actions:q} --split {input.split:q}"
+        " --backbone {input.backbone:q} --threads {threads} --rollouts {output.rollouts:q}"
+        " --paths {output.paths:q} --record {output.provenance:q} --log {log:q}"
+
+
+# The validation frames of each run under other prompts.
+rule language:
+    input:
+        unpack(lambda w: language_files(w.experiment, w.run)),
+    output:
+        language="results/experiments/{experiment}/{run}/language.json",
+        provenance="results/experiments/{experiment}/{run}/language.provenance.json",
+    log:
+        "results/logs/language/{experiment}/{run}.log",
+    conda:
+        ENVIRONMENT
+    threads: lambda w: project.experiments[w.experiment].training.threads
+    params:
+        *tracked("language"),
+        settings=lambda w: project.language(w.experiment, w.run).canonical(),
+    shell:
+        "python -m mobile_vla language --settings {params.settings:q} --policy {input.policy:q}"
+        " --manifest {input.manifest:q} --actions {input.actions:q} --split {input.split:q}"
+        " --backbone {input.backbone:q} --features {input.features:q} --threads {threads}"
+        " --language {output.language:q} --record {output.provenance:q} --log {log:q}"
+
+
+# A control step of each experiment's first run. It takes all cores, so that nothing runs beside it.
+rule latency:
+    input:
+        unpack(lambda w: policy_files(w.experiment, project.first_run(w.experiment))),
+    output:
+        latency="results/experiments/{experiment}/latency.json",
+        provenance="results/experiments/{experiment}/latency.provenance.json",
+    log:
+        "results/logs/latency/{experiment}.log",
+    conda:
+        ENVIRONMENT
+    threads: lambda w: workflow.cores or 1
+    params:
+        *tracked("latency"),
+        settings=lambda w: project.latency(w.experiment).canonical(),
+    shell:
+        "python -m mobile_vla latency --settings {params.settings:q} --policy {input.policy:q}"
+        " --manifest {input.manifest:q} --actions {input.actions:q} --split {input.split:q}"
+        " --backbone {input.backbone:q} --threads {threads} --latency {output.latency:q}"
+        " --record {output.provenance:q} --log {log:q}"

@@ -85,6 +85,25 @@ def experiment_files(name):
     }
 
 
+def policy_files(name, run):
+    """Return what a test of a run's policy by its behaviour reads: no features, but frames."""
+    experiment = project.experiments[name]
+    return {
+        **dataset_files(experiment.dataset),
+        **backbone_files(experiment.backbone),
+        "split": f"results/datasets/{experiment.dataset}/split.json",
+        "policy": f"results/experiments/{name}/{run}/policy/policy.json",
+    }
+
+
+def language_files(name, run):
+    """Return what the language test reads: features too, where they hold no prompt yet."""
+    found = feature_files(name, project.experiments[name].dataset)
+    if project.feature_key(name).cut == "readout":
+        found = {"features": [], "stored": []}
+    return {**policy_files(name, run), **found}
+
+
 def training_files(name):
     """Return what training and timing read: where it is wanted, the mirror images too."""
     experiment = project.experiments[name]
@@ -143,10 +162,11 @@ def start_policy(wildcards):
 
 def provenance_files(wildcards):
     """Return the provenance of every result that the report quotes."""
-    used = {experiment.backbone: None for experiment in project.experiments.values()}
+    reported = project.reported_experiments()
+    used = {experiment.backbone: None for experiment in reported.values()}
     features = [
         f"results/features/{dataset}/{backbone}/{cut}-{key}.provenance.json"
-        for dataset, backbone, cut, key in project.feature_keys()
+        for dataset, backbone, cut, key in project.feature_keys(reported)
     ]
     return [
         *of_datasets("results/datasets/{dataset}/manifest.provenance.json"),
@@ -156,6 +176,9 @@ def provenance_files(wildcards):
         *features,
         *of_runs("results/experiments/{experiment}/{run}/training.provenance.json"),
         *of_experiments("results/experiments/{experiment}/timing.provenance.json"),
+        *of_runs("results/experiments/{experiment}/{run}/language.provenance.json"),
+        *of_experiments("results/experiments/{experiment}/latency.provenance.json"),
+        *of_rolled_out("results/experiments/{experiment}/{run}/rollouts.provenance.json"),
         *of_runs("results/experiments/{experiment}/{run}/evaluation.provenance.json"),
         *of_scores(
             "results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"

@@ -7,6 +7,9 @@ RUN_FILES = {
     "results": of_runs("results/experiments/{experiment}/{run}/training_results.json"),
     "evaluations": of_runs("results/experiments/{experiment}/{run}/evaluation.json"),
     "elsewhere": of_scores("results/experiments/{experiment}/{run}/on/{dataset}/evaluation.json"),
+    "languages": of_runs("results/experiments/{experiment}/{run}/language.json"),
+    "latencies": of_experiments("results/experiments/{experiment}/latency.json"),
+    "rollouts": of_rolled_out("results/experiments/{experiment}/{run}/rollouts.json"),
     "timings": of_experiments("results/experiments/{experiment}/timing.json"),
 }
 
@@ -33,20 +36,20 @@ rule figures:
         **RUN_FILES,
         **DATA_FILES,
         comparison="results/comparison.json",
-        actions=[
-            ancient(file) for file in of_datasets("results/datasets/{dataset}/actions.npy")
-        ],
+        actions=[ancient(file) for file in of_datasets("results/datasets/{dataset}/actions.npy")],
         predictions=[
             ancient(file)
             for file in of_runs("results/experiments/{experiment}/{run}/predictions.npz")
+        ],
+        paths=[
+            ancient(file)
+            for file in of_rolled_out("results/experiments/{experiment}/{run}/rollouts.npz")
         ],
         texts=TEXTS,
         labels="workflow/report/texts/en.yaml",
     output:
         drawings=FIGURES,
-        copies=expand(
-            "results/figures/{name}.{kind}", name=project.figures(), kind=["pdf", "png"]
-        ),
+        copies=expand("results/figures/{name}.{kind}", name=project.figures(), kind=["pdf", "png"]),
         captions="results/figures/captions.json",
         provenance="results/figures/figures.provenance.json",
     log:
@@ -62,7 +65,9 @@ rule figures:
         " --metrics {input.metrics:q} --results {input.results:q}"
         " --evaluations {input.evaluations:q} --elsewhere {input.elsewhere:q}"
         " --predictions {input.predictions:q} --comparison {input.comparison:q}"
-        " --timings {input.timings:q} --texts {input.texts:q} --labels {input.labels:q}"
+        " --timings {input.timings:q} --languages {input.languages:q}"
+        " --latencies {input.latencies:q} --rollouts {input.rollouts:q} --paths {input.paths:q}"
+        " --texts {input.texts:q} --labels {input.labels:q}"
         " --drawings {output.drawings:q} --captions {output.captions:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
@@ -80,9 +85,7 @@ rule tables:
         by_step="results/tables/by_step.csv",
         by_cell="results/tables/by_cell.csv",
         scores=ELSEWHERE,
-        latex=expand(
-            "results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell"]
-        ),
+        latex=expand("results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell"]),
         provenance="results/tables/tables.provenance.json",
     log:
         "results/logs/tables.log",
@@ -95,6 +98,8 @@ rule tables:
         "python -m mobile_vla tables --settings - --metrics {input.metrics:q}"
         " --results {input.results:q} --evaluations {input.evaluations:q}"
         " --elsewhere {input.elsewhere:q} --timings {input.timings:q} --experiments {output.experiments:q}"
+        " --languages {input.languages:q} --latencies {input.latencies:q}"
+        " --rollouts {input.rollouts:q}"
         " --epochs {output.epochs:q} --errors {output.errors:q} --scores {output.scores:q}"
         " --comparison {input.comparison:q} --verdicts {output.verdicts:q} --pairs {output.pairs:q}"
         " --by-step {output.by_step:q} --by-cell {output.by_cell:q}"
@@ -127,6 +132,8 @@ rule page:
         " --audits {input.audits:q} --metrics {input.metrics:q} --results {input.results:q}"
         " --evaluations {input.evaluations:q} --elsewhere {input.elsewhere:q}"
         " --comparison {input.comparison:q} --timings {input.timings:q}"
+        " --languages {input.languages:q} --latencies {input.latencies:q}"
+        " --rollouts {input.rollouts:q}"
         " --provenance {input.provenance:q} --figures {input.figures:q}"
         " --captions {input.captions:q} --templates {input.templates:q} --texts {input.texts:q}"
         " --report {output.report:q}"

@@ -34,6 +34,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
             yield from _augment(project, at, experiment)
+            yield from _rollout(project, at, experiment)
 
 
 def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
@@ -175,8 +176,8 @@ def _length(
         yield (
             (*at, "window"),
             f"window {experiment.window} and chunk {experiment.chunk} (target: "
-            f"{experiment.target}, tail: {experiment.tail}) need {needed} frames, and the episodes "
-            f"of {name!r} have {frames}",
+            f"{experiment.target}, start: {experiment.start}, tail: {experiment.tail}) "
+            f"need {needed} frames, and the episodes of {name!r} have {frames}",
             f"at most {frames} frames in all",
             "lower window or chunk, say `tail: mask`, or simulate longer episodes",
         )
@@ -213,6 +214,16 @@ def _augment(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             "none: frozen vision encodes each picture once, and other pictures would need it anew",
             "remove it, or train the vision (`finetune: full` with `full.vision: true`); "
             "`mirror: true` works with stored features",
+        )
+
+
+def _rollout(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    if experiment.rollout.execute > experiment.chunk:
+        yield (
+            (*at, "rollout", "execute"),
+            f"{experiment.rollout.execute} steps of a chunk of {experiment.chunk}",
+            f"at most {experiment.chunk}",
+            "lower it, or predict longer chunks",
         )
 
 

@@ -8,8 +8,11 @@ from pydantic import Field
 
 from mobile_vla.config.augment import Augment
 from mobile_vla.config.evaluation import Evaluation
+from mobile_vla.config.language import Language
+from mobile_vla.config.latency import Latency
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.rollout import Rollout
 from mobile_vla.config.timing import Timing
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Windows
@@ -44,8 +47,17 @@ class Experiment(Windows):
     """How the policy is trained."""
     timing: Timing = Timing()
     """How an epoch is timed."""
+    timing_only: bool = False
+    """Leave it out of the report: it can be timed, as ``results/experiments/NAME/timing.html``,
+    before anybody trains it. Such as the full size with random weights, on a laptop."""
     evaluation: Evaluation = Evaluation()
     """How the policy is scored."""
+    language: Language = Language()
+    """With which other prompts the policy is asked."""
+    latency: Latency = Latency()
+    """How a control step is timed."""
+    rollout: Rollout = Rollout()
+    """How the policy is let loose in a simulated world."""
 
     def windows(self) -> Windows:
         """Return the settings that make windows out of episodes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -17,8 +17,11 @@ from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Features, View
 from mobile_vla.config.ingest import IngestSettings
+from mobile_vla.config.language import LanguageSettings
+from mobile_vla.config.latency import LatencySettings
 from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.reporting import FIGURES, Report, ReportedRun, ReportSettings
+from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings
@@ -55,16 +58,28 @@ class Project(Settings):
     would take more is refused before it loads anything. It changes no result, and reruns nothing.
     Without it a run takes what it can get."""
 
-    def runs(self) -> Iterator[tuple[str, str]]:
-        """Yield each (experiment, run).
+    def reported_experiments(self) -> dict[str, Experiment]:
+        """Return the experiments of the report: those that are more than timed."""
+        return {name: one for name, one in self.experiments.items() if not one.timing_only}
+
+    def runs_of(self, name: str) -> list[str]:
+        """Return an experiment's runs.
 
         A run is ``seed0`` where the dataset's split has one fold, else ``seed0-fold2``.
         """
-        for name, experiment in self.experiments.items():
-            folds = self.datasets[experiment.dataset].split.count
-            for seed in experiment.seeds:
-                for fold in range(folds):
-                    yield name, f"seed{seed}-fold{fold}" if folds > 1 else f"seed{seed}"
+        experiment = self.experiments[name]
+        folds = self.datasets[experiment.dataset].split.count
+        return [
+            f"seed{seed}-fold{fold}" if folds > 1 else f"seed{seed}"
+            for seed in experiment.seeds
+            for fold in range(folds)
+        ]
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield each (experiment, run) of the report."""
+        for name in self.reported_experiments():
+            for run in self.runs_of(name):
+                yield name, run
 
     def scores(self) -> Iterator[tuple[str, str, str]]:
         """Yield each (experiment, run, other dataset that the run's policy is scored on)."""
@@ -73,27 +88,28 @@ class Project(Settings):
                 yield name, run, dataset
 
     def used_datasets(self) -> list[str]:
-        """Return the datasets that some experiment uses, in the order of config.yaml."""
+        """Return the datasets that the report needs, in the order of config.yaml."""
         used = {
             name
-            for experiment in self.experiments.values()
+            for experiment in self.reported_experiments().values()
             for name in (experiment.dataset, *experiment.evaluate_on)
         }
         return [name for name in self.datasets if name in used]
 
     def compares_ways(self) -> bool:
         """Whether some experiment's timing is compared with the plain way of training."""
-        return any(experiment.timing.ladder for experiment in self.experiments.values())
+        return any(experiment.timing.ladder for experiment in self.reported_experiments().values())
 
     def compares_sizes(self) -> bool:
         """Whether experiments differ in how many episodes they train on."""
-        return len({experiment.subset for experiment in self.experiments.values()}) > 1
+        return len({one.subset for one in self.reported_experiments().values()}) > 1
 
     def figures(self) -> tuple[str, ...]:
         """Return the names of the report's figures: some need more than one experiment, or data."""
         chosen = {
             "error_by_training_size": self.compares_sizes(),
             "speed_ladder": self.compares_ways(),
+            "closed_loop": bool(self.rolled_out()),
         }
         return tuple(name for name in FIGURES if chosen.get(name, True))
 
@@ -131,7 +147,7 @@ class Project(Settings):
             accept=self.datasets[dataset].accept,
             experiments=tuple(
                 AuditedExperiment(name=name, windows=one.windows(), prompt=one.prompt)
-                for name, one in self.experiments.items()
+                for name, one in self.reported_experiments().items()
                 if one.dataset == dataset
             ),
         )
@@ -163,13 +179,19 @@ class Project(Settings):
             prompt=experiment.prompt if cut == "readout" else None,
         )
 
-    def feature_keys(self) -> dict[tuple[str, str, str, str], FeatureKey]:
-        """Return all stored features by (dataset, backbone, cut, key): each is computed once.
+    def feature_keys(
+        self, experiments: Iterable[str] | None = None
+    ) -> dict[tuple[str, str, str, str], FeatureKey]:
+        """Return stored features by (dataset, backbone, cut, key): each is computed once.
 
         At the cut ``pixels`` the frames themselves are read, and nothing is stored.
+
+        Args:
+            experiments: names of those that read them; by default all.
         """
         found: dict[tuple[str, str, str, str], FeatureKey] = {}
-        for name, experiment in self.experiments.items():
+        for name in self.experiments if experiments is None else experiments:
+            experiment = self.experiments[name]
             datasets = {
                 "plain": (experiment.dataset, *experiment.evaluate_on),
                 "mirrored": (experiment.dataset,) if experiment.augment.mirror else (),
@@ -208,9 +230,8 @@ class Project(Settings):
     def timing(self, name: str) -> TimeSettings:
         """Return what ``timing`` is given: the experiment's first run."""
         experiment = self.experiments[name]
-        first = next(run for owner, run in self.runs() if owner == name)
         return TimeSettings(
-            run=self.train(name, first),
+            run=self.train(name, self.first_run(name)),
             timing=experiment.timing,
             images=self.datasets[experiment.dataset].images if experiment.timing.ladder else None,
         )
@@ -234,6 +255,69 @@ class Project(Settings):
             uncertainty=self.uncertainty,
         )
 
+    def language(self, name: str, run: str) -> LanguageSettings:
+        """Return what ``language`` is given for one run."""
+        experiment = self.experiments[name]
+        return LanguageSettings(
+            experiment=name,
+            run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
+            windows=experiment.windows(),
+            policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            language=experiment.language,
+            uncertainty=self.uncertainty,
+        )
+
+    def first_run(self, name: str) -> str:
+        """Return an experiment's first run: the one that is timed."""
+        return self.runs_of(name)[0]
+
+    def latency(self, name: str) -> LatencySettings:
+        """Return what ``latency`` is given: the experiment's first run."""
+        experiment, run = self.experiments[name], self.first_run(name)
+        return LatencySettings(
+            experiment=name,
+            run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
+            windows=experiment.windows(),
+            policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            latency=experiment.latency,
+        )
+
+    def rolled_out(self) -> list[str]:
+        """Return the experiments whose world is known: those on simulated datasets."""
+        return [
+            name
+            for name, experiment in self.reported_experiments().items()
+            if isinstance(self.datasets[experiment.dataset], SimulatedDataset)
+        ]
+
+    def rollout(self, name: str, run: str) -> RolloutSettings:
+        """Return what ``rollout`` is given for one run of an experiment on a simulated dataset."""
+        experiment = self.experiments[name]
+        dataset = self.datasets[experiment.dataset]
+        assert isinstance(dataset, SimulatedDataset)  # see `rolled_out`
+        return RolloutSettings(
+            experiment=name,
+            run=run,
+            fold=_seed_and_fold(run)[1],
+            subset=experiment.subset,
+            policy=experiment.policy(dataset.actions),
+            target=experiment.target,
+            precision=experiment.training.precision,
+            threads=experiment.training.threads,
+            images=dataset.images.settled(),
+            world=dataset.simulation.world,
+            rollout=experiment.rollout,
+            uncertainty=self.uncertainty,
+        )
+
     def compare(self) -> CompareSettings:
         """Return what ``compare`` is given."""
         runs = tuple(ComparedRun(experiment=name, run=run) for name, run in self.runs())
@@ -249,6 +333,7 @@ class Project(Settings):
                     dataset=self.experiments[name].dataset,
                     backbone=self.experiments[name].backbone,
                     evaluate_on=self.experiments[name].evaluate_on,
+                    rolled_out=name in self.rolled_out(),
                     settings=self._effective(name),
                 )
                 for name, run in self.runs()
@@ -264,7 +349,7 @@ class Project(Settings):
         for kind in ("lora", "full"):
             if settings["finetune"] != kind:
                 del settings[kind]
-        del settings["timing"]
+        del settings["timing"], settings["timing_only"]
         return settings
 
 

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from mobile_vla.config.base import Settings
 
-
 Language = Literal["en", "ko"]
 
 FIGURES = (
@@ -14,8 +13,15 @@ FIGURES = (
     *("loss_curves", "overfitting_gap"),
     *("error_by_dimension", "differences"),
     *("error_by_step", "error_by_frame", "error_by_scenario", "confusion", "tolerance"),
-    *("error_by_training_size", "episodes", "velocity_traces", "predicted_paths"),
-    *("speed_ladder", "epoch_time"),
+    *(
+        "closed_loop",
+        "language",
+        "error_by_training_size",
+        "episodes",
+        "velocity_traces",
+        "predicted_paths",
+    ),
+    *("speed_ladder", "epoch_time", "latency"),
 )
 """Names of all figures, in the order of the page."""
 
@@ -37,6 +43,8 @@ class ReportedRun(Settings):
     dataset: str
     backbone: str
     evaluate_on: tuple[str, ...] = ()
+    rolled_out: bool = False
+    """Whether its dataset's world is known, so that there is a ``rollouts.json``."""
     settings: dict[str, Any]
 
 

@@ -36,10 +36,14 @@ class World(Settings):
     """Share of steps on which the wheels slip, so that the driver has to correct its way."""
 
 
+MAX_SCENES = 100_000  # of a dataset
+UNSEEN = 10 * MAX_SCENES  # number of the first scene that is kept for rollouts
+
+
 class Simulation(Settings):
     """A simulated dataset: how many scenes, and the world they are drawn from."""
 
-    scenes: Annotated[int, Field(ge=1, le=100_000)] = 54
+    scenes: Annotated[int, Field(ge=1, le=MAX_SCENES)] = 54
     """Number of scenes; each is driven twice, past the box on the left and on the right."""
     world: World = World()
     """The world that the scenes are drawn from."""
@@ -65,22 +69,41 @@ def simulated_episodes(simulation: Simulation) -> dict[str, SimulateSettings]:
     episodes it has. Sides and distances are balanced, and so are style and layout over longer
     runs. Both sides of a scene share their time of collection.
     """
-    episodes = {}
+    episodes: dict[str, SimulateSettings] = {}
     for scene in range(simulation.scenes):
-        distance = DISTANCES[scene % 3]
-        style = STYLES[scene // 3 % 2]
-        layout = LAYOUTS[scene // 6 % 2]
-        collected = FIRST_COLLECTION + scene * COLLECTION_INTERVAL
-        for side in SIDES:
-            name = f"episode_{collected:%Y%m%d_%H%M%S}_1box_{layout}_{side}_{style}_{distance}"
-            episodes[name] = SimulateSettings(
-                episode=name,
-                scene=scene,
-                side=side,
-                style=style,
-                distance=distance,
-                layout=layout,
-                collected=collected,
-                world=simulation.world,
-            )
+        episodes |= scene_episodes(scene, simulation.world)
+    return episodes
+
+
+def unseen_episodes(world: World, scenes: int) -> dict[str, SimulateSettings]:
+    """Return episodes of scenes that no dataset of the same world can hold, by name.
+
+    They are drawn as :func:`simulated_episodes` draws a dataset's, and are the same for all
+    policies, so that these can be compared scene by scene.
+    """
+    episodes: dict[str, SimulateSettings] = {}
+    for scene in range(UNSEEN, UNSEEN + scenes):
+        episodes |= scene_episodes(scene, world)
+    return episodes
+
+
+def scene_episodes(scene: int, world: World) -> dict[str, SimulateSettings]:
+    """Return the two episodes of a scene, past the box on the left and on the right, by name."""
+    distance = DISTANCES[scene % 3]
+    style = STYLES[scene // 3 % 2]
+    layout = LAYOUTS[scene // 6 % 2]
+    collected = FIRST_COLLECTION + scene * COLLECTION_INTERVAL
+    episodes = {}
+    for side in SIDES:
+        name = f"episode_{collected:%Y%m%d_%H%M%S}_1box_{layout}_{side}_{style}_{distance}"
+        episodes[name] = SimulateSettings(
+            episode=name,
+            scene=scene,
+            side=side,
+            style=style,
+            distance=distance,
+            layout=layout,
+            collected=collected,
+            world=world,
+        )
     return episodes

@@ -25,10 +25,10 @@ def stale(project: Project, results: Path) -> Iterator[Path]:
         for folder in _children(results / section):
             if folder.name not in names:
                 yield folder
-    runs = set(project.runs())
     for experiment in project.experiments:
+        runs = project.runs_of(experiment)
         for folder in _children(results / "experiments" / experiment):
-            if folder.is_dir() and (experiment, folder.name) not in runs:
+            if folder.is_dir() and folder.name not in runs:
                 yield folder
     scores = set(project.scores())
     for experiment, run in project.runs():
@@ -36,6 +36,7 @@ def stale(project: Project, results: Path) -> Iterator[Path]:
             if (experiment, run, folder.name) not in scores:
                 yield folder
     unmade = [] if project.compares_sizes() else ["figures/error_by_training_size.*"]
+    unmade += [] if project.compares_ways() else ["figures/speed_ladder.*"]
     unmade += [] if scores else ["tables/elsewhere.csv"]
     for pattern in unmade:
         yield from sorted(results.glob(pattern))

@@ -43,6 +43,9 @@ class Windows(Settings):
     """Frames between the starts of neighbouring windows."""
     target: Literal["next", "current"] = "next"
     """The chunk's first action: the one after the window, or that of its last frame."""
+    start: Literal["whole", "repeat"] = "whole"
+    """Windows that begin before the episode: left out, or filled up with its first frame, as a
+    robot that starts sees it. ``whole`` teaches nothing of the first W - 1 control steps."""
     tail: Literal["drop", "mask"] = "drop"
     """Windows whose chunk runs over the episode's end: left out, or its missing steps masked."""
 
@@ -52,12 +55,17 @@ class Windows(Settings):
 
         With ``target: next`` the chunk follows the window: W + C frames, or W + 1 where the
         missing steps are masked. With ``target: current`` it begins at the window's last frame:
-        one less.
+        one less. With ``start: repeat`` one observed frame is enough, in place of W.
         """
         steps = self.chunk if self.tail == "drop" else 1
-        return self.window + steps - (1 if self.target == "current" else 0)
+        return self.observed_needed + steps - (1 if self.target == "current" else 0)
 
     def count(self, frames: int) -> int:
         """Return how many windows an episode of that many frames gives."""
         spare = frames - self.frames_needed
         return 0 if spare < 0 else spare // self.stride + 1
+
+    @property
+    def observed_needed(self) -> int:
+        """How many frames the first window of an episode has seen."""
+        return 1 if self.start == "repeat" else self.window

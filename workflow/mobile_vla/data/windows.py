@@ -26,7 +26,8 @@ class WindowTable:
     last_frame: np.ndarray
     """(N,) int64, index within the episode of the last observed frame."""
     frames: np.ndarray
-    """(N, W) int64, rows of the observed frames, oldest first."""
+    """(N, W) int64, rows of the observed frames, oldest first; with ``start: repeat`` the first row
+    stands for those before it."""
     targets: np.ndarray
     """(N, C) int64, rows of the chunk's actions; the episode's last row where there is none."""
     mask: np.ndarray
@@ -58,12 +59,13 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
 
     Windows start at frame 0 and every ``stride`` frames after it. No window reaches over an
     episode's end; a chunk does so only with ``tail: mask``. T=18, W=4, C=10 with ``target: next``
-    and ``tail: drop`` give five windows.
+    and ``tail: drop`` give five windows. With ``start: repeat`` the first window ends at frame 0,
+    and there are three more.
 
     Args:
         dataset: the dataset.
         episodes: indices in ``dataset.episodes``, in the order in which windows are wanted.
-        windows: W, C, stride, target and tail.
+        windows: W, C, stride, target, start and tail.
 
     Raises:
         UserError: there are episodes, and none is long enough for a window.
@@ -76,7 +78,7 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
         if not count:
             too_short.append(index)
             continue
-        last = np.arange(count, dtype=np.int64) * windows.stride + windows.window - 1
+        last = np.arange(count, dtype=np.int64) * windows.stride + windows.observed_needed - 1
         lasts.append(last)
         owners.append(np.full(len(last), index, dtype=np.int64))
     if too_short and not owners:
@@ -90,10 +92,11 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
     start = last_frame + (1 if windows.target == "next" else 0)
     offset, length = dataset.offsets[episode, None], dataset.lengths[episode, None]  # (N, 1)
     steps = start[:, None] + np.arange(windows.chunk)  # (N, C)
+    observed = np.maximum(first[:, None] + np.arange(windows.window), 0)  # (N, W)
     return WindowTable(
         episode=episode,
         last_frame=last_frame,
-        frames=offset + first[:, None] + np.arange(windows.window),  # (N, W)
+        frames=offset + observed,
         targets=offset + np.minimum(steps, length - 1),  # (N, C)
         mask=steps < length,  # (N, C)
         mirrored=np.zeros(len(episode), dtype=bool),
@@ -103,7 +106,8 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
 def _settings(windows: Windows) -> str:
     return (
         f"window {windows.window} and chunk {windows.chunk} "
-        f"(target: {windows.target}, tail: {windows.tail}) need {windows.frames_needed} frames"
+        f"(target: {windows.target}, start: {windows.start}, tail: {windows.tail}) "
+        f"need {windows.frames_needed} frames"
     )
 
 
@@ -112,7 +116,9 @@ def _none_long_enough(dataset: Dataset, too_short: Sequence[int], windows: Windo
     spread = f"{lengths[0]}" if lengths[0] == lengths[-1] else f"{lengths[0]} to {lengths[-1]}"
     # What is left for window and chunk together in the longest episode.
     room = lengths[-1] + (1 if windows.target == "current" else 0)
-    if windows.tail == "drop":
+    if windows.start == "repeat":
+        remedy = f"lower chunk to at most {room - 1}, or say `tail: mask`"
+    elif windows.tail == "drop":
         remedy = f"lower window and chunk so that their sum is at most {room}, or say `tail: mask`"
     else:
         remedy = f"lower window to at most {room - 1}"

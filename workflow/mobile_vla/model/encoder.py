@@ -18,6 +18,8 @@ from mobile_vla.model.prompts import PromptTokens
 # At the cut `readout` runs of all seeds share the features, and so the action token in them.
 READOUT_TOKEN_SEED = 0
 
+PROMPTS = ("ids", "slots", "action")
+
 
 class Encoder(nn.Module):
     """A backbone, its prompts and its action token.
@@ -50,7 +52,7 @@ class Encoder(nn.Module):
             self.action_token = nn.Parameter(action_token)
         else:
             self.register_buffer("action_token", action_token)
-        for name in ("ids", "slots", "action"):
+        for name in PROMPTS:
             self.register_buffer(name, getattr(prompts, name), persistent=False)
         images = processor.image_processor
         for name, values in (("mean", images.image_mean), ("std", images.image_std)):
@@ -61,6 +63,11 @@ class Encoder(nn.Module):
         """The ``Kosmos2Model`` itself, whether or not adapters are in it."""
         peft = hasattr(self.backbone, "get_base_model")
         return self.backbone.get_base_model() if peft else self.backbone  # type: ignore[operator]
+
+    def use_prompts(self, prompts: PromptTokens) -> None:
+        """Put other prompts in place of the present ones."""
+        for name in PROMPTS:
+            setattr(self, name, getattr(prompts, name).to(self.ids.device))
 
     def tokens_digest(self) -> str:
         """Return a digest of the prompts as the backbone's tokenizer reads them."""

@@ -141,6 +141,20 @@ class Policy(nn.Module):
         }
         write_folder(folder, self.settings, self.trained(), backbone, {**own, **facts})
 
+    def use_prompts(self, texts: tuple[str, ...], processor: Any) -> None:
+        """Be asked with other prompts than those of training, such as an unseen scene's.
+
+        Args:
+            texts: what indices of prompts mean from now on.
+            processor: the backbone's processor.
+
+        Raises:
+            UserError: the tokenizer does not know a character of a prompt.
+        """
+        size = self.encoder.kosmos.config.latent_query_num
+        self.encoder.use_prompts(PromptTokens.of(texts, processor, size))
+        self.texts = texts
+
     def trained(self) -> Tensors:
         """Return the trained tensors of each part, and the action token even where it is fixed."""
         head = {f"head.{name}": tensor for name, tensor in self.head.state_dict().items()}
@@ -227,7 +241,18 @@ class Policy(nn.Module):
             (B, C, A) actions in normalised units.
         """
         readouts = self.encoder.readouts(features, prompts, cut or self.settings.cut)  # (F, D)
-        predicted = self.head(readouts[windows])  # (B, W, D) -> (B, C, A)
+        return self.chunks(readouts[windows])
+
+    def chunks(self, readouts: Tensor) -> Tensor:
+        """Predict the chunks of windows whose frames were encoded before.
+
+        Args:
+            readouts: (B, W, D), oldest first.
+
+        Returns:
+            (B, C, A) actions in normalised units.
+        """
+        predicted = self.head(readouts)
         return torch.where(self.fixed.isnan(), predicted, self.fixed.to(predicted.dtype))
 
     def denormalise(self, actions: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class Quarantined(Record):
     episode: str
     file: str | None = None
     errors: list[EpisodeFault]
-    warnings: list[str] = []
+    warnings: tuple[str, ...] = ()
     """Codes that it was left out for, with `on_warning: quarantine`."""
 
 

@@ -9,6 +9,7 @@ from mobile_vla.config.reporting import ReportSettings
 from mobile_vla.errors import UserError
 from mobile_vla.files import write_json
 from mobile_vla.reporting.drawing.action_sequences import action_sequences
+from mobile_vla.reporting.drawing.closed_loop import closed_loop
 from mobile_vla.reporting.drawing.confusion import confusion
 from mobile_vla.reporting.drawing.coverage import coverage
 from mobile_vla.reporting.drawing.differences import differences
@@ -20,6 +21,8 @@ from mobile_vla.reporting.drawing.error_by_frame import error_by_frame
 from mobile_vla.reporting.drawing.error_by_scenario import error_by_scenario
 from mobile_vla.reporting.drawing.error_by_step import error_by_step
 from mobile_vla.reporting.drawing.error_by_training_size import error_by_training_size
+from mobile_vla.reporting.drawing.language import language
+from mobile_vla.reporting.drawing.latency import latency
 from mobile_vla.reporting.drawing.loss_curves import loss_curves
 from mobile_vla.reporting.drawing.overfitting_gap import overfitting_gap
 from mobile_vla.reporting.drawing.predicted_paths import predicted_paths
@@ -44,12 +47,15 @@ DRAWINGS: dict[str, Callable[[Material], Drawn]] = {
     "error_by_scenario": error_by_scenario,
     "confusion": confusion,
     "tolerance": tolerance,
+    "closed_loop": closed_loop,
+    "language": language,
     "error_by_training_size": error_by_training_size,
     "velocity_traces": velocity_traces,
     "predicted_paths": predicted_paths,
     "episodes": episodes,
     "epoch_time": epoch_time,
     "speed_ladder": speed_ladder,
+    "latency": latency,
 }
 """Each figure's function by its name, which its files and its texts begin with."""
 
@@ -68,6 +74,10 @@ def figures(
     predictions: list[Path],
     comparison: Path,
     timings: list[Path],
+    languages: list[Path],
+    latencies: list[Path],
+    rollouts: list[Path],
+    paths: list[Path],
     texts: Path,
     labels: Path,
     drawings: list[Path],
@@ -89,6 +99,10 @@ def figures(
         predictions: each run's ``predictions.npz``.
         comparison: ``comparison.json``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        languages: each run's ``language.json``.
+        latencies: each experiment's ``latency.json``.
+        rollouts: the ``rollouts.json`` of each run that was rolled out.
+        paths: the ``rollouts.npz`` of each of these.
         texts: the words of titles, captions and alternative texts.
         labels: the English words, for what stands in the figures.
         drawings: where to write the SVGs; their stems are the figures' names.
@@ -104,6 +118,9 @@ def figures(
             results=results,
             evaluations=evaluations,
             timings=timings,
+            languages=languages,
+            latencies=latencies,
+            rollouts=rollouts,
             elsewhere=elsewhere,
         ),
         datasets=load_datasets(settings, manifests=manifests, splits=splits, audits=audits),
@@ -111,6 +128,7 @@ def figures(
         texts=Texts.read(texts),
         labels=Texts.read(labels),
         predictions=tuple(predictions),
+        paths=tuple(paths),
         actions=tuple(actions),
         manifests=tuple(manifests),
     )

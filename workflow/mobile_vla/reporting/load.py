@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mobile_vla.config.reporting import ReportedRun, ReportSettings
 from mobile_vla.errors import UserError
+from mobile_vla.reporting.behaviour import Latency, Listening, Rollouts
 from mobile_vla.reporting.data_records import Audit, Manifest, Split
 from mobile_vla.reporting.records import (
     Epoch,
@@ -18,7 +19,7 @@ from mobile_vla.reporting.records import (
 )
 
 # What decides which actions a run is scored on, beside the data themselves.
-WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "tail")
+WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "start", "tail")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Run:
         training: what training says of itself.
         evaluation: the policy's errors beside the baselines'.
         timing: the experiment's timing, measured with its first run's settings.
+        language: what it does under other prompts.
+        latency: the experiment's control step, timed with its first run's policy.
+        rollouts: how it drives in closed loop; None where its dataset's world is not known.
         elsewhere: the policy's errors on other datasets, in the order of ``evaluate_on``.
     """
 
@@ -41,6 +45,9 @@ class Run:
     training: Training
     evaluation: Evaluation
     timing: Timing
+    language: Listening
+    latency: Latency
+    rollouts: Rollouts | None = None
     elsewhere: tuple[Evaluation, ...] = ()
 
     @property
@@ -93,6 +100,9 @@ def load_runs(
     results: Sequence[Path],
     evaluations: Sequence[Path],
     timings: Sequence[Path],
+    languages: Sequence[Path],
+    latencies: Sequence[Path],
+    rollouts: Sequence[Path],
     elsewhere: Sequence[Path] = (),
 ) -> tuple[Run, ...]:
     """Read all runs' files.
@@ -103,24 +113,35 @@ def load_runs(
         results: each run's ``training_results.json``.
         evaluations: each run's ``evaluation.json``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        languages: each run's ``language.json``.
+        latencies: each experiment's ``latency.json``.
+        rollouts: the ``rollouts.json`` of each run that was rolled out.
         elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
 
     Raises:
         UserError: a file is missing, is not what the report reads, or belongs to another run.
     """
+    if not settings.runs:
+        raise UserError(
+            "config.yaml (experiments): all of them are `timing_only`, and the report shows what "
+            "was trained; ask for results/experiments/NAME/timing.html, or add an experiment"
+        )
     names = experiments_of(settings)
-    timed = {}
-    for name, path in zip(names, timings, strict=True):
-        timed[name] = Timing.read(path)
+    timed, steps = {}, {}
+    for name, path, step in zip(names, timings, latencies, strict=True):
+        timed[name], steps[name] = Timing.read(path), Latency.read(step)
         _check_owner(path, timed[name].experiment, name)
+        _check_owner(step, steps[name].experiment, name)
     reported = [run.experiment for run in settings.runs]
-    others = iter(elsewhere)
+    others, driven = iter(elsewhere), iter(rollouts)
     runs = []
-    for own, *paths in zip(settings.runs, metrics, results, evaluations, strict=True):
+    for own, *paths in zip(settings.runs, metrics, results, evaluations, languages, strict=True):
         training, evaluation = Training.read(paths[1]), Evaluation.read(paths[2])
         name = f"{own.experiment}/{own.run}"
         _check_owner(paths[1], f"{training.experiment}/{training.run}", name)
         _check_owner(paths[2], f"{evaluation.experiment}/{evaluation.run}", name)
+        language = Listening.read(paths[3])
+        _check_owner(paths[3], f"{language.experiment}/{language.run}", name)
         several = reported.count(own.experiment) > 1
         runs.append(
             Run(
@@ -130,6 +151,9 @@ def load_runs(
                 training=training,
                 evaluation=evaluation,
                 timing=timed[own.experiment],
+                language=language,
+                latency=steps[own.experiment],
+                rollouts=_driven(next(driven), name) if own.rolled_out else None,
                 elsewhere=tuple(
                     _score_on(next(others), name, dataset) for dataset in own.evaluate_on
                 ),
@@ -165,6 +189,12 @@ def load_datasets(
             _check_owner(path, owner, name)
         found.append(facts)
     return tuple(found)
+
+
+def _driven(path: Path, name: str) -> Rollouts:
+    found = Rollouts.read(path)
+    _check_owner(path, f"{found.experiment}/{found.run}", name)
+    return found
 
 
 def _check_owner(path: Path, found: str, expected: str) -> None:

@@ -30,6 +30,7 @@ class Material:
         labels: the English words, for what stands in a figure: the font that comes with matplotlib
             has no Hangul, and a figure must not depend on the fonts of a machine.
         predictions: each run's ``predictions.npz``.
+        paths: the ``rollouts.npz`` of each run that was rolled out.
         actions: each dataset's ``actions.npy``.
         manifests: each dataset's ``manifest.json``; the frames lie beside it.
     """
@@ -40,6 +41,7 @@ class Material:
     texts: Texts
     labels: Texts
     predictions: tuple[Path, ...] = ()
+    paths: tuple[Path, ...] = ()
     actions: tuple[Path, ...] = ()
     manifests: tuple[Path, ...] = ()
 

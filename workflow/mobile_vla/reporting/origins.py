@@ -86,7 +86,7 @@ def summary(origins: Sequence[Origin], t: Texts) -> tuple[str, bool]:
 def _inputs(digests: dict[str, str | None], t: Texts) -> list[str]:
     """Return the input files with the beginnings of their SHA-256; of many the first."""
     lines = [
-        f"{(digest or MISSING)[:COMMIT_DIGITS + 2]}  {name}"
+        f"{(digest or MISSING)[: COMMIT_DIGITS + 2]}  {name}"
         for name, digest in list(digests.items())[:INPUTS]
     ]
     if len(digests) > INPUTS:

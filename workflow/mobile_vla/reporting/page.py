@@ -21,9 +21,9 @@ from mobile_vla.reporting.drawing.error_by_scenario import label_of
 from mobile_vla.reporting.epochs import epoch_rows
 from mobile_vla.reporting.error_table import error_table
 from mobile_vla.reporting.load import experiments_of, load_datasets, load_runs
+from mobile_vla.reporting.missing import Missing
 from mobile_vla.reporting.origins import origin, summary
 from mobile_vla.reporting.palette import color_of
-from mobile_vla.reporting.missing import Missing
 from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.summary import lines
@@ -56,6 +56,9 @@ def page(
     elsewhere: list[Path],
     comparison: Path,
     timings: list[Path],
+    languages: list[Path],
+    latencies: list[Path],
+    rollouts: list[Path],
     provenance: list[Path],
     figures: list[Path],
     captions: Path,
@@ -77,6 +80,9 @@ def page(
         elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
         comparison: ``comparison.json``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        languages: each run's ``language.json``.
+        latencies: each experiment's ``latency.json``.
+        rollouts: the ``rollouts.json`` of each run that was rolled out.
         provenance: the ``*.provenance.json`` of the jobs, in the order in which they are listed.
         figures: the figures' SVG files; their stems are their names in the templates.
         captions: the figures' titles, captions and alternative texts.
@@ -94,6 +100,9 @@ def page(
         results=results,
         evaluations=evaluations,
         timings=timings,
+        languages=languages,
+        latencies=latencies,
+        rollouts=rollouts,
         elsewhere=elsewhere,
     )
     t, names, scores = Texts.read(texts), experiments_of(settings), Scores.read(comparison)
@@ -164,7 +173,7 @@ def _render(templates: Sequence[Path], context: dict[str, Any]) -> str:
     )
     environment.filters.update(FILTERS)
     environment.globals.update(context)
-    own = {"style": Markup(sources["style.css"]), "script": Markup(sources["script.js"])}  # noqa: S704
+    own = {"style": Markup(sources["style.css"]), "script": Markup(sources["script.js"])}
     try:
         return environment.get_template(MAIN).render(own)
     except TemplateSyntaxError as error:

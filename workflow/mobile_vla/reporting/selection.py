@@ -51,8 +51,10 @@ def _whose(runs: Sequence[Run], among: Sequence[Run], t: Texts) -> str:
     if len(sizes) == 1 and others and not sizes & others:
         return t.count(sizes.pop(), "episode")
     labels = [run.label for run in runs]
-    return ", ".join(labels) if len(labels) <= NAMED else t(
-        "and_more", first=labels[0], n=len(labels) - 1
+    return (
+        ", ".join(labels)
+        if len(labels) <= NAMED
+        else t("and_more", first=labels[0], n=len(labels) - 1)
     )
 
 
@@ -66,6 +68,16 @@ def best_run(runs: Sequence[Run]) -> Run:
     def rank(run: Run) -> tuple[float, float]:
         skill = run.evaluation.skill
         return (float("-inf") if skill is None else skill, -run.evaluation.mae)
+
+    return max(runs, key=rank)
+
+
+def best_driver(runs: Sequence[Run]) -> Run:
+    """Return the run with the highest share of successes in closed loop; the first among equals."""
+
+    def rank(run: Run) -> float:
+        assert run.rollouts is not None
+        return run.rollouts.drivers["policy"].success.rate
 
     return max(runs, key=rank)
 

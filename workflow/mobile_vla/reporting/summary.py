@@ -89,6 +89,8 @@ def _facts(own: Judged, runs: Sequence[Run], t: Texts) -> list[tuple[str, str]]:
     trained = runs[0].training
     values = {
         "skill": percent(own.skill, sign=True),
+        "closed_loop": _closed_loop(runs, t),
+        "language": "; ".join(dict.fromkeys(t(f"said.{run.language.verdict}") for run in runs)),
         "image": t(f"use.{own.verdict.image}"),
         "prompt": t(f"use.{own.verdict.prompt}"),
         "training_time": t.between(duration(min(times)), duration(max(times))),
@@ -97,6 +99,17 @@ def _facts(own: Judged, runs: Sequence[Run], t: Texts) -> list[tuple[str, str]]:
         "seeds": str(own.seeds) + (f" × {t.count(own.folds, 'fold')}" if own.folds > 1 else ""),
     }
     return [(t(f"fact.{name}"), value or MISSING) for name, value in values.items()]
+
+
+def _closed_loop(runs: Sequence[Run], t: Texts) -> str:
+    """Return each run's share of successes with its interval."""
+    found = [run.rollouts.drivers["policy"].success for run in runs if run.rollouts is not None]
+    if not found:
+        return t("fact.no_world")
+    return "; ".join(
+        f"{percent(own.rate)} ({t.between(percent(own.low), percent(own.high))}, n = {own.trials})"
+        for own in found
+    )
 
 
 def _place(value: float, scale: float) -> float:

@@ -34,6 +34,9 @@ def tables(
     evaluations: list[Path],
     elsewhere: list[Path],
     timings: list[Path],
+    languages: list[Path],
+    latencies: list[Path],
+    rollouts: list[Path],
     comparison: Path,
     experiments: Path,
     epochs: Path,
@@ -53,6 +56,9 @@ def tables(
         evaluations: each run's ``evaluation.json``.
         elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
         timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
+        languages: each run's ``language.json``.
+        latencies: each experiment's ``latency.json``.
+        rollouts: the ``rollouts.json`` of each run that was rolled out.
         comparison: ``comparison.json``.
         experiments: where to write a line for each run: errors, losses, times, sizes.
         epochs: where to write a line for each epoch of each run; changes are of the validation
@@ -74,6 +80,9 @@ def tables(
         results=results,
         evaluations=evaluations,
         timings=timings,
+        languages=languages,
+        latencies=latencies,
+        rollouts=rollouts,
         elsewhere=elsewhere,
     )
     _write(experiments, [_headline(run) for run in runs])
@@ -108,6 +117,7 @@ def _headline(run: Run) -> dict[str, Any]:
         "best_baseline": scored.best_baseline.name,
         "best_baseline_mae_command_units": scored.best_baseline.mae,
         "skill": scored.skill,
+        **_behaviour(run),
         "verdict": scored.verdict.outcome,
         "epochs": trained.epochs,
         "best_epoch": trained.best_epoch,
@@ -122,6 +132,26 @@ def _headline(run: Run) -> dict[str, Any]:
         "device": trained.device,
         "precision": trained.precision,
         "threads": trained.threads,
+    }
+
+
+def _behaviour(run: Run) -> dict[str, Any]:
+    driven, step = run.rollouts, run.latency.precisions[0]
+    found: dict[str, Any] = {
+        "language": run.language.verdict,
+        "mae_under_opposite_prompt_command_units": run.language.mae["opposite"]["overall"],
+        "step_p50_seconds": step.seconds.p50 if run.latency.run == run.run else None,
+        "step_p99_seconds": step.seconds.p99 if run.latency.run == run.run else None,
+    }
+    own = driven.drivers["policy"].success if driven is not None else None
+    return {
+        **found,
+        "rollouts": own.trials if own else None,
+        "closed_loop_success": own.rate if own else None,
+        "closed_loop_success_low": own.low if own else None,
+        "closed_loop_success_high": own.high if own else None,
+        "closed_loop_against_replay": driven.against_replay.verdict if driven else None,
+        "closed_loop_against_expert": driven.against_expert.verdict if driven else None,
     }
 
 

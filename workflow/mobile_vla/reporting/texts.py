@@ -59,7 +59,7 @@ class Texts:
 
     def rich(self, key: str, **values: Any) -> Markup:
         """Return a text that holds HTML; the values are escaped."""
-        return Markup(self._filled(Markup(self._text(key, values)), key, values))  # noqa: S704
+        return Markup(self._filled(Markup(self._text(key, values)), key, values))
 
     def count(self, n: int, noun: str) -> str:
         """Return ``1 episode`` or ``12 episodes``; the nouns are the keys ``count.NOUN``."""

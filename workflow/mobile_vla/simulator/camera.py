@@ -36,7 +36,8 @@ def render(scene: Scene, pose: Pose) -> np.ndarray:
     reach = max(WALL_X - pose.x, NEAR)  # metres to the wall
     edge = HEIGHT / 2 + FOCAL * EYE / reach
     draw.rectangle((0, edge - FOCAL * SKIRTING / reach, WIDTH, edge), _shaded(scene.wall, 0.6))
-    draw.rectangle((0, edge, WIDTH, HEIGHT), scene.floor)
+    if edge < HEIGHT:  # right before the wall no floor is seen
+        draw.rectangle((0, edge, WIDTH, HEIGHT), scene.floor)
     for thing in (scene.box, scene.target):
         _polygon(draw, pose, _shadow(thing), _shaded(scene.floor, 0.75))
     things = (scene.box, scene.target, scene.cap)

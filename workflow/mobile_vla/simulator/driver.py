@@ -8,12 +8,13 @@ import numpy as np
 
 from mobile_vla.config.simulator import Side, Style
 from mobile_vla.simulator.scene import Scene
-from mobile_vla.simulator.world import RADIUS, SPEED, STEP, Pose, reached
+from mobile_vla.simulator.world import RADIUS, SPEED, STEP, Pose, distance
 
 LEAD = 0.75  # metres before contact at which the driver begins to swerve
 CLEARANCE = 0.12  # metres to spare between robot and box
 BEHIND = 0.05  # metres behind the box from which it is safe to turn in
 STRAIGHT = 0.6 * STEP  # metres beside the target's line that need no correction
+STOP = 0.3  # metres from the target; well within ``ARRIVAL``, as one would park
 ABREAST = 0.5 * STEP  # metres before the target's height at which to go sideways only
 
 
@@ -40,7 +41,7 @@ class Driver:
         Returns:
             (3,) float32: linear_x, linear_y, angular_z in raw units, each 0 or ±1.15.
         """
-        self.arrived = self.arrived or reached(self.scene, pose)
+        self.arrived = self.arrived or distance(self.scene, pose) < STOP
         keys = (0, 0) if frame == 0 or self.arrived else self._keys(pose)
         return np.array([keys[0] * SPEED, keys[1] * SPEED, 0.0], dtype=np.float32)
 

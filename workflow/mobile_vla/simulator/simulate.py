@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -11,45 +10,10 @@ import numpy as np
 from mobile_vla.config.simulator import SimulateSettings
 from mobile_vla.files import atomic_path, describe, write_json
 from mobile_vla.simulator.camera import HEIGHT, WIDTH, render
-from mobile_vla.simulator.driver import Driver
-from mobile_vla.simulator.scene import Scene, derived_rng, make_scene
-from mobile_vla.simulator.world import Pose, Robot
+from mobile_vla.simulator.drive import Drive, drive, instruction
 
 SECONDS_PER_FRAME = 2.0  # a frame is stored for each key press
 ACTION_CHUNK_SIZE = 10
-INSTRUCTION = "Navigate around obstacles and reach the front of the beverage bottle on the {side}"
-
-
-@dataclass(frozen=True)
-class Drive:
-    """What happened in one simulated episode of T frames."""
-
-    scene: Scene
-    poses: list[Pose]
-    """(T,) where the robot stood at each frame."""
-    actions: np.ndarray
-    """(T, 3) float32, the keys pressed at each frame, raw units."""
-    arrival: int | None
-    """The first frame at which the target is reached; None if it never is."""
-    succeeded: bool
-
-
-def drive(settings: SimulateSettings) -> Drive:
-    """Let the scripted driver drive through an episode, without rendering it."""
-    world = settings.world
-    scene = make_scene(world, settings.scene, settings.distance, settings.layout)
-    rng = derived_rng("slips", world.seed, settings.scene, settings.side)
-    robot = Robot(scene, rng, world.slip)
-    driver = Driver(scene, settings.side, settings.style)
-    poses, actions, arrival = [], [], None
-    for frame in range(world.frames):
-        poses.append(robot.pose)
-        if robot.reached and arrival is None:
-            arrival = frame
-        actions.append(driver.command(frame, robot.pose))
-        if frame + 1 < world.frames:
-            robot.step(actions[-1])
-    return Drive(scene, poses, np.stack(actions), arrival, robot.succeeded(settings.side))
 
 
 def simulate(settings: SimulateSettings, *, raw: Path, digest: Path) -> None:
@@ -92,10 +56,8 @@ def _write(file: h5py.File, settings: SimulateSettings, driven: Drive) -> None:
         compression_opts=1,
         track_times=False,
     )
-    text = INSTRUCTION.format(side=settings.side).encode()
-    file.create_dataset(
-        "language_instruction", data=np.array([text], dtype="S256"), track_times=False
-    )
+    text = np.array([instruction(settings).encode()], dtype="S256")
+    file.create_dataset("language_instruction", data=text, track_times=False)
     collected = settings.collected
     file.attrs.update(
         {

@@ -43,7 +43,12 @@ def touches_box(scene: Scene, pose: Pose) -> bool:
 
 def reached(scene: Scene, pose: Pose) -> bool:
     """Whether the robot is within ``ARRIVAL`` of the target's centre."""
-    return float(np.hypot(scene.target.x - pose.x, scene.target.y - pose.y)) < ARRIVAL
+    return distance(scene, pose) < ARRIVAL
+
+
+def distance(scene: Scene, pose: Pose) -> float:
+    """Return the metres from the robot to the target's centre."""
+    return float(np.hypot(scene.target.x - pose.x, scene.target.y - pose.y))
 
 
 def passed_side(scene: Scene, trail: Sequence[Pose]) -> Side | None:

@@ -27,8 +27,9 @@ from mobile_vla.timing.operations import Operations
 from mobile_vla.timing.page import timing_page
 from mobile_vla.timing.raw_rows import RawRows
 from mobile_vla.training.batches import Batch
+from mobile_vla.training.demand import load_of
 from mobile_vla.training.memory import Estimate, check_memory
-from mobile_vla.training.run import RunData, build_policy, load_data, load_of
+from mobile_vla.training.run import RunData, build_policy, load_data
 from mobile_vla.training.trainer import Source, Trainer
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from mobile_vla.model.precision import autocast
 from mobile_vla.model.skeleton import skeleton
 from mobile_vla.timing.flops import counted, formula
 from mobile_vla.timing.matrix_rate import matrix_rate
-from mobile_vla.training.run import RunData, longest_prompt
+from mobile_vla.training.demand import longest_prompt
+from mobile_vla.training.run import RunData
 from mobile_vla.training.trainer import Trainer
 
 

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.augment import Photometric
 from mobile_vla.config.features import Precision
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.config.training import TrainSettings
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.prompts import PromptTable
@@ -26,10 +23,8 @@ from mobile_vla.model.adapter import load_backbone
 from mobile_vla.model.folder import read_folder
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
-from mobile_vla.model.prompts import PromptTokens
-from mobile_vla.training.batches import Samples, epoch_batches
+from mobile_vla.training.batches import Samples
 from mobile_vla.training.labels import Labels
-from mobile_vla.training.memory import Load
 
 
 @dataclass(frozen=True)
@@ -151,34 +146,3 @@ def build_policy(
             )
         policy.load_trained(tensors)
     return policy
-
-
-def load_of(settings: TrainSettings, data: RunData) -> Load:
-    """Return what the run's largest step has to hold, before the backbone is loaded."""
-    training, samples = settings.training, data.samples["train"]
-    table, windows = samples.table, min(training.batch_size, len(samples))
-    frames = windows * table.frames.shape[1]
-    if samples.photometric is None:  # with it, each window has pictures of its own
-        frames = max(
-            len(np.unique(table.frames[batch]))
-            for epoch in range(training.epochs)
-            for batch in epoch_batches(
-                table, training.batch_size, training.order, settings.seed, epoch
-            )
-        )
-    return Load(
-        frames=frames,
-        windows=windows,
-        tokens=longest_prompt(data),
-        accumulation=training.accumulation,
-        precision=data.precision,
-        checkpointing=training.gradient_checkpointing,
-        cut=settings.policy.cut,
-    )
-
-
-def longest_prompt(data: RunData) -> int:
-    """Return the number of tokens of the longest prompt, with image and action token."""
-    backbone = data.backbone
-    latents = backbone.config().latent_query_num
-    return int(PromptTokens.of(data.prompts.texts, backbone.processor(), latents).action.max()) + 1

@@ -16,13 +16,14 @@ from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
 from mobile_vla.provenance.code import code_of
 from mobile_vla.provenance.record import versions
+from mobile_vla.training.demand import load_of
 from mobile_vla.training.events import Events
 from mobile_vla.training.history import Epoch, best_of, exhausted, write_metrics
 from mobile_vla.training.interruption import Request, requests
 from mobile_vla.training.loop import run_epochs
 from mobile_vla.training.memory import check_memory
 from mobile_vla.training.results import training_results
-from mobile_vla.training.run import RunData, build_policy, load_data, load_of
+from mobile_vla.training.run import RunData, build_policy, load_data
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
 

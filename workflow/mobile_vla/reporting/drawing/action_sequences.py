@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from mobile_vla.data.actions import ACTION_COLUMNS
@@ -33,7 +34,7 @@ def action_sequences(material: Material) -> Drawn:
     largest = max(float(np.abs(own.actions).max(initial=0.0)) for own in datasets) or 1.0
     parts = []
     for axes, own in zip(grid, datasets, strict=True):
-        order = sorted(range(len(own)), key=lambda index, own=own: _place(own, index))  # type: ignore[misc]
+        order = _sorted(own)
         for position, column in enumerate(columns[own.name]):
             picture = _panel(axes[position], own, order, column, largest, first=position == 0)
             title = ACTION_COLUMNS[column]
@@ -51,7 +52,7 @@ def action_sequences(material: Material) -> Drawn:
         )
     bar = figure.colorbar(picture, ax=list(grid.flat), shrink=0.7, pad=0.015)
     bar.set_label("command units")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     for ax in grid[-1]:
         ax.set_xlabel("frame")
     finding = t("action_sequences.finding", parts=" ".join(parts))
@@ -63,9 +64,14 @@ def _varying(dataset: Dataset) -> list[int]:
     return found or [0]
 
 
-def _place(dataset: Dataset, index: int) -> tuple[str, str, str]:
-    scenario = dataset.episodes[index].scenario
-    return (scenario.get("side") or "", scenario.get("style") or "", dataset.episodes[index].name)
+def _sorted(dataset: Dataset) -> list[int]:
+    """Return the episodes' indices by side, style and name."""
+
+    def place(index: int) -> tuple[str, str, str]:
+        own = dataset.episodes[index]
+        return (own.scenario.get("side") or "", own.scenario.get("style") or "", own.name)
+
+    return sorted(range(len(dataset)), key=place)
 
 
 def _distinct(dataset: Dataset) -> int:
@@ -79,7 +85,7 @@ def _distinct(dataset: Dataset) -> int:
 
 def _panel(
     ax: Axes, dataset: Dataset, order: Sequence[int], column: int, largest: float, *, first: bool
-):  # type: ignore[no-untyped-def]  # matplotlib's AxesImage
+) -> AxesImage:
     values = np.full((len(order), int(dataset.lengths.max())), np.nan, dtype=np.float32)
     for row, index in enumerate(order):
         start, length = dataset.offsets[index], dataset.lengths[index]

@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
+from mobile_vla.reporting.data_records import Covered
 from mobile_vla.reporting.drawing.drawn import Drawn, mark
 from mobile_vla.reporting.drawing.style import new_figure
 from mobile_vla.reporting.format import count
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import ALARM, COLORS, PAPER
-from mobile_vla.reporting.data_records import Covered
 
 DATASETS = 4  # more are not drawn
 ROW = 0.5  # inches

@@ -44,7 +44,9 @@ def episodes(material: Material) -> Drawn:
         seen = frames[first + trace.frame[places]]  # (n, 224, 224, 3)
         top = row * down + HEADING
         name = episode.episode.removeprefix("episode_")
-        ax.text(0, top - 19, f"{t_kind(kind)}: MAE {number(episode.mae)}", weight="bold", va="bottom")
+        ax.text(
+            0, top - 19, f"{t_kind(kind)}: MAE {number(episode.mae)}", weight="bold", va="bottom"
+        )
         ax.text(across * 2, top - 19, name, fontsize=7, va="bottom")
         for column, (place, picture) in enumerate(zip(places, seen, strict=True)):
             left = column * across

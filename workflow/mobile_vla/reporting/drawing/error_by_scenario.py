@@ -62,7 +62,9 @@ def label_of(part: Part) -> str:
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
-    return list(dict.fromkeys(label_of(part) for run in runs for part in run.evaluation.by_scenario))
+    return list(
+        dict.fromkeys(label_of(part) for run in runs for part in run.evaluation.by_scenario)
+    )
 
 
 def _panel(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequence[str]) -> None:
@@ -78,7 +80,9 @@ def _panel(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequence[s
             mark(tick, f"{best.replace('_', ' ')}, {label_of(part)}: {number(part.mae[best])}")
             mae = part.policy.mae["overall"]
             (dot,) = ax.plot(mae, place + shift, marker, color=color, ms=5)
-            mark(dot, f"{run.label}, {label_of(part)}: {number(mae)} (n = {part.episodes} episodes)")
+            mark(
+                dot, f"{run.label}, {label_of(part)}: {number(mae)} (n = {part.episodes} episodes)"
+            )
         handles[run.experiment] = Line2D(
             [], [], color=color, ls="", marker=marker, ms=5, label=run.experiment
         )

@@ -54,9 +54,7 @@ def _finding(own: Sized, t: Texts) -> str:
         for size, mae in own.means
     ]
     where = all_scored([run.evaluation for run in own.runs], t)
-    return t(
-        "error_by_training_size.finding", name=own.label, parts=", ".join(parts), scored=where
-    )
+    return t("error_by_training_size.finding", name=own.label, parts=", ".join(parts), scored=where)
 
 
 def _panel(ax: Axes, runs: Sequence[Run], names: Sequence[str]) -> None:

@@ -85,14 +85,15 @@ def save(figure: Figure, path: Path) -> None:
     No time and no software version is written, so that equal data give equal files.
     """
     FigureCanvasAgg(figure)
-    options: dict[str, Any]
-    for suffix, options in {
+    formats: dict[str, dict[str, Any]] = {
         ".svg": {"transparent": True, "metadata": dict.fromkeys(SVG_METADATA)},
         ".pdf": {"metadata": dict.fromkeys(PDF_METADATA)},
         ".png": {"dpi": PNG_DPI, "facecolor": "white", "metadata": {"Software": None}},
-    }.items():
+    }
+    for suffix, options in formats.items():
         with atomic_path(path.with_suffix(suffix)) as temporary:
             figure.savefig(temporary, **options)
+            figure.set_layout_engine("none")  # laid out once, or it costs more than all drawing
             if suffix == ".svg":
                 text = temporary.read_text(encoding="utf-8")
                 temporary.write_text(with_values(text), encoding="utf-8")

@@ -53,7 +53,10 @@ def tolerance(material: Material) -> Drawn:
                     steps=t.count(run.evaluation.steps, "step"),
                 )
             )
-        keys = [*handles.values(), Line2D([], [], color=FAINT, ls=(0, (3, 2)), label="best baseline")]
+        keys = [
+            *handles.values(),
+            Line2D([], [], color=FAINT, ls=(0, (3, 2)), label="best baseline"),
+        ]
         ax.legend(handles=keys, loc="center left", bbox_to_anchor=(1.01, 0.5))
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.set_ylim(0, 1.02)

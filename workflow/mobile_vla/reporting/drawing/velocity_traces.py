@@ -98,9 +98,7 @@ def velocity_traces(material: Material) -> Drawn:
         )
         for kind, own in chosen
     )
-    finding = t(
-        "velocity_traces.finding", run=run.label, scored=scored_on(scored, t), parts=parts
-    )
+    finding = t("velocity_traces.finding", run=run.label, scored=scored_on(scored, t), parts=parts)
     return Drawn(figure, t("velocity_traces.title"), t("velocity_traces.caption"), finding)
 
 

@@ -1,0 +1,165 @@
+"""Experiments side by side: on the same steps, paired, corrected, or refused in words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mobile_vla.config.comparison import ComparedRun, CompareSettings
+from mobile_vla.errors import UserError
+from mobile_vla.evaluation.compare import compare
+from mobile_vla.files import describe, read_json, write_json
+from support.results import UNCERTAINTY, Results, make_results
+
+
+def again(made: Results) -> dict[str, Any]:
+    """Compare once more, after the files were changed."""
+    runs = tuple(ComparedRun(experiment=own.experiment, run=own.run) for own in made.settings.runs)
+    compare(
+        CompareSettings(runs=runs, uncertainty=UNCERTAINTY),
+        evaluations=made.evaluations,
+        predictions=made.predictions,
+        comparison=made.comparison,
+    )
+    found: dict[str, Any] = read_json(made.comparison)
+    return found
+
+
+def change(path: Path, **values: Any) -> None:
+    write_json(path, {**json.loads(path.read_text()), **values})
+
+
+def by_step(path: Path) -> dict[tuple[str, int, int], float]:
+    """Return the mean absolute error of each step, by what the step is."""
+    with np.load(path) as data:
+        error = np.abs(data["prediction"].astype(np.float64) - data["truth"]).mean(axis=2)
+        return {
+            (str(data["episode"][n]), int(data["frame"][n, c]), int(data["ahead"][c])): error[n, c]
+            for n, c in zip(*np.nonzero(data["mask"]), strict=True)
+        }
+
+
+def test_one_run_has_the_verdict_that_its_evaluation_has(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2)
+    found = read_json(made.comparison)
+    for own, path in zip(found["experiments"], made.evaluations, strict=True):
+        scored = read_json(path)
+        assert own["verdict"] == scored["verdict"]
+        assert own["mae"] == scored["mae"]["policy"]["pooled"]
+        assert own["differences"] == scored["differences"]
+        assert own["skill"] == pytest.approx(scored["skill"], rel=1e-12)
+
+
+def test_experiments_are_compared_on_the_steps_that_both_predict(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2, chunks=(10, 6))
+    (group,) = read_json(made.comparison)["groups"]
+    one, other = map(by_step, made.predictions)
+    common = sorted(set(one) & set(other))
+    assert 0 < len(common) < min(len(one), len(other))
+    assert group["steps"] == len(common)
+    assert [own["steps_left_out"] for own in group["experiments"]] == [
+        [len(one) - len(common)],
+        [len(other) - len(common)],
+    ]
+    (pair,) = group["pairs"]
+    expected = np.mean([one[key] - other[key] for key in common])
+    assert pair["difference"] == pytest.approx(expected, rel=1e-9)
+    assert pair["low"] < pair["difference"] < pair["high"]
+    # Not the difference of the errors on each one's own steps.
+    own = [read_json(path)["policy"]["mae"]["overall"] for path in made.evaluations]
+    assert own[0] - own[1] != pytest.approx(expected, rel=1e-3)
+
+
+def test_the_better_one_is_named_and_many_pairs_are_corrected(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 4, beats=[True, False, True, True])
+    (group,) = read_json(made.comparison)["groups"]
+    pairs = {tuple(pair["experiments"]): pair for pair in group["pairs"]}
+    assert len(pairs) == 6
+    assert pairs["lora", "lora_r8"]["better"] == "lora"
+    assert pairs["lora", "lora_r8"]["text"] == "lora has a lower error than lora_r8"
+    assert all(pair["p_holm"] >= pair["p"] for pair in pairs.values())
+    assert max(pair["confidence"] for pair in pairs.values()) == pytest.approx(1 - 0.05 / 6)
+    for pair in pairs.values():
+        assert (pair["better"] is not None) == (pair["p_holm"] < 0.05)
+
+
+def test_seeds_are_averaged_and_are_no_further_episodes(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1, seeds=3)
+    (own,) = read_json(made.comparison)["experiments"]
+    assert (own["seeds"], own["folds"], own["episodes"]) == (3, 1, 12)
+    each = [read_json(path)["policy"]["mae"]["overall"] for path in made.evaluations]
+    assert own["mae"]["value"] == pytest.approx(np.mean(each), rel=1e-12)
+    assert [run["mae"] for run in own["runs"]] == each
+
+
+def test_folds_are_put_together(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2, folds=2)
+    found = read_json(made.comparison)
+    own = found["experiments"][0]
+    assert (own["seeds"], own["folds"], own["episodes"]) == (1, 2, 24)
+    assert found["groups"][0]["episodes"] == 24
+    assert [run["fold"] for run in own["runs"]] == [0, 1]
+
+
+def test_failure_10_experiments_of_different_manifests_are_not_compared(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 3)
+    change(made.evaluations[2], manifest="0" * 64)
+    found = again(made)
+    members = [[own["experiment"] for own in group["experiments"]] for group in found["groups"]]
+    assert members == [["lora", "lora_r8"], ["head_only"]]
+    (refused,) = found["not_compared"]
+    assert refused["experiments"] == [["lora", "lora_r8"], ["head_only"]]
+    assert "demo had other episodes when they were scored" in refused["why"]
+    assert "000000000000" in refused["why"]
+    assert found["groups"][1]["why_no_pairs"] == "there is no other experiment on the same data"
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"dataset": "corridor"}, "the datasets demo and corridor"),
+        ({"split": "1"}, "different splits of demo"),
+        ({"scored_on": "val"}, "one is scored on test episodes and the other on val episodes"),
+        ({"dimensions": ["linear_x", "angular_z"]}, "linear_x, linear_y and linear_x, angular_z"),
+    ],
+)
+def test_what_differs_is_said(tmp_path: Path, changed: dict[str, Any], why: str) -> None:
+    made = make_results(tmp_path, 2)
+    change(made.evaluations[1], **changed)
+    (refused,) = again(made)["not_compared"]
+    assert why in refused["why"]
+
+
+def test_runs_of_one_experiment_on_different_data_are_an_error(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1, seeds=2)
+    change(made.evaluations[1], split="1")
+    with pytest.raises(UserError, match=r"'lora': its runs seed0 and seed1 cannot be put together"):
+        again(made)
+
+
+def test_without_a_common_step_it_says_why(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2)
+    with np.load(made.predictions[1]) as data:
+        arrays = {**data, "ahead": data["ahead"] + 100}
+    np.savez(made.predictions[1], **arrays)
+    scored = read_json(made.evaluations[1])
+    write_json(made.evaluations[1], {**scored, "predictions_file": describe(made.predictions[1])})
+    (group,) = again(made)["groups"]
+    assert group["pairs"] == [] and "share no step" in group["why_no_pairs"]
+
+
+def test_selected_on_the_scored_episodes_no_pair_has_a_winner(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2, beats=[True, False], scored_on="val")
+    (pair,) = read_json(made.comparison)["groups"][0]["pairs"]
+    assert pair["better"] is None and pair["text"].startswith("no verdict")
+
+
+def test_damaged_predictions_are_refused(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1)
+    made.predictions[0].write_bytes(b"no zip")
+    with pytest.raises(UserError, match="its bytes are not those that were written"):
+        again(made)

@@ -1,0 +1,125 @@
+"""The policy itself with its input taken away, and before training; real tiny policies."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.model import FullFinetune
+from mobile_vla.evaluation.controls import (
+    from_frames,
+    predict,
+    shuffled_prompts,
+    without_images,
+)
+from mobile_vla.features.extract import extract
+from mobile_vla.training.run import RunData, build_policy, load_data
+from support.run import Inputs, settings_of
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> Inputs:
+    return Inputs.make(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(params=["image_embeds", "readout", "pixels"])
+def made(request, inputs, tmp_path) -> tuple[RunData, object]:
+    """Return a run's data at a cut, and its policy before training."""
+    settings = settings_of().policy
+    features = inputs.features
+    if request.param != "image_embeds":
+        settings = settings.model_copy(update={"finetune": "none", "lora": None})
+    if request.param == "pixels":
+        settings = settings.model_copy(update={"finetune": "full", "full": FullFinetune()})
+        features = None
+    assert settings.cut == request.param
+    if settings.cut == "readout":
+        features = tmp_path / "readout.json"
+        key = FeatureKey(cut="readout", precision="fp32", prompt=settings.prompt)
+        extract(
+            ExtractSettings(dataset="made", backbone="tiny", key=key, compute=Features()),
+            manifest=inputs.manifest,
+            actions=inputs.manifest.with_name("actions.npy"),
+            backbone=inputs.backbone,
+            threads=1,
+            features=features.with_suffix(".npy"),
+            description=features,
+        )
+    data = load_data(
+        settings,
+        settings_of().windows,
+        "fp32",
+        fold=0,
+        subset=None,
+        manifest=inputs.manifest,
+        actions=inputs.manifest.with_name("actions.npy"),
+        split=inputs.split,
+        backbone=inputs.backbone,
+        features=features,
+    )
+    return data, build_policy(settings, 3, data, None).eval()
+
+
+def test_from_the_frames_it_predicts_what_it_predicts_from_features(made) -> None:
+    data, policy = made
+    samples = data.samples["train"]
+    stored = predict(policy, samples, 4, "fp32", "")
+    assert stored.shape == (len(samples), 3, 2)
+    live = predict(policy, from_frames(samples), 5, "fp32", "", "pixels")
+    assert live == pytest.approx(stored, abs=1e-5)
+
+
+def test_every_episode_gets_a_prompt_that_is_not_its_own(made) -> None:
+    data, policy = made
+    samples = data.samples["train"]
+    other = shuffled_prompts(samples, 0)
+    assert other is not None
+    rows = torch.from_numpy(samples.table.frames)
+    assert (other.prompt_of_row[rows] != samples.prompt_of_row[rows]).all()
+    per_window = other.prompt_of_row[rows]
+    assert (per_window == per_window[:, :1]).all()  # constant within an episode
+    again = shuffled_prompts(samples, 0)
+    assert again is not None and torch.equal(again.prompt_of_row, other.prompt_of_row)
+    # Seen at the frames, the prompt counts at every cut.
+    frames = predict(policy, from_frames(other), 4, "fp32", "", "pixels")
+    assert np.abs(frames - predict(policy, samples, 4, "fp32", "")).max() > 1e-4
+
+
+def test_one_prompt_for_all_cannot_be_shuffled(made) -> None:
+    samples = copy.copy(made[0].samples["train"])
+    samples.prompt_of_row = torch.zeros_like(samples.prompt_of_row)
+    assert shuffled_prompts(samples, 0) is None
+
+
+def test_without_images_a_prediction_depends_on_the_prompt_alone(made) -> None:
+    data, policy = made
+    samples = data.samples["train"]
+    rows = np.unique(samples.table.frames)
+    found = without_images(policy, samples, samples, rows, "fp32")
+    assert found.shape == (len(samples), 3, 2)
+    prompt = samples.prompt_of_row[torch.from_numpy(samples.table.frames[:, -1])].numpy()
+    for one in np.unique(prompt):
+        assert (found[prompt == one] == found[prompt == one][0]).all()
+
+    class Mean:
+        """The mean of all training features at every row, each prompt's own at the readout."""
+
+        def __getitem__(self, wanted: np.ndarray) -> torch.Tensor:
+            own = samples.prompt_of_row.numpy()
+            means = []
+            for row in wanted:
+                alike = own[rows] == own[row] if policy.settings.cut == "readout" else slice(None)
+                features = samples.rows[rows[alike]]
+                mean = features.double().mean(dim=0)
+                means.append(
+                    (mean.round() if features.dtype == torch.uint8 else mean).to(features.dtype)
+                )
+            return torch.stack(means)
+
+    blind = copy.copy(samples)
+    blind.rows = Mean()
+    assert predict(policy, blind, 4, "fp32", "") == pytest.approx(found, abs=1e-5)

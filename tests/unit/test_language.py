@@ -1,0 +1,279 @@
+"""Prompt swaps: a policy that listens, one that does not, one that does the opposite."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.language import Language, LanguageSettings
+from mobile_vla.config.latency import Latency, LatencySettings
+from mobile_vla.config.model import FullFinetune, Head, PolicySettings
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.frames import open_frames
+from mobile_vla.evaluation.language import language, listening
+from mobile_vla.evaluation.latency import latency
+from mobile_vla.files import read_json
+from mobile_vla.machine import default_device
+from mobile_vla.model.policy import Policy
+from mobile_vla.model.precision import resolve
+from mobile_vla.training.run import identity_of
+from support.made import make_dataset, names, write_roles
+from support.tiny import make_backbone
+
+SIDES = ("left", "right")
+UNCERTAINTY = Uncertainty(draws=1000)
+TEXTS = tuple(f"pass on the {side}" for side in SIDES)
+WINDOWS = Windows(window=2, chunk=2, start="repeat", tail="mask")
+
+
+@dataclass
+class Inputs:
+    """A dataset of 14 episodes, 10 of them for validation, and a backbone."""
+
+    folder: Path
+    dataset: Dataset
+    checkpoint: Checkpoint
+
+    def common(self):
+        return {
+            "manifest": self.folder / "manifest.json",
+            "actions": self.folder / "actions.npy",
+            "split": self.folder / "split.json",
+            "backbone": self.folder / "backbone/backbone.json",
+            "threads": 1,
+        }
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("language")
+    every = names(14)
+    dataset = make_dataset(folder, dict.fromkeys(every, 5), frames=True)
+    write_roles(folder / "split.json", {"train": every[:4], "val": every[4:]})
+    checkpoint = Checkpoint.read(make_backbone(folder / "backbone"))
+    return Inputs(folder, dataset, checkpoint)
+
+
+def settings_of(finetune="full"):
+    return PolicySettings(
+        window=2,
+        chunk=2,
+        finetune=finetune,
+        lora=None,
+        full=FullFinetune() if finetune == "full" else None,
+        head=Head(hidden_size=8),
+        prompt=Prompt(template="pass on the {side}"),
+        actions=Actions(),
+    )
+
+
+@pytest.fixture(scope="module")
+def taught(inputs):
+    """A head that goes left at the left prompt's readouts, and right at the right one's."""
+    policy = fresh(inputs)
+    frames = torch.from_numpy(open_frames(inputs.dataset)[np.arange(20)])
+    with torch.no_grad():
+        both = [policy.encoder.readouts(frames, torch.full((20,), i), "pixels") for i in (0, 1)]
+    windows = torch.stack([torch.arange(19), torch.arange(1, 20)], dim=1)
+    optimiser = torch.optim.Adam(policy.head.parameters(), lr=0.03)
+    for _ in range(150):
+        loss = sum(
+            (policy.chunks(readouts[windows])[..., 1] - answer).square().mean()
+            for readouts, answer in zip(both, (1, -1), strict=True)
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return policy.head.state_dict()
+
+
+def fresh(inputs, finetune="full"):
+    checkpoint = inputs.checkpoint
+    processor = checkpoint.processor()
+    return Policy(settings_of(finetune), checkpoint.model(), processor, TEXTS, 0).eval()
+
+
+def make_policy(inputs, taught, kind="listens"):
+    """Return a policy that ``listens``, does the ``opposite``, or is ``deaf``; or ``head_only``."""
+    policy = fresh(inputs, "none" if kind == "head_only" else "full")
+    policy.head.load_state_dict(taught)
+    with torch.no_grad():
+        if kind == "opposite":
+            policy.head.mlp[-1].weight.neg_()
+            policy.head.mlp[-1].bias.neg_()
+        if kind == "deaf":  # both sides' words are the same to it
+            tokenizer = inputs.checkpoint.processor().tokenizer
+            left, right = tokenizer.convert_tokens_to_ids(["▁left", "▁right"])
+            words = policy.encoder.kosmos.get_input_embeddings().weight
+            words[left] = words[right]
+    return policy
+
+
+def store(inputs, policy, folder):
+    """Store a policy as training does."""
+    identity = identity_of(inputs.dataset, inputs.folder / "split.json", 0, None)
+    facts = {"precision": "fp32", "data": identity}
+    policy.save_pretrained(folder / "policy", inputs.checkpoint, facts)
+
+
+def stage(inputs, policy, folder, **changes):
+    """Store a policy and run the stage on it, as Snakemake does."""
+    store(inputs, policy, folder)
+    language(
+        LanguageSettings(
+            experiment="made",
+            run="seed0",
+            windows=WINDOWS,
+            policy=policy.settings,
+            precision="fp32",
+            threads=1,
+            language=Language(**{"paraphrase": "the {side} side", **changes}),
+            uncertainty=UNCERTAINTY,
+        ),
+        policy=folder / "policy/policy.json",
+        features=None,
+        language=folder / "language.json",
+        **inputs.common(),
+    )
+    return read_json(folder / "language.json")
+
+
+def test_failure_04_language_that_is_ignored_is_noticed(inputs, taught, tmp_path):
+    found = stage(inputs, make_policy(inputs, taught, "deaf"), tmp_path)
+    assert found["verdict"] == "language ignored"
+    assert found["sensitivity"]["opposite"]["overall"] == pytest.approx(0, abs=1e-6)
+    assert found["mae"]["right"] == pytest.approx(found["mae"]["opposite"], abs=1e-6)
+    # its images it does see, so that nothing else would have shown it
+    assert found["sensitivity"]["constant"]["overall"] > 0
+
+
+def test_a_policy_that_listens_is_noticed_too(inputs, taught, tmp_path):
+    found = stage(inputs, make_policy(inputs, taught), tmp_path)
+    assert found["verdict"] == "language used"
+    shift = found["lateral_shift"]
+    assert shift["dimension"] == "linear_y" and shift["units"] == 10
+    assert shift["mean"] == pytest.approx(2.3, abs=0.4)  # 2 in units of 1.15
+    assert shift["low"] > shift["threshold"] == pytest.approx(0.05 * 1.15)
+    assert found["mae"]["opposite"]["overall"] > found["mae"]["right"]["overall"]
+    assert found["mae_increase_under_opposite"]["low"] > 0
+    mirrored = found["mae_of_opposite_against_mirrored_truth"]["overall"]
+    assert mirrored < found["mae"]["opposite"]["overall"]
+    assert set(found["mae"]) == {"right", "opposite", "constant", "paraphrase"}
+    assert found["prompts"]["opposite"] == list(TEXTS)
+    assert found["prompts"]["paraphrase"] == ["the left side", "the right side"]
+    assert "goes +" in found["why"]
+
+
+def test_a_policy_that_does_the_opposite_is_not_praised(inputs, taught, tmp_path):
+    found = stage(inputs, make_policy(inputs, taught, "opposite"), tmp_path, paraphrase=None)
+    assert found["verdict"] == "language reversed"
+    assert "paraphrase" not in found["mae"]
+
+
+def test_a_policy_that_changes_with_the_prompt_without_its_meaning_does_not_use_it():
+    random = np.random.default_rng(0)
+    truth = np.zeros((400, 2, 2), dtype=np.float32)
+    predicted = {kind: random.normal(size=truth.shape) * 0.1 for kind in ("right", "opposite")}
+    found = listening(
+        predicted,
+        truth=truth,
+        mask=np.ones((400, 2), dtype=bool),
+        episode=np.repeat(np.arange(20), 20),
+        sides=["left", "right"] * 10,
+        dimensions=("linear_x", "linear_y"),
+        threshold=0.0575,
+        uncertainty=UNCERTAINTY,
+    )
+    assert found["sensitivity"]["opposite"]["linear_y"] > 0.1
+    assert found["verdict"] == "language ignored"
+
+
+def test_the_shift_is_that_of_the_first_command_and_of_left_against_right():
+    """Two windows an episode; the second one's first step is missing and does not count."""
+    right = np.zeros((4, 2, 1))
+    opposite = np.zeros((4, 2, 1))
+    right[0, 0], opposite[0, 0] = 0.5, -0.25  # told left, then right: 0.75 farther left
+    right[2, 0], opposite[2, 0] = -0.5, -0.25  # told right, then left: 0.25
+    right[:, 1] = 99.0
+    mask = np.array([[True, True], [False, False]] * 2)
+    found = listening(
+        {"right": right, "opposite": opposite},
+        truth=np.zeros((4, 2, 1)),
+        mask=mask,
+        episode=np.array([0, 0, 1, 1]),
+        sides=["left", "right"],
+        dimensions=("angular_z",),
+        threshold=0.1,
+        uncertainty=UNCERTAINTY,
+    )
+    assert found["lateral_shift"]["dimension"] == "angular_z"
+    assert found["lateral_shift"]["mean"] == pytest.approx(0.5)
+    assert found["windows"] == 2 and found["steps"] == 4
+    assert found["verdict"] == "cannot be told" and "only 2 episodes; 8" in found["why"]
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "sides", "why"),
+    [
+        (("linear_x",), ["left"] * 9, "no predicted dimension is lateral"),
+        (("linear_y",), [None] * 9, "no validation episode has a prompt that changes"),
+    ],
+)
+def test_where_nothing_can_be_swapped_the_reason_is_said(dimensions, sides, why):
+    values = np.zeros((9, 1, 1))
+    found = listening(
+        {"right": values, "opposite": values},
+        truth=values,
+        mask=np.ones((9, 1), dtype=bool),
+        episode=np.arange(9),
+        sides=sides,
+        dimensions=dimensions,
+        threshold=0.1,
+        uncertainty=UNCERTAINTY,
+    )
+    assert found["verdict"] == "cannot be told" and why in found["why"]
+    assert found["lateral_shift"] is None
+
+
+def test_at_the_cut_readout_the_frames_are_read_under_each_prompt(inputs, taught, tmp_path):
+    found = stage(inputs, make_policy(inputs, taught, "head_only"), tmp_path)
+    assert found["verdict"] == "language used"
+
+
+def test_a_control_step_is_timed_in_each_format(inputs, taught, tmp_path):
+    policy = make_policy(inputs, taught)
+    store(inputs, policy, tmp_path)
+    latency(
+        LatencySettings(
+            experiment="made",
+            run="seed0",
+            windows=WINDOWS,
+            policy=policy.settings,
+            precision="fp32",
+            threads=1,
+            latency=Latency(warmup_steps=1, steps=20),
+        ),
+        policy=tmp_path / "policy/policy.json",
+        latency=tmp_path / "latency.json",
+        **inputs.common(),
+    )
+    found = read_json(tmp_path / "latency.json")
+    formats = [one["precision"] for one in found["precisions"]]
+    assert formats == list(dict.fromkeys(["fp32", resolve("auto", default_device())]))
+    for one in found["precisions"]:
+        seconds = one["seconds"]
+        order = [seconds[key] for key in ("min", "p50", "p95", "p99", "max")]
+        assert order == sorted(order) and order[0] > 0
+        assert one["control_rate_hz"] == pytest.approx(1 / seconds["p99"])
+        assert one["memory_bytes"] > 1e6
+    assert found["precisions"][0]["mae_change"] == 0
+    asked = stage(inputs, policy, tmp_path)
+    assert found["precisions"][0]["validation_mae"] == pytest.approx(
+        asked["mae"]["right"]["overall"]
+    )

@@ -1,0 +1,37 @@
+"""Settings of the latency measurement."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mobile_vla.config.base import Settings
+from mobile_vla.config.features import Precision
+from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.windows import Windows
+
+
+class Latency(Settings):
+    """How a control step is timed."""
+
+    warmup_steps: Annotated[int, Field(ge=1)] = 10
+    """Control steps before the measurement."""
+    steps: Annotated[int, Field(ge=20)] = 100
+    """Control steps that are measured; below 100 the 99th percentile is nearly the slowest."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Validation windows predicted at a time, for the error that a number format costs."""
+
+
+class LatencySettings(Settings):
+    """What the ``latency`` stage is given: an experiment's first run."""
+
+    experiment: str
+    run: str
+    fold: Annotated[int, Field(ge=0)] = 0
+    subset: Annotated[int, Field(ge=1)] | None = None
+    windows: Windows
+    policy: PolicySettings
+    precision: Precision
+    threads: Annotated[int, Field(ge=1)]
+    latency: Latency

@@ -1,0 +1,47 @@
+"""Settings of the closed loop: rollouts in the simulator."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mobile_vla.config.base import Settings
+from mobile_vla.config.features import Precision
+from mobile_vla.config.ingest import Images
+from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.simulator import World
+from mobile_vla.config.uncertainty import Uncertainty
+
+
+class Rollout(Settings):
+    """How a policy is let loose in scenes that it has never seen; simulated datasets only."""
+
+    scenes: Annotated[int, Field(ge=1, le=100_000)] = 40
+    """Scenes, each driven on both sides. 40 show a large difference; 200 are for a benchmark."""
+    execute: Annotated[int, Field(ge=1)] = 1
+    """Control steps of a chunk that are carried out before the next prediction takes over; 1 is a
+    receding horizon."""
+    time_limit: Annotated[float, Field(ge=1, le=10)] = 1.5
+    """Frames until a timeout, as a multiple of those of the dataset's episodes."""
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    """Robots steered side by side; results depend on it in their last bits."""
+    film_strips: Annotated[int, Field(ge=0)] = 4
+    """Rollouts that are kept as small pictures: half of them failures, if there are any."""
+
+
+class RolloutSettings(Settings):
+    """What the ``rollout`` stage is given: one run of one experiment, and its dataset's world."""
+
+    experiment: str
+    run: str
+    fold: Annotated[int, Field(ge=0)] = 0
+    subset: Annotated[int, Field(ge=1)] | None = None
+    policy: PolicySettings
+    target: Literal["next", "current"]
+    precision: Precision
+    threads: Annotated[int, Field(ge=1)]
+    images: Images
+    world: World
+    rollout: Rollout
+    uncertainty: Uncertainty

@@ -1,0 +1,57 @@
+"""A run's policy, loaded for a test of its behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.model import PolicySettings
+from mobile_vla.errors import UserError
+from mobile_vla.files import read_json
+from mobile_vla.machine import default_device
+from mobile_vla.model.policy import Policy
+
+
+def load_policy(
+    path: Path,
+    settings: PolicySettings,
+    identity: Mapping[str, Any],
+    precision: str,
+    backbone: Checkpoint,
+    run_in: str | None = None,
+) -> Policy:
+    """Load a policy onto this machine's device, in evaluation mode.
+
+    Args:
+        path: its ``policy.json``.
+        settings: what config.yaml says that it is.
+        identity: the data that it must have been trained on.
+        precision: the resolved number format that it must have been trained in.
+        backbone: what it must have been trained on.
+        run_in: the number format that it is to run in; by default that of its training.
+
+    Raises:
+        UserError: it is not the policy of these settings, data, backbone or precision.
+    """
+    described = read_json(path)
+    if described["data"] != identity:
+        raise UserError(
+            f"{path} (data): trained on another manifest, split, fold or subset of "
+            f"{described['data']['dataset']!r} than is tested here; run snakemake again, it "
+            "trains the policy anew"
+        )
+    if described["precision"] != precision:
+        raise UserError(
+            f"{path} (precision): trained in {described['precision']}, and this machine would run "
+            f"it in {precision}; say `training.precision: {described['precision']}` in config.yaml "
+            "instead of auto"
+        )
+    policy = Policy.from_pretrained(path.parent, backbone, run_in or precision)
+    if policy.settings != settings:
+        raise UserError(
+            f"{path} (settings): not those of config.yaml; run snakemake again, it trains the "
+            "policy anew"
+        )
+    return policy.to(default_device())

@@ -1,0 +1,124 @@
+"""Where a policy went in closed loop, and what it saw on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from mobile_vla.reporting.drawing.drawn import Drawn, mark
+from mobile_vla.reporting.drawing.style import new_figure
+from mobile_vla.reporting.format import percent
+from mobile_vla.reporting.material import Material
+from mobile_vla.reporting.palette import BASELINE, COLORS, GRID
+from mobile_vla.reporting.selection import best_driver
+
+SIDES = ("left", "right")
+OUTCOMES = {
+    "success": COLORS[0],
+    "collision": COLORS[1],
+    "wrong_side": COLORS[3],
+    "timeout": COLORS[4],
+}
+ROOM = 3.2  # metres before and behind the box that are shown
+ASIDE = 2.0  # metres beside it
+PATHS, STRIP = 3.3, 1.55  # inches of height
+HEADING, GAP = 32, 10  # pixels above a strip, and between its pictures
+
+
+def closed_loop(material: Material) -> Drawn:
+    """Draw the figure: paths around the box by told side, and below them film strips.
+
+    It shows the run that succeeds most often.
+    """
+    t, driven = material.texts, [run for run in material.runs if run.rollouts is not None]
+    run = best_driver(driven)
+    with np.load(material.paths[driven.index(run)], allow_pickle=False) as file:
+        data: dict[str, Any] = {name: file[name] for name in file.files}
+    strips = len(data["strip"])
+    figure = new_figure(PATHS + STRIP * strips)
+    heights = [PATHS, STRIP * strips] if strips else [PATHS]
+    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    upper = grid[0].subgridspec(1, 2)
+    first: Axes | None = None
+    for column, side in enumerate(SIDES):
+        first = figure.add_subplot(upper[column], sharex=first, sharey=first)
+        _paths(first, data, side)
+        if column == 0:
+            first.set_ylabel("left of the box (m)")
+    handles = [
+        Line2D([], [], color=color, label=name.replace("_", " "))
+        for name, color in OUTCOMES.items()
+    ]
+    handles.append(Line2D([], [], color=BASELINE, lw=3, label="expert"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    if strips:
+        _strips(figure.add_subplot(grid[1]), data)
+    assert run.rollouts is not None
+    parts = [
+        t(
+            "closed_loop.one",
+            driver=run.label if name == "policy" else t(f"driver.{name}"),
+            share=percent(own.success.rate),
+            low=percent(own.success.low),
+            high=percent(own.success.high),
+        )
+        for name, own in run.rollouts.drivers.items()
+    ]
+    finding = t(
+        "closed_loop.finding",
+        parts=", ".join(parts),
+        rollouts=t.count(run.rollouts.rollouts, "rollout"),
+        scenes=run.rollouts.scenes,
+    )
+    return Drawn(figure, t("closed_loop.title"), t("closed_loop.caption"), finding)
+
+
+def _paths(ax: Axes, data: Mapping[str, Any], side: str) -> None:
+    told = np.flatnonzero(data["side"] == side)
+    for row in told:
+        x, y, depth, width = data["box"][row]
+        corner = (-depth / 2, -width / 2)
+        ax.add_patch(Rectangle(corner, depth, width, facecolor=GRID, edgecolor="none"))
+        expert = data["expert_poses"][row] - (x, y)
+        ax.plot(expert[:, 0], expert[:, 1], color=BASELINE, lw=2.5, alpha=0.35)
+    for row in told:
+        own = data["policy_poses"][row] - data["box"][row][:2]  # NaN after its end
+        color = OUTCOMES[str(data["policy_outcome"][row])]
+        (line,) = ax.plot(own[:, 0], own[:, 1], color=color, lw=0.9)
+        outcome = str(data["policy_outcome"][row]).replace("_", " ")
+        mark(line, f"scene {data['scene'][row]}, told {side}: {outcome}")
+        last = own[~np.isnan(own[:, 0])][-1]
+        ax.plot(*last, "o", color=color, ms=3)
+    succeeded = (data["policy_outcome"][told] == "success").sum()
+    ax.set_title(f"told {side}: {succeeded} of {len(told)} succeed")
+    ax.set_xlabel("past the box (m)")
+    ax.set_xlim(-ROOM, ROOM)
+    ax.set_ylim(-ASIDE, ASIDE)
+
+
+def _strips(ax: Axes, data: Mapping[str, Any]) -> None:
+    """Draw all strips as one picture: equal pictures would get equal ids in the SVG."""
+    count, length, side = data["strip"].shape[:3]
+    down, across = side + HEADING, side + GAP  # pixels from strip to strip, from picture to picture
+    canvas = np.zeros((count * down, length * across, 4), dtype=np.uint8)  # transparent
+    for row in range(count):
+        rollout = data["strip_rollout"][row]
+        outcome = str(data["policy_outcome"][rollout])
+        top = row * down + HEADING
+        told = f"told {data['side'][rollout]}: {outcome.replace('_', ' ')}"
+        ax.text(0, top - 18, f"scene {data['scene'][rollout]}, {told}", fontsize=8, va="bottom")
+        for column, picture in enumerate(data["strip"][row]):
+            left = column * across
+            canvas[top : top + side, left : left + side, :3] = picture
+            canvas[top : top + side, left : left + side, 3] = 255
+            color = OUTCOMES[outcome]
+            ax.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=color, lw=1.5))
+            frame = f"frame {data['strip_frame'][row][column]}"
+            ax.text(left, top - 3, frame, fontsize=6.5, va="bottom")
+    ax.imshow(canvas, interpolation="none", extent=(0, canvas.shape[1], canvas.shape[0], 0))
+    ax.set_axis_off()

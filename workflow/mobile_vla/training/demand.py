@@ -1,0 +1,42 @@
+"""What a run's largest step has to hold, known before its backbone is loaded."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mobile_vla.config.training import TrainSettings
+from mobile_vla.model.prompts import PromptTokens
+from mobile_vla.training.batches import epoch_batches
+from mobile_vla.training.memory import Load
+from mobile_vla.training.run import RunData
+
+
+def load_of(settings: TrainSettings, data: RunData) -> Load:
+    """Return what the run's largest step has to hold, before the backbone is loaded."""
+    training, samples = settings.training, data.samples["train"]
+    table, windows = samples.table, min(training.batch_size, len(samples))
+    frames = windows * table.frames.shape[1]
+    if samples.photometric is None:  # with it, each window has pictures of its own
+        frames = max(
+            len(np.unique(table.frames[batch]))
+            for epoch in range(training.epochs)
+            for batch in epoch_batches(
+                table, training.batch_size, training.order, settings.seed, epoch
+            )
+        )
+    return Load(
+        frames=frames,
+        windows=windows,
+        tokens=longest_prompt(data),
+        accumulation=training.accumulation,
+        precision=data.precision,
+        checkpointing=training.gradient_checkpointing,
+        cut=settings.policy.cut,
+    )
+
+
+def longest_prompt(data: RunData) -> int:
+    """Return the number of tokens of the longest prompt, with image and action token."""
+    backbone = data.backbone
+    latents = backbone.config().latent_query_num
+    return int(PromptTokens.of(data.prompts.texts, backbone.processor(), latents).action.max()) + 1
