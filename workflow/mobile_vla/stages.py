@@ -60,5 +60,6 @@ STAGES = {
     "compare": Stage("mobile_vla.evaluation.compare", "compare", ("numpy",)),
     "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy", "pyyaml")),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
+    "partial_report": Stage("mobile_vla.reporting.partial", "partial_report", ()),
     "page": Stage("mobile_vla.reporting.page", "page", ("jinja2", "pyyaml")),
 }

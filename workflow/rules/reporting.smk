@@ -138,3 +138,23 @@ rule page:
         " --captions {input.captions:q} --templates {input.templates:q} --texts {input.texts:q}"
         " --report {output.report:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
+
+
+# The page from the runs that finished, with the ends of the others' logs. It has no input and no output
+# of its own, so that asking for it always makes it, and never anything else.
+rule partial_report:
+    input:
+        templates=TEMPLATES,
+        texts=TEXTS,
+        labels="workflow/report/texts/en.yaml",
+    log:
+        "results/logs/partial_report.log",
+    conda:
+        ENVIRONMENT
+    params:
+        settings=lambda w: project.partly_reported().canonical(),
+    shell:
+        "python -m mobile_vla partial_report --settings - --results results"
+        " --templates {input.templates:q} --texts {input.texts:q} --labels {input.labels:q}"
+        " --report results/partial/report.html --log {log:q}"
+        " <<'SETTINGS'\n{params.settings}\nSETTINGS\n"

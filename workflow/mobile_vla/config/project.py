@@ -20,7 +20,13 @@ from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
 from mobile_vla.config.manifest import ManifestSettings
-from mobile_vla.config.reporting import FIGURES, Report, ReportedRun, ReportSettings
+from mobile_vla.config.reporting import (
+    FIGURES,
+    PartialSettings,
+    Report,
+    ReportedRun,
+    ReportSettings,
+)
 from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
@@ -342,6 +348,10 @@ class Project(Settings):
             figures=self.figures(),
             report=self.report,
         )
+
+    def partly_reported(self) -> PartialSettings:
+        """Return what the report of the finished runs is given."""
+        return PartialSettings(report=self.reported(), uncertainty=self.uncertainty)
 
     def _effective(self, name: str) -> dict[str, Any]:
         """Return an experiment's settings without those that change no result of its runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from mobile_vla.config.base import Settings
+from mobile_vla.config.uncertainty import Uncertainty
 
 Language = Literal["en", "ko"]
 
@@ -56,3 +57,10 @@ class ReportSettings(Settings):
     figures: tuple[str, ...]
     """Their names, in the order of the page."""
     report: Report
+
+
+class PartialSettings(Settings):
+    """What the report of the finished runs is given: it compares them itself."""
+
+    report: ReportSettings
+    uncertainty: Uncertainty
