@@ -17,7 +17,7 @@ DATASETS = """\
     split: {kind: kfold, folds: 2, val: 0.25, stratify_by: [side]}
   sides:
     kind: simulated
-    simulation: {scenes: 6, world: {frames: 12, seed: 2}}
+    simulation: {scenes: 4, world: {frames: 12, seed: 2}}
     split: {kind: leave_one_out, key: side, val: 0.4, stratify_by: [side]}
 backbones:
 """
@@ -27,7 +27,8 @@ EXPERIMENTS = """\
   folds: {finetune: none, dataset: folded}
   sides: {finetune: none, dataset: sides}
 """
-CONFIG = SMALL[: SMALL.index("  lora:\n")].replace("backbones:\n", DATASETS) + EXPERIMENTS
+CONFIG = SMALL[: SMALL.index("  lora:\n")].replace("scenes: 6", "scenes: 4")
+CONFIG = CONFIG.replace("backbones:\n", DATASETS) + EXPERIMENTS
 
 
 @pytest.fixture(scope="module")

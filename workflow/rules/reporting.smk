@@ -48,7 +48,7 @@ rule figures:
         texts=TEXTS,
         labels="workflow/report/texts/en.yaml",
     output:
-        drawings=FIGURES,
+        drawings=report(FIGURES, caption="../report/figure.rst", category="Figures"),
         copies=expand("results/figures/{name}.{kind}", name=project.figures(), kind=["pdf", "png"]),
         captions="results/figures/captions.json",
         provenance="results/figures/figures.provenance.json",
@@ -77,13 +77,13 @@ rule tables:
         **RUN_FILES,
         comparison="results/comparison.json",
     output:
-        experiments="results/tables/experiments.csv",
-        epochs="results/tables/epochs.csv",
-        errors="results/tables/errors.csv",
-        verdicts="results/tables/verdicts.csv",
-        pairs="results/tables/pairs.csv",
-        by_step="results/tables/by_step.csv",
-        by_cell="results/tables/by_cell.csv",
+        experiments=table("experiments"),
+        epochs=table("epochs"),
+        errors=table("errors"),
+        verdicts=table("verdicts"),
+        pairs=table("pairs"),
+        by_step=table("by_step"),
+        by_cell=table("by_cell"),
         scores=ELSEWHERE,
         latex=expand("results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell"]),
         provenance="results/tables/tables.provenance.json",
@@ -118,7 +118,7 @@ rule page:
         templates=TEMPLATES,
         texts=TEXTS,
     output:
-        report="results/report.html",
+        report=report("results/report.html", caption="../report/page.rst", category="Report"),
         provenance="results/report.provenance.json",
     log:
         "results/logs/page.log",

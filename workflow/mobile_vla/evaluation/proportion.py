@@ -13,7 +13,8 @@ from mobile_vla.evaluation.intervals import bootstrap, wilson
 def share(successes: int, trials: int, uncertainty: Uncertainty) -> dict[str, Any]:
     """Return a share with Wilson's interval.
 
-    The keys are ``successes``, ``trials``, ``rate``, ``low``, ``high`` and ``confidence``.
+    Returns:
+        ``{"successes", "trials", "rate", "low", "high", "confidence"}``.
 
     Raises:
         ValueError: there is no trial.
