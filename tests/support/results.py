@@ -12,9 +12,10 @@ import numpy as np
 
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.evaluation import Evaluation
-from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
+from mobile_vla.config.reporting import FIGURES, Report, ReportedRun, ReportSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Dimension
+from mobile_vla.data.frames import FRAME_SHAPE
 from mobile_vla.data.scenario import parse_scenario
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.evaluation.baselines import Learnt, baselines
@@ -53,6 +54,7 @@ class Results:
     elsewhere: list[Path] = field(default_factory=list)
     predictions: list[Path] = field(default_factory=list)
     timings: list[Path] = field(default_factory=list)
+    actions: list[Path] = field(default_factory=list)
     languages: list[Path] = field(default_factory=list)
     latencies: list[Path] = field(default_factory=list)
     rollouts: list[Path] = field(default_factory=list)
@@ -111,7 +113,13 @@ def make_results(
         if any(subsets):  # as one experiment in several sizes
             alike = _reported(names[0], own.run, 0, chunks[0], seeds).settings
             own.settings.update({**alike, "subset": subset})
-    settings = ReportSettings(runs=tuple(runs), datasets=("demo",), report=Report())
+    chosen = {"error_by_training_size": any(subsets), "speed_ladder": ladder is not None}
+    settings = ReportSettings(
+        runs=tuple(runs),
+        datasets=("demo",),
+        figures=tuple(name for name in FIGURES if chosen.get(name, True)),
+        report=Report(),
+    )
     made = Results(folder, settings, folder / "results/comparison.json")
     actions, roles = _data(made, scored_on, dirty)
     for index, own in enumerate(runs):
@@ -196,13 +204,30 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
         "remedy": "copy the file again",
     }
     broken = {"episode": "episode_20251113_090000_1box_vert_left_core_far", "file": "raw/x.h5"}
+    values = np.concatenate(actions).astype(np.float32)
+    made.actions.append(folder / "actions.npy")
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(made.actions[0], np.pad(values, ((0, 0), (0, 1))))  # angular_z
+    seen = _frames(folder / "episodes", names)
     write_json(
         folder / "manifest.json",
         {
             "dataset": "demo",
             "rows": FRAMES * len(names),
             "digest": digest_of(names),
-            "episodes": [{"episode": name, "frames": FRAMES} for name in names],
+            "actions_file": describe(made.actions[0]),
+            "episodes": [
+                {
+                    "episode": name,
+                    "frames": FRAMES,
+                    "scenario": parse_scenario(name),
+                    "group": name,
+                    "instruction": None,
+                    "raw_sha256": digest_of(["raw", name]),
+                    "frames_sha256": seen,
+                }
+                for name in names
+            ],
             "quarantined": [{**broken, "errors": [fault]}],
         },
     )
@@ -254,7 +279,15 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
             "episodes": 31,
             "totals": {"error": 1, "warning": 1, "info": 0, "accepted": 1},
             "findings": findings,
-            "coverage": [],
+            "coverage": [
+                {
+                    "cell": {"side": side, "distance": distance, "style": style},
+                    "episodes": 5 if style == "core" else 0,
+                }
+                for side in ("left", "right")
+                for distance in ("close", "medium", "far")
+                for style in ("core", "variant")
+            ],
             "thumbnails": [
                 {
                     "code": "black_frames",
@@ -270,7 +303,20 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
     for kind in ("manifest", "split", "audit"):
         getattr(made, f"{kind}s").append(folder / f"{kind}.json")
         _provenance(made, kind, f"results/datasets/demo/{kind}.json", 0, dirty)
-    return np.concatenate(actions).astype(np.float32), roles
+    return values, roles
+
+
+def _frames(folder: Path, names: Sequence[str]) -> str:
+    """Write the same frames for all episodes, as one file with many names; return their digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shades = np.linspace(40, 200, FRAMES).astype(np.uint8)
+    frames = np.broadcast_to(shades[:, None, None, None], (FRAMES, *FRAME_SHAPE))
+    first = folder / f"{names[0]}.npy"
+    np.save(first, frames)
+    for name in names[1:]:
+        (folder / f"{name}.npy").unlink(missing_ok=True)
+        (folder / f"{name}.npy").hardlink_to(first)
+    return str(describe(first)["sha256"])
 
 
 def _windows(episodes: Sequence[int], chunk: int) -> WindowTable:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -7,48 +9,37 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mobile_vla.config.reporting import FIGURES
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.drawing.velocity_traces import stitch
-from mobile_vla.reporting.figures import figures
+from mobile_vla.reporting.figures import DRAWINGS
+from mobile_vla.reporting.format import number
 from mobile_vla.reporting.palette import COLORS, color_of
-from support.results import Results, make_results
+from support.report import drawn
+from support.results import make_results
 
 NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time", "closed_loop")
 
 
-def drawn(made: Results, folder: Path) -> dict[str, Path]:
-    paths = {name: folder / f"{name}.svg" for name in NAMES}
-    figures(
-        made.settings,
-        metrics=made.metrics,
-        results=made.results,
-        evaluations=made.evaluations,
-        elsewhere=made.elsewhere,
-        predictions=made.predictions,
-        paths=made.paths,
-        timings=made.timings,
-        languages=made.languages,
-        latencies=made.latencies,
-        rollouts=made.rollouts,
-        **paths,
-    )
-    return paths
+def test_each_name_of_the_settings_has_a_drawing() -> None:
+    assert set(DRAWINGS) == set(FIGURES)
 
 
 def test_equal_results_give_equal_bytes_and_matplotlib_is_left_as_it_was(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2)
     mpl.rcParams["font.size"] = 23
     try:
-        first = drawn(made, tmp_path / "a")
+        first = drawn(made, tmp_path / "a", NAMES)
         assert mpl.rcParams["font.size"] == 23
         mpl.rcParams["font.size"] = 7  # the user's matplotlibrc must not matter
-        second = drawn(made, tmp_path / "b")
+        second = drawn(made, tmp_path / "b", NAMES)
     finally:
         mpl.rcdefaults()
     for name in NAMES:
         assert first[name].read_bytes() == second[name].read_bytes()
-        images = [path.with_suffix(".png").read_bytes() for path in (first[name], second[name])]
-        assert images[0] == images[1]
+        for suffix in (".png", ".pdf"):
+            both = [path.with_suffix(suffix).read_bytes() for path in (first[name], second[name])]
+            assert both[0] == both[1]
         with Image.open(first[name].with_suffix(".png")) as image:
             assert image.width >= 800
             assert len(image.convert("RGB").getcolors(1 << 20) or []) > 10  # something is drawn
@@ -56,16 +47,16 @@ def test_equal_results_give_equal_bytes_and_matplotlib_is_left_as_it_was(tmp_pat
 
 def test_a_change_of_the_results_changes_their_figure_alone(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2)
-    first = drawn(made, tmp_path / "a")
+    first = drawn(made, tmp_path / "a", NAMES)
     text = made.metrics[0].read_text().splitlines()
     made.metrics[0].write_text("\n".join(text[:-3]) + "\n")
-    second = drawn(made, tmp_path / "b")
+    second = drawn(made, tmp_path / "b", NAMES)
     changed = [name for name in NAMES if first[name].read_bytes() != second[name].read_bytes()]
     assert changed == ["loss_curves"]
 
 
 def test_an_experiment_has_the_same_colour_in_all_figures(tmp_path: Path) -> None:
-    paths = drawn(make_results(tmp_path, 3, beats=[False, True, False]), tmp_path)
+    paths = drawn(make_results(tmp_path, 3, beats=[False, True, False]), tmp_path, NAMES)
     names = ["lora", "lora_r8", "head_only"]
     for name in ("loss_curves", "error_by_dimension", "epoch_time"):
         text = paths[name].read_text().lower()
@@ -113,24 +104,24 @@ def test_stitching_takes_the_first_step_of_the_episodes_chunks_in_time(
 
 def test_the_ladder_is_drawn_where_an_experiment_has_one(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, ladder="lora_r8")
-    drawn(made, tmp_path / "without")
-    assert not (tmp_path / "without/speed_ladder.svg").exists()
-    paths = {name: tmp_path / f"{name}.svg" for name in (*NAMES, "speed_ladder")}
-    figures(
-        made.settings,
-        metrics=made.metrics,
-        results=made.results,
-        evaluations=made.evaluations,
-        elsewhere=made.elsewhere,
-        predictions=made.predictions,
-        timings=made.timings,
-        languages=made.languages,
-        latencies=made.latencies,
-        rollouts=made.rollouts,
-        paths=made.paths,
-        **paths,
-    )
+    drawn(made, tmp_path, ["speed_ladder"])
     with Image.open(tmp_path / "speed_ladder.png") as image:
         colors = {color for _, color in image.convert("RGB").getcolors(1 << 20) or []}
     own = color_of("lora_r8", ["lora", "lora_r8"]).lstrip("#")
     assert tuple(bytes.fromhex(own)) in colors
+
+
+def test_marks_say_the_values_of_the_files(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2)
+    text = drawn(made, tmp_path, ["error_by_step"])["error_by_step"].read_text()
+    titles = re.findall(r"<title>([^<]*)</title>", text)
+    for path, label in zip(made.evaluations, ("lora", "lora_r8"), strict=True):
+        for part in json.loads(path.read_text())["by_step"]:
+            said = f"{label}, step {part['step']}: {number(part['policy']['mae']['overall'])}"
+            assert [title for title in titles if title.startswith(said)], said
+    assert "mark:" not in text and "marks:" not in text
+
+
+def test_an_unknown_figure_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such figure; expected one of action_sequences"):
+        drawn(make_results(tmp_path, 1), tmp_path, ["pie_chart"])

@@ -12,24 +12,15 @@ from mobile_vla.reporting.load import Run, load_datasets, load_runs
 from mobile_vla.reporting.records import EpisodeError, Epoch, read_epochs
 from mobile_vla.reporting.selection import (
     best_run,
-    chosen_episodes,
+    exhibited,
     populations,
 )
+from support.report import run_files
 from support.results import Results, make_results
 
 
 def loaded(made: Results) -> tuple[Run, ...]:
-    return load_runs(
-        made.settings,
-        metrics=made.metrics,
-        results=made.results,
-        evaluations=made.evaluations,
-        elsewhere=made.elsewhere,
-        timings=made.timings,
-        languages=made.languages,
-        latencies=made.latencies,
-        rollouts=made.rollouts,
-    )
+    return load_runs(made.settings, **run_files(made))
 
 
 def edit(path: Path, **changed: Any) -> None:
@@ -128,12 +119,12 @@ def test_ranking_runs(tmp_path: Path) -> None:
     assert best_run(runs).label == "lora_r8"
 
 
-def test_the_typical_and_the_worst_episode() -> None:
-    maes = {"a": 0.4, "b": 0.1, "c": 0.2, "d": 0.3}
-    episodes = [EpisodeError(episode=name, windows=1, mae=mae) for name, mae in maes.items()]
-    chosen = chosen_episodes(episodes)
-    assert [(kind, episode.episode) for kind, episode in chosen] == [
-        ("median error", "c"),
-        ("largest error", "a"),
+def test_the_best_a_typical_and_the_worst_episode() -> None:
+    episodes = [
+        EpisodeError(episode=name, windows=7, mae=mae, ade=0, fde=0)
+        for name, mae in (("a", 0.3), ("b", 0.1), ("c", 0.2), ("d", 0.9))
     ]
-    assert [kind for kind, _ in chosen_episodes(episodes[:1])] == ["the only episode"]
+    chosen = [(kind, own.episode) for kind, own in exhibited(episodes)]
+    assert chosen == [("best", "b"), ("median", "c"), ("worst", "d")]
+    assert [kind for kind, _ in exhibited(episodes[:2])] == ["best", "worst"]
+    assert [kind for kind, _ in exhibited(episodes[:1])] == ["only"]

@@ -11,14 +11,11 @@ import pytest
 
 from mobile_vla.config.reporting import Report
 from mobile_vla.errors import UserError
-from mobile_vla.reporting.figures import figures
 from mobile_vla.reporting.format import number, percent
-from mobile_vla.reporting.page import page
 from mobile_vla.reporting.svg import inline
+from support.report import TEMPLATES, drawn, written
 from support.results import Results, make_results
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "workflow/report/page.html.j2"
-FIGURES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time", "closed_loop")
 SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
 VOID = {"meta", "link", "br", "img"}
 
@@ -60,47 +57,19 @@ class Structure(HTMLParser):
         self.text.append(data)
 
 
-def written(made: Results, drawn: bool = False, template: Path = TEMPLATE) -> str:
-    svgs = [made.folder / f"{name}.svg" for name in FIGURES]
-    if drawn:
-        figures(
-            made.settings,
-            metrics=made.metrics,
-            results=made.results,
-            evaluations=made.evaluations,
-            elsewhere=made.elsewhere,
-            predictions=made.predictions,
-            paths=made.paths,
-            timings=made.timings,
-            languages=made.languages,
-            latencies=made.latencies,
-            rollouts=made.rollouts,
-            **{path.stem: path for path in svgs},
-        )
-    else:
-        for path in svgs:
-            path.write_text('<svg viewBox="0 0 9 9"><path id="a" style="fill: #1b2530"/></svg>')
-    report = made.folder / "report.html"
-    page(
-        made.settings,
-        manifests=made.manifests,
-        splits=made.splits,
-        audits=made.audits,
-        metrics=made.metrics,
-        results=made.results,
-        evaluations=made.evaluations,
-        elsewhere=made.elsewhere,
-        comparison=made.comparison,
-        timings=made.timings,
-        languages=made.languages,
-        latencies=made.latencies,
-        rollouts=made.rollouts,
-        provenance=made.provenance,
-        figures=svgs,
-        template=template,
-        report=report,
-    )
-    return report.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return make_results(tmp_path_factory.mktemp("four"), 4, beats=[True, False, True, True])
+
+
+@pytest.fixture(scope="module")
+def whole(made: Results) -> str:
+    """The page of four experiments with all figures drawn."""
+    return written(made, drawn(made, made.folder / "figures")).read_text(encoding="utf-8")
+
+
+def text_of(made: Results, **options: Any) -> str:
+    return written(made, **options).read_text(encoding="utf-8")
 
 
 def parsed(html: str) -> Structure:
@@ -115,28 +84,26 @@ def plain(html: str) -> str:
     return re.sub(r"\s+", " ", "".join(parsed(html).text))
 
 
-def test_the_page_is_whole_and_refers_to_nothing_outside(tmp_path: Path) -> None:
-    html = written(make_results(tmp_path, 2, beats=[True, False]), drawn=True)
-    found = parsed(html)
+def test_the_page_is_whole_and_refers_to_nothing_outside(whole: str, made: Results) -> None:
+    found = parsed(whole)
     assert tuple(found.sections) == SECTIONS
     assert [id_ for id_, n in Counter(found.ids).items() if n > 1] == []
     for reference in found.references:
         assert reference.startswith("data:") or reference[1:] in found.ids, reference
-    assert set(re.findall(r"url\(#([^)]+)\)", html)) <= set(found.ids)
-    assert not re.findall(r"url\((?!#)|@import|<script", html)
-    assert len(found.alts) == len(FIGURES)
-    assert "#1b2530" not in html.split("</style>", 1)[1]  # figures follow the page's colours
-    assert str(tmp_path) not in html
+    assert set(re.findall(r"url\(#([^)]+)\)", whole)) <= set(found.ids)
+    assert not re.findall(r"url\((?!#)|@import|<script[^>]* src", whole)
+    for name in made.settings.figures:
+        assert f"figure-{name}" in found.ids
+    assert "#1b2530" not in whole.split("</style>", 1)[1]  # figures follow the page's colours
+    assert str(made.folder) not in whole
 
 
-def test_equal_results_give_equal_bytes(tmp_path: Path) -> None:
-    made = make_results(tmp_path, 2)
-    assert written(made) == written(made)
+def test_equal_results_give_equal_bytes(made: Results) -> None:
+    assert text_of(made) == text_of(made)
 
 
-def test_values_equal_those_of_the_json_files(tmp_path: Path) -> None:
-    made = make_results(tmp_path, 4)
-    text = plain(written(made))
+def test_values_equal_those_of_the_json_files(whole: str, made: Results) -> None:
+    text = plain(whole)
     for path in made.evaluations:
         scored = json.loads(path.read_text())
         for errors in (scored["policy"], *scored["baselines"].values()):
@@ -144,80 +111,94 @@ def test_values_equal_those_of_the_json_files(tmp_path: Path) -> None:
                 assert all(number(value) in text for value in errors[metric].values())
     for path in made.results:
         assert f"{json.loads(path.read_text())['parameters']['trainable_total']:,}" in text
+    for path in made.rollouts:
+        share = json.loads(path.read_text())["drivers"]["policy"]["success"]
+        low, high = percent(share["low"]), percent(share["high"])
+        said = f"{percent(share['rate'])} ({low} to {high}, n = {share['trials']})"
+        assert said.replace("\u00a0", " ") in text
+    for path in made.languages:
+        assert number(json.loads(path.read_text())["mae"]["opposite"]["overall"]) in text
     assert "30 episodes, 600 frames" in text
 
 
-def test_alternative_texts_state_the_finding(tmp_path: Path) -> None:
-    made = make_results(tmp_path, 2)
-    alts = parsed(written(made)).alts
+def test_alternative_texts_state_the_finding(whole: str, made: Results) -> None:
+    alts = dict(re.findall(r'figure-([a-z_]+)">.*?<svg [^>]*aria-label="([^"]*)"', whole, re.S))
+    assert set(alts) == set(made.settings.figures)
+    assert [name for name, alt in alts.items() if not re.search(r"\d", alt)] == []
     scored = json.loads(made.evaluations[0].read_text())
     trained = json.loads(made.results[0].read_text())
-    assert number(trained["best_val_loss"]) in alts[0]
-    assert f"lora {number(scored['policy']['mae']['overall'])}" in alts[1]
-    assert f"n = {scored['steps']} chunk steps" in alts[1]
-    driven = json.loads(made.rollouts[0].read_text())["drivers"]["policy"]["success"]
-    assert f"lora {percent(driven['rate'])}" in alts[2]
-    assert "16 rollouts in 8 unseen scenes" in alts[2]
-    assert number(max(own["mae"] for own in scored["per_episode"])) in alts[3]
-    assert number(trained["avg_epoch_time"]) in alts[4]
+    rolled = json.loads(made.rollouts[0].read_text())
+    policy, motion = scored["policy"]["mae"]["overall"], scored["motion"]
+    said = {
+        "loss_curves": number(trained["best_val_loss"]),
+        "error_by_dimension": f"lora {number(policy)}",
+        "differences": number(scored["differences"]["replay"]["value"]),
+        "error_by_step": number(scored["by_step"][0]["policy"]["mae"]["overall"]),
+        "confusion": number(motion["macro_f1"]),
+        "epoch_time": number(trained["avg_epoch_time"]),
+        "closed_loop": percent(rolled["drivers"]["expert"]["success"]["rate"]),
+        "coverage": "30 episodes",
+    }
+    for name, value in said.items():
+        assert value in alts[name], (name, value, alts[name])
 
 
 def test_verdicts_are_said_plainly(tmp_path: Path) -> None:
-    text = plain(written(make_results(tmp_path, 2, beats=[True, False])))
+    text = plain(text_of(make_results(tmp_path, 2, beats=[True, False])))
     assert "1 of 2 experiments beats every baseline on its test episodes." in text
-    assert "lora: it beats every baseline, the best of which is replay. Mean abs" in text
-    assert "lora_r8: it does not beat the best baseline, replay" in text
+    assert "It beats every baseline, the best of which is replay." in text
+    assert "It does not beat the best baseline, replay." in text
     assert "on 12 test episodes" in text
     assert "lora has a lower error than lora_r8" in text
 
 
 def test_without_test_episodes_every_number_says_so_and_there_is_no_verdict(tmp_path: Path) -> None:
-    text = plain(written(make_results(tmp_path, 2, scored_on="val")))
+    text = plain(text_of(make_results(tmp_path, 2, scored_on="val")))
     assert text.count("no verdict") >= 3
     assert "because the scored episodes chose its checkpoint" in text
-    # Each line of the first table, the table of errors, and two captions.
-    assert text.count("12 val episodes, which also chose the checkpoint") == 2 + 1 + 2
+    # Each line of the first table, and the table of errors, of which the page has two captions.
+    assert text.count("12 val episodes, which also chose the checkpoint") == 2 + 1
     assert "the policy's errors are too low" in text
     assert "beats every" not in text and "lower error than" not in text
 
 
 def test_one_experiment_alone_reads_well(tmp_path: Path) -> None:
-    text = plain(written(make_results(tmp_path, 1, beats=False)))
+    text = plain(text_of(make_results(tmp_path, 1, beats=False)))
     assert "The experiment does not beat the baselines on its test episodes." in text
     assert "There is one experiment" in text
-    assert "1 experiments" not in text
+    assert " 1 experiments" not in text
 
 
 def test_different_steps_are_kept_apart(tmp_path: Path) -> None:
-    html = written(make_results(tmp_path, 2, chunks=(10, 8)))
+    html = text_of(make_results(tmp_path, 2, chunks=(10, 8)))
     assert "numbers of different tables may not" in plain(html)
     assert len(re.findall(r"<caption><span>Errors on ", html)) == 2
     assert "The lowest error is" not in html
 
 
 def test_a_dirty_tree_is_said_in_red(tmp_path: Path) -> None:
-    clean = written(make_results(tmp_path / "clean", 1))
+    clean = text_of(make_results(tmp_path / "clean", 1))
     assert "All results come from commit 4f2a9c1e7d, without local changes" in clean
     assert "dirty" not in clean.split("</style>")[1]
-    dirty = written(make_results(tmp_path / "dirty", 1, dirty=True))
+    dirty = text_of(make_results(tmp_path / "dirty", 1, dirty=True))
     assert re.search(r'<p class="alarm">\d+ of \d+ jobs ran from a dirty tree', dirty)
     assert '<span class="alarm">dirty tree</span>' in dirty
     assert '{"threads":1}' in plain(dirty)  # the job's settings
 
 
 def test_only_the_settings_that_differ_stand_side_by_side(tmp_path: Path) -> None:
-    html = written(make_results(tmp_path, 2))
+    html = text_of(make_results(tmp_path, 2))
     table = html.split("Settings that differ")[-1].split("</table>")[0]
-    assert re.findall(r"<th>([a-z_.]+)</th>", table) == ["experiment", "lora.r"]
+    assert re.findall(r'<th scope="col">([a-z_.]+)</th>', table) == ["experiment", "lora.r"]
     assert re.findall(r"<td>(\d+)</td>", table) == ["32", "8"]
 
 
 def test_every_group_of_parameters_that_some_run_trained_is_counted(tmp_path: Path) -> None:
-    html = written(make_results(tmp_path, 4))
+    html = text_of(make_results(tmp_path, 4))
     table = html.split("What was trained, in parameters")[-1].split("</table>")[0]
-    head = re.findall(r'<th class="n">([a-z ]+)</th>', table)
+    head = re.findall(r'<th scope="col" class="n">([a-z ]+)</th>', table)
     full = table.split("full_finetune")[1].split("</tr>")[0]
-    values = dict(zip(head, re.findall(r'<td class="n">([^<]+)</td>', full), strict=True))
+    values = dict(zip(head, re.findall(r'<td class="n"[^>]*>([^<]+)</td>', full), strict=True))
     assert values["vision"] == "812,032"
     assert values["adapter"] == "0"
     assert values["trained in all"] == "2,765,844"
@@ -227,21 +208,21 @@ def test_text_from_files_is_escaped(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
     title = Report(title="<script>alert(1)</script> & co")
     made.settings = made.settings.model_copy(update={"report": title})
-    html = written(made)
-    assert "<script" not in html
+    html = text_of(made)
+    assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in html
     assert "the file&#39;s &lt;name&gt;" in html  # a finding of the audit
 
 
 def test_the_findings_of_the_audit_and_the_quarantine_are_listed(tmp_path: Path) -> None:
-    text = plain(written(make_results(tmp_path, 1)))
+    text = plain(text_of(make_results(tmp_path, 1)))
     assert "mean linear_y is +0.31" in text
     assert "images, frame 12: the data end after 11 frames" in text
     assert "3 findings in 31 episodes" in text
 
 
 def test_findings_show_their_frames_and_why_they_were_accepted(tmp_path: Path) -> None:
-    html = written(make_results(tmp_path, 1))
+    html = text_of(make_results(tmp_path, 1))
     assert re.search(
         r'<img src="data:image/gif;base64,[^"]+"[^>]* alt="black frames: frame 3', html
     )
@@ -253,18 +234,21 @@ def test_findings_show_their_frames_and_why_they_were_accepted(tmp_path: Path) -
     [
         ("a\n{% if %}", r"page\.html\.j2:2: "),
         ("{{ nothing.here }}", "'nothing' is undefined"),
+        ("{{ t('no.such') }}", "no text 'no.such'; add it"),
         (None, "not there"),
     ],
 )
 def test_a_broken_template_is_the_users_to_mend(
-    tmp_path: Path, source: str | None, message: str
+    made: Results, tmp_path: Path, source: str | None, message: str
 ) -> None:
     template = tmp_path / "page.html.j2"
     if source is not None:
         template.write_text(source)
+    (made.folder / "report.html").unlink(missing_ok=True)
+    others = [path for path in TEMPLATES if path.name != template.name]
     with pytest.raises(UserError, match=message):
-        written(make_results(tmp_path, 1), template=template)
-    assert not (tmp_path / "report.html").exists()
+        written(made, templates=[template, *others])
+    assert not (made.folder / "report.html").exists()
 
 
 def test_unknown_provenance_is_not_an_error(tmp_path: Path) -> None:
@@ -273,19 +257,19 @@ def test_unknown_provenance_is_not_an_error(tmp_path: Path) -> None:
     empty |= {"outputs": [], "settings": None}
     for path in made.provenance:
         path.write_text(json.dumps({**json.loads(path.read_text()), **empty}))
-    text = plain(written(made))
+    text = plain(text_of(made))
     assert "No commit is known of 6 jobs: they did not run in a git checkout." in text
     assert "trainpolicy.json" in text.replace(" ", "")  # named after the file beside the result
 
 
 def test_a_command_that_names_a_thousand_files_does_not_fill_the_page(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
-    before = len(written(made))
+    before = len(text_of(made))
     content = json.loads(made.provenance[0].read_text())
     content["command"] = "python -m mobile_vla manifest " + "episode.json " * 10_000
     made.provenance[0].write_text(json.dumps(content))
-    assert len(written(made)) < before + 5_000
-    assert "130,030 characters; the provenance file has them all" in plain(written(made))
+    assert len(text_of(made)) < before + 5_000
+    assert "130,030 characters; the provenance file has them all" in plain(text_of(made))
 
 
 def test_a_figure_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -6,37 +6,19 @@ import csv
 import json
 from pathlib import Path
 
-from PIL import Image
-
 from mobile_vla.reporting.error_table import error_table
-from mobile_vla.reporting.figures import figures
 from mobile_vla.reporting.load import Run, load_runs
-from mobile_vla.reporting.page import page
 from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.sizes import sized
 from mobile_vla.reporting.tables import tables
+from support.report import ENGLISH, drawn, run_files, written
 from support.results import Results, make_results
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "workflow/report/page.html.j2"
 TABLES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell")
-NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time")
-
-
-def inputs(made: Results) -> dict[str, list[Path]]:
-    return {
-        "metrics": made.metrics,
-        "results": made.results,
-        "evaluations": made.evaluations,
-        "elsewhere": made.elsewhere,
-        "timings": made.timings,
-        "languages": made.languages,
-        "latencies": made.latencies,
-        "rollouts": made.rollouts,
-    }
 
 
 def loaded(made: Results) -> tuple[Run, ...]:
-    return load_runs(made.settings, **inputs(made))
+    return load_runs(made.settings, **run_files(made))
 
 
 def test_experiments_that_differ_in_subset_alone_are_one_line(tmp_path: Path) -> None:
@@ -54,7 +36,7 @@ def test_a_baseline_that_depends_on_the_training_episodes_stands_there_for_each(
 ) -> None:
     runs = loaded(make_results(tmp_path, 2, subsets=(1, None)))
     assert len(populations(runs)) == 1
-    labels = [row.label for row in error_table(runs).rows]
+    labels = [row.label for row in error_table(runs, ENGLISH).rows]
     assert labels[:3] == ["lora", "lora_r8", "zero"]
     assert {"train mean, 1 episode", "train mean, 15 episodes"} < set(labels)
     assert labels[-1] == "previous action"
@@ -69,36 +51,14 @@ def test_folds_are_never_compared_with_each_other(tmp_path: Path) -> None:
     ]
 
 
-def drawn(made: Results, folder: Path) -> list[Path]:
-    paths = {
-        name: folder / f"{name}.svg" for name in (*NAMES, "error_by_training_size", "speed_ladder")
-    }
-    figures(made.settings, **inputs(made), predictions=made.predictions, paths=made.paths, **paths)
-    return list(paths.values())
-
-
 def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None:
     made = make_results(
         tmp_path, 3, subsets=(3, 9, None), folds=2, others=("corridor",), ladder="lora"
     )
-    svgs = drawn(made, tmp_path / "figures")
-    assert drawn(made, tmp_path / "again")[-1].read_bytes() == svgs[-1].read_bytes()
-    with Image.open(svgs[-1].with_suffix(".png")) as image:
-        assert len(image.convert("RGB").getcolors(1 << 20) or []) > 10
-    page(
-        made.settings,
-        **inputs(made),
-        comparison=made.comparison,
-        manifests=made.manifests,
-        splits=made.splits,
-        audits=made.audits,
-        provenance=made.provenance,
-        figures=svgs,
-        template=TEMPLATE,
-        report=tmp_path / "report.html",
-    )
+    names = ["error_by_training_size", "speed_ladder", "error_by_step", "tolerance"]
+    written(made, drawn(made, tmp_path / "figures", names))
     text = (tmp_path / "report.html").read_text()
-    assert "Scored on other datasets" in text and text.count("<td>corridor</td>") == 6
+    assert "Errors on other datasets" in text and text.count("<td>corridor</td>") == 6
     assert 'id="figure-error_by_training_size"' in text
     assert "with 3 training episodes" in text
     assert 'id="figure-speed_ladder"' in text
@@ -110,7 +70,7 @@ def test_scores_elsewhere_are_a_table(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, others=("corridor", "yard"))
     paths = {name: tmp_path / f"{name}.csv" for name in TABLES}
     paths["scores"] = tmp_path / "elsewhere.csv"
-    tables(made.settings, **inputs(made), comparison=made.comparison, **paths)
+    tables(made.settings, **run_files(made), comparison=made.comparison, **paths)
     with (tmp_path / "elsewhere.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert [(line["experiment"], line["dataset"]) for line in lines] == [

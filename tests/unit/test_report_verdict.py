@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mobile_vla.reporting.load import load_runs
+from mobile_vla.reporting.records import Verdict
 from mobile_vla.reporting.scores import Scores
-from mobile_vla.reporting.verdict import line, overview
+from mobile_vla.reporting.summary import Line, lines
+from mobile_vla.reporting.verdict import judged as judged_in_words
+from mobile_vla.reporting.verdict import overview
+from support.report import ENGLISH, run_files
+from support.results import make_results
 
 WORDS = {
     "beats": "it beats every baseline, the best of which is replay",
@@ -85,32 +92,48 @@ def scores(*experiments: dict[str, Any], better: tuple[str | None, ...] = ()) ->
     )
 
 
-def said(own: dict[str, Any]) -> str:
-    read = scores(own).experiments[0]
-    return line(read).sentence.replace("\u00a0", " ")
+def said(own: dict[str, Any], tmp_path: Path) -> Line:
+    made = make_results(tmp_path, 1)
+    runs = load_runs(made.settings, **run_files(made))
+    return lines(scores(own), runs, ENGLISH)[0]
 
 
-def test_a_line_has_the_numbers_with_their_intervals() -> None:
-    assert said(judged("lora", "beats")) == (
-        "it beats every baseline, the best of which is replay. Mean absolute error 0.150 "
-        "(95 %: 0.130 to 0.170) command units; replay 0.200; difference −0.0500 (−0.0700 to "
-        "−0.0300), on 12 test episodes."
+def test_a_line_has_the_numbers_with_their_intervals(tmp_path: Path) -> None:
+    found = said(judged("lora", "beats"), tmp_path)
+    assert found.verdict == "It beats every baseline, the best of which is replay."
+    assert found.sentence.replace("\u00a0", " ") == (
+        "Mean absolute error 0.150 (95 %: 0.130 to 0.170) command units; replay 0.200; "
+        "difference −0.0500 (−0.0700 to −0.0300), on 12 test episodes (840 steps)."
     )
+    assert found.low is not None and found.high is not None
+    assert found.low < found.at < found.high < found.baseline_at  # 0.13, 0.15, 0.17, 0.2
 
 
-def test_seeds_and_folds_are_named() -> None:
-    text = said(judged("lora", "cannot_be_told", seeds=3, folds=5))
-    assert text.endswith("on 12 test episodes in 5 folds, mean of 3 seeds.")
+def test_seeds_and_folds_are_named(tmp_path: Path) -> None:
+    found = said(judged("lora", "cannot_be_told", seeds=3, folds=5), tmp_path)
+    assert dict(found.facts)["seeds"] == "3 × 5 folds"
 
 
-def test_without_test_episodes_the_number_is_said_to_flatter() -> None:
-    text = said(judged("lora", "no_verdict"))
-    assert "on 12 val episodes. The number flatters it." in text
+def test_without_test_episodes_the_number_is_said_to_flatter(tmp_path: Path) -> None:
+    text = said(judged("lora", "no_verdict"), tmp_path).sentence
+    assert "on 12 val episodes (840 steps). The number flatters it." in text
     assert "give the split a test share" in text
 
 
-def test_an_open_interval_is_said() -> None:
-    assert "too few episodes for an interval" in said(judged("lora", "cannot_be_told", low=None))
+def test_an_open_interval_is_said_and_not_drawn(tmp_path: Path) -> None:
+    own = judged("lora", "cannot_be_told", low=None)
+    own["mae"] |= {"low": None, "high": None}
+    found = said(own, tmp_path)
+    assert found.sentence.count("too few episodes for an interval") == 2
+    assert found.low is None and found.high is None
+
+
+def test_what_a_policy_ignores_and_what_a_verdict_would_need_are_said() -> None:
+    verdict = {**judged("lora", "cannot_be_told")["verdict"], "needed": 12345}
+    told = judged_in_words(Verdict.model_validate(verdict), ENGLISH)
+    assert told.endswith("would take about 12,000 episodes.")
+    blind = {**verdict, "outcome": "does_not_beat", "image": "ignored", "needed": None}
+    assert judged_in_words(Verdict.model_validate(blind), ENGLISH).endswith("It ignores the image.")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +141,7 @@ def test_an_open_interval_is_said() -> None:
     [
         (["beats", "beats"], ("a",), "All 2 experiments beat every baseline on their test"),
         (["beats", "does_not_beat"], (None,), "1 of 2 experiments beats every baseline on its"),
-        (["does_not_beat"] * 2, (None,), "None of 2 experiments beat every baseline on their"),
+        (["does_not_beat"] * 2, (None,), "None of 2 experiments beats every baseline on its"),
         (["does_not_beat"], (), "The experiment does not beat the baselines"),
         (["cannot_be_told"], (), "Whether the experiment beats the baselines cannot be told"),
         (["beats"], (), "The experiment beats every baseline"),
@@ -126,7 +149,7 @@ def test_an_open_interval_is_said() -> None:
 )
 def test_overview(outcomes: list[str], better: tuple[str | None, ...], start: str) -> None:
     every = [judged(name, outcome) for name, outcome in zip("abc", outcomes, strict=False)]
-    found = overview(scores(*every, better=better))
+    found = overview(scores(*every, better=better), ENGLISH)
     assert found.startswith(start)
     if better == ("a",):
         assert found.endswith("a has a lower error than all others.")
@@ -135,5 +158,7 @@ def test_overview(outcomes: list[str], better: tuple[str | None, ...], start: st
 
 
 def test_overview_without_test_episodes() -> None:
-    found = overview(scores(judged("a", "no_verdict"), judged("b", "no_verdict"), better=(None,)))
+    found = overview(
+        scores(judged("a", "no_verdict"), judged("b", "no_verdict"), better=(None,)), ENGLISH
+    )
     assert found == "Without test episodes there is no verdict on any experiment."

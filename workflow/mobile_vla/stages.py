@@ -58,7 +58,8 @@ STAGES = {
     "rollout": Stage("mobile_vla.evaluation.rollout", "rollout", (*ENCODING, "peft", "pillow")),
     "evaluate_on": Stage("mobile_vla.evaluation.elsewhere", "evaluate_on", (*ENCODING, "peft")),
     "compare": Stage("mobile_vla.evaluation.compare", "compare", ("numpy",)),
-    "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy")),
+    "figures": Stage("mobile_vla.reporting.figures", "figures", ("matplotlib", "numpy", "pyyaml")),
     "tables": Stage("mobile_vla.reporting.tables", "tables", ()),
-    "page": Stage("mobile_vla.reporting.page", "page", ("jinja2",)),
+    "partial_report": Stage("mobile_vla.reporting.partial", "partial_report", ()),
+    "page": Stage("mobile_vla.reporting.page", "page", ("jinja2", "pyyaml")),
 }

@@ -5,7 +5,12 @@ rule audit_dataset:
         frames=frame_files,
     output:
         report="results/datasets/{dataset}/audit.json",
-        page="results/datasets/{dataset}/audit.html",
+        page=report(
+            "results/datasets/{dataset}/audit.html",
+            caption="../report/audit.rst",
+            category="Audits",
+            labels={"dataset": "{dataset}"},
+        ),
         provenance="results/datasets/{dataset}/audit.provenance.json",
     log:
         "results/logs/audit/{dataset}.log",

@@ -114,3 +114,9 @@ def of_experiments(pattern):
 def of_datasets(pattern):
     """Return a file of each dataset that an experiment uses, in the order of config.yaml."""
     return [pattern.format(dataset=name) for name in project.used_datasets()]
+
+
+def table(name):
+    """Return a table's file, as a part of what `snakemake --report` makes."""
+    file = f"results/tables/{name}.csv"
+    return report(file, caption="../report/table.rst", category="Tables")

@@ -184,4 +184,6 @@ def provenance_files(wildcards):
             "results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"
         ),
         "results/comparison.provenance.json",
+        "results/figures/figures.provenance.json",
+        "results/tables/tables.provenance.json",
     ]

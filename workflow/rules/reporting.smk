@@ -1,9 +1,5 @@
 # The report: figures, tables and one page. Settings come on standard input, because those of many
 # experiments are longer than one argument of a command may be.
-FIGURES = ["loss_curves", "error_by_dimension", "velocity_traces", "epoch_time"]
-SIZES = ["error_by_training_size"] if project.compares_sizes() else []
-CLOSED = ["closed_loop"] if project.rolled_out() else []
-LADDER = ["speed_ladder"] if project.compares_ways() else []
 ELSEWHERE = ["results/tables/elsewhere.csv"] if list(project.scores()) else []
 
 RUN_FILES = {
@@ -18,9 +14,29 @@ RUN_FILES = {
 }
 
 
+DATA_FILES = {
+    "manifests": of_datasets("results/datasets/{dataset}/manifest.json"),
+    "splits": of_datasets("results/datasets/{dataset}/split.json"),
+    "audits": of_datasets("results/datasets/{dataset}/audit.json"),
+}
+FIGURES = expand("results/figures/{name}.svg", name=project.figures())
+TEXTS = f"workflow/report/texts/{project.report.language}.yaml"
+SECTIONS = [
+    *["summary", "data", "experiments", "training", "evaluation", "cost", "provenance"],
+]
+TEMPLATES = [
+    *["workflow/report/page/page.html.j2", "workflow/report/page/macros.html.j2"],
+    *["workflow/report/page/style.css", "workflow/report/page/script.js"],
+    *expand("workflow/report/page/{section}.html.j2", section=SECTIONS),
+]
+
+
 rule figures:
     input:
         **RUN_FILES,
+        **DATA_FILES,
+        comparison="results/comparison.json",
+        actions=[ancient(file) for file in of_datasets("results/datasets/{dataset}/actions.npy")],
         predictions=[
             ancient(file)
             for file in of_runs("results/experiments/{experiment}/{run}/predictions.npz")
@@ -29,12 +45,12 @@ rule figures:
             ancient(file)
             for file in of_rolled_out("results/experiments/{experiment}/{run}/rollouts.npz")
         ],
+        texts=TEXTS,
+        labels="workflow/report/texts/en.yaml",
     output:
-        **{name: f"results/figures/{name}.svg" for name in FIGURES},
-        error_by_training_size=expand("results/figures/{name}.svg", name=SIZES),
-        closed_loop=expand("results/figures/{name}.svg", name=CLOSED),
-        speed_ladder=expand("results/figures/{name}.svg", name=LADDER),
-        pictures=expand("results/figures/{name}.png", name=FIGURES + SIZES + LADDER + CLOSED),
+        drawings=report(FIGURES, caption="../report/figure.rst", category="Figures"),
+        copies=expand("results/figures/{name}.{kind}", name=project.figures(), kind=["pdf", "png"]),
+        captions="results/figures/captions.json",
         provenance="results/figures/figures.provenance.json",
     log:
         "results/logs/figures.log",
@@ -44,17 +60,15 @@ rule figures:
         *tracked("figures"),
         settings=lambda w: project.reported().canonical(),
     shell:
-        "python -m mobile_vla figures --settings - --metrics {input.metrics:q}"
-        " --results {input.results:q} --evaluations {input.evaluations:q}"
-        " --elsewhere {input.elsewhere:q} --predictions {input.predictions:q}"
-        " --timings {input.timings:q}"
-        " --languages {input.languages:q} --latencies {input.latencies:q}"
-        " --rollouts {input.rollouts:q}"
-        " --loss-curves {output.loss_curves:q} --error-by-dimension {output.error_by_dimension:q}"
-        " --velocity-traces {output.velocity_traces:q} --epoch-time {output.epoch_time:q}"
-        " --error-by-training-size {output.error_by_training_size:q}"
-        " --paths {input.paths:q} --closed-loop {output.closed_loop:q}"
-        " --speed-ladder {output.speed_ladder:q}"
+        "python -m mobile_vla figures --settings - --manifests {input.manifests:q}"
+        " --actions {input.actions:q} --splits {input.splits:q} --audits {input.audits:q}"
+        " --metrics {input.metrics:q} --results {input.results:q}"
+        " --evaluations {input.evaluations:q} --elsewhere {input.elsewhere:q}"
+        " --predictions {input.predictions:q} --comparison {input.comparison:q}"
+        " --timings {input.timings:q} --languages {input.languages:q}"
+        " --latencies {input.latencies:q} --rollouts {input.rollouts:q} --paths {input.paths:q}"
+        " --texts {input.texts:q} --labels {input.labels:q}"
+        " --drawings {output.drawings:q} --captions {output.captions:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 
@@ -63,13 +77,13 @@ rule tables:
         **RUN_FILES,
         comparison="results/comparison.json",
     output:
-        experiments="results/tables/experiments.csv",
-        epochs="results/tables/epochs.csv",
-        errors="results/tables/errors.csv",
-        verdicts="results/tables/verdicts.csv",
-        pairs="results/tables/pairs.csv",
-        by_step="results/tables/by_step.csv",
-        by_cell="results/tables/by_cell.csv",
+        experiments=table("experiments"),
+        epochs=table("epochs"),
+        errors=table("errors"),
+        verdicts=table("verdicts"),
+        pairs=table("pairs"),
+        by_step=table("by_step"),
+        by_cell=table("by_cell"),
         scores=ELSEWHERE,
         latex=expand("results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell"]),
         provenance="results/tables/tables.provenance.json",
@@ -95,16 +109,16 @@ rule tables:
 rule page:
     input:
         **RUN_FILES,
+        **DATA_FILES,
         comparison="results/comparison.json",
-        manifests=of_datasets("results/datasets/{dataset}/manifest.json"),
-        splits=of_datasets("results/datasets/{dataset}/split.json"),
-        audits=of_datasets("results/datasets/{dataset}/audit.json"),
         provenance=provenance_files,
-        figures=expand("results/figures/{name}.svg", name=FIGURES + SIZES + LADDER + CLOSED),
+        figures=FIGURES,
+        captions="results/figures/captions.json",
         tables=rules.tables.output,
-        template="workflow/report/page.html.j2",
+        templates=TEMPLATES,
+        texts=TEXTS,
     output:
-        report="results/report.html",
+        report=report("results/report.html", caption="../report/page.rst", category="Report"),
         provenance="results/report.provenance.json",
     log:
         "results/logs/page.log",
@@ -121,5 +135,26 @@ rule page:
         " --languages {input.languages:q} --latencies {input.latencies:q}"
         " --rollouts {input.rollouts:q}"
         " --provenance {input.provenance:q} --figures {input.figures:q}"
-        " --template {input.template:q} --report {output.report:q}"
+        " --captions {input.captions:q} --templates {input.templates:q} --texts {input.texts:q}"
+        " --report {output.report:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
+
+
+# The page from the runs that finished, with the ends of the others' logs. It has no input and no output
+# of its own, so that asking for it always makes it, and never anything else.
+rule partial_report:
+    input:
+        templates=TEMPLATES,
+        texts=TEXTS,
+        labels="workflow/report/texts/en.yaml",
+    log:
+        "results/logs/partial_report.log",
+    conda:
+        ENVIRONMENT
+    params:
+        settings=lambda w: project.partly_reported().canonical(),
+    shell:
+        "python -m mobile_vla partial_report --settings - --results results"
+        " --templates {input.templates:q} --texts {input.texts:q} --labels {input.labels:q}"
+        " --report results/partial/report.html --log {log:q}"
+        " <<'SETTINGS'\n{params.settings}\nSETTINGS\n"

@@ -4,7 +4,12 @@ rule timing:
         unpack(lambda w: training_files(w.experiment)),
     output:
         timing="results/experiments/{experiment}/timing.json",
-        page="results/experiments/{experiment}/timing.html",
+        page=report(
+            "results/experiments/{experiment}/timing.html",
+            caption="../report/timing.rst",
+            category="Timing",
+            labels={"experiment": "{experiment}"},
+        ),
         provenance="results/experiments/{experiment}/timing.provenance.json",
     log:
         "results/logs/timing/{experiment}.log",

@@ -20,7 +20,13 @@ from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
 from mobile_vla.config.manifest import ManifestSettings
-from mobile_vla.config.reporting import Report, ReportedRun, ReportSettings
+from mobile_vla.config.reporting import (
+    FIGURES,
+    PartialSettings,
+    Report,
+    ReportedRun,
+    ReportSettings,
+)
 from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
@@ -103,6 +109,15 @@ class Project(Settings):
     def compares_sizes(self) -> bool:
         """Whether experiments differ in how many episodes they train on."""
         return len({one.subset for one in self.reported_experiments().values()}) > 1
+
+    def figures(self) -> tuple[str, ...]:
+        """Return the names of the report's figures: some need more than one experiment, or data."""
+        chosen = {
+            "error_by_training_size": self.compares_sizes(),
+            "speed_ladder": self.compares_ways(),
+            "closed_loop": bool(self.rolled_out()),
+        }
+        return tuple(name for name in FIGURES if chosen.get(name, True))
 
     def simulation(self, dataset: str) -> dict[str, SimulateSettings] | None:
         """Return a simulated dataset's episodes by name; None for a recorded one."""
@@ -330,8 +345,13 @@ class Project(Settings):
                 for name, run in self.runs()
             ),
             datasets=tuple(self.used_datasets()),
+            figures=self.figures(),
             report=self.report,
         )
+
+    def partly_reported(self) -> PartialSettings:
+        """Return what the report of the finished runs is given."""
+        return PartialSettings(report=self.reported(), uncertainty=self.uncertainty)
 
     def _effective(self, name: str) -> dict[str, Any]:
         """Return an experiment's settings without those that change no result of its runs."""

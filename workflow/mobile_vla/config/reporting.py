@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from mobile_vla.config.base import Settings
+from mobile_vla.config.uncertainty import Uncertainty
+
+Language = Literal["en", "ko"]
+
+FIGURES = (
+    *("action_sequences", "coverage"),
+    *("loss_curves", "overfitting_gap"),
+    *("error_by_dimension", "differences"),
+    *("error_by_step", "error_by_frame", "error_by_scenario", "confusion", "tolerance"),
+    *(
+        "closed_loop",
+        "language",
+        "error_by_training_size",
+        "episodes",
+        "velocity_traces",
+        "predicted_paths",
+    ),
+    *("speed_ladder", "epoch_time", "latency"),
+)
+"""Names of all figures, in the order of the page."""
 
 
 class Report(Settings):
@@ -12,6 +32,8 @@ class Report(Settings):
 
     title: str = "Mobile VLA experiments"
     """Heading of the page."""
+    language: Language = "en"
+    """Language of the page: `en` or `ko`. What stands in the figures is English."""
 
 
 class ReportedRun(Settings):
@@ -32,4 +54,13 @@ class ReportSettings(Settings):
 
     runs: tuple[ReportedRun, ...]
     datasets: tuple[str, ...]
+    figures: tuple[str, ...]
+    """Their names, in the order of the page."""
     report: Report
+
+
+class PartialSettings(Settings):
+    """What the report of the finished runs is given: it compares them itself."""
+
+    report: ReportSettings
+    uncertainty: Uncertainty

@@ -15,6 +15,7 @@ class EpochRow:
     Args:
         change: of the validation loss since the previous epoch, as a share of it.
         cumulative: of the validation loss since the first epoch, as a share of it.
+        gap: validation less training loss.
         best: whether this epoch's policy was kept as the best.
     """
 
@@ -23,6 +24,7 @@ class EpochRow:
     val_loss: float | None
     change: float | None
     cumulative: float | None
+    gap: float | None
     best: bool
 
 
@@ -39,10 +41,20 @@ def epoch_rows(epochs: Sequence[Epoch], best_epoch: int) -> list[EpochRow]:
                 val_loss=epoch.val_loss,
                 change=_change(epoch.val_loss, previous),
                 cumulative=_change(epoch.val_loss, first),
+                gap=own[0][1] if (own := gaps([epoch])) else None,
                 best=epoch.epoch == best_epoch,
             )
         )
     return rows
+
+
+def gaps(epochs: Sequence[Epoch]) -> list[tuple[int, float]]:
+    """Return validation less training loss of the epochs in which both were measured."""
+    return [
+        (epoch.epoch, epoch.val_loss - epoch.train_loss)
+        for epoch in epochs
+        if epoch.val_loss is not None and epoch.train_loss is not None
+    ]
 
 
 def _change(value: float | None, since: float | None) -> float | None:

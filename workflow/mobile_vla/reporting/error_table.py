@@ -9,8 +9,9 @@ from mobile_vla.reporting.format import number
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.records import Evaluation
 from mobile_vla.reporting.selection import baselines_of
+from mobile_vla.reporting.texts import Texts
 
-UNITS = {"mae": "command units", "rmse": "command units", "mse": "command units squared"}
+UNITS = {"mae": "command_units", "rmse": "command_units", "mse": "command_units_squared"}
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class ErrorTable:
     rows: list[ErrorRow]
 
 
-def error_table(runs: Sequence[Run]) -> ErrorTable:
+def error_table(runs: Sequence[Run], t: Texts) -> ErrorTable:
     """Return the table of runs that were scored on the same steps."""
     scored = runs[0].evaluation
     keys = [(metric, name) for metric in UNITS for name in ("overall", *scored.dimensions)]
     found = [(run.label, run.experiment, run.evaluation.policy) for run in runs]
-    others = [(name, None, errors) for name, errors in baselines_of(runs).items()]
+    others = [(name, None, errors) for name, errors in baselines_of(runs, t).items()]
     lines = [*found, *others]
     lowest = {key: min(errors.of(key[0])[key[1]] for _, _, errors in lines) for key in keys}
     rows = []

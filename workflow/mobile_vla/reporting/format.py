@@ -75,11 +75,6 @@ def duration(seconds: float | None) -> str:
     return f"{hours:,}{GLUE}h {minutes:02d}{GLUE}min"
 
 
-def words(name: str) -> str:
-    """Return a name as it reads in a sentence: ``previous action``."""
-    return name.replace("_", " ")
-
-
 def span(values: list[float], digits: int = 3) -> str:
     """Return one value, or the lowest and the highest: ``0.152 to 0.167``."""
     low, high = number(min(values), digits), number(max(values), digits)

@@ -9,12 +9,10 @@ from pathlib import Path
 from mobile_vla.config.reporting import ReportedRun, ReportSettings
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.behaviour import Latency, Listening, Rollouts
+from mobile_vla.reporting.data_records import Audit, Manifest, Split
 from mobile_vla.reporting.records import (
-    Audit,
     Epoch,
     Evaluation,
-    Manifest,
-    Split,
     Timing,
     Training,
     read_epochs,

@@ -8,11 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 from mobile_vla.files import canonical_json
-from mobile_vla.reporting.format import MISSING, count, duration, whole
+from mobile_vla.reporting.format import MISSING, duration, whole
 from mobile_vla.reporting.records import Provenance
+from mobile_vla.reporting.texts import Texts
 
 COMMIT_DIGITS = 10
 LONGEST = 2000  # characters of a command or of settings: some name a thousand episodes
+INPUTS = 12  # files that are named with their digests
 
 
 @dataclass(frozen=True)
@@ -21,19 +23,21 @@ class Origin:
 
     stage: str
     outputs: list[str]
-    commit: str
+    commit: str | None
     dirty: bool
     machine: str
     started: str
     finished: str
+    seconds: float | None
     took: str
     command: str
     settings: str
+    inputs: list[str]
     versions: list[str]
     code: list[str]
 
 
-def origin(path: Path) -> Origin:
+def origin(path: Path, t: Texts) -> Origin:
     """Read one provenance file.
 
     Raises:
@@ -41,20 +45,22 @@ def origin(path: Path) -> Origin:
     """
     found = Provenance.read(path)
     commit = found.git.commit if found.git else None
-    threads = count(found.threads, "thread") if found.threads else None
+    threads = t.count(found.threads, "thread") if found.threads else None
     python = f"Python {found.python}" if found.python else None
     machine = [part for part in (found.host, found.device, threads, python) if part]
     return Origin(
         stage=found.stage,
         outputs=found.outputs or [_result(path)],
-        commit=commit[:COMMIT_DIGITS] if commit else "not known",
+        commit=commit[:COMMIT_DIGITS] if commit else None,
         dirty=bool(found.git and found.git.dirty),
         machine=", ".join(machine) or MISSING,
         started=_moment(found.started),
         finished=_moment(found.finished),
+        seconds=found.seconds,
         took=duration(found.seconds),
-        command=_clipped(found.command or MISSING),
-        settings=_clipped(canonical_json(found.settings)) if found.settings else "",
+        command=_clipped(found.command or MISSING, t),
+        settings=_clipped(canonical_json(found.settings), t) if found.settings else "",
+        inputs=_inputs(found.inputs or {}, t),
         versions=[
             f"{name} {version}" for name, version in (found.versions or {}).items() if version
         ],
@@ -62,22 +68,30 @@ def origin(path: Path) -> Origin:
     )
 
 
-def summary(origins: Sequence[Origin]) -> tuple[str, bool]:
+def summary(origins: Sequence[Origin], t: Texts) -> tuple[str, bool]:
     """Return a sentence on where the results come from, and whether it is a warning."""
     dirty = sum(own.dirty for own in origins)
     commits = list(dict.fromkeys(own.commit for own in origins))
-    jobs = count(len(origins), "job")
+    jobs = t.count(len(origins), "job")
     if dirty:
-        return (
-            f"{dirty} of {jobs} ran from a dirty tree: files differed from the commit, so the "
-            "commit alone does not say what made these results.",
-            True,
-        )
-    if commits == ["not known"]:
-        return f"No commit is known of {jobs}: they did not run in a git checkout.", True
+        return t("provenance.dirty", dirty=dirty, jobs=jobs), True
+    if commits == [None]:
+        return t("provenance.none", jobs=jobs), True
     if len(commits) == 1:
-        return f"All results come from commit {commits[0]}, without local changes ({jobs}).", False
-    return f"The results of {jobs} come from {len(commits)} commits: {', '.join(commits)}.", False
+        return t("provenance.one", commit=commits[0], jobs=jobs), False
+    known = ", ".join(commit or t("provenance.not_known") for commit in commits)
+    return t("provenance.several", jobs=jobs, n=len(commits), commits=known), False
+
+
+def _inputs(digests: dict[str, str | None], t: Texts) -> list[str]:
+    """Return the input files with the beginnings of their SHA-256; of many the first."""
+    lines = [
+        f"{(digest or MISSING)[: COMMIT_DIGITS + 2]}  {name}"
+        for name, digest in list(digests.items())[:INPUTS]
+    ]
+    if len(digests) > INPUTS:
+        lines.append(t("provenance.more", n=len(digests) - INPUTS).strip())
+    return lines
 
 
 def _result(path: Path) -> str:
@@ -86,10 +100,10 @@ def _result(path: Path) -> str:
     return shown.removesuffix(".provenance.json")
 
 
-def _clipped(text: str) -> str:
+def _clipped(text: str, t: Texts) -> str:
     if len(text) <= LONGEST:
         return text
-    return f"{text[:LONGEST]}… ({whole(len(text))} characters; the provenance file has them all)"
+    return f"{text[:LONGEST]}… {t('provenance.clipped', characters=whole(len(text)))}"
 
 
 def _moment(text: str | None) -> str:

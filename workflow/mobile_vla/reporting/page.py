@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, UndefinedError
+from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, TemplateSyntaxError
+from markupsafe import Markup
 
 from mobile_vla.config.reporting import ReportSettings
 from mobile_vla.errors import UserError
 from mobile_vla.files import write_text
 from mobile_vla.reporting import format as text
+from mobile_vla.reporting.captions import read_captions
 from mobile_vla.reporting.comparison import compare
+from mobile_vla.reporting.data_records import Split
+from mobile_vla.reporting.drawing.error_by_scenario import label_of
 from mobile_vla.reporting.epochs import epoch_rows
 from mobile_vla.reporting.error_table import error_table
-from mobile_vla.reporting.findings import findings
 from mobile_vla.reporting.load import experiments_of, load_datasets, load_runs
+from mobile_vla.reporting.missing import Missing
 from mobile_vla.reporting.origins import origin, summary
 from mobile_vla.reporting.palette import color_of
-from mobile_vla.reporting.records import Split
 from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.selection import populations
+from mobile_vla.reporting.summary import lines
 from mobile_vla.reporting.svg import inline
-from mobile_vla.reporting.verdict import between, interval, line, overview, scored_on
+from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.verdict import overview, pair_said, scored_on, span_of
 
 FILTERS = {
     "number": text.number,
@@ -31,8 +38,10 @@ FILTERS = {
     "size": text.size,
     "parameters": text.parameters,
     "whole": text.whole,
-    "words": text.words,
 }
+SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
+MAIN = "page.html.j2"
+SCRIPT_WORDS = ("auto", "light", "dark", "filter", "sorted", "rows")
 
 
 def page(
@@ -52,8 +61,11 @@ def page(
     rollouts: list[Path],
     provenance: list[Path],
     figures: list[Path],
-    template: Path,
+    captions: Path,
+    templates: list[Path],
+    texts: Path,
     report: Path,
+    missing: Sequence[Missing] = (),
 ) -> None:
     """Write the page.
 
@@ -72,12 +84,15 @@ def page(
         latencies: each experiment's ``latency.json``.
         rollouts: the ``rollouts.json`` of each run that was rolled out.
         provenance: the ``*.provenance.json`` of the jobs, in the order in which they are listed.
-        figures: the figures' SVG files; their stems are their names in the template.
-        template: the page's jinja2 template, with all captions.
+        figures: the figures' SVG files; their stems are their names in the templates.
+        captions: the figures' titles, captions and alternative texts.
+        templates: the page's jinja2 templates, style and script.
+        texts: the words of the page.
         report: where to write the page.
+        missing: runs that did not finish, on a partial report.
 
     Raises:
-        UserError: an input is missing or is not what the report reads, or the template is wrong.
+        UserError: an input is missing or is not what the report reads, or a template is wrong.
     """
     runs = load_runs(
         settings,
@@ -90,59 +105,83 @@ def page(
         rollouts=rollouts,
         elsewhere=elsewhere,
     )
-    names = experiments_of(settings)
-    by_name = {name: [run for run in runs if run.experiment == name] for name in names}
-    scores = Scores.read(comparison)
-    origins = [origin(path) for path in provenance]
-    found = findings(runs)
+    t, names, scores = Texts.read(texts), experiments_of(settings), Scores.read(comparison)
+    origins, said = [origin(path, t) for path in provenance], read_captions(captions)
     context = {
+        "t": t,
+        "language": settings.report.language,
         "title": settings.report.title,
+        "sections": SECTIONS,
         "runs": runs,
-        "experiments": by_name,
+        "experiments": names,
         "colors": {name: color_of(name, names) for name in names},
         "scores": scores,
-        "verdicts": [line(own) for own in scores.experiments],
-        "overview": overview(scores),
-        "interval": interval,
-        "between": between,
+        "summary": lines(scores, runs, t),
+        "overview": overview(scores, t),
+        "missing_runs": missing,
         "datasets": load_datasets(settings, manifests=manifests, splits=splits, audits=audits),
         "comparison": compare(runs),
         "trained_groups": list(
             dict.fromkeys(group for run in runs for group in run.training.parameters.trainable)
         ),
-        "error_tables": [error_table(group) for group in populations(runs)],
-        "figures": {path.stem: inline(path, found.get(path.stem, "")) for path in figures},
-        "findings": found,
+        "error_tables": [error_table(group, t) for group in populations(runs)],
+        "figures": {
+            path.stem: {
+                **said[path.stem].model_dump(),
+                "svg": inline(path, said[path.stem].alt),
+            }
+            for path in figures
+        },
         "origins": origins,
-        "origin_summary": summary(origins),
+        "origin_summary": summary(origins, t),
         "epoch_rows": epoch_rows,
         "scored_on": scored_on,
+        "pair_said": pair_said,
+        "span_of": span_of,
+        "label_of": label_of,
         "elsewhere": any(run.elsewhere for run in runs),
         "fold_sizes": fold_sizes,
-        "count": text.count,
-        "unit": text.UNIT,
         "missing": text.MISSING,
+        "script_words": _inert({name: t(f"script.{name}") for name in SCRIPT_WORDS}),
     }
-    write_text(report, _render(template, context))
+    write_text(report, _render(templates, context))
 
 
-def fold_sizes(split: Split, role: str) -> str:
+def fold_sizes(split: Split, role: str, t: Texts) -> str:
     """Return how many episodes play a role: one number, or the smallest and largest fold's."""
     sizes = sorted({len(fold.roles[role]) for fold in split.folds})
-    low, high = text.whole(sizes[0]), text.whole(sizes[-1])
-    return low if low == high else f"{low} to {high}"
+    return t.between(text.whole(sizes[0]), text.whole(sizes[-1]))
 
 
-def _render(template: Path, context: dict[str, Any]) -> str:
+def _inert(words: dict[str, str]) -> str:
+    """Return JSON that ends no ``<script>``."""
+    return json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _render(templates: Sequence[Path], context: dict[str, Any]) -> str:
+    sources = {}
+    for path in templates:
+        if not path.is_file():
+            raise UserError(f"{path}: not there; restore it from the repository")
+        sources[path.name] = path.read_text(encoding="utf-8")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=DictLoader(sources),
     )
     environment.filters.update(FILTERS)
+    environment.globals.update(context)
+    own = {"style": Markup(sources["style.css"]), "script": Markup(sources["script.js"])}
     try:
-        return environment.from_string(template.read_text(encoding="utf-8")).render(context)
-    except FileNotFoundError:
-        raise UserError(f"{template}: not there; restore it from the repository") from None
+        return environment.get_template(MAIN).render(own)
     except TemplateSyntaxError as error:
-        raise UserError(f"{template}:{error.lineno}: {error.message}; mend the template") from None
-    except UndefinedError as error:
-        raise UserError(f"{template}: {error.message}; mend the template") from None
+        place = f"{error.name}:{error.lineno}"
+        raise UserError(f"{place}: {error.message}; mend the template") from None
+    except TemplateError as error:
+        raise UserError(f"{_place(templates)}: {error.message}; mend the template") from None
+
+
+def _place(templates: Sequence[Path]) -> Path:
+    return templates[0].parent

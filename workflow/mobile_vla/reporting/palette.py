@@ -14,12 +14,14 @@ FAINT = "#5b6673"
 GRID = "#dfe4ea"
 BASELINE = "#9aa5b1"
 PAPER = "#fefefe"
+ALARM = "#b3141d"
 THEME = {
     INK: "--ink",
     FAINT: "--faint",
     GRID: "--grid",
     BASELINE: "--baseline",
     PAPER: "--paper",
+    ALARM: "--alarm",
 }
 
 

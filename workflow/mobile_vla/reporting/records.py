@@ -165,11 +165,13 @@ class BestBaseline(Record):
 
 
 class EpisodeError(Record):
-    """One scored episode's MAE, pooled over its windows."""
+    """One scored episode's errors, pooled over its windows; displacements in command steps."""
 
     episode: str
     windows: int
     mae: float
+    ade: float
+    fde: float
 
 
 class Trained(Record):
@@ -205,6 +207,22 @@ class Part(Record):
     mae: dict[str, float]
 
 
+class Motion(Record):
+    """Which motion was driven (rows) and predicted (columns), in steps; rates are shares of 1."""
+
+    classes: list[str]
+    confusion: list[list[int]]
+    accuracy: float
+    macro_f1: float
+
+
+class Tolerance(Record):
+    """Share of steps whose error is within each tolerance, by predictor."""
+
+    tolerances: list[float]
+    match: dict[str, list[float]]
+
+
 class Evaluation(Record):
     """``evaluation.json``; errors in raw command units."""
 
@@ -231,115 +249,17 @@ class Evaluation(Record):
     verdict: Verdict
     absent: dict[str, str]
     by_step: list[Part]
+    by_frame: list[Part]
     by_cell: list[Part]
+    by_scenario: list[Part]
+    motion: Motion
+    tolerance: Tolerance
     per_episode: list[EpisodeError]
 
     @property
     def mae(self) -> float:
         """The policy's overall mean absolute error."""
         return self.policy.mae["overall"]
-
-
-class Cell(Record):
-    """A cell of the split, with the number of its episodes in each role."""
-
-    cell: dict[str, str | None]
-    train: int
-    val: int
-    test: int
-
-
-class Unused(Record):
-    """An episode without a role in a fold."""
-
-    episode: str
-    reason: str
-
-
-class Fold(Record):
-    """A fold of the split."""
-
-    held_out: str | None
-    roles: dict[str, list[str]]
-    unused: list[Unused]
-    cells: list[Cell]
-
-
-class Split(Record):
-    """``split.json``."""
-
-    dataset: str
-    settings: dict[str, Any]
-    folds: list[Fold]
-
-
-class Episode(Record):
-    """An episode of the manifest."""
-
-    episode: str
-    frames: int
-
-
-class EpisodeFault(Record):
-    """Why an episode was left out."""
-
-    code: str
-    place: str | None = None
-    found: str | None = None
-    expected: str | None = None
-    remedy: str | None = None
-
-
-class Quarantined(Record):
-    """An episode that was left out."""
-
-    episode: str
-    file: str | None = None
-    errors: list[EpisodeFault]
-    warnings: list[str] = []
-    """Codes that it was left out for, with `on_warning: quarantine`."""
-
-
-class Manifest(Record):
-    """``manifest.json``."""
-
-    dataset: str
-    rows: int
-    digest: str
-    episodes: list[Episode]
-    quarantined: list[Quarantined]
-
-
-class Finding(EpisodeFault):
-    """A finding of the audit."""
-
-    severity: str
-    episode: str | None = None
-    file: str | None = None
-    accepted: str | None = None
-    """Why the user accepts it."""
-
-
-class Thumbnail(Record):
-    """A small picture of a frame that findings are about."""
-
-    code: str
-    episode: str
-    frame: int
-    swapped: bool
-    alt: str
-    image: str
-    """A data URI."""
-
-
-class Audit(Record):
-    """``audit.json``."""
-
-    dataset: str
-    episodes: int
-    totals: dict[str, int]
-    findings: list[Finding]
-    thumbnails: list[Thumbnail]
 
 
 class Commit(Record):
@@ -355,6 +275,7 @@ class Provenance(Record):
     stage: str
     outputs: list[str] = []
     settings: dict[str, Any] | None = None
+    inputs: dict[str, str | None] | None = None
     code: list[str] | None = None
     versions: dict[str, str | None] | None = None
     git: Commit | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mobile_vla.reporting.format import count, words
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.records import EpisodeError, Errors
+from mobile_vla.reporting.texts import Texts
 
 NAMED = 2  # runs that a baseline's label lists
 
@@ -19,7 +19,7 @@ def populations(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def baselines_of(runs: Sequence[Run]) -> dict[str, Errors]:
+def baselines_of(runs: Sequence[Run], t: Texts) -> dict[str, Errors]:
     """Return the baselines of runs that were scored on the same steps, by their label.
 
     One that depends on the training episodes, as the train mean does, or on the features, as the
@@ -39,18 +39,23 @@ def baselines_of(runs: Sequence[Run]) -> dict[str, Errors]:
                 same.append(run)
         for errors, own in distinct:
             everywhere = len(own) == len(runs)
-            found[words(name) if everywhere else f"{words(name)}, {_whose(own, having)}"] = errors
+            words = t.words(name)
+            found[words if everywhere else f"{words}, {_whose(own, having, t)}"] = errors
     return found
 
 
-def _whose(runs: Sequence[Run], among: Sequence[Run]) -> str:
+def _whose(runs: Sequence[Run], among: Sequence[Run], t: Texts) -> str:
     """Return what sets some runs apart: their number of training episodes, else their labels."""
     sizes = {run.training.episodes["train"] for run in runs}
     others = {run.training.episodes["train"] for run in among if run not in runs}
     if len(sizes) == 1 and others and not sizes & others:
-        return count(sizes.pop(), "episode")
+        return t.count(sizes.pop(), "episode")
     labels = [run.label for run in runs]
-    return ", ".join(labels) if len(labels) <= NAMED else f"{labels[0]} and {len(labels) - 1} more"
+    return (
+        ", ".join(labels)
+        if len(labels) <= NAMED
+        else t("and_more", first=labels[0], n=len(labels) - 1)
+    )
 
 
 def best_run(runs: Sequence[Run]) -> Run:
@@ -77,9 +82,15 @@ def best_driver(runs: Sequence[Run]) -> Run:
     return max(runs, key=rank)
 
 
-def chosen_episodes(episodes: Sequence[EpisodeError]) -> list[tuple[str, EpisodeError]]:
-    """Return the episode of median error and the one of the largest, or the only one there is."""
+def exhibited(episodes: Sequence[EpisodeError]) -> list[tuple[str, EpisodeError]]:
+    """Return the episodes of lowest, median and largest error: ``best``, ``median``, ``worst``.
+
+    Of two episodes both are extremes; one alone is the ``only`` one.
+    """
     ordered = sorted(episodes, key=lambda episode: (episode.mae, episode.episode))
     if len(ordered) == 1:
-        return [("the only episode", ordered[0])]
-    return [("median error", ordered[(len(ordered) - 1) // 2]), ("largest error", ordered[-1])]
+        return [("only", ordered[0])]
+    found = [("best", ordered[0]), ("worst", ordered[-1])]
+    if len(ordered) > 2:
+        found.insert(1, ("median", ordered[(len(ordered) - 1) // 2]))
+    return found

@@ -1,121 +1,119 @@
-"""The evaluation's verdicts as sentences, with the numbers that they rest on."""
+"""The evaluation's verdicts in words, with the numbers that they rest on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from mobile_vla.reporting.format import UNIT, count, number, percent, words
-from mobile_vla.reporting.records import Evaluation
-from mobile_vla.reporting.scores import Difference, Interval, Judged, Scores
+from mobile_vla.reporting.format import number, percent
+from mobile_vla.reporting.records import Evaluation, Verdict
+from mobile_vla.reporting.scores import Difference, Interval, Pair, Scores
+from mobile_vla.reporting.texts import Texts
 
-TAGS = {
-    "beats": ("better", "beats the baselines"),
-    "does_not_beat": ("worse", "no better than a baseline"),
-    "cannot_be_told": ("mixed", "cannot be told"),
-    "ignores_image": ("worse", "ignores the image"),
-    "no_verdict": ("none", "no verdict"),
+KINDS = {
+    "beats": "better",
+    "does_not_beat": "worse",
+    "cannot_be_told": "mixed",
+    "ignores_image": "worse",
+    "no_verdict": "none",
 }
+"""How an outcome is coloured."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """One experiment's line in the summary.
-
-    Args:
-        experiment: its name.
-        kind: ``better``, ``worse``, ``mixed`` or ``none``: how the line is coloured.
-        tag: the outcome in a few words.
-        sentence: what is said of it.
-    """
-
-    experiment: str
-    kind: str
-    tag: str
-    sentence: str
-
-
-def line(own: Judged) -> Line:
-    """Return the line of one experiment."""
-    kind, tag = TAGS[own.verdict.outcome]
-    best = own.best_baseline
-    mae = f"mean absolute error {interval(own.mae)} {UNIT}"
-    against = f"{words(best.name)} {number(best.mae)}"
-    gap = own.differences[best.name]
-    seeds = f", mean of {own.seeds} seeds" if own.seeds > 1 else ""
-    folds = f" in {own.folds} folds" if own.folds > 1 else ""
-    sentence = (
-        f"{own.verdict.text}. {mae[0].upper()}{mae[1:]}; {against}; difference "
-        f"{between(gap)}, on {count(own.episodes, f'{own.scored_on} episode')}{folds}{seeds}."
+def judged(own: Verdict, t: Texts) -> str:
+    """Return a verdict as a sentence."""
+    text = t(
+        f"verdict.{own.outcome}",
+        baseline=t.words(own.against),
+        episodes=t.count(own.episodes, "episode"),
     )
-    if own.verdict.outcome == "no_verdict":
-        sentence += " The number flatters it. For a verdict, give the split a test share."
-    return Line(own.experiment, kind, tag, sentence)
+    if own.image == "ignored" and own.outcome == "does_not_beat":
+        text += " " + t("verdict.image_ignored")
+    if own.needed is not None:
+        text += " " + t("verdict.needed", episodes=t.count(_about(own.needed), "episode"))
+    return text
 
 
-def overview(scores: Scores) -> str:
+def overview(scores: Scores, t: Texts) -> str:
     """Return a sentence on all experiments together."""
     outcomes = [own.verdict.outcome for own in scores.experiments]
     if all(outcome == "no_verdict" for outcome in outcomes):
-        return "Without test episodes there is no verdict on any experiment."
-    better, n = outcomes.count("beats"), len(outcomes)
-    untold = outcomes.count("cannot_be_told")
+        return t("overview.no_verdict")
+    n, better = len(outcomes), outcomes.count("beats")
     if n == 1:
-        start = {
-            "beats": "The experiment beats every baseline",
-            "cannot_be_told": "Whether the experiment beats the baselines cannot be told",
-        }.get(outcomes[0], "The experiment does not beat the baselines")
-        return f"{start} on its test episodes."
-    who = "All" if better == n else f"{better or 'None'} of"
-    verb, whose = ("beats", "its") if better == 1 else ("beat", "their")
-    text = f"{who} {n} experiments {verb} every baseline on {whose} test episodes."
+        kind = outcomes[0] if outcomes[0] in ("beats", "cannot_be_told") else "does_not_beat"
+        return t(f"overview.{kind}")
+    key = "all" if better == n else "some" if better else "none"
+    text = t(f"overview.{key}", better=better, n=better, all=n)
+    untold = outcomes.count("cannot_be_told")
     if untold:
-        text += f" Of {untold} it cannot be told."
-    return f"{text} {_leader(scores)}".strip()
+        text += " " + t("overview.untold", untold=untold)
+    return f"{text} {_leader(scores, t)}".strip()
 
 
-def scored_on(score: Evaluation) -> str:
+def pair_said(pair: Pair, t: Texts) -> str:
+    """Return what may be said of two experiments."""
+    one, other = pair.experiments
+    if pair.better is not None:
+        return t("pair.better", better=pair.better, other=other if pair.better == one else one)
+    text = t("pair.untold", one=one, other=other)
+    if pair.needed is not None:
+        text += " " + t("verdict.needed", episodes=t.count(_about(pair.needed), "episode"))
+    return text
+
+
+def scored_on(score: Evaluation, t: Texts) -> str:
     """Return what was scored, with its numbers: ``84 windows of 12 test episodes``.
 
     Where there are several folds, it names the fold. Where these episodes chose the checkpoint, no
     number stands without saying so.
     """
-    windows, episodes = count(score.windows, "window"), f"{score.scored_on} episode"
-    selected = ", which also chose the checkpoint" if score.selected_on_scored else ""
-    held_out = f" (held out: {score.held_out})" if score.held_out is not None else ""
-    fold = f" in fold {score.fold}" if score.folds > 1 else ""
-    return f"{windows} of {count(score.episodes, episodes)}{fold}{held_out}{selected}"
+    text = t(
+        "scored.on",
+        windows=t.count(score.windows, "window"),
+        episodes=t.count(score.episodes, f"{score.scored_on} episode"),
+    )
+    if score.folds > 1:
+        text += " " + t("scored.fold", fold=score.fold)
+    if score.held_out is not None:
+        text += " " + t("scored.held_out", value=score.held_out)
+    if score.selected_on_scored:
+        text += t("scored.selected")
+    return text
 
 
-def all_scored(scores: Sequence[Evaluation]) -> str:
+def all_scored(scores: Sequence[Evaluation], t: Texts) -> str:
     """Return what an experiment's runs were scored on: the same episodes, or those of each fold."""
     folds = {score.fold: score for score in scores}
     if len(folds) == 1:
-        return scored_on(scores[0])
-    windows = count(sum(score.windows for score in folds.values()), "window")
+        return scored_on(scores[0], t)
+    windows = sum(score.windows for score in folds.values())
     episodes = sum(score.episodes for score in folds.values())
-    tested = count(episodes, f"{scores[0].scored_on} episode")
-    return f"{windows} of {tested} in {len(folds)} folds, each fold by itself"
+    return t(
+        "scored.folds",
+        windows=t.count(windows, "window"),
+        episodes=t.count(episodes, f"{scores[0].scored_on} episode"),
+        folds=len(folds),
+    )
 
 
-def interval(own: Interval) -> str:
+def interval(own: Interval, t: Texts) -> str:
     """Return ``0.150 (95 %: 0.140 to 0.161)``."""
-    span = _span(own.low, own.high)
-    return f"{number(own.value)} ({percent(own.confidence)}: {span})"
+    return f"{number(own.value)} ({percent(own.confidence)}: {span_of(own.low, own.high, t)})"
 
 
-def between(own: Difference) -> str:
+def between(own: Difference, t: Texts) -> str:
     """Return a difference with its interval: ``−0.050 (−0.061 to −0.040)``."""
-    return f"{number(own.value)} ({_span(own.low, own.high)})"
+    return f"{number(own.value)} ({span_of(own.low, own.high, t)})"
 
 
-def _span(low: float | None, high: float | None) -> str:
+def span_of(low: float | None, high: float | None, t: Texts) -> str:
+    """Return an interval's bounds, or that few episodes leave them open."""
     if low is None or high is None:
-        return "too few episodes for an interval"
-    return f"{number(low)} to {number(high)}"
+        return t("interval.none")
+    return t.between(number(low), number(high))
 
 
-def _leader(scores: Scores) -> str:
+def _leader(scores: Scores, t: Texts) -> str:
     """Return which experiment is better than all others, where that can be told."""
     groups = [group for group in scores.groups if group.pairs]
     if len(scores.groups) > 1 or not groups:
@@ -124,7 +122,12 @@ def _leader(scores: Scores) -> str:
     won = [pair.better for pair in groups[0].pairs]
     leaders = [name for name in names if won.count(name) == len(names) - 1]
     if leaders:
-        return f"{leaders[0]} has a lower error than all others."
+        return t("overview.leader", experiment=leaders[0])
     if any(own.verdict.outcome == "no_verdict" for own in scores.experiments):
         return ""
-    return "That any one of them has the lowest error cannot be told."
+    return t("overview.no_leader")
+
+
+def _about(number: int) -> int:
+    """Return a number with two digits that count."""
+    return round(number, -max(len(str(number)) - 2, 0))

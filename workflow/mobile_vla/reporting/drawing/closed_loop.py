@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from mobile_vla.reporting.drawing.drawn import Drawn, mark
 from mobile_vla.reporting.drawing.style import new_figure
-from mobile_vla.reporting.format import words
-from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.format import percent
+from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, COLORS, GRID
+from mobile_vla.reporting.selection import best_driver
 
 SIDES = ("left", "right")
 OUTCOMES = {
@@ -30,14 +30,14 @@ PATHS, STRIP = 3.3, 1.55  # inches of height
 HEADING, GAP = 32, 10  # pixels above a strip, and between its pictures
 
 
-def draw_closed_loop(run: Run, paths: Path) -> Figure:
-    """Return the figure: paths around the box by told side, and below them film strips.
+def closed_loop(material: Material) -> Drawn:
+    """Draw the figure: paths around the box by told side, and below them film strips.
 
-    Args:
-        run: the run to show.
-        paths: its ``rollouts.npz``.
+    It shows the run that succeeds most often.
     """
-    with np.load(paths, allow_pickle=False) as file:
+    t, driven = material.texts, [run for run in material.runs if run.rollouts is not None]
+    run = best_driver(driven)
+    with np.load(material.paths[driven.index(run)], allow_pickle=False) as file:
         data: dict[str, Any] = {name: file[name] for name in file.files}
     strips = len(data["strip"])
     figure = new_figure(PATHS + STRIP * strips)
@@ -50,12 +50,32 @@ def draw_closed_loop(run: Run, paths: Path) -> Figure:
         _paths(first, data, side)
         if column == 0:
             first.set_ylabel("left of the box (m)")
-    handles = [Line2D([], [], color=color, label=words(name)) for name, color in OUTCOMES.items()]
+    handles = [
+        Line2D([], [], color=color, label=name.replace("_", " "))
+        for name, color in OUTCOMES.items()
+    ]
     handles.append(Line2D([], [], color=BASELINE, lw=3, label="expert"))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     if strips:
         _strips(figure.add_subplot(grid[1]), data)
-    return figure
+    assert run.rollouts is not None
+    parts = [
+        t(
+            "closed_loop.one",
+            driver=run.label if name == "policy" else t(f"driver.{name}"),
+            share=percent(own.success.rate),
+            low=percent(own.success.low),
+            high=percent(own.success.high),
+        )
+        for name, own in run.rollouts.drivers.items()
+    ]
+    finding = t(
+        "closed_loop.finding",
+        parts=", ".join(parts),
+        rollouts=t.count(run.rollouts.rollouts, "rollout"),
+        scenes=run.rollouts.scenes,
+    )
+    return Drawn(figure, t("closed_loop.title"), t("closed_loop.caption"), finding)
 
 
 def _paths(ax: Axes, data: Mapping[str, Any], side: str) -> None:
@@ -69,7 +89,9 @@ def _paths(ax: Axes, data: Mapping[str, Any], side: str) -> None:
     for row in told:
         own = data["policy_poses"][row] - data["box"][row][:2]  # NaN after its end
         color = OUTCOMES[str(data["policy_outcome"][row])]
-        ax.plot(own[:, 0], own[:, 1], color=color, lw=0.9)
+        (line,) = ax.plot(own[:, 0], own[:, 1], color=color, lw=0.9)
+        outcome = str(data["policy_outcome"][row]).replace("_", " ")
+        mark(line, f"scene {data['scene'][row]}, told {side}: {outcome}")
         last = own[~np.isnan(own[:, 0])][-1]
         ax.plot(*last, "o", color=color, ms=3)
     succeeded = (data["policy_outcome"][told] == "success").sum()
@@ -88,7 +110,7 @@ def _strips(ax: Axes, data: Mapping[str, Any]) -> None:
         rollout = data["strip_rollout"][row]
         outcome = str(data["policy_outcome"][rollout])
         top = row * down + HEADING
-        told = f"told {data['side'][rollout]}: {words(outcome)}"
+        told = f"told {data['side'][rollout]}: {outcome.replace('_', ' ')}"
         ax.text(0, top - 18, f"scene {data['scene'][rollout]}, {told}", fontsize=8, va="bottom")
         for column, picture in enumerate(data["strip"][row]):
             left = column * across

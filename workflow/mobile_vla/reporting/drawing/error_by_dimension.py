@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from mobile_vla.reporting.drawing.drawn import Drawn, mark
 from mobile_vla.reporting.drawing.style import hide, new_figure
-from mobile_vla.reporting.format import UNIT, count, number
+from mobile_vla.reporting.format import UNIT, count, number, span
 from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, FAINT, PAPER, color_of
 from mobile_vla.reporting.selection import baselines_of, populations
+from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.verdict import scored_on
 
 BAR = 0.27  # inches
+PANELS = 6  # sets of steps
+NAMED = 6  # runs that a sentence names one by one; of more it gives the range
 # Keeps a number readable where the line of the best baseline crosses it.
 BACKING = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
 
@@ -27,18 +32,18 @@ class _Bar:
     baseline: bool
 
 
-def draw_error_by_dimension(runs: Sequence[Run]) -> Figure:
-    """Return the figure: a column a dimension; a row for each set of steps that was scored.
+def error_by_dimension(material: Material) -> Drawn:
+    """Draw the figure: a column a dimension; a row for each set of steps that was scored.
 
     Runs that were scored on different steps stand in different rows, each with the baselines on its
     own steps, since their errors must not be compared.
     """
-    names = list(dict.fromkeys(run.experiment for run in runs))
-    groups = populations(runs)
+    t, names = material.texts, material.experiments
+    groups = populations(material.shown)[:PANELS]
     dimensions = list(
         dict.fromkeys(name for group in groups for name in group[0].evaluation.dimensions)
     )
-    bars = [_bars(group, names) for group in groups]
+    bars = [_bars(group, names, material.labels) for group in groups]
     heights = [0.75 + BAR * len(own) for own in bars]
     figure = new_figure(0.2 + sum(heights))
     grid = figure.subplots(
@@ -59,7 +64,27 @@ def draw_error_by_dimension(runs: Sequence[Run]) -> Figure:
         ax.set_xlabel(f"MAE ({UNIT})")
     longest = max(value for own in bars for bar in own for value in bar.mae.values())
     grid[0][0].set_xlim(0, 1.3 * longest or 1)  # shared by all; the rest is room for the numbers
-    return figure
+    caption = f"{t('error_by_dimension.caption')} {material.left_out}".strip()
+    finding = " ".join(_finding(group, t) for group in groups)
+    return Drawn(figure, t("error_by_dimension.title"), caption, finding)
+
+
+def _finding(runs: Sequence[Run], t: Texts) -> str:
+    scored = runs[0].evaluation
+    maes = [(run.label, run.evaluation.mae) for run in runs]
+    if len(maes) > NAMED:
+        policies, values = t.count(len(maes), "policy"), span([mae for _, mae in maes])
+        own = f"{policies} {values}"
+    else:
+        own = ", ".join(f"{label} {number(mae)}" for label, mae in maes)
+    lowest = min((run.evaluation.best_baseline for run in runs), key=lambda found: found.mae)
+    return t(
+        "error_by_dimension.finding",
+        policies=own,
+        baseline=f"{t.words(lowest.name)} {number(lowest.mae)}",
+        steps=t.count(scored.steps, "chunk step"),
+        scored=scored_on(scored, t),
+    )
 
 
 def _head(ax: Axes, text: str) -> None:
@@ -76,21 +101,23 @@ def _head(ax: Axes, text: str) -> None:
     )
 
 
-def _bars(group: Sequence[Run], names: Sequence[str]) -> list[_Bar]:
+def _bars(group: Sequence[Run], names: Sequence[str], labels: Texts) -> list[_Bar]:
     policies = [
         _Bar(run.label, color_of(run.experiment, names), run.evaluation.policy.mae, baseline=False)
         for run in group
     ]
     return policies + [
         _Bar(name, BASELINE, value.mae, baseline=True)
-        for name, value in baselines_of(group).items()
+        for name, value in baselines_of(group, labels).items()
     ]
 
 
 def _panel(ax: Axes, bars: Sequence[_Bar], dimension: str, first: bool) -> None:
     places = range(len(bars))
     values = [bar.mae[dimension] for bar in bars]
-    ax.barh(places, values, color=[bar.color for bar in bars], height=0.72)
+    drawn = ax.barh(places, values, color=[bar.color for bar in bars], height=0.72)
+    for bar, rectangle in zip(bars, drawn, strict=True):
+        mark(rectangle, f"{bar.label}, {dimension}: MAE {number(bar.mae[dimension])}")
     for place, value in zip(places, values, strict=True):
         ax.annotate(
             number(value),

@@ -5,31 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
+from mobile_vla.reporting.drawing.drawn import Drawn, marks
 from mobile_vla.reporting.drawing.style import new_figure
-from mobile_vla.reporting.format import UNIT
+from mobile_vla.reporting.format import UNIT, number
 from mobile_vla.reporting.load import WINDOW_SETTINGS, Run
+from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import FAINT, color_of
-from mobile_vla.reporting.sizes import size_of, sized
+from mobile_vla.reporting.sizes import Sized, size_of, sized
+from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.verdict import all_scored
 
 PANEL = 3.4  # inches
 CLOSE = 1.12  # sizes nearer to each other than by this factor would print over each other
 
 
-def draw_error_by_training_size(runs: Sequence[Run]) -> Figure:
-    """Return the figure: a panel for each dataset and way of cutting windows.
+def error_by_training_size(material: Material) -> Drawn:
+    """Draw the figure: a panel for each dataset and way of cutting windows.
 
     Errors on different datasets or windows must not be compared, so they share no panel. Folds do:
     together they score each episode once.
     """
+    runs, t = material.runs, material.texts
     panels: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         windows = (f"{key} {run.settings.settings.get(key)}" for key in WINDOW_SETTINGS)
         panels.setdefault((run.settings.dataset, *windows), []).append(run)
-    names = list(dict.fromkeys(run.experiment for run in runs))
+    names = material.experiments
     figure = new_figure(0.3 + PANEL * len(panels))
     axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
     several = len({dataset for dataset, *_ in panels}) < len(panels)
@@ -37,7 +41,20 @@ def draw_error_by_training_size(runs: Sequence[Run]) -> Figure:
         _panel(ax, own, names)
         ax.set_title(", ".join(key[:3]) if several else key[0])
     axes[-1].set_xlabel("training episodes (logarithmic)")
-    return figure
+    finding = " ".join(filter(None, (_finding(own, t) for own in sized(runs))))
+    title = t("error_by_training_size.title")
+    return Drawn(figure, title, t("error_by_training_size.caption"), finding)
+
+
+def _finding(own: Sized, t: Texts) -> str:
+    if len({size for size, _ in own.means}) < 2:
+        return ""
+    parts = [
+        t("error_by_training_size.one", mae=number(mae), n=t.count(size, "training episode"))
+        for size, mae in own.means
+    ]
+    where = all_scored([run.evaluation for run in own.runs], t)
+    return t("error_by_training_size.finding", name=own.label, parts=", ".join(parts), scored=where)
 
 
 def _panel(ax: Axes, runs: Sequence[Run], names: Sequence[str]) -> None:
@@ -46,6 +63,8 @@ def _panel(ax: Axes, runs: Sequence[Run], names: Sequence[str]) -> None:
         color = color_of(own.experiments[0], names)
         for run in own.runs:
             ax.plot(size_of(run), run.evaluation.mae, "o", color=color, ms=5)
+            said = f"{run.label}, {size_of(run)} training episodes: {number(run.evaluation.mae)}"
+            marks(ax, [size_of(run)], [run.evaluation.mae], [said])
         ax.plot(*zip(*own.means, strict=True), color=color)
         line = "-" if len(own.means) > 1 else ""
         keys.append(Line2D([], [], color=color, ls=line, marker="o", ms=5, label=own.label))

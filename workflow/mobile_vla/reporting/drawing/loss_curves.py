@@ -6,21 +6,27 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from mobile_vla.reporting.drawing.drawn import Drawn, marks
 from mobile_vla.reporting.drawing.style import WIDTH, hide, new_figure
-from mobile_vla.reporting.format import span
+from mobile_vla.reporting.format import number, percent, span
 from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.palette import FAINT, color_of
+from mobile_vla.reporting.material import Material
+from mobile_vla.reporting.palette import FAINT
+from mobile_vla.reporting.texts import Texts
 
 COLUMNS = 4
 PANEL = 2.1  # inches
+DASHED = (0, (2, 1.5))
+NAMED = 6  # runs that a sentence names one by one; of more it gives the range
 
 
-def draw_loss_curves(runs: Sequence[Run]) -> Figure:
-    """Return the figure; all panels share their axes, and an experiment's runs share a panel."""
+def loss_curves(material: Material) -> Drawn:
+    """Draw the figure; all panels share their axes, and an experiment's seeds are a band."""
+    runs, t = material.shown, material.texts
     names = list(dict.fromkeys(run.experiment for run in runs))
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
@@ -28,7 +34,8 @@ def draw_loss_curves(runs: Sequence[Run]) -> Figure:
     figure = new_figure(0.75 + PANEL * rows + (0.6 if rows == 1 else 0), width)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for name, ax in zip(names, grid.flat, strict=False):
-        _panel(ax, name, [run for run in runs if run.experiment == name], color_of(name, names))
+        own = [run for run in runs if run.experiment == name]
+        _panel(ax, name, own, material.color(own[0]))
     hide(list(grid.flat[len(names) :]))
     for ax in grid[:, 0]:
         ax.set_ylabel("Huber loss (normalised)")
@@ -36,27 +43,74 @@ def draw_loss_curves(runs: Sequence[Run]) -> Figure:
         lowest = [ax for ax in grid[:, column] if ax.get_visible()][-1]
         lowest.set_xlabel("epoch")
         lowest.tick_params(labelbottom=True)
-    keys = [
+    keys: list[Line2D | Patch] = [
         Line2D([], [], color=FAINT, ls="-", label="validation"),
-        Line2D([], [], color=FAINT, ls=(0, (2, 1.5)), lw=1.2, label="training"),
+        Line2D([], [], color=FAINT, ls=DASHED, lw=1.2, label="training"),
         Line2D([], [], color=FAINT, ls="", marker="o", ms=5, label="best epoch"),
     ]
-    figure.legend(handles=keys, loc="outside upper right", ncols=3)
-    return figure
+    if len(runs) > len(names):
+        keys.append(Patch(color=FAINT, alpha=0.25, lw=0, label="lowest to highest run"))
+    figure.legend(handles=keys, loc="outside upper right", ncols=len(keys))
+    caption = f"{t('loss_curves.caption')} {material.left_out}".strip()
+    return Drawn(figure, t("loss_curves.title"), caption, losses_fell(runs, t))
+
+
+def losses_fell(runs: Sequence[Run], t: Texts) -> str:
+    """Return how far the validation losses fell."""
+    fell = []
+    for run in runs:
+        first, best = run.epochs[0].val_loss, run.training.best_val_loss
+        if first and best is not None:
+            fell.append((run, first, best))
+    if not fell:
+        return t("loss_curves.none")
+    if len(fell) > NAMED:
+        shares = [(best - first) / first for _, first, best in fell]
+        low, high = (percent(share, sign=True) for share in (min(shares), max(shares)))
+        return t("loss_curves.range", runs=t.count(len(fell), "run"), change=t.between(low, high))
+    parts = [
+        t(
+            "loss_curves.one",
+            run=run.label,
+            first=number(first),
+            best=number(best),
+            epoch=run.training.best_epoch,
+            change=percent((best - first) / first, sign=True),
+        )
+        for run, first, best in fell
+    ]
+    windows = sorted({run.training.windows.get("val", 0) for run, _, _ in fell})
+    n = t.between(t.count(windows[0], "val window"), t.count(windows[-1], "val window"))
+    return t("loss_curves.finding", n=n, parts="; ".join(parts))
 
 
 def _panel(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
+    for kind, style, width in (("train_loss", DASHED, 1.2), ("val_loss", "-", 1.7)):
+        epochs = sorted({epoch.epoch for run in runs for epoch in run.epochs})
+        values = np.full((len(runs), len(epochs)), np.nan)
+        for row, run in enumerate(runs):
+            for epoch in run.epochs:
+                value = getattr(epoch, kind)
+                values[row, epochs.index(epoch.epoch)] = np.nan if value is None else value
+        measured = ~np.isnan(values).all(axis=0)
+        if not measured.any():
+            continue
+        x, values = np.array(epochs)[measured], values[:, measured]
+        middle = np.nanmedian(values, axis=0)
+        alone = "o" if len(x) == 1 else ""  # a line of one point would not be seen
+        ax.plot(x, middle, color=color, ls=style, lw=width, marker=alone, ms=3)
+        if len(runs) > 1:
+            low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+            ax.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
+        said = [
+            f"{name}, epoch {epoch}: {kind.replace('_', ' ')} {span(list(own[~np.isnan(own)]))}"
+            for epoch, own in zip(x, values.T, strict=True)
+        ]
+        marks(ax, list(x), list(middle), said)
     for run in runs:
-        epochs = [epoch.epoch for epoch in run.epochs]
-        train = [np.nan if e.train_loss is None else e.train_loss for e in run.epochs]
-        val = [np.nan if e.val_loss is None else e.val_loss for e in run.epochs]
-        alone = "o" if len(epochs) == 1 else ""  # a line of one point would not be seen
-        ax.plot(epochs, train, color=color, ls=(0, (2, 1.5)), lw=1.2, marker=alone, ms=3)
-        ax.plot(epochs, val, color=color, marker=alone, ms=3)
-        best = [e for e in run.epochs if e.epoch == run.training.best_epoch]
-        for epoch in best:
-            if epoch.val_loss is not None:
-                ax.plot(epoch.epoch, epoch.val_loss, "o", color=color, ms=5)
+        best = next((e for e in run.epochs if e.epoch == run.training.best_epoch), None)
+        if best is not None and best.val_loss is not None:
+            ax.plot(best.epoch, best.val_loss, "o", color=color, ms=5)
     losses = [run.training.best_val_loss for run in runs if run.training.best_val_loss is not None]
     several = f" ({len(runs)} runs)" if len(runs) > 1 else ""
     ax.set_title(name + several, color=color, fontsize=9 if len(name) < 22 else 7)

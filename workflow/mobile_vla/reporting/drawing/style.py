@@ -13,13 +13,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mobile_vla.files import atomic_path
-from mobile_vla.reporting.palette import BASELINE, FAINT, GRID, INK
+from mobile_vla.reporting.drawing.values import with_values
+from mobile_vla.reporting.palette import BASELINE, COLORS, FAINT, GRID, INK
 
 WIDTH = 8.0  # inches
 PNG_DPI = 150
+SVG_METADATA = ("Date", "Creator", "Format", "Type")  # what would differ from machine to machine
+PDF_METADATA = ("CreationDate", "Creator", "Producer")
+
+STROKES = ("-", "--", ":", "-.")
 
 RC = {
     "svg.hashsalt": "mobile-vla",  # otherwise random: the same data would give other bytes
+    "pdf.fonttype": 42,  # TrueType, as publishers ask for
     "svg.fonttype": "path",  # the same letters on every machine, with whatever fonts
     "font.family": "DejaVu Sans",  # comes with matplotlib
     "font.size": 9,
@@ -42,6 +48,13 @@ RC = {
 }
 
 
+def nothing(why: str) -> Figure:
+    """Return a figure that says why it shows nothing."""
+    figure = new_figure(0.8)
+    figure.text(0.02, 0.5, f"Nothing to draw: {why}.", va="center", color=FAINT)
+    return figure
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in the common style; matplotlib's own settings are as before afterwards."""
@@ -55,6 +68,11 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def stroke(experiment: str, experiments: Sequence[str]) -> str:
+    """Return the line style that tells experiments of the same colour apart."""
+    return STROKES[experiments.index(experiment) // len(COLORS) % len(STROKES)]
+
+
 def hide(axes: Sequence[Axes]) -> None:
     """Hide the places of a grid of axes for which there is nothing to draw."""
     for ax in axes:
@@ -62,16 +80,20 @@ def hide(axes: Sequence[Axes]) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG, and as PNG beside it.
+    """Write a figure as SVG, and as PDF and PNG beside it.
 
     No time and no software version is written, so that equal data give equal files.
     """
     FigureCanvasAgg(figure)
-    with atomic_path(path) as temporary:
-        figure.savefig(
-            temporary,
-            transparent=True,
-            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
-        )
-    with atomic_path(path.with_suffix(".png")) as temporary:
-        figure.savefig(temporary, dpi=PNG_DPI, facecolor="white", metadata={"Software": None})
+    formats: dict[str, dict[str, Any]] = {
+        ".svg": {"transparent": True, "metadata": dict.fromkeys(SVG_METADATA)},
+        ".pdf": {"metadata": dict.fromkeys(PDF_METADATA)},
+        ".png": {"dpi": PNG_DPI, "facecolor": "white", "metadata": {"Software": None}},
+    }
+    for suffix, options in formats.items():
+        with atomic_path(path.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, **options)
+            figure.set_layout_engine("none")  # laid out once, or it costs more than all drawing
+            if suffix == ".svg":
+                text = temporary.read_text(encoding="utf-8")
+                temporary.write_text(with_values(text), encoding="utf-8")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mobile_vla.errors import UserError
+from mobile_vla.reporting.drawing.drawn import Drawn, marks
 from mobile_vla.reporting.drawing.style import new_figure
 from mobile_vla.reporting.format import number
-from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.palette import BASELINE, color_of
-from mobile_vla.reporting.selection import chosen_episodes
+from mobile_vla.reporting.material import Material
+from mobile_vla.reporting.palette import BASELINE
+from mobile_vla.reporting.selection import best_run, exhibited
+from mobile_vla.reporting.verdict import scored_on
+
+KINDS = {"median": "median error", "worst": "largest error", "only": "the only episode"}
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,12 @@ def stitch(predictions: Path, episode: str, target: str) -> Trace:
         )
 
 
-def draw_velocity_traces(run: Run, predictions: Path, experiments: Sequence[str]) -> Figure:
-    """Return the figure: a row a dimension, a column an episode.
-
-    Args:
-        run: the run to show.
-        predictions: its ``predictions.npz``.
-        experiments: all experiments' names, for the colour.
-    """
+def velocity_traces(material: Material) -> Drawn:
+    """Draw the figure: the run with the highest skill; a row a dimension, a column an episode."""
+    t, run = material.texts, best_run(material.runs)
     scored = run.evaluation
-    chosen = chosen_episodes(scored.per_episode)
-    color = color_of(run.experiment, experiments)
+    chosen = [(kind, own) for kind, own in exhibited(scored.per_episode) if kind in KINDS]
+    color, predictions = material.color(run), material.predictions_of(run)
     figure = new_figure(1.1 + 1.45 * len(scored.dimensions))
     grid = figure.subplots(
         len(scored.dimensions), len(chosen), sharex=True, sharey=True, squeeze=False
@@ -84,14 +81,25 @@ def draw_velocity_traces(run: Run, predictions: Path, experiments: Sequence[str]
             if column == 0:
                 grid[row, column].set_ylabel(f"{dimension}\n(command units)")
         short = episode.episode.removeprefix("episode_")
-        title = f"{kind}: MAE {number(episode.mae)} ({episode.windows} windows)\n"
+        title = f"{KINDS[kind]}: MAE {number(episode.mae)} ({episode.windows} windows)\n"
         grid[0, column].set_title(title, loc="left")
         grid[0, column].text(0, 1.03, short, transform=grid[0, column].transAxes, fontsize=7)
         grid[-1, column].set_xlabel("frame")
         grid[-1, column].xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    return figure
+    parts = "; ".join(
+        t(
+            "episodes.one",
+            kind=t(f"kind.{kind}"),
+            mae=number(own.mae),
+            episode=own.episode,
+            windows=t.count(own.windows, "window"),
+        )
+        for kind, own in chosen
+    )
+    finding = t("velocity_traces.finding", run=run.label, scored=scored_on(scored, t), parts=parts)
+    return Drawn(figure, t("velocity_traces.title"), t("velocity_traces.caption"), finding)
 
 
 def _panel(ax: Axes, trace: Trace, dimension: int, color: str, label: str) -> None:
@@ -100,3 +108,8 @@ def _panel(ax: Axes, trace: Trace, dimension: int, color: str, label: str) -> No
     ax.step(trace.frame, true, where="mid", color=BASELINE, lw=4, label="driver (true)")
     ax.step(trace.frame, predicted, where="mid", color=color, lw=1.5, label=f"{label} (predicted)")
     ax.plot(trace.frame, predicted, "o", color=color, ms=3)
+    said = [
+        f"frame {frame}: predicted {number(float(own))}, driven {number(float(other))}"
+        for frame, own, other in zip(trace.frame, predicted, true, strict=True)
+    ]
+    marks(ax, trace.frame.tolist(), predicted.tolist(), said)

@@ -1,0 +1,161 @@
+"""The report's page in a browser: sorting, filtering, themes, marks, paper, accessibility."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from support.chromium import axe, probe
+from support.report import drawn, written
+from support.results import make_results
+
+A4 = 688, 1016  # CSS pixels of the paper's width and height within its margins
+FIGURES = ("loss_curves", "error_by_dimension", "coverage", "episodes", "closed_loop")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    made = make_results(
+        tmp_path_factory.mktemp("made"), 9, beats=[index != 1 for index in range(9)], dirty=True
+    )
+    return written(made, drawn(made, made.folder / "figures", FIGURES)).read_text(encoding="utf-8")
+
+
+def test_nothing_is_said_on_the_console_and_no_request_leaves(page: str, tmp_path: Path) -> None:
+    names, console = probe(
+        page, "return performance.getEntriesByType('resource').map((own) => own.name);", tmp_path
+    )
+    assert [name for name in names if not name.startswith("data:")] == []
+    assert console == []
+    # That the console is heard, and that the page's own policy stops what would leave it.
+    script = "new Image().src = 'http://example.invalid/x.png'; return null;"
+    _, console = probe(page, script, tmp_path)
+    assert "Content Security Policy" in "".join(console)
+
+
+def test_tables_sort_by_value_both_ways(page: str, tmp_path: Path) -> None:
+    script = """
+      const table = document.querySelector("#summary table");
+      const heads = [...table.tHead.rows[0].cells];
+      const column = heads.findIndex((head) => head.textContent.startsWith("MAE"));
+      const valueOf = (row) => Number(row.cells[column].dataset.v);
+      const read = () => [...table.tBodies[0].rows].map(valueOf);
+      const before = read(), button = heads[column].querySelector("button");
+      button.click();
+      const up = read(), said = heads[column].getAttribute("aria-sort");
+      button.click();
+      return { before, up, said, down: read(), then: heads[column].getAttribute("aria-sort") };
+    """
+    found, _ = probe(page, script, tmp_path)
+    assert len(found["before"]) == 9 and found["before"] != sorted(found["before"])
+    assert found["up"] == sorted(found["before"]) and found["said"] == "ascending"
+    assert found["down"] == found["up"][::-1] and found["then"] == "descending"
+
+
+def test_a_filter_keeps_the_rows_that_hold_all_words(page: str, tmp_path: Path) -> None:
+    script = """
+      const input = document.querySelector("#summary .filter input");
+      const shown = () => [...document.querySelectorAll("#summary table tbody tr")]
+        .filter((row) => !row.hidden).map((row) => row.cells[0].textContent.trim());
+      const type = (text) => {
+        input.value = text;
+        input.dispatchEvent(new Event("input"));
+        return shown();
+      };
+      return [type("LORA test"), type("nobody"), type("").length];
+    """
+    found, _ = probe(page, script, tmp_path)
+    assert found == [["lora", "lora_r8"], [], 9]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_theme_is_the_systems_until_one_is_chosen(
+    page: str, tmp_path: Path, dark: bool
+) -> None:
+    script = """
+      const color = () => getComputedStyle(document.body).backgroundColor;
+      const button = document.querySelector(".theme"), found = [[button.textContent, color()]];
+      for (let i = 0; i < 3; i++) { button.click(); found.push([button.textContent, color()]); }
+      return found;
+    """
+    found, _ = probe(page, script, tmp_path, dark=dark)
+    light, night = "rgb(255, 255, 255)", "rgb(18, 23, 29)"
+    assert found == [
+        ["Theme: auto", night if dark else light],
+        ["Theme: light", light],
+        ["Theme: dark", night],
+        ["Theme: auto", night if dark else light],
+    ]
+
+
+def test_marks_say_their_value_to_the_pointer_and_to_the_keyboard(
+    page: str, tmp_path: Path
+) -> None:
+    script = """
+      const box = document.querySelector("#figure-loss_curves .scroll");
+      const tip = document.querySelector(".tip");
+      const mark = box.querySelector(".mark");
+      const at = { bubbles: true, clientX: 9, clientY: 9, pointerType: "mouse" };
+      mark.dispatchEvent(new PointerEvent("pointermove", at));
+      const pointed = [tip.hidden, tip.textContent];
+      box.focus();
+      box.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+      const live = document.querySelector("[aria-live]").textContent;
+      box.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+      return [pointed, live, tip.hidden];
+    """
+    ((hidden, text), live, gone), _ = probe(page, script, tmp_path)
+    assert not hidden and re.fullmatch(r"lora, epoch 0: train loss 0\.\d+", text)
+    assert live == text and gone
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_is_no_wider_than_the_window(page: str, tmp_path: Path, width: int) -> None:
+    # A headless window is at least 500 pixels wide, a frame in it is not.
+    script = f"""
+      const frame = document.createElement("iframe");
+      frame.style.cssText = "width:{width}px;height:800px;border:0";
+      document.body.append(frame);
+      frame.contentDocument.documentElement.innerHTML = document.documentElement.innerHTML;
+      const inner = frame.contentDocument;
+      for (const own of inner.querySelectorAll("iframe")) own.remove();
+      return [inner.documentElement.clientWidth, inner.documentElement.scrollWidth];
+    """
+    (given, needed), _ = probe(page, script, tmp_path, width=1400)
+    assert given == width
+    assert needed <= width
+
+
+def test_no_figure_is_cut_on_paper(page: str, tmp_path: Path) -> None:
+    width, height = A4
+    assert page.count("@media print") == 1
+    script = f"""
+      document.body.style.width = "{width}px";
+      dispatchEvent(new Event("beforeprint"));
+      return [...document.querySelectorAll("section > figure")].map((figure) => {{
+        const own = figure.getBoundingClientRect();
+        const svg = figure.querySelector("svg").getBoundingClientRect();
+        return [figure.id, svg.width, own.height, getComputedStyle(figure).breakInside];
+      }});
+    """
+    found, _ = probe(page.replace("@media print", "@media all"), script, tmp_path, width=width)
+    assert len(found) == len(FIGURES)
+    for name, wide, high, rule in found:
+        assert 0 < wide <= width + 1 and high <= height and rule == "avoid", name
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_serious_accessibility_fault(page: str, tmp_path: Path, dark: bool) -> None:
+    script = """
+      for (const own of document.querySelectorAll("details")) own.open = true;
+      const found = await axe.run({ resultTypes: ["violations"] });
+      return found.violations.map(({ impact, id, nodes }) => [
+        impact, id, nodes.length, nodes[0].html.slice(0, 200), nodes[0].failureSummary,
+      ]);
+    """
+    source = axe().replace("</script", "<\\/script")
+    body = page.replace("</body>", f"<script>{source}</script></body>")
+    found, _ = probe(body, script, tmp_path, dark=dark)
+    assert [own for own in found if own[0] in ("serious", "critical")] == []

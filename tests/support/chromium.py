@@ -1,0 +1,87 @@
+"""Headless Chromium on a page: what a script of ours finds there, and what the console says."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.project import ROOT
+
+AXE = "4.10.3"
+CACHE = ROOT / ".cache"  # what the tests fetch; git ignores it
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+QUIET = ("--no-first-run", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND"
+
+
+def browser() -> str:
+    """Return Chromium's path, or skip the test."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    return found
+
+
+def probe(page: str, script: str, folder: Path, *, width: int = 1280, dark: bool = False) -> Any:
+    """Open a page, run a script in it, and return what the script returns.
+
+    Args:
+        page: its HTML.
+        script: the body of an async function; what it returns must be JSON.
+        folder: for the page and the browser's profile.
+        width: of the window, in CSS pixels.
+        dark: whether the system prefers a dark page.
+
+    Returns:
+        ``(result, console)``: errors and warnings on the console, one a line.
+    """
+    own = f"""<script>addEventListener("load", async () => {{
+      const broken = (error) => ({{ error: String(error) }});
+      const result = await (async () => {{ {script} }})().catch(broken);
+      const place = document.createElement("pre");
+      place.id = "probe";
+      place.textContent = JSON.stringify(result);
+      document.body.append(place);
+    }});</script></body>"""
+    path = folder / "probed.html"
+    path.write_text(page.replace("</body>", own), encoding="utf-8")
+    command = [browser(), "--headless", "--no-sandbox", *QUIET, NO_NETWORK, "--hide-scrollbars"]
+    command += [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900"]
+    command += ["--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom"]
+    if dark:
+        command.append("--blink-settings=preferredColorScheme=0")
+    ran = subprocess.run(
+        [*command, path.as_uri()], capture_output=True, text=True, timeout=240, check=False
+    )
+    found = re.search(r'<pre id="probe">(.*?)</pre>', ran.stdout, re.DOTALL)
+    assert found is not None, f"Chromium gave no answer:\n{ran.stderr[-3000:]}"
+    result = json.loads(html.unescape(found.group(1)))
+    assert not (isinstance(result, dict) and "error" in result), result
+    return result, re.findall(r":CONSOLE[:(].*", ran.stderr)
+
+
+def axe() -> str:
+    """Return axe-core's source, fetched from npm's registry once, or skip the test."""
+    path = CACHE / f"axe-core-{AXE}.js"
+    if not path.is_file():
+        if shutil.which("npm") is None:
+            pytest.skip("no npm on this machine: it is needed once, to fetch axe-core")
+        CACHE.mkdir(exist_ok=True)
+        command = ["npm", "pack", "--silent", f"axe-core@{AXE}", "--pack-destination", str(CACHE)]
+        if subprocess.run(command, capture_output=True, timeout=120, check=False).returncode:
+            pytest.skip("npm's registry cannot be reached: axe-core is fetched from it once")
+        packed = CACHE / f"axe-core-{AXE}.tgz"
+        with tarfile.open(packed) as archive:
+            member = archive.extractfile("package/axe.min.js")
+            assert member is not None
+            path.write_bytes(member.read())
+        packed.unlink()
+    return path.read_text(encoding="utf-8")

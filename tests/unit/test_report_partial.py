@@ -1,0 +1,51 @@
+"""The page from the runs that finished."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mobile_vla.config.reporting import PartialSettings
+from mobile_vla.errors import UserError
+from mobile_vla.reporting.partial import partial_report
+from support.report import TEMPLATES, texts_of
+from support.results import UNCERTAINTY, Results, make_results
+
+
+def reported(made: Results) -> str:
+    few = made.settings.model_copy(update={"figures": ("loss_curves",)})
+    report = made.folder / "results/partial/report.html"
+    partial_report(
+        PartialSettings(report=few, uncertainty=UNCERTAINTY),
+        results=made.folder / "results",
+        templates=TEMPLATES,
+        texts=texts_of("en"),
+        labels=texts_of("en"),
+        report=report,
+    )
+    return report.read_text(encoding="utf-8")
+
+
+def test_finished_runs_are_shown_and_the_others_listed_with_their_logs(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 3)
+    experiments = tmp_path / "results/experiments"
+    (experiments / "lora_r8/seed0/training_results.json").unlink()
+    shutil.rmtree(experiments / "head_only")
+    log = tmp_path / "results/logs/train/lora_r8/seed0.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("".join(f"line {n}\n" for n in range(50)) + "the loss is not finite <inf>\n")
+    html = reported(made)
+    assert "This page is partial: 2 runs did not finish" in html
+    assert "line 49\nthe loss is not finite &lt;inf&gt;" in html and "line 30\n" not in html
+    assert "lora_r8 seed0: not finished" in html and "head_only seed0: not started" in html
+    assert "1 experiment in 1 run" in html
+    assert 'id="figure-loss_curves"' in html
+
+
+def test_without_a_finished_run_there_is_no_page(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1)
+    shutil.rmtree(tmp_path / "results/experiments")
+    with pytest.raises(UserError, match="none of 1 runs has finished yet"):
+        reported(made)

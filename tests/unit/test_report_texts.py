@@ -1,0 +1,79 @@
+"""The report's words, in each language."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mobile_vla.errors import UserError
+from mobile_vla.reporting.texts import Texts
+from support.report import ENGLISH, SOURCES, TEMPLATES, texts_of
+
+KOREAN = Texts.read(texts_of("ko"))
+LIBRARY = SOURCES.parent / "mobile_vla/reporting"
+
+ASKED = r't(?:\.rich)?\(\s*"([a-z_]+\.[a-z_. ]+)"\s*[,)]'  # as a whole
+
+
+def places(text: str | list[str]) -> set[str]:
+    every = text if isinstance(text, list) else [text]
+    return {name for one in every for name in re.findall(r"{(\w+)}", one)}
+
+
+def test_both_languages_have_the_same_keys_and_the_same_places() -> None:
+    assert list(KOREAN.table) == list(ENGLISH.table)
+    for key, text in ENGLISH.table.items():
+        assert places(KOREAN.table[key]) == places(text), key
+
+
+def test_every_text_is_korean_but_for_what_labs_write_in_english() -> None:
+    for key, text in KOREAN.table.items():
+        if not re.search("[가-힣]", str(text)):
+            latin = re.findall(r"[A-Za-z]{2,}", re.sub(r"{\w+}", "", str(text)))
+            assert len(latin) <= 3, (key, text)
+
+
+def test_the_templates_and_the_library_ask_for_texts_that_there_are() -> None:
+    sources = [*TEMPLATES, *LIBRARY.rglob("*.py")]
+    asked = {key for path in sources for key in re.findall(ASKED, path.read_text())}
+    assert len(asked) > 100
+    assert {key for key in asked if key not in ENGLISH.table} == set()
+
+
+def test_one_and_many() -> None:
+    assert [ENGLISH.count(n, "episode") for n in (1, 0, 1664)] == [
+        "1 episode",
+        "0 episodes",
+        "1,664 episodes",
+    ]
+
+
+def test_values_are_escaped_in_rich_texts_alone(tmp_path: Path) -> None:
+    path = tmp_path / "xx.yaml"
+    path.write_text('a: "<em>{name}</em>"\n')
+    t = Texts.read(path)
+    assert t.rich("a", name="<b>") == "<em>&lt;b&gt;</em>"
+    assert t("a", name="<b>") == "<em><b></em>"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: 3\n", "a: found 3, expected a text or two texts"),
+        ("a: [x]\n", "expected a text or two texts"),
+        ("- a\n", "expected a text for each key"),
+        ("a: '{b}'\n", r"a: KeyError\('b'\); a text may have these places: {n}"),
+        ("a: [\n", "mend the file"),
+        (None, "not there"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    path = tmp_path / "xx.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=message):
+        Texts.read(path)("a", n=1)

@@ -1,0 +1,83 @@
+"""How many episodes there are of each scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+from mobile_vla.reporting.data_records import Covered
+from mobile_vla.reporting.drawing.drawn import Drawn, mark
+from mobile_vla.reporting.drawing.style import new_figure
+from mobile_vla.reporting.format import count
+from mobile_vla.reporting.material import Material
+from mobile_vla.reporting.palette import ALARM, COLORS, PAPER
+
+DATASETS = 4  # more are not drawn
+ROW = 0.5  # inches
+LIGHT = 0.55  # share of the fullest cell above which its text is set in white
+
+
+def coverage(material: Material) -> Drawn:
+    """Draw the figure: a heat map a dataset, sides down and distances and styles across."""
+    t, datasets = material.texts, material.datasets[:DATASETS]
+    tables = [_table(own.audit.coverage) for own in datasets]
+    heights = [0.9 + ROW * len(sides) for sides, _, _ in tables]
+    figure = new_figure(0.1 + sum(heights))
+    axes = figure.subplots(len(tables), 1, squeeze=False, height_ratios=heights)[:, 0]
+    parts = []
+    for ax, own, (sides, others, counts) in zip(axes, datasets, tables, strict=True):
+        _panel(ax, sides, others, counts)
+        ax.set_title(f"{own.manifest.dataset} (n = {counts.sum():,} episodes)")
+        parts.append(
+            t(
+                "coverage.one",
+                dataset=own.manifest.dataset,
+                episodes=t.count(int(counts.sum()), "episode"),
+                cells=t.count(counts.size, "cell"),
+                empty=int((counts == 0).sum()),
+                low=int(counts.min()),
+                high=int(counts.max()),
+            )
+        )
+    finding = t("coverage.finding", parts=" ".join(parts))
+    return Drawn(figure, t("coverage.title"), t("coverage.caption"), finding)
+
+
+def _table(cells: Sequence[Covered]) -> tuple[list[str], list[tuple[str, str]], np.ndarray]:
+    sides = list(dict.fromkeys(own.cell["side"] for own in cells))
+    others = list(dict.fromkeys((own.cell["distance"], own.cell["style"]) for own in cells))
+    others.sort(key=lambda pair: pair[1])  # stable: distances keep their order
+    counts = np.zeros((len(sides), len(others)), dtype=int)
+    for own in cells:
+        place = (own.cell["distance"], own.cell["style"])
+        counts[sides.index(own.cell["side"]), others.index(place)] += own.episodes
+    return sides, others, counts
+
+
+def _panel(
+    ax: Axes, sides: Sequence[str], others: Sequence[tuple[str, str]], counts: np.ndarray
+) -> None:
+    shades = LinearSegmentedColormap.from_list("own", [PAPER, COLORS[0]])
+    for row, side in enumerate(sides):
+        for column, (distance, style) in enumerate(others):
+            n = int(counts[row, column])
+            share = n / max(int(counts.max()), 1)
+            cell = ax.fill(
+                column + np.array([-0.48, 0.48, 0.48, -0.48]),
+                row + np.array([-0.46, -0.46, 0.46, 0.46]),
+                facecolor=shades(share),
+                edgecolor="none",
+            )[0]
+            mark(cell, f"{side}, {distance}, {style}: {count(n, 'episode')}")
+            ink = "white" if share > LIGHT else "#1b2531" if n else ALARM
+            ax.text(column, row, f"{n:,}", ha="center", va="center", color=ink, fontsize=9)
+    ax.set_yticks(range(len(sides)), sides)
+    ax.set_xticks(range(len(others)), [f"{distance}\n{style}" for distance, style in others])
+    ax.set_xlim(-0.5, len(others) - 0.5)
+    ax.set_ylim(len(sides) - 0.5, -0.5)
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)

@@ -1,0 +1,94 @@
+"""The words of the report in one language, read from ``workflow/report/texts/LANGUAGE.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from markupsafe import Markup
+
+from mobile_vla.errors import UserError
+from mobile_vla.reporting.format import whole
+
+Table = Mapping[str, str | list[str]]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts by their key. A text may have ``{places}`` for values; two texts are one and many.
+
+    Args:
+        path: the file, for messages.
+        table: key to text, or to a pair of which the second is taken where ``n`` is not 1.
+    """
+
+    path: Path
+    table: Table
+
+    @classmethod
+    def read(cls, path: Path) -> Texts:
+        """Read a table.
+
+        Raises:
+            UserError: the file is missing or is no flat table of texts.
+        """
+        try:
+            table = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{path}: not there; restore it from the repository") from None
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: {error}; mend the file") from None
+        if not isinstance(table, dict):
+            raise UserError(f"{path}: expected a text for each key; restore it")
+        for key, text in table.items():
+            pair = isinstance(text, list) and len(text) == 2 and all(map(_is_text, text))
+            if not (_is_text(text) or pair):
+                raise UserError(f"{path}: {key}: found {text!r}, expected a text or two texts")
+        return cls(path, table)
+
+    def __call__(self, key: str, **values: Any) -> str:
+        """Return a text with its values.
+
+        Raises:
+            UserError: the table lacks the key, or the text has a place without a value.
+        """
+        return self._filled(self._text(key, values), key, values)
+
+    def rich(self, key: str, **values: Any) -> Markup:
+        """Return a text that holds HTML; the values are escaped."""
+        return Markup(self._filled(Markup(self._text(key, values)), key, values))
+
+    def count(self, n: int, noun: str) -> str:
+        """Return ``1 episode`` or ``12 episodes``; the nouns are the keys ``count.NOUN``."""
+        return self(f"count.{noun}", n=n, number=whole(n))
+
+    def words(self, name: str) -> str:
+        """Return how a name of ours reads: by its own text, else without underscores."""
+        text = self.table.get(f"name.{name}")
+        return text if isinstance(text, str) else name.replace("_", " ")
+
+    def between(self, low: str, high: str) -> str:
+        """Return ``0.1 to 0.2``, or one of both where they are the same."""
+        return low if low == high else self("between", low=low, high=high)
+
+    def _text(self, key: str, values: Mapping[str, Any]) -> str:
+        text = self.table.get(key)
+        if text is None:
+            raise UserError(f"{self.path}: no text {key!r}; add it")
+        return text if isinstance(text, str) else text[values.get("n") != 1]
+
+    def _filled(self, text: str, key: str, values: Mapping[str, Any]) -> str:
+        try:
+            return text.format(**values)
+        except (KeyError, IndexError, ValueError) as error:
+            places = ", ".join(f"{{{name}}}" for name in values) or "none"
+            raise UserError(
+                f"{self.path}: {key}: {error!r}; a text may have these places: {places}"
+            ) from None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
