@@ -134,10 +134,13 @@ def listening(
 
     The verdict rests on the lateral shift: how much farther left the first command of a chunk, the
     one that a robot would carry out, goes when the prompt says left than when it says right, in the
-    same window. Its mean over an episode's windows is one value, and the interval is a bootstrap
-    over episodes. Language is ``used`` where the interval lies above the threshold, ``reversed``
-    where it lies below its negative, and ``ignored`` where it lies between both: a policy whose
-    commands merely change with the prompt, without regard to its meaning, does not use it.
+    same window. What counts are the windows at which the prompt decides: those whose true first
+    command goes to the told side. (On a straight stretch, and when it turns back behind the box, a
+    driver does the same whatever it was told.) The mean over an episode's windows is one value, and
+    the interval is a bootstrap over episodes. Language is ``used`` where the interval lies above
+    the threshold, ``reversed`` where it lies below its negative, and ``ignored`` where it lies
+    between both: a policy whose commands merely change with the prompt, without regard to its
+    meaning, does not use it.
 
     Args:
         predicted: by kind of prompt, (N, C, A) in raw command units.
@@ -150,7 +153,7 @@ def listening(
         uncertainty: how intervals are made.
     """
     flipped = truth * SIGNS[columns_of(dimensions)]
-    shift, why = _shift(predicted, mask, episode, sides, dimensions, threshold, uncertainty)
+    shift, why = _shift(predicted, truth, mask, episode, sides, dimensions, threshold, uncertainty)
     verdict = UNDECIDED if why else _verdict(shift, threshold)
     return {
         "unit": "raw command units",
@@ -209,6 +212,7 @@ def _rows_of(episode: np.ndarray, counted: Any) -> list[np.ndarray]:
 
 def _shift(
     predicted: Mapping[str, np.ndarray],
+    truth: np.ndarray,
     mask: np.ndarray,
     episode: np.ndarray,
     sides: Sequence[str | None],
@@ -226,6 +230,9 @@ def _shift(
     # More to the left under the right prompt, where that says left; else under the opposite one.
     sign = np.array([-1.0 if side == "right" else 1.0 for side in sides])[episode]  # (N,)
     column = list(dimensions).index(lateral[0])
+    known &= truth[:, 0, column] * sign > threshold
+    if not known.any():
+        return None, "in no validation window does the driver go to the told side"
     change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column] * sign
     found = paired(
         np.array([change[rows].mean() for rows in _rows_of(episode, known)]), uncertainty
@@ -248,10 +255,10 @@ def _verdict(shift: dict[str, Any] | None, threshold: float) -> str:
 def _reason(shift: dict[str, Any] | None) -> str:
     assert shift is not None
     return (
-        f"told left instead of right, the command's {shift['dimension']} goes "
-        f"{shift['mean']:+.3f} to the left ({shift['confidence']:.0%} interval "
-        f"{_bound(shift['low'])} to {_bound(shift['high'])}, {shift['units']} episodes; "
-        f"{shift['threshold']:.3f} counts)"
+        f"where the driver turns to the told side, {shift['dimension']} goes "
+        f"{shift['mean']:+.3f} farther left when told left instead of right "
+        f"({shift['confidence']:.0%} interval {_bound(shift['low'])} to {_bound(shift['high'])}, "
+        f"{shift['units']} episodes; {shift['threshold']:.3f} counts)"
     )
 
 
