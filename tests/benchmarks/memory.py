@@ -9,6 +9,7 @@ backbone has 256 to 1024 wide layers and random weights; its file lies in a temp
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -138,6 +139,7 @@ def main() -> None:
                 capture_output=True,
                 text=True,
                 check=True,
+                env={**os.environ, "THP_MEM_ALLOC_ENABLE": "1"},  # as in a job
             )
             found = json.loads(done.stdout.splitlines()[-1])
             total, peak = found["estimate"]["total"], found["measured"]

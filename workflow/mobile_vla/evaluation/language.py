@@ -132,10 +132,12 @@ def listening(
 ) -> dict[str, Any]:
     """Return what the predictions under different prompts say of a policy.
 
-    The verdict rests on the lateral shift: how much farther left the first command of a chunk, the
-    one that a robot would carry out, goes when the prompt says left than when it says right, in the
-    same window. Its mean over an episode's windows is one value, and the interval is a bootstrap
-    over episodes. Language is ``used`` where the interval lies above the threshold, ``reversed``
+    The verdict rests on the lateral shift: how much farther the first command of a chunk, the one
+    that a robot would carry out, goes the recorded way under the right prompt than under the
+    opposite one, in the same window. It is taken where the recording steers sideways at all, both
+    around the box and back behind it: a mean over whole drives, which end where they began, would
+    cancel. Its mean over an episode's windows is one value, and the interval is a bootstrap over
+    episodes. Language is ``used`` where the interval lies above the threshold, ``reversed``
     where it lies below its negative, and ``ignored`` where it lies between both: a policy whose
     commands merely change with the prompt, without regard to its meaning, does not use it.
 
@@ -150,7 +152,7 @@ def listening(
         uncertainty: how intervals are made.
     """
     flipped = truth * SIGNS[columns_of(dimensions)]
-    shift, why = _shift(predicted, mask, episode, sides, dimensions, threshold, uncertainty)
+    shift, why = _shift(predicted, truth, mask, episode, sides, dimensions, threshold, uncertainty)
     verdict = UNDECIDED if why else _verdict(shift, threshold)
     return {
         "unit": "raw command units",
@@ -209,6 +211,7 @@ def _rows_of(episode: np.ndarray, counted: Any) -> list[np.ndarray]:
 
 def _shift(
     predicted: Mapping[str, np.ndarray],
+    truth: np.ndarray,
     mask: np.ndarray,
     episode: np.ndarray,
     sides: Sequence[str | None],
@@ -223,10 +226,13 @@ def _shift(
     known = np.array([side is not None for side in sides])[episode] & mask[:, 0]
     if not known.any():
         return None, "no validation episode has a prompt that changes with its side"
-    # More to the left under the right prompt, where that says left; else under the opposite one.
-    sign = np.array([-1.0 if side == "right" else 1.0 for side in sides])[episode]  # (N,)
     column = list(dimensions).index(lateral[0])
-    change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column] * sign
+    recorded = truth[:, 0, column]  # (N,)
+    known &= np.abs(recorded) > threshold
+    if not known.any():
+        return None, f"no validation episode is steered by {lateral[0]}"
+    change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column]
+    change *= np.sign(recorded)
     found = paired(
         np.array([change[rows].mean() for rows in _rows_of(episode, known)]), uncertainty
     )
@@ -248,8 +254,8 @@ def _verdict(shift: dict[str, Any] | None, threshold: float) -> str:
 def _reason(shift: dict[str, Any] | None) -> str:
     assert shift is not None
     return (
-        f"told left instead of right, the command's {shift['dimension']} goes "
-        f"{shift['mean']:+.3f} to the left ({shift['confidence']:.0%} interval "
+        f"told the right side instead of the other, the command's {shift['dimension']} goes "
+        f"{shift['mean']:+.3f} the recorded way ({shift['confidence']:.0%} interval "
         f"{_bound(shift['low'])} to {_bound(shift['high'])}, {shift['units']} episodes; "
         f"{shift['threshold']:.3f} counts)"
     )
