@@ -167,7 +167,7 @@ def test_a_policy_that_listens_is_noticed_too(inputs, taught, tmp_path):
     assert set(found["mae"]) == {"right", "opposite", "constant", "paraphrase"}
     assert found["prompts"]["opposite"] == list(TEXTS)
     assert found["prompts"]["paraphrase"] == ["the left side", "the right side"]
-    assert "goes +" in found["why"]
+    assert "farther left when told left" in found["why"]
 
 
 def test_a_policy_that_does_the_opposite_is_not_praised(inputs, taught, tmp_path):
@@ -178,7 +178,8 @@ def test_a_policy_that_does_the_opposite_is_not_praised(inputs, taught, tmp_path
 
 def test_a_policy_that_changes_with_the_prompt_without_its_meaning_does_not_use_it():
     random = np.random.default_rng(0)
-    truth = np.full((400, 2, 2), 1.15, dtype=np.float32)
+    truth = np.zeros((400, 2, 2), dtype=np.float32)
+    truth[:, 0, 1] = np.tile(np.repeat([1.15, -1.15], 20), 10)  # to the told side
     predicted = {kind: random.normal(size=truth.shape) * 0.1 for kind in ("right", "opposite")}
     found = listening(
         predicted,
@@ -194,16 +195,18 @@ def test_a_policy_that_changes_with_the_prompt_without_its_meaning_does_not_use_
     assert found["verdict"] == "language ignored"
 
 
-def test_the_shift_is_that_of_the_first_command_the_recorded_way():
-    """Three windows an episode: one whose first step is missing, and one that goes straight on."""
+def test_the_shift_is_that_of_the_first_command_and_of_left_against_right():
+    """Three windows an episode; in the second the first step is missing, in the third the driver
+    goes to the other side: neither counts."""
     right = np.zeros((6, 2, 1))
     opposite = np.zeros((6, 2, 1))
     truth = np.zeros((6, 2, 1))
-    truth[0, 0], truth[3, 0], truth[[1, 4]] = 1.15, -1.15, 1.15
-    right[0, 0], opposite[0, 0] = 0.5, -0.25  # told the right side, 0.75 farther left, as recorded
-    right[3, 0], opposite[3, 0] = -0.5, -0.25  # 0.25 farther right, as recorded
-    right[:, 1] = right[[2, 5]] = 99.0
-    mask = np.array([[True, True], [False, False], [True, False]] * 2)
+    right[0, 0], opposite[0, 0] = 0.5, -0.25  # told left, then right: 0.75 farther left
+    right[3, 0], opposite[3, 0] = -0.5, -0.25  # told right, then left: 0.25
+    right[:, 1] = right[2::3] = 99.0
+    truth[:3], truth[3:] = 1.15, -1.15
+    truth[2], truth[5] = -1.15, 1.15
+    mask = np.array([[True, True], [False, False], [True, True]] * 2)
     found = listening(
         {"right": right, "opposite": opposite},
         truth=truth,
@@ -216,7 +219,7 @@ def test_the_shift_is_that_of_the_first_command_the_recorded_way():
     )
     assert found["lateral_shift"]["dimension"] == "angular_z"
     assert found["lateral_shift"]["mean"] == pytest.approx(0.5)
-    assert found["windows"] == 4 and found["steps"] == 6
+    assert found["windows"] == 4 and found["steps"] == 8
     assert found["verdict"] == "cannot be told" and "only 2 episodes; 8" in found["why"]
 
 
@@ -225,7 +228,7 @@ def test_the_shift_is_that_of_the_first_command_the_recorded_way():
     [
         (("linear_x",), ["left"] * 9, "no predicted dimension is lateral"),
         (("linear_y",), [None] * 9, "no validation episode has a prompt that changes"),
-        (("linear_y",), ["left"] * 9, "no validation episode is steered by linear_y"),
+        (("linear_y",), ["left"] * 9, "in no validation window does the driver go"),
     ],
 )
 def test_where_nothing_can_be_swapped_the_reason_is_said(dimensions, sides, why):

@@ -132,14 +132,15 @@ def listening(
 ) -> dict[str, Any]:
     """Return what the predictions under different prompts say of a policy.
 
-    The verdict rests on the lateral shift: how much farther the first command of a chunk, the one
-    that a robot would carry out, goes the recorded way under the right prompt than under the
-    opposite one, in the same window. It is taken where the recording steers sideways at all, both
-    around the box and back behind it: a mean over whole drives, which end where they began, would
-    cancel. Its mean over an episode's windows is one value, and the interval is a bootstrap over
-    episodes. Language is ``used`` where the interval lies above the threshold, ``reversed``
-    where it lies below its negative, and ``ignored`` where it lies between both: a policy whose
-    commands merely change with the prompt, without regard to its meaning, does not use it.
+    The verdict rests on the lateral shift: how much farther left the first command of a chunk, the
+    one that a robot would carry out, goes when the prompt says left than when it says right, in the
+    same window. What counts are the windows at which the prompt decides: those whose true first
+    command goes to the told side. (On a straight stretch, and when it turns back behind the box, a
+    driver does the same whatever it was told.) The mean over an episode's windows is one value, and
+    the interval is a bootstrap over episodes. Language is ``used`` where the interval lies above
+    the threshold, ``reversed`` where it lies below its negative, and ``ignored`` where it lies
+    between both: a policy whose commands merely change with the prompt, without regard to its
+    meaning, does not use it.
 
     Args:
         predicted: by kind of prompt, (N, C, A) in raw command units.
@@ -226,13 +227,13 @@ def _shift(
     known = np.array([side is not None for side in sides])[episode] & mask[:, 0]
     if not known.any():
         return None, "no validation episode has a prompt that changes with its side"
+    # More to the left under the right prompt, where that says left; else under the opposite one.
+    sign = np.array([-1.0 if side == "right" else 1.0 for side in sides])[episode]  # (N,)
     column = list(dimensions).index(lateral[0])
-    recorded = truth[:, 0, column]  # (N,)
-    known &= np.abs(recorded) > threshold
+    known &= truth[:, 0, column] * sign > threshold
     if not known.any():
-        return None, f"no validation episode is steered by {lateral[0]}"
-    change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column]
-    change *= np.sign(recorded)
+        return None, "in no validation window does the driver go to the told side"
+    change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column] * sign
     found = paired(
         np.array([change[rows].mean() for rows in _rows_of(episode, known)]), uncertainty
     )
@@ -254,10 +255,10 @@ def _verdict(shift: dict[str, Any] | None, threshold: float) -> str:
 def _reason(shift: dict[str, Any] | None) -> str:
     assert shift is not None
     return (
-        f"told the right side instead of the other, the command's {shift['dimension']} goes "
-        f"{shift['mean']:+.3f} the recorded way ({shift['confidence']:.0%} interval "
-        f"{_bound(shift['low'])} to {_bound(shift['high'])}, {shift['units']} episodes; "
-        f"{shift['threshold']:.3f} counts)"
+        f"where the driver turns to the told side, {shift['dimension']} goes "
+        f"{shift['mean']:+.3f} farther left when told left instead of right "
+        f"({shift['confidence']:.0%} interval {_bound(shift['low'])} to {_bound(shift['high'])}, "
+        f"{shift['units']} episodes; {shift['threshold']:.3f} counts)"
     )
 
 
