@@ -105,7 +105,7 @@ def test_the_report_shows_all_of_it(project):
     page = (project.folder / "results/report.html").read_text()
     for words in (
         "folds seed0-fold1",
-        "Scored on other datasets",
+        "Errors on other datasets",
         "Split of sides, fold 1 (held out: right)",
         "others of its group",
         'id="figure-error_by_training_size"',

@@ -18,7 +18,8 @@ def language(material: Material) -> Drawn:
     title, caption = t("language.title"), t("language.caption")
     runs = [run for run in material.shown if run.language.lateral_shift is not None]
     if not runs:
-        return Drawn(nothing("no prompt names a side"), title, caption, t("language.none"))
+        why = material.shown[0].language.why
+        return Drawn(nothing(why), title, caption, t("language.none"))
     figure = new_figure(0.8 + LINE * len(runs))
     ax = figure.subplots()
     parts = []
