@@ -1,4 +1,4 @@
-"""A run's policy, loaded for a test of its behaviour."""
+"""A run's policy, loaded to be scored or tested."""
 
 from __future__ import annotations
 
@@ -35,19 +35,7 @@ def load_policy(
     Raises:
         UserError: it is not the policy of these settings, data, backbone or precision.
     """
-    described = read_json(path)
-    if described["data"] != identity:
-        raise UserError(
-            f"{path} (data): trained on another manifest, split, fold or subset of "
-            f"{described['data']['dataset']!r} than is tested here; run snakemake again, it "
-            "trains the policy anew"
-        )
-    if described["precision"] != precision:
-        raise UserError(
-            f"{path} (precision): trained in {described['precision']}, and this machine would run "
-            f"it in {precision}; say `training.precision: {described['precision']}` in config.yaml "
-            "instead of auto"
-        )
+    check_origin(path, identity, precision)
     policy = Policy.from_pretrained(path.parent, backbone, run_in or precision)
     if policy.settings != settings:
         raise UserError(
@@ -55,3 +43,25 @@ def load_policy(
             "policy anew"
         )
     return policy.to(default_device())
+
+
+def check_origin(path: Path, identity: Mapping[str, Any], precision: str) -> None:
+    """Refuse a policy of another split, which may have seen what is scored, or precision.
+
+    Raises:
+        UserError: the policy's data are not those of ``identity``, or it was trained in another
+            number format than ``precision``.
+    """
+    described = read_json(path)
+    if described["data"] != identity:
+        raise UserError(
+            f"{path} (data): trained on another manifest, split, fold or subset of "
+            f"{described['data']['dataset']!r} than is scored, so it may have seen the scored "
+            "episodes; run snakemake again, it trains the policy anew"
+        )
+    if described["precision"] != precision:
+        raise UserError(
+            f"{path} (precision): trained in {described['precision']}, and this machine would run "
+            f"it in {precision}; say `training.precision: {described['precision']}` in config.yaml "
+            "instead of auto"
+        )

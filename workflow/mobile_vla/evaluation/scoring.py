@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import numpy as np
 
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.roles import Role, Roles
-from mobile_vla.errors import UserError
 from mobile_vla.evaluation.competitors import Competitors, competitors, untrained_policy
 from mobile_vla.evaluation.controls import predict
+from mobile_vla.evaluation.loaded import check_origin, load_policy
 from mobile_vla.evaluation.score import Rules, score
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.files import atomic_path, describe, read_json, sha256_of, write_json
-from mobile_vla.model.policy import Policy
 from mobile_vla.training.batches import Samples
 from mobile_vla.training.run import RunData
 
@@ -55,10 +53,10 @@ def write_scores(
     Raises:
         UserError: the policy is not the one of this run's settings, data or backbone.
     """
-    _check_origin(policy, data.identity, data.precision)
+    check_origin(policy, data.identity, data.precision)
     dataset, actions = samples.dataset, settings.policy.actions
     untrained = untrained_policy(settings, data, samples)
-    trained = open_policy(policy, settings, data)
+    trained = load_policy(policy, settings.policy, data.identity, data.precision, data.backbone)
     label, size = f"{settings.experiment} {settings.run}", settings.evaluation.batch_size
     predicted = predict(trained, samples, size, data.precision, label)  # (N, C, A)
     scored = Scored.of(
@@ -117,46 +115,3 @@ def arrays(scored: Scored, predicted: np.ndarray, others: Competitors) -> dict[s
         **{f"baseline_{name}": values for name, values in others.baselines.items()},
         **{f"control_{name}": values for name, values in others.controls.items()},
     }
-
-
-def open_policy(path: Path, settings: EvaluateSettings, data: RunData) -> Policy:
-    """Open a run's policy.
-
-    Args:
-        path: its ``policy.json``.
-        settings: the run.
-        data: what it must have been trained on.
-
-    Raises:
-        UserError: the policy is another one, which may have seen what is scored.
-    """
-    _check_origin(path, data.identity, data.precision)
-    policy = Policy.from_pretrained(path.parent, data.backbone, data.precision)
-    if policy.settings != settings.policy:
-        raise UserError(
-            f"{path} (settings): not those of {settings.experiment!r} in config.yaml; "
-            "run snakemake again, it trains the policy anew"
-        )
-    return policy
-
-
-def _check_origin(path: Path, identity: Mapping[str, Any], precision: str) -> None:
-    """Refuse a policy of another split, which may have seen what is scored, or precision.
-
-    Raises:
-        UserError: the policy's data are not those of ``identity``, or it was trained in another
-            number format than ``precision``.
-    """
-    described = read_json(path)
-    if described["data"] != identity:
-        raise UserError(
-            f"{path} (data): trained on another manifest, split, fold or subset of "
-            f"{described['data']['dataset']!r} than is scored, so it may have seen the scored "
-            "episodes; run snakemake again, it trains the policy anew"
-        )
-    if described["precision"] != precision:
-        raise UserError(
-            f"{path} (precision): trained in {described['precision']}, and this machine would "
-            f"score it in {precision}; say `training.precision: {described['precision']}` in "
-            "config.yaml instead of auto"
-        )
