@@ -118,7 +118,7 @@ class Project:
             start_new_session=True,
         )
 
-    def snakemake(self, *arguments: str, timeout: float = 600) -> Finished:
+    def snakemake(self, *arguments: str, timeout: float = 1800) -> Finished:
         """Run Snakemake to its end."""
         process = self.start(*arguments)
         try:
@@ -134,7 +134,7 @@ class Project:
         assert finished.status == 0, finished.output
         return finished.jobs()
 
-    def build(self, *arguments: str, timeout: float = 600) -> Finished:
+    def build(self, *arguments: str, timeout: float = 1800) -> Finished:
         """Run the workflow to its end."""
         finished = self.snakemake("--cores", "2", *arguments, timeout=timeout)
         assert finished.status == 0, finished.output
