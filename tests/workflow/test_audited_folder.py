@@ -110,13 +110,15 @@ def test_episodes_with_warnings_are_left_out_by_a_setting(project):
 
 
 def test_names_without_a_side_no_longer_stop_training(project):
-    """One such name stops every experiment whose prompt needs the side; left out, it stops none."""
+    """One such name stops the split, as a cell of its own, and every prompt that needs the side;
+    left out, it stops nothing."""
     episode = sorted((project.folder.parent / "episodes").glob("*_left_core_close.h5"))[0]
     rename(lambda name: name.replace("_left", ""))(episode)
     project.config = RECORDED.replace("../episodes\n", "../episodes\n    on_error: quarantine\n")
     target = "results/experiments/head_only/seed0/metrics.csv"
     finished = project.snakemake("--cores", "2", target, "results/datasets/demo/audit.json")
-    assert finished.status != 0 and "its name does not say its side" in finished.output
+    assert finished.status != 0 and "have no validation episode" in finished.output
+    assert "unknown" in finished.output
     assert "prompt_incomplete" in finished.output
     project.edit(
         "config.yaml", "on_error: quarantine", "on_error: quarantine\n    on_warning: quarantine"

@@ -119,13 +119,28 @@ def test_edits_of_subset_and_of_what_is_scored_rerun_their_own_runs_only(project
     twin = project.copy(tmp_path / "project")
     report = {"figures": 1, "tables": 1, "page": 1}
     twin.edit("config.yaml", "subset: 2", "subset: 3")
-    assert twin.plan() == {"train": 1, "timing": 1, "evaluate": 1, "compare": 1, **report}
+    behaviour = {"language": 1, "rollout": 1, "latency": 1}
+    assert twin.plan() == {
+        "train": 1,
+        "timing": 1,
+        "evaluate": 1,
+        "compare": 1,
+        **behaviour,
+        **report,
+    }
     twin.edit("config.yaml", "subset: 3", "subset: 2")
     twin.edit("config.yaml", "evaluate_on: [folded]", "evaluate_on: [folded, sides]")
     assert twin.plan() == {"evaluate_on": 1, **report}
     twin.edit("config.yaml", "evaluate_on: [folded, sides]", "evaluate_on: [folded]")
     twin.edit("config.yaml", "dataset: folded", "dataset: folded, seeds: [0, 1]")
-    assert twin.plan() == {"train": 2, "evaluate": 2, "compare": 1, **report}
+    assert twin.plan() == {
+        "train": 2,
+        "evaluate": 2,
+        "compare": 1,
+        "language": 2,
+        "rollout": 2,
+        **report,
+    }
 
 
 def test_a_score_that_nobody_asked_for_is_not_made(project):
@@ -149,6 +164,7 @@ def test_what_is_no_longer_scored_or_drawn_is_stale(project, tmp_path):
         "experiments/folds/seed0-fold0",
         "experiments/folds/seed0-fold1",
         "experiments/whole/seed0/on/folded",
+        "figures/error_by_training_size.pdf",
         "figures/error_by_training_size.png",
         "figures/error_by_training_size.svg",
         "tables/elsewhere.csv",
