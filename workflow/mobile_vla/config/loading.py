@@ -309,6 +309,7 @@ def _strip_tags(loc: tuple[int | str, ...]) -> tuple[Path_, type[BaseModel] | No
 _TAGS: dict[int | str, str] = {
     "simulated": "SimulatedDataset",
     "recorded": "RecordedDataset",
+    "lerobot": "LerobotDataset",
     "random": "RandomBackbone",
     "pretrained": "PretrainedBackbone",
     "holdout": "Holdout",
