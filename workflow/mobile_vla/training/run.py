@@ -93,7 +93,7 @@ def load_data(
     }
     learnt: Rows = rows
     table = tables["train"]
-    if policy.mirror and (features is None or mirrored is not None):
+    if policy.mirror and (policy.cut == "pixels" or mirrored is not None):
         flipped = open_rows(dataset, checkpoint.digest, resolved, mirrored, "mirrored")
         learnt = BothViews(rows, flipped, dataset.rows)
         table = table.with_mirror_images(dataset.rows)
