@@ -83,6 +83,7 @@ class Case:
 LONG = Windows(window=8, chunk=10, target="current", tail="mask")
 CASES = (
     Case("LoRA, 64 frames, W=8, current, 8 windows a step", (64,), LONG),
+    Case("LoRA, 64 frames, W=8, current, 16 windows a step", (64,), LONG, batch_size=16),
     Case("LoRA, 64 frames, W=8, current, 57 windows a step", (64,), LONG, batch_size=57),
     Case("LoRA, 13 × 18 frames, W=4, next", (18,) * 13, Windows(window=4, chunk=10)),
     Case(
