@@ -1,4 +1,4 @@
-"""The lines of the tables of scores: verdicts, pairs of experiments, horizon steps, cells and parts."""
+"""The lines of the tables of scores: verdicts, pairs, horizon steps, cells and parts."""
 
 from __future__ import annotations
 
