@@ -6,8 +6,9 @@ import jsonschema
 import pytest
 import yaml
 
-from mobile_vla.config.loading import check_syntax, load_project
+from mobile_vla.config.loading import load_project
 from mobile_vla.config.schema import config_schema
+from mobile_vla.config.source import check_syntax
 from mobile_vla.errors import Problems
 
 BASE = """\

@@ -2,7 +2,8 @@
 
 ``python -m mobile_vla ingest --settings '{…}' --raw a.h5 --facts a.json --frames a.npy`` calls
 ``mobile_vla.data.ingest.ingest``. The options are the function's own parameters, so that a stage is
-written once and can be run by hand.
+written once and can be run by hand. A parameter that can be given by its place in Python stands
+without a name on the command line, too: ``import-robovlms FILE``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from mobile_vla.files import DISK_FULL
 from mobile_vla.orphan import watch_parent
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
-from mobile_vla.stages import STAGES
+from mobile_vla.stages import COMMANDS
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
     parser = argparse.ArgumentParser(prog="python -m mobile_vla", description=__doc__)
-    parser.add_argument("command", choices=STAGES)
+    parser.add_argument("command", choices=COMMANDS)
     name = parser.parse_args(arguments[:1]).command
     # As an exception, so that temporary files are removed; training installs a handler of its own.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     watch_parent()
-    stage = STAGES[name]
+    stage = COMMANDS[name]
     recorder = Recorder(name, stage.module, stage.packages)
     try:
         # The one dynamic import: a command must not load what the others need.
@@ -110,6 +111,10 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
     for name, parameter in inspect.signature(function).parameters.items():
         kind = hints[name]
         required = parameter.default is inspect.Parameter.empty
+        placed = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        if placed and not (isinstance(kind, type) and issubclass(kind, Settings)):
+            parser.add_argument(name, metavar=name.upper(), type=kind)
+            continue
         option: dict[str, Any] = {"required": required}
         if not required:
             option["default"] = parameter.default

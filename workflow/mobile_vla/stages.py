@@ -63,3 +63,10 @@ STAGES = {
     "partial_report": Stage("mobile_vla.reporting.partial", "partial_report", ()),
     "page": Stage("mobile_vla.reporting.page", "page", ("jinja2", "pyyaml")),
 }
+
+TOOLS = {
+    "import-robovlms": Stage("mobile_vla.importing.robovlms", "import_robovlms", ()),
+}
+"""What a user calls, and no rule does."""
+
+COMMANDS = {**STAGES, **TOOLS}

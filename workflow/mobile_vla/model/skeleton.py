@@ -31,5 +31,6 @@ def skeleton(config: Any, settings: PolicySettings) -> nn.ModuleDict:
             config.text_config.embed_dim,
             settings.chunk,
             len(settings.actions.dimensions),
+            settings.padding,
         )
     return nn.ModuleDict({"backbone": backbone, "head": head})

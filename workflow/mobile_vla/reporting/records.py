@@ -67,6 +67,15 @@ class Parameters(Record):
     trainable_total: int
 
 
+class Padded(Record):
+    """What a head writes besides the velocities; its loss in normalised units."""
+
+    action_dim: int
+    velocities: int
+    averaged_over: int
+    best_val_loss_arm_act: float | None
+
+
 class Training(Record):
     """``training_results.json``; times in seconds."""
 
@@ -81,6 +90,7 @@ class Training(Record):
     epoch_times: list[float]
     total_time: float
     parameters: Parameters
+    padding: Padded | None
     policy_bytes: int
     device: str
     precision: str

@@ -55,6 +55,7 @@ def training_results(
             "trainable": trainable,
             "trainable_total": sum(trainable.values()),
         },
+        "padding": _padding(trainer, best),
         "policy_bytes": sum(file.stat().st_size for file in folder.iterdir()),
         "device": device.type,
         "precision": trainer.precision,
@@ -66,4 +67,17 @@ def training_results(
             role: int(data.dataset.lengths[list(members)].sum())
             for role, members in data.roles.of.items()
         },
+    }
+
+
+def _padding(trainer: Trainer, best: Epoch) -> dict[str, Any] | None:
+    """Return how padding dilutes the loss that was minimised; None without padding."""
+    objective = trainer.objective
+    if objective.padding is None:
+        return None
+    return {
+        "action_dim": objective.padding.action_dim,
+        "velocities": objective.learned,
+        "averaged_over": objective.arm,
+        "best_val_loss_arm_act": best.validation.padded["loss_arm_act"],
     }
