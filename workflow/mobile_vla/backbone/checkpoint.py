@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
+from mobile_vla.backbone.local import checkpoint_files
 from mobile_vla.errors import UserError
-from mobile_vla.files import digest_of, read_json, verify
+from mobile_vla.files import describe, digest_of, read_json, verify
 
 # Parts of names of weights that stay in float32 whatever the rest is held in. Autocast adds the
 # residual stream and normalises in float32, and so does the model held in half precision: rounded
@@ -28,13 +29,19 @@ class Checkpoint:
         name: the backbone's name in config.yaml.
         source: a folder, or a hub id.
         revision: the hub's commit; None for a folder.
-        digest: identity of its files' bytes; travels with every policy that is trained on it.
+        files: ``{"sha256", "size"}`` of each of its files; they travel with every policy that is
+            trained on it.
     """
 
     name: str
     source: str
     revision: str | None
-    digest: str
+    files: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def digest(self) -> str:
+        """Identity of its bytes, wherever they come from."""
+        return digest_of(self.files)
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
@@ -49,8 +56,23 @@ class Checkpoint:
             name=described["name"],
             source=source,
             revision=described["revision"],
-            digest=digest_of([described["revision"], described["files"]]),
+            files=described["files"],
         )
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Checkpoint:
+        """Describe a checkpoint folder that no ``backbone.json`` describes, by reading all of it.
+
+        Raises:
+            UserError: there is no checkpoint.
+        """
+        files = {file.name: describe(file) for file in checkpoint_files(folder)}
+        if "config.json" not in files:
+            raise UserError(
+                f"{folder}: no checkpoint folder; expected config.json, model.safetensors, the "
+                "tokenizer and the processor of the backbone, or a backbone.json"
+            )
+        return cls(name=folder.name, source=str(folder), revision=None, files=files)
 
     def _options(self) -> dict[str, Any]:
         return {} if self.revision is None else {"revision": self.revision}
@@ -82,6 +104,7 @@ class Checkpoint:
         class Kosmos2(Kosmos2Model):
             _keep_in_fp32_modules_strict = kept
 
+        Kosmos2.__name__ = Kosmos2Model.__name__  # which is written where it is saved again
         model = _load(
             Kosmos2.from_pretrained,
             self,

@@ -165,9 +165,9 @@ def _memory(estimate: Estimate, trainer: Trainer, limit_gb: float | None) -> dic
 
 def _ladder(settings: TimeSettings, trainer: Trainer, data: RunData) -> list[dict[str, Any]]:
     """Compare with the plain way; empty where the experiment does not ask for it."""
-    if settings.images is None:
+    if not settings.timing.ladder:
         return []
-    dataset, images, count = data.dataset, settings.images, data.dataset.rows
+    dataset, images, count = data.dataset, settings.run.images, data.dataset.rows
     views = VIEWS if settings.run.policy.mirror else VIEWS[:1]
     raw = [RawRows(dataset, images, view) for view in views]
     frames = [FrameRows(open_frames(dataset), view) for view in views]
