@@ -10,6 +10,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.features import Cut
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.errors import UserError
 from mobile_vla.model.precision import DTYPES
@@ -39,17 +40,28 @@ def lora_config(lora: Lora) -> LoraConfig:
     )
 
 
-def load_backbone(checkpoint: Checkpoint, settings: PolicySettings, precision: str) -> nn.Module:
+BEFORE: dict[Cut, tuple[str, ...]] = {
+    "pixels": (),
+    "image_embeds": ("vision_model", "image_to_text_projection"),
+    "readout": ("vision_model", "image_to_text_projection", "text_model.model.layers"),
+}
+"""The backbone's modules that lie before each cut: whoever enters there has no use for them."""
+
+
+def load_backbone(
+    checkpoint: Checkpoint, settings: PolicySettings, precision: str, cut: Cut = "pixels"
+) -> nn.Module:
     """Load a backbone as a policy needs it.
 
     Args:
         checkpoint: the backbone.
         settings: what of it is trained; those parts are loaded in float32.
         precision: resolved number format that the frozen matrices are held in.
+        cut: where the forward pass will begin; what lies before it is not loaded.
     """
     full = settings.full
     trained = [NAMES[part] for part in PARTS if full is not None and getattr(full, part)]
-    return checkpoint.model(DTYPES[precision], float32=trained)
+    return checkpoint.model(DTYPES[precision], float32=trained, without=BEFORE[cut])
 
 
 def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:

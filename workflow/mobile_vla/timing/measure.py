@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.config.features import VIEWS
+from mobile_vla.config.features import VIEWS, Cut
 from mobile_vla.config.timing import TimeSettings
+from mobile_vla.config.training import TrainSettings
 from mobile_vla.data.frames import open_frames
 from mobile_vla.features.store import BothViews, FrameRows
 from mobile_vla.files import write_json, write_text
@@ -73,8 +74,7 @@ def measure(
     estimate = check_memory(
         data.backbone.config(), run.policy, load_of(run, data), device.type, memory_limit_gb
     )
-    policy = build_policy(run.policy, run.seed, data, init_from=None)
-    trainer = Trainer(policy, run.training, data.samples["train"], run.seed, data.precision)
+    trainer = _trainer(run, data)
     found = {
         "experiment": run.experiment,
         "run": run.run,
@@ -86,8 +86,9 @@ def measure(
         "versions": versions(PACKAGES),
         **_steps(settings, trainer, data),
         "memory": _memory(estimate, trainer, memory_limit_gb),
-        "ladder": _ladder(settings, trainer, data),
     }
+    del trainer  # the ladder's has the vision tower besides
+    found["ladder"] = _ladder(settings, data)
     write_json(timing, found)
     write_text(page, timing_page(found))
     log.info(
@@ -163,10 +164,17 @@ def _memory(estimate: Estimate, trainer: Trainer, limit_gb: float | None) -> dic
     }
 
 
-def _ladder(settings: TimeSettings, trainer: Trainer, data: RunData) -> list[dict[str, Any]]:
+def _trainer(run: TrainSettings, data: RunData, cut: Cut | None = None) -> Trainer:
+    """Return a trainer of the run, whose policy begins at a cut: by default at its own."""
+    policy = build_policy(run.policy, run.seed, data, cut=cut)
+    return Trainer(policy, run.training, data.samples["train"], run.seed, data.precision)
+
+
+def _ladder(settings: TimeSettings, data: RunData) -> list[dict[str, Any]]:
     """Compare with the plain way; empty where the experiment does not ask for it."""
     if not settings.timing.ladder:
         return []
+    trainer = _trainer(settings.run, data, "pixels")
     dataset, images, count = data.dataset, settings.run.images, data.dataset.rows
     views = VIEWS if settings.run.policy.mirror else VIEWS[:1]
     raw = [RawRows(dataset, images, view) for view in views]
