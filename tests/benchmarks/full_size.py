@@ -115,11 +115,17 @@ def show(title: str, rows: list[tuple[str, str]]) -> None:
 def main() -> None:
     """Time the users' run."""
     with tempfile.TemporaryDirectory() as name:
-        project = project_in(Path(name), {"lora": {"timing_only": True}}, FULL)
+        experiments: Experiments = {
+            "lora": {"timing_only": True},
+            "no_dropout": {"timing_only": True, "lora": {"dropout": 0}},
+        }
+        project = project_in(Path(name), experiments, FULL)
         weights = made(project, "results/backbones/kosmos2/backbone.json")
         data = made(project, "results/datasets/few/split.json")
         rest = made(project, "results/experiments/lora/timing.html")
         show("LoRA of the full size", lines(timing_of(project, "lora")))
+        made(project, "results/experiments/no_dropout/timing.html")
+        show("without the adapters' dropout", lines(timing_of(project, "no_dropout")))
         show(
             "once, and not an epoch's",
             [
