@@ -156,7 +156,7 @@ def _finetune(account: Account, experiment: dict[str, Any]) -> None:
     lora = bool(account.get(setup + "lora_enable", False))
     vision = bool(account.get(setup + "train_vision", False))
     words = bool(account.get(setup + "train_text_embedding", False))
-    switches = ("freeze_backbone", "lora_enable", "train_vision", "train_text_embedding")
+    switches = ["freeze_backbone", "lora_enable", "train_vision", "train_text_embedding"]
     if lora and frozen and not (vision or words):
         kind = "lora"
     elif not lora and not frozen:
@@ -175,7 +175,7 @@ def _finetune(account: Account, experiment: dict[str, Any]) -> None:
             account.not_mapped(
                 setup + name, "an adapter and parts of the model cannot be trained together here"
             )
-        switches = ()
+        switches = []
     experiment["finetune"] = kind
     for name in switches:
         account.mapped(

@@ -54,7 +54,7 @@ def run_epochs(
             started = time.perf_counter()
             made = trainer.step(position.step, batches)
             position.loss += made.loss
-            position.count += made.count
+            position.count += made.values
             position.padding = [
                 before + more
                 for before, more in zip_longest(position.padding, made.padding, fillvalue=0.0)
@@ -62,7 +62,7 @@ def run_epochs(
             position.gradient_norm = made.norm
             position.step += 1
             position.seconds += time.perf_counter() - started
-            on_step(sum(map(len, batches)), made.loss / made.count)
+            on_step(sum(map(len, batches)), made.loss / made.values)
         started = time.perf_counter()
         found = trainer.validate(validation)
         actions = position.count // trainer.objective.learned

@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
     loss: float
     """Loss over the velocities, summed."""
-    count: int
+    values: int
     """Number of values that it was summed over."""
     norm: float
     """The gradient's norm before clipping."""
@@ -156,8 +156,8 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        loss, *padding = map(sum, zip(*totals, strict=True))
-        return Step(loss, actions * self.objective.learned, norm, tuple(padding))
+        added = [sum(column) for column in zip(*totals, strict=True)]
+        return Step(added[0], actions * self.objective.learned, norm, tuple(added[1:]))
 
     def _sums(self, batch: Batch) -> torch.Tensor:
         """Return what the predictions of a batch got wrong, summed."""
