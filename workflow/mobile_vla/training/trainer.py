@@ -156,8 +156,8 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        of_velocities, *padding = map(sum, zip(*totals, strict=True))
-        return Step(of_velocities, actions * self.objective.learned, norm, tuple(padding))
+        added = [sum(column) for column in zip(*totals, strict=True)]
+        return Step(added[0], actions * self.objective.learned, norm, tuple(added[1:]))
 
     def _sums(self, batch: Batch) -> torch.Tensor:
         """Return what the predictions of a batch got wrong, summed."""
