@@ -23,6 +23,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mobile_vla import gpus
 from mobile_vla.config.base import Settings
 from mobile_vla.errors import UserError
 from mobile_vla.files import DISK_FULL
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stage = STAGES[name]
     recorder = Recorder(name, stage.module, stage.packages)
     try:
+        if stage.runs_model:
+            gpus.take()
         # The one dynamic import: a command must not load what the others need.
         function = getattr(importlib.import_module(stage.module), stage.function)
         options = _parser(name, function).parse_args(arguments[1:])

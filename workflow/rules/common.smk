@@ -11,6 +11,7 @@ from snakemake.settings.types import DeploymentMethod
 from mobile_vla.backbone.local import checkpoint_files
 from mobile_vla.config.loading import load_project
 from mobile_vla.data.recorded import recorded_episodes
+from mobile_vla.gpus import visible
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.stages import STAGES
 
@@ -54,6 +55,12 @@ wildcard_constraints:
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 PATH = "" if CONDA else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
 shell.prefix(f"{PATH}export PYTHONPATH='{workflow.basedir}/workflow' MOBILE_VLA_PARENT=$PPID; ")
+
+
+# A job that runs the model takes one of the GPUs, and as many jobs run at a time as there are.
+GPUS = len(visible())
+if GPUS and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPUS)
 
 
 # A resource and not a param: what a machine has changes no result, and must rerun nothing.

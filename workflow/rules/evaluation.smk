@@ -12,6 +12,8 @@ rule evaluate:
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
+    resources:
+        gpu=min(1, GPUS),
     params:
         *tracked("evaluate"),
         settings=lambda w: project.evaluate(w.experiment, w.run).canonical(),
@@ -39,6 +41,8 @@ rule evaluate_on:
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
+    resources:
+        gpu=min(1, GPUS),
     params:
         *tracked("evaluate_on"),
         settings=lambda w: project.evaluate(w.experiment, w.run).canonical(),
@@ -90,6 +94,8 @@ rule rollout:
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
+    resources:
+        gpu=min(1, GPUS),
     params:
         *tracked("rollout"),
         settings=lambda w: project.rollout(w.experiment, w.run).canonical(),
@@ -112,6 +118,8 @@ rule language:
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
+    resources:
+        gpu=min(1, GPUS),
     params:
         *tracked("language"),
         settings=lambda w: project.language(w.experiment, w.run).canonical(),
@@ -134,6 +142,8 @@ rule latency:
     conda:
         ENVIRONMENT
     threads: lambda w: workflow.cores or 1
+    resources:
+        gpu=min(1, GPUS),
     params:
         *tracked("latency"),
         settings=lambda w: project.latency(w.experiment).canonical(),

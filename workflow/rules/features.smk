@@ -12,6 +12,8 @@ rule features:
     conda:
         ENVIRONMENT
     threads: project.features.threads
+    resources:
+        gpu=min(1, GPUS),
     params:
         *tracked("features"),
         settings=lambda w: project.extract(w.dataset, w.backbone, w.cut, w.key).canonical(),

@@ -17,6 +17,7 @@ rule timing:
         ENVIRONMENT
     threads: lambda w: workflow.cores or 1
     resources:
+        gpu=min(1, GPUS),
         memory_limit_gb=MEMORY_LIMIT_GB,
     params:
         *tracked("timing"),

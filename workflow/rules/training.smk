@@ -15,6 +15,7 @@ rule train:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
     resources:
+        gpu=min(1, GPUS),
         memory_limit_gb=MEMORY_LIMIT_GB,
     params:
         *tracked("train"),
