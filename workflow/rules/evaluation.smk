@@ -14,6 +14,7 @@ rule evaluate:
     threads: lambda w: project.experiments[w.experiment].training.threads
     resources:
         gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("evaluate"),
         settings=lambda w: project.evaluate(w.experiment, w.run).canonical(),
@@ -43,6 +44,7 @@ rule evaluate_on:
     threads: lambda w: project.experiments[w.experiment].training.threads
     resources:
         gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("evaluate_on"),
         settings=lambda w: project.evaluate(w.experiment, w.run).canonical(),
@@ -96,6 +98,7 @@ rule rollout:
     threads: lambda w: project.experiments[w.experiment].training.threads
     resources:
         gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("rollout"),
         settings=lambda w: project.rollout(w.experiment, w.run).canonical(),
@@ -120,6 +123,7 @@ rule language:
     threads: lambda w: project.experiments[w.experiment].training.threads
     resources:
         gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("language"),
         settings=lambda w: project.language(w.experiment, w.run).canonical(),
@@ -141,9 +145,10 @@ rule latency:
         "results/logs/latency/{experiment}.log",
     conda:
         ENVIRONMENT
-    threads: lambda w: workflow.cores or 1
+    threads: cores_to_measure
     resources:
         gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("latency"),
         settings=lambda w: project.latency(w.experiment).canonical(),

@@ -14,6 +14,7 @@ rule features:
     threads: project.features.threads
     resources:
         gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("features"),
         settings=lambda w: project.extract(w.dataset, w.backbone, w.cut, w.key).canonical(),
