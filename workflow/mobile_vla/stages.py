@@ -33,6 +33,11 @@ class Command:
     packages: tuple[str, ...]
     extra: str | None = None
 
+    @property
+    def runs_model(self) -> bool:
+        """Whether it runs the model, on a GPU where there is one."""
+        return set(ENCODING) <= set(self.packages)
+
     def tracked(self) -> list[str]:
         """Return code digests and versions, one line each: the rule's parameters."""
         found = versions(self.packages)
