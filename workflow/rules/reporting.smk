@@ -87,7 +87,8 @@ rule tables:
         by_part=table("by_part"),
         scores=ELSEWHERE,
         latex=expand(
-            "results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell", "by_part"]
+            "results/tables/{name}.tex",
+            name=["verdicts", "pairs", "by_step", "by_cell", "by_part"],
         ),
         provenance="results/tables/tables.provenance.json",
     log:
