@@ -47,7 +47,10 @@ def show(folder: Path) -> None:
             json.loads((run / "evaluation.json").read_text())["policy"]["mae"]["overall"]
             for run in runs
         ]
-        losses = [json.loads((run / "policy/policy.json").read_text())["val_loss"] for run in runs]
+        losses = [
+            json.loads((run / "policy/policy.json").read_text())["metrics"]["val_loss"]
+            for run in runs
+        ]
         print(
             f"| {name} | {mae['value']:.3f} | {mae['low']:.3f} to {mae['high']:.3f} "
             f"({mae['episodes']} episodes) | {', '.join(f'{one:.3f}' for one in scores)} "
