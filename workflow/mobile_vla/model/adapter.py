@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
@@ -83,6 +84,11 @@ def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:
         for name, parameter in wrapped.named_parameters():
             if part_of(name) in ("vision", "projection"):
                 parameter.requires_grad_(False)  # `bias: all` frees theirs too
+        for layer in wrapped.modules():
+            if isinstance(layer, LoraLayer):
+                # Autocast brings the input and the adapter to one format. Cast up to the adapter's
+                # before, each input would be kept in float32 for the backward pass, twice.
+                layer.cast_input_dtype_enabled = False
         return wrapped
     if settings.full is not None:
         trained = {part for part in PARTS if getattr(settings.full, part)}
