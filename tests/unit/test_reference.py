@@ -100,7 +100,7 @@ def step_of(trainer, batches):
                 gradients[name] = parameter.grad.clone()
 
     trainer.optimizer.register_step_pre_hook(look)
-    loss, count, norm = trainer.step(0, batches)
+    loss, count, norm, _ = trainer.step(0, batches)
     return loss, count, norm, gradients
 
 

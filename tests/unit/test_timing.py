@@ -118,7 +118,7 @@ def data_of(files, run):
 
 def trainer_of(files, run, data):
     torch.set_num_threads(1)
-    policy = build_policy(run.policy, 0, data, None)
+    policy = build_policy(run.policy, 0, data, cut="pixels")
     return Trainer(policy, run.training, data.samples["train"], 0, "fp32")
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mobile_vla import gpus
 from mobile_vla.config.base import Settings
 from mobile_vla.errors import UserError
 from mobile_vla.files import DISK_FULL
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS[name]
     recorder = Recorder(name, command.module, command.packages)
     try:
+        if command.runs_model:
+            gpus.take()
         function = _function(command)
         options = _parser(name, function).parse_args(arguments[1:])
         _log_to(options.log)

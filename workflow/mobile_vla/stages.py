@@ -33,6 +33,11 @@ class Command:
     packages: tuple[str, ...]
     extra: str | None = None
 
+    @property
+    def runs_model(self) -> bool:
+        """Whether it runs the model, on a GPU where there is one."""
+        return set(ENCODING) <= set(self.packages)
+
     def tracked(self) -> list[str]:
         """Return code digests and versions, one line each: the rule's parameters."""
         found = versions(self.packages)
@@ -80,6 +85,7 @@ TOOLS = {
     "serve": Command("mobile_vla.robot.serve", "serve", (*ENCODING, "peft", "pillow"), "serve"),
     "export-lerobot": Command("mobile_vla.lerobot.export", "export_lerobot", (), "lerobot"),
     "merge": Command("mobile_vla.robot.merge", "merge", (*ENCODING, "peft")),
+    "import-robovlms": Command("mobile_vla.importing.robovlms", "import_robovlms", ()),
 }
 
 COMMANDS = {**STAGES, **TOOLS}

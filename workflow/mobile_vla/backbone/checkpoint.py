@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
 from mobile_vla.backbone.local import checkpoint_files
@@ -86,7 +88,10 @@ class Checkpoint:
         return _load(Kosmos2Config.from_pretrained, self, **self._options())
 
     def model(
-        self, dtype: torch.dtype = torch.float32, float32: Iterable[str] = ()
+        self,
+        dtype: torch.dtype = torch.float32,
+        float32: Iterable[str] = (),
+        without: Sequence[str] = (),
     ) -> Kosmos2Model:
         """Load the stock ``Kosmos2Model``, without an output layer, frozen and in eval mode.
 
@@ -98,11 +103,19 @@ class Checkpoint:
                 float32, so that a forward pass under autocast gives the same bits as with
                 float32 weights.
             float32: parts of names of weights that stay in float32 too: those to be trained.
+            without: modules that are not loaded, and are empty.
         """
         kept = {*FLOAT32, *float32}
 
         class Kosmos2(Kosmos2Model):
             _keep_in_fp32_modules_strict = kept
+            _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [
+                rf"\b{re.escape(name)}\." for name in without
+            ]
+
+            def __init__(self, config: Any):
+                super().__init__(config)
+                empty(self, without)
 
         Kosmos2.__name__ = Kosmos2Model.__name__  # which is written where it is saved again
         model = _load(
@@ -117,6 +130,13 @@ class Checkpoint:
         count, width = positions.weights.shape
         positions.weights = positions.get_embedding(count, width, positions.padding_idx)
         return model.requires_grad_(False).eval()
+
+
+def empty(model: nn.Module, names: Iterable[str]) -> None:
+    """Put empty modules in place of those of the given names."""
+    for name in names:
+        like = nn.ModuleList if isinstance(model.get_submodule(name), nn.ModuleList) else nn.Module
+        model.set_submodule(name, like())
 
 
 def _load(loader: Any, checkpoint: Checkpoint, **options: Any) -> Any:

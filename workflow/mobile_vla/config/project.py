@@ -231,7 +231,7 @@ class Project(Settings):
             policy=experiment.policy(self.datasets[experiment.dataset].actions),
             images=self.datasets[experiment.dataset].images.settled(),
             photometric=experiment.augment.photometric(),
-            training=experiment.training,
+            training=experiment.trained(),
         )
 
     def timing(self, name: str) -> TimeSettings:

@@ -50,7 +50,8 @@ class Training(Settings):
     huber_delta: Annotated[float, Field(gt=0)] = 1.0
     """Where the Huber loss turns from square to linear, in normalised units."""
     precision: Precision = "auto"
-    """Number format of the forward pass; auto: bf16 where the hardware has it, else fp32."""
+    """Number format of the forward pass; auto: bf16 where the hardware has it, else fp32.
+    fp16 scales the loss and needs a GPU; fp16_on_gpu: fp32 where there is none."""
     gradient_checkpointing: bool = False
     """Keep only each layer's input for the backward pass and compute the rest again: about half
     as much more work for a fraction of the memory (Chen et al. 2016, arXiv:1604.06174)."""

@@ -80,6 +80,7 @@ class Policy(nn.Module):
                 config.text_config.hidden_size,
                 settings.chunk,
                 len(settings.actions.dimensions),
+                settings.padding,
             )
         found, declared = set(trainable_parameters(self)), expected_parts(settings)
         if found != declared:
@@ -225,7 +226,12 @@ class Policy(nn.Module):
         return self
 
     def forward(
-        self, features: Tensor, prompts: Tensor, windows: Tensor, cut: Cut | None = None
+        self,
+        features: Tensor,
+        prompts: Tensor,
+        windows: Tensor,
+        cut: Cut | None = None,
+        padded: bool = False,
     ) -> Tensor:
         """Predict the chunks of a batch of windows.
 
@@ -236,12 +242,14 @@ class Policy(nn.Module):
             prompts: (F,) index of each frame's prompt in ``texts``.
             windows: (B, W) which of the F frames a window holds, oldest first.
             cut: where ``features`` were taken; by default where this policy's frozen prefix ends.
+            padded: whether to return what the head writes besides the velocities, too.
 
         Returns:
-            (B, C, A) actions in normalised units.
+            (B, C, A) actions in normalised units; with ``padded`` (B, C, P), the velocities first.
         """
         readouts = self.encoder.readouts(features, prompts, cut or self.settings.cut)  # (F, D)
-        return self.chunks(readouts[windows])
+        outputs = self._outputs(readouts[windows])
+        return outputs if padded else self._velocities(outputs)
 
     def chunks(self, readouts: Tensor) -> Tensor:
         """Predict the chunks of windows whose frames were encoded before.
@@ -252,8 +260,18 @@ class Policy(nn.Module):
         Returns:
             (B, C, A) actions in normalised units.
         """
-        predicted = self.head(readouts)
-        return torch.where(self.fixed.isnan(), predicted, self.fixed.to(predicted.dtype))
+        return self._velocities(self._outputs(readouts))
+
+    def _outputs(self, readouts: Tensor) -> Tensor:
+        """Return all that the head writes, (B, C, P), with fixed dimensions at their constant."""
+        outputs = self.head(readouts)
+        fixed = nn.functional.pad(
+            self.fixed, (0, outputs.shape[-1] - len(self.fixed)), value=math.nan
+        )
+        return torch.where(fixed.isnan(), outputs, fixed.to(outputs.dtype))
+
+    def _velocities(self, outputs: Tensor) -> Tensor:
+        return outputs[..., : len(self.fixed)]
 
     def denormalise(self, actions: Tensor) -> Tensor:
         """Turn normalised actions into raw command units."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.data.frames import FRAME_SIZE
-from mobile_vla.data.roles import ROLES
+from mobile_vla.data.roles import Role
 from mobile_vla.model.policy import Policy
 from mobile_vla.training.history import Epoch
 from mobile_vla.training.run import RunData
@@ -166,10 +166,12 @@ def _listed(texts: Sequence[str]) -> str:
 
 def _counts(data: RunData) -> str:
     lines = ["| | episodes | frames | windows |", "| --- | --- | --- | --- |"]
-    for role, title in zip(ROLES, ("training", "validation", "test"), strict=True):
+    titles: dict[Role, str] = {"train": "training", "val": "validation", "test": "test"}
+    for role, title in titles.items():
         members = list(data.roles.of[role])
         frames = int(data.dataset.lengths[members].sum())
-        lines.append(f"| {title} | {len(members)} | {frames} | {len(data.samples[role])} |")
+        count = len(data.samples[role]) if role in data.samples else 0
+        lines.append(f"| {title} | {len(members)} | {frames} | {count} |")
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
 from mobile_vla.training.batches import Batch, Samples, epoch_batches
 from mobile_vla.training.history import Validation
-from mobile_vla.training.loss import absolute_error, summed_loss
+from mobile_vla.training.loss import Objective, absolute_error
 
 
 class Source(Protocol):
@@ -37,6 +37,19 @@ class Source(Protocol):
 
     def episodes_of(self, indices: np.ndarray) -> list[str]:
         """Return the names of the episodes that some windows come from."""
+
+
+class Step(NamedTuple):
+    """What an optimiser step did."""
+
+    loss: float
+    """Loss over the velocities, summed."""
+    values: int
+    """Number of values that it was summed over."""
+    norm: float
+    """The gradient's norm before clipping."""
+    padding: tuple[float, ...] = ()
+    """The rest of :meth:`Objective.sums`, with padding."""
 
 
 class Trainer:
@@ -69,6 +82,13 @@ class Trainer:
         if training.gradient_checkpointing:
             policy.checkpoint_gradients()
         self.policy = policy
+        settings = policy.settings
+        self.objective = Objective(
+            training.huber_delta,
+            len(settings.actions.dimensions),
+            policy.learned_dimensions,
+            settings.padding,
+        )
         self.model: nn.Module = self.accelerator.prepare_model(policy)
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -95,7 +115,7 @@ class Trainer:
             for start in range(0, len(batches), self.training.accumulation)
         ]
 
-    def step(self, number: int, batches: list[np.ndarray]) -> tuple[float, int, float]:
+    def step(self, number: int, batches: list[np.ndarray]) -> Step:
         """Do one optimiser step.
 
         The loss is divided by the number of actions that count in all of the step's batches, so
@@ -105,29 +125,26 @@ class Trainer:
             number: which step of the run this is, from 0.
             batches: window indices of each batch.
 
-        Returns:
-            Summed loss, number of values it was summed over, and the gradient's norm before
-            clipping.
-
         Raises:
             UserError: the loss or the gradient is not finite; nothing was updated.
         """
         torch.manual_seed(int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]))
         self.policy.train()
         loaded = [self.samples.batch(indices, (self.seed, number)) for indices in batches]
-        count = sum(batch.supervised for batch in loaded) * self.policy.learned_dimensions
-        total = 0.0
+        actions = sum(batch.supervised for batch in loaded)
+        totals: list[list[float]] = []
         for indices, batch in zip(batches, loaded, strict=True):
             try:
-                loss = self._loss(batch.to(self.accelerator.device))
+                sums = self._sums(batch.to(self.accelerator.device))
+                loss = self.objective.minimised(sums, actions)
                 if not torch.isfinite(loss):
                     raise UserError(self._not_finite(number, indices, "loss"))
-                self.accelerator.backward(self.scaler.scale(loss / count))
+                self.accelerator.backward(self.scaler.scale(loss))
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
                 raise UserError(self._too_large(batch)) from None
-            total += loss.item()
+            totals.append(sums.tolist())
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.training.clip is None else self.training.clip
         norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
@@ -139,13 +156,16 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        return total, count, norm
+        added = [sum(column) for column in zip(*totals, strict=True)]
+        return Step(added[0], actions * self.objective.learned, norm, tuple(added[1:]))
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
-        """Return the summed loss of a batch."""
+    def _sums(self, batch: Batch) -> torch.Tensor:
+        """Return what the predictions of a batch got wrong, summed."""
         with autocast(self.precision, self.accelerator.device):
-            predicted = self.model(batch.features, batch.prompts, batch.windows, self.cut)
-        return summed_loss(predicted, batch.targets, batch.mask, self.training.huber_delta)
+            outputs = self.model(
+                batch.features, batch.prompts, batch.windows, self.cut, padded=True
+            )
+        return self.objective.sums(outputs, batch.targets, batch.mask)
 
     def learning_rate(self, number: int) -> float:
         """Return the learning rate of a step.
@@ -170,31 +190,37 @@ class Trainer:
         """
         self.policy.eval()
         settings = self.policy.settings.actions
-        loss, beyond, count = 0.0, 0, 0
+        totals: list[list[float]] = []
+        beyond, count = 0, 0
         error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
         device = self.accelerator.device
         with torch.inference_mode(), autocast(self.precision, device):
             for _, batch in samples.in_order(self.training.batch_size):
                 batch = batch.to(device)
-                predicted = self.policy(batch.features, batch.prompts, batch.windows).float()
-                loss += summed_loss(
-                    predicted, batch.targets, batch.mask, self.training.huber_delta
-                ).item()
+                outputs = self.policy(
+                    batch.features, batch.prompts, batch.windows, padded=True
+                ).float()
+                totals.append(self.objective.sums(outputs, batch.targets, batch.mask).tolist())
+                predicted = outputs[..., : self.objective.dimensions]
                 error += absolute_error(predicted, batch.targets, batch.mask).cpu()
                 beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
                 count += batch.supervised
-        if not math.isfinite(loss):
+        means = self.objective.reported(
+            [sum(column) for column in zip(*totals, strict=True)], count
+        )
+        loss = means.pop("loss")
+        if not math.isfinite(sum(means.values(), loss)):
             raise UserError(
                 "the validation loss is not finite (NaN or infinite), so no epoch could be called "
                 "the best; lower training.learning_rate, use precision fp32 or bf16, or look at "
                 "the validation episodes in the audit"
             )
-        values = count * self.policy.learned_dimensions
         mae = self.policy.denormalise(error / count).tolist()
         return Validation(
-            loss=loss / values,
+            loss=loss,
             mae=dict(zip(settings.dimensions, mae, strict=True)),
-            clipped=beyond / values,
+            clipped=beyond / (count * self.objective.learned),
+            padded=means,
         )
 
     def _not_finite(self, number: int, indices: np.ndarray, what: str) -> str:
