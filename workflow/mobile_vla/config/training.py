@@ -30,9 +30,10 @@ class Training(Settings):
     """Passes over the training windows."""
     batch_size: Annotated[int, Field(ge=1)] = 8
     """Windows in a batch."""
-    order: Literal["segments", "shuffled"] = "segments"
-    """``segments``: neighbouring windows of an episode together, which share most of their frames;
-    ``shuffled``: windows drawn independently."""
+    segment: Annotated[int, Field(ge=1)] = 2
+    """Neighbouring windows of an episode that stay together in a batch, where they share most of
+    their frames: longer ones are faster, and mix a batch less; 1 draws each window independently.
+    docs/performance.md compares them."""
     accumulation: Annotated[int, Field(ge=1)] = 1
     """Batches to an optimiser step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4

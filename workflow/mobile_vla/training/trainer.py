@@ -108,7 +108,7 @@ class Trainer:
     def epoch(self, epoch: int) -> list[list[np.ndarray]]:
         """Return an epoch's optimiser steps, each a list of batches of window indices."""
         batches = epoch_batches(
-            self.samples.table, self.training.batch_size, self.training.order, self.seed, epoch
+            self.samples.table, self.training.batch_size, self.training.segment, self.seed, epoch
         )
         return [
             batches[start : start + self.training.accumulation]
