@@ -15,7 +15,7 @@ RULES = {
     for file in (ROOT / "workflow/rules").glob("*.smk")
     for name in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)
 }
-HEAVY = ("torch", "transformers", "peft", "accelerate", "h5py", "matplotlib", "PIL", "scipy")
+HEAVY = ("torch", "transformers", "peft", "accelerate", "h5py", "matplotlib", "scipy")
 PARSE = f"""
 import sys
 from snakemake.cli import main
