@@ -53,6 +53,9 @@ def measure(
 ) -> None:
     """Measure real optimiser steps and a validation pass of an experiment's first run.
 
+    With several processes each takes part, and the first one writes what it has seen: the steps are
+    the run's, the memory and the operations are one process's.
+
     The arguments are those of :func:`mobile_vla.training.train.train`; ``timing`` and ``page`` are
     the JSON and the HTML to write. Nothing that is trained here is kept.
     """
@@ -84,6 +87,7 @@ def measure(
         "device": device.type,
         "device_name": device_name(device),
         "threads": run.training.threads,
+        "processes": run.training.processes,
         "precision": data.precision,
         "cut": run.policy.cut,
         "versions": versions(PACKAGES),
@@ -91,6 +95,8 @@ def measure(
         "memory": _memory(estimate, trainer, memory_limit_gb),
         "ladder": _ladder(settings, trainer, data),
     }
+    if not trainer.writes:
+        return
     write_json(timing, found)
     write_text(page, timing_page(found))
     log.info(
@@ -134,7 +140,7 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
     run, device = settings.run, trainer.accelerator.device
     warmup, steps = settings.timing.warmup_steps, settings.timing.steps
     operations = Operations(run, data)
-    seconds, waited, windows, frames = [], [], [], []
+    seconds, waited, windows, own_windows, frames = [], [], [], [], []
     batches = itertools.chain.from_iterable(map(trainer.epoch, itertools.count()))
     own = trainer.samples
     for number, batch in zip(range(warmup + steps), batches, strict=False):
@@ -146,6 +152,7 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
             seconds.append(time.perf_counter() - started)
             waited.append(watched.seconds)
             windows.append(sum(map(len, batch)))
+            own_windows.append(sum(len(trainer.share(indices)) for indices in batch))
             frames.append(watched.frames)
     trainer.samples = own
     load = os.getloadavg()[0]
@@ -177,7 +184,7 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
         "projected_seconds": epoch * run.training.epochs,
         "load_average": load,
         "contended": load > len(os.sched_getaffinity(0)) + 0.5 or max(seconds) > 3 * min(seconds),
-        **operations.record(trainer, frames, windows, seconds),
+        **operations.record(trainer, frames, own_windows, seconds),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
-from mobile_vla.training.batches import Batch, Samples, epoch_batches
+from mobile_vla.training.batches import Batch, Samples, dealt, epoch_batches
 from mobile_vla.training.history import Validation
 from mobile_vla.training.loss import absolute_error, summed_loss
 
@@ -45,6 +46,9 @@ class Trainer:
     Randomness is a function of (seed, step): the order of an epoch's windows and each step's
     dropout need no history beyond the step.
 
+    With several processes each has a trainer, computes its share of every batch, and ends each
+    step with the same weights.
+
     Args:
         policy: the policy; it is moved to the device that Accelerate chooses.
         training: the settings.
@@ -54,6 +58,9 @@ class Trainer:
 
     Attributes:
         cut: where the batches' features were taken; None where the policy's frozen prefix ends.
+
+    Raises:
+        UserError: there are not as many processes as the settings say.
     """
 
     def __init__(
@@ -65,6 +72,13 @@ class Trainer:
         # The number format is ours: Accelerate keeps its own for the whole process, and timing
         # trains in several.
         self.accelerator = Accelerator(mixed_precision="no", cpu=default_device().type == "cpu")
+        if self.accelerator.num_processes != training.processes:
+            raise UserError(
+                f"training.processes: {training.processes}, and this training is one of "
+                f"{self.accelerator.num_processes}; `snakemake` starts as many as that says, and "
+                f"by hand `python -m torch.distributed.run --nproc-per-node {training.processes} "
+                "-m -- mobile_vla …` does"
+            )
         self.parameters = [p for p in policy.parameters() if p.requires_grad]
         if training.gradient_checkpointing:
             policy.checkpoint_gradients()
@@ -99,7 +113,7 @@ class Trainer:
         """Do one optimiser step.
 
         The loss is divided by the number of actions that count in all of the step's batches, so
-        that accumulation and ragged batches change nothing.
+        that accumulation, ragged batches and the number of processes change nothing.
 
         Args:
             number: which step of the run this is, from 0.
@@ -112,22 +126,34 @@ class Trainer:
         Raises:
             UserError: the loss or the gradient is not finite; nothing was updated.
         """
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]))
+        own = [self.rank] if self.rank else []  # each process drops others
+        seed = np.random.SeedSequence([self.seed, number, *own]).generate_state(1)[0]
+        torch.manual_seed(int(seed))
         self.policy.train()
-        loaded = [self.samples.batch(indices, (self.seed, number)) for indices in batches]
-        count = sum(batch.supervised for batch in loaded) * self.policy.learned_dimensions
-        total = 0.0
-        for indices, batch in zip(batches, loaded, strict=True):
+        loaded = [
+            self.samples.batch(self.share(indices), (self.seed, number)) for indices in batches
+        ]
+        counted = sum(int(self.samples.table.mask[indices].sum()) for indices in batches)
+        count = counted * self.policy.learned_dimensions
+        losses = []
+        for place, (indices, batch) in enumerate(zip(batches, loaded, strict=True)):
             try:
-                loss = self._loss(batch.to(self.accelerator.device))
-                if not torch.isfinite(loss):
-                    raise UserError(self._not_finite(number, indices, "loss"))
-                self.accelerator.backward(self.scaler.scale(loss / count))
+                with self._together(last=place == len(batches) - 1):
+                    loss = self._loss(batch.to(self.accelerator.device))
+                    if len(indices) <= self.rank:
+                        loss = loss * 0  # a stand-in for a share without windows
+                    # gradients become the mean over the processes, and are to be the sum
+                    mean = loss / (count / self.training.processes)
+                    self.accelerator.backward(self.scaler.scale(mean))
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
                 raise UserError(self._too_large(batch)) from None
-            total += loss.item()
+            losses.append(loss.item())
+        losses = self.summed(losses)
+        for indices, value in zip(batches, losses, strict=True):
+            if not math.isfinite(value):
+                raise UserError(self._not_finite(number, indices, "loss"))
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.training.clip is None else self.training.clip
         norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
@@ -139,7 +165,40 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        return total, count, norm
+        return sum(losses), count, norm
+
+    @property
+    def rank(self) -> int:
+        """Which of the run's processes this is."""
+        return self.accelerator.process_index
+
+    @property
+    def writes(self) -> bool:
+        """Whether this is the one of the run's processes that writes."""
+        return self.rank == 0
+
+    def share(self, indices: np.ndarray) -> np.ndarray:
+        """Return this process's windows of a batch, or one that counts nothing in their place."""
+        own = dealt(indices, self.training.processes)[self.rank]
+        return own if len(own) else indices[:1]
+
+    def summed(self, values: list[float]) -> list[float]:
+        """Return the sums of some numbers over all processes."""
+        if self.training.processes == 1:
+            return values
+        mine = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
+        return self.accelerator.reduce(mine, "sum").tolist()
+
+    def agreed(self, number: int) -> int:
+        """Return the largest of the numbers that the processes call this with."""
+        if self.training.processes == 1:
+            return number
+        mine = torch.tensor([number], device=self.accelerator.device)
+        return int(self.accelerator.gather(mine).max())
+
+    def _together(self, last: bool) -> AbstractContextManager[Any]:
+        """Exchange gradients once a step: in the backward pass of its last batch."""
+        return nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _loss(self, batch: Batch) -> torch.Tensor:
         """Return the summed loss of a batch."""
@@ -174,7 +233,8 @@ class Trainer:
         error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
         device = self.accelerator.device
         with torch.inference_mode(), autocast(self.precision, device):
-            for _, batch in samples.in_order(self.training.batch_size):
+            own = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
+            for _, batch in own:
                 batch = batch.to(device)
                 predicted = self.policy(batch.features, batch.prompts, batch.windows).float()
                 loss += summed_loss(
@@ -183,18 +243,19 @@ class Trainer:
                 error += absolute_error(predicted, batch.targets, batch.mask).cpu()
                 beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
                 count += batch.supervised
+        loss, found, beyond_all, *errors = self.summed([loss, count, beyond, *error.tolist()])
         if not math.isfinite(loss):
             raise UserError(
                 "the validation loss is not finite (NaN or infinite), so no epoch could be called "
                 "the best; lower training.learning_rate, use precision fp32 or bf16, or look at "
                 "the validation episodes in the audit"
             )
-        values = count * self.policy.learned_dimensions
-        mae = self.policy.denormalise(error / count).tolist()
+        values = found * self.policy.learned_dimensions
+        mae = self.policy.denormalise(torch.tensor(errors, dtype=torch.float64) / found).tolist()
         return Validation(
             loss=loss / values,
             mae=dict(zip(settings.dimensions, mae, strict=True)),
-            clipped=beyond / values,
+            clipped=beyond_all / values,
         )
 
     def _not_finite(self, number: int, indices: np.ndarray, what: str) -> str:
