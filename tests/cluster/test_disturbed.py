@@ -35,7 +35,7 @@ class Submitted:
     def __init__(self, slurm, project, *arguments):
         self.slurm, self.project = slurm, project
         self.before = {job["id"] for job in slurm.jobs()}
-        self.process = project.start(*arguments, TARGET)
+        self.process = project.start(TARGET, *arguments)
 
     def jobs(self):
         """Return the training's jobs, the first attempt first."""
@@ -112,6 +112,13 @@ def test_preempted_and_requeued(submitted, project, slurm, undisturbed):
     job = run.trains()
     urgent = ["sbatch", "-p", "urgent", "-w", job["node"], "-c", str(slurm.cpus), "-t", "1"]
     slurm.call(*urgent, "--output=/dev/null", "--wrap=sleep 1")
+
+    def waits():
+        return run.jobs()[-1]["state"] == "PENDING"
+
+    slurm.wait(waits, "the training was not preempted")
+    # Slurm gives a requeued job two minutes before it may start again.
+    slurm.call("scontrol", "update", f"JobId={job['id']}", "StartTime=now")
     run.output()
     (only,) = run.jobs()
     assert only["id"] == job["id"] and only["state"] == "COMPLETED"

@@ -6,8 +6,9 @@ import jsonschema
 import pytest
 import yaml
 
-from mobile_vla.config.loading import check_syntax, load_project
+from mobile_vla.config.loading import load_project
 from mobile_vla.config.schema import config_schema
+from mobile_vla.config.source import check_syntax
 from mobile_vla.errors import Problems
 
 BASE = """\
@@ -414,7 +415,7 @@ def test_what_is_only_timed_is_not_in_the_report(tmp_path):
     assert project.reported().canonical() == before.reported().canonical()
     # and still there is all that its timing needs
     assert project.timing("full_size").run.run == "seed0"
-    assert project.timing("full_size").images is not None
+    assert project.timing("full_size").timing.ladder
     assert ("few", "full") in {key[:2] for key in project.feature_keys()}
     assert project.feature_keys(project.reported_experiments()) == before.feature_keys()
 

@@ -164,12 +164,17 @@ def training_threads(wildcards):
     return on_a_node(name) * project.experiments[name].training.threads
 
 
-def cores_to_measure(wildcards):
+def model_threads(wildcards):
+    """Return the threads of a job that runs an experiment's model in one process."""
+    return project.experiments[wildcards.experiment].training.threads
+
+
+def all_cores(needed):
     """Return the threads of a job that measures times: all cores, so that nothing runs beside it.
 
-    On a cluster other jobs run on the node anyway, and the measurement says so.
+    On a cluster other jobs run on the node anyway, and it gets what it needs.
     """
-    return training_threads(wildcards) if CLUSTER else workflow.cores or 1
+    return needed if CLUSTER else lambda w: workflow.cores or 1
 
 
 def launcher(wildcards):

@@ -15,7 +15,7 @@ rule timing:
         "results/logs/timing/{experiment}.log",
     conda:
         ENVIRONMENT
-    threads: cores_to_measure
+    threads: all_cores(training_threads)
     resources:
         gpu=training_gpus,
         mem_mb=training_memory,

@@ -35,6 +35,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
             yield from _augment(project, at, experiment)
+            yield from _padding(project, at, experiment)
             yield from _rollout(project, at, experiment)
 
 
@@ -241,6 +242,17 @@ def _augment(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             "none: frozen vision encodes each picture once, and other pictures would need it anew",
             "remove it, or train the vision (`finetune: full` with `full.vision: true`); "
             "`mirror: true` works with stored features",
+        )
+
+
+def _padding(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    dimensions = project.datasets[experiment.dataset].actions.dimensions
+    if experiment.padding is not None and experiment.padding.action_dim <= len(dimensions):
+        yield (
+            (*at, "padding", "action_dim"),
+            f"{experiment.padding.action_dim} outputs for {', '.join(dimensions)} and a gripper",
+            f"at least {len(dimensions) + 1}",
+            "raise it, or say `padding: null` to predict the velocities alone",
         )
 
 

@@ -132,24 +132,33 @@ def dealt(indices: np.ndarray, processes: int) -> list[np.ndarray]:
 
 
 def epoch_batches(
-    table: WindowTable, size: int, order: str, seed: int, epoch: int
+    table: WindowTable, size: int, segment: int, seed: int, epoch: int
 ) -> list[np.ndarray]:
     """Return an epoch's batches of window indices: each window once, a function of seed and epoch.
 
-    With ``segments``, each episode's windows are cut into runs of ``size`` neighbours at a random
-    phase, and the runs are shuffled: neighbours share most of their frames, so a batch holds few
-    distinct ones. Runs that the phase left short are joined, so all batches but one are full.
+    The episodes are laid end to end in random order and cut into segments of neighbouring windows,
+    which share most of their frames; batches are filled with segments drawn at random. All batches
+    but one are full.
+
+    Args:
+        table: the windows.
+        size: windows to a batch.
+        segment: neighbouring windows that stay together; with 1 windows are drawn independently.
+        seed: the run's seed.
+        epoch: which epoch, from 0.
     """
-    random = np.random.default_rng([seed, epoch])
-    if order == "shuffled":
-        sequence = random.permutation(len(table))
-    else:
-        runs: list[np.ndarray] = []
-        # An episode and its mirror image are two sequences: they share no frame.
-        sequences = table.episode * 2 + table.mirrored
-        for sequence_ in np.unique(sequences):
-            own = np.flatnonzero(sequences == sequence_)
-            cuts = np.arange(random.integers(1, size + 1), len(own), size)
-            runs += np.split(own, cuts)
-        sequence = np.concatenate([runs[i] for i in random.permutation(len(runs))])
-    return np.split(sequence, np.arange(size, len(sequence), size))
+    random, segment = np.random.default_rng([seed, epoch]), min(segment, size)
+    # An episode and its mirror image are two sequences: they share no frame.
+    owners = table.episode * 2 + table.mirrored  # (N,)
+    sequences = [np.flatnonzero(owners == owner) for owner in np.unique(owners)]
+    line = np.concatenate([sequences[i] for i in random.permutation(len(sequences))])
+    if max(map(len, sequences)) > segment:
+        # The line begins at any window, so that an episode is cut at other places in each epoch.
+        # Episodes that fit into a segment are better left whole.
+        line = np.roll(line, -random.integers(len(line)))
+    whole = len(line) // segment * segment
+    drawn = random.permutation(line[:whole].reshape(-1, segment)).ravel()
+    # What is left over comes last, so that it shifts no other segment over a batch's end.
+    sequence = np.concatenate([drawn, line[whole:]])
+    batches = np.split(sequence, np.arange(size, len(sequence), size))
+    return [batches[i] for i in random.permutation(len(batches))]

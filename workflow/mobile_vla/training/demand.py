@@ -24,7 +24,7 @@ def load_of(settings: TrainSettings, data: RunData) -> Load:
             len(np.unique(table.frames[share]))
             for epoch in range(training.epochs)
             for batch in epoch_batches(
-                table, training.batch_size, training.order, settings.seed, epoch
+                table, training.batch_size, training.segment, settings.seed, epoch
             )
             for share in dealt(batch, training.processes)
         )

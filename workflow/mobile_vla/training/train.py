@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.errors import Interrupted
@@ -17,6 +16,7 @@ from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
 from mobile_vla.provenance.code import code_of
 from mobile_vla.provenance.record import versions
+from mobile_vla.training.card import facts_of, model_card
 from mobile_vla.training.demand import load_of
 from mobile_vla.training.events import Events
 from mobile_vla.training.history import Epoch, best_of, exhausted, write_metrics
@@ -114,11 +114,11 @@ def train(
         run.train()
         if not trainer.writes:
             return
-        run.trainer.policy.save_pretrained(last.parent, data.backbone, run.facts(run.history[-1]))
+        run.save_policy(last.parent, run.history[-1])
         assert run.best is not None  # the first epoch is better than none
         trainer.policy.load_trained(state.load_best(run.best))
         best = best_of(run.history)
-        trainer.policy.save_pretrained(policy.parent, data.backbone, run.facts(best))
+        run.save_policy(policy.parent, best)
         write_metrics(metrics, run.history)
         write_json(results, training_results(settings, trainer, data, run.history, policy.parent))
         state.discard()
@@ -264,8 +264,7 @@ class _Run:
             self.best = self.state.save_best(policy.trained(), epoch.step)
         every = self.settings.training.keep_every
         if every is not None and (epoch.epoch + 1) % every == 0 and self.trainer.writes:
-            folder = self.snapshots / f"epoch{epoch.epoch:04d}"
-            policy.save_pretrained(folder, self.data.backbone, self.facts(epoch))
+            self.save_policy(self.snapshots / f"epoch{epoch.epoch:04d}", epoch)
         self._save()
         return self._stopped_early()
 
@@ -277,15 +276,9 @@ class _Run:
         stopping = self.settings.training.early_stopping
         return stopping is not None and exhausted(self.history, stopping)
 
-    def facts(self, epoch: Epoch) -> dict[str, Any]:
-        """Return what ``policy.json`` says of the policy of an epoch."""
-        return {
-            "experiment": self.settings.experiment,
-            "run": self.settings.run,
-            "epoch": epoch.epoch,
-            "step": epoch.step,
-            "val_loss": epoch.validation.loss,
-            "windows": self.settings.windows.model_dump(mode="json"),
-            "data": self.data.identity,
-            "precision": self.trainer.precision,
-        }
+    def save_policy(self, folder: Path, epoch: Epoch) -> None:
+        """Write the folder of the policy as it is, which is that of an epoch."""
+        policy, data = self.trainer.policy, self.data
+        facts = facts_of(self.settings, data, epoch, policy)
+        card = model_card(self.settings, data, self.history[0], epoch, policy)
+        policy.save_pretrained(folder, data.backbone, facts, card)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
 from mobile_vla.training.batches import Batch, Samples, dealt, epoch_batches
 from mobile_vla.training.history import Validation
-from mobile_vla.training.loss import absolute_error, summed_loss
+from mobile_vla.training.loss import Objective, absolute_error
 
 
 class Source(Protocol):
@@ -38,6 +38,19 @@ class Source(Protocol):
 
     def episodes_of(self, indices: np.ndarray) -> list[str]:
         """Return the names of the episodes that some windows come from."""
+
+
+class Step(NamedTuple):
+    """What an optimiser step did."""
+
+    loss: float
+    """Loss over the velocities, summed."""
+    values: int
+    """Number of values that it was summed over."""
+    norm: float
+    """The gradient's norm before clipping."""
+    padding: tuple[float, ...] = ()
+    """The rest of :meth:`Objective.sums`, with padding."""
 
 
 class Trainer:
@@ -83,6 +96,13 @@ class Trainer:
         if training.gradient_checkpointing:
             policy.checkpoint_gradients()
         self.policy = policy
+        settings = policy.settings
+        self.objective = Objective(
+            training.huber_delta,
+            len(settings.actions.dimensions),
+            policy.learned_dimensions,
+            settings.padding,
+        )
         self.model: nn.Module = self.accelerator.prepare_model(policy)
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -102,14 +122,14 @@ class Trainer:
     def epoch(self, epoch: int) -> list[list[np.ndarray]]:
         """Return an epoch's optimiser steps, each a list of batches of window indices."""
         batches = epoch_batches(
-            self.samples.table, self.training.batch_size, self.training.order, self.seed, epoch
+            self.samples.table, self.training.batch_size, self.training.segment, self.seed, epoch
         )
         return [
             batches[start : start + self.training.accumulation]
             for start in range(0, len(batches), self.training.accumulation)
         ]
 
-    def step(self, number: int, batches: list[np.ndarray]) -> tuple[float, int, float]:
+    def step(self, number: int, batches: list[np.ndarray]) -> Step:
         """Do one optimiser step.
 
         The loss is divided by the number of actions that count in all of the step's batches, so
@@ -118,10 +138,6 @@ class Trainer:
         Args:
             number: which step of the run this is, from 0.
             batches: window indices of each batch.
-
-        Returns:
-            Summed loss, number of values it was summed over, and the gradient's norm before
-            clipping.
 
         Raises:
             UserError: the loss or the gradient is not finite; nothing was updated.
@@ -133,26 +149,25 @@ class Trainer:
         loaded = [
             self.samples.batch(self.share(indices), (self.seed, number)) for indices in batches
         ]
-        counted = sum(int(self.samples.table.mask[indices].sum()) for indices in batches)
-        count = counted * self.policy.learned_dimensions
-        losses = []
+        actions = sum(int(self.samples.table.mask[indices].sum()) for indices in batches)
+        totals: list[list[float]] = []
         for place, (indices, batch) in enumerate(zip(batches, loaded, strict=True)):
             try:
                 with self._together(last=place == len(batches) - 1):
-                    loss = self._loss(batch.to(self.accelerator.device))
+                    sums = self._sums(batch.to(self.accelerator.device))
                     if len(indices) <= self.rank:
-                        loss = loss * 0  # a stand-in for a share without windows
-                    # gradients become the mean over the processes, and are to be the sum
-                    mean = loss / (count / self.training.processes)
-                    self.accelerator.backward(self.scaler.scale(mean))
+                        sums = sums * 0  # a stand-in for a share without windows
+                    # the gradient becomes the mean over the processes, and is to be the sum
+                    loss = self.objective.minimised(sums, actions / self.training.processes)
+                    self.accelerator.backward(self.scaler.scale(loss))
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
                 raise UserError(self._too_large(batch)) from None
-            losses.append(loss.item())
-        losses = self.summed(losses)
-        for indices, value in zip(batches, losses, strict=True):
-            if not math.isfinite(value):
+            totals.append(sums.tolist())
+        totals = self.summed(totals)
+        for indices, parts in zip(batches, totals, strict=True):
+            if not math.isfinite(sum(parts)):
                 raise UserError(self._not_finite(number, indices, "loss"))
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.training.clip is None else self.training.clip
@@ -165,7 +180,8 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        return sum(losses), count, norm
+        added = [sum(column) for column in zip(*totals, strict=True)]
+        return Step(added[0], actions * self.objective.learned, norm, tuple(added[1:]))
 
     @property
     def rank(self) -> int:
@@ -182,8 +198,8 @@ class Trainer:
         own = dealt(indices, self.training.processes)[self.rank]
         return own if len(own) else indices[:1]
 
-    def summed(self, values: list[float]) -> list[float]:
-        """Return the sums of some numbers over all processes."""
+    def summed(self, values: list[Any]) -> list[Any]:
+        """Return the sums over all processes of numbers, or of lists of numbers."""
         if self.training.processes == 1:
             return values
         mine = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
@@ -200,11 +216,13 @@ class Trainer:
         """Exchange gradients once a step: in the backward pass of its last batch."""
         return nullcontext() if last else self.accelerator.no_sync(self.model)
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
-        """Return the summed loss of a batch."""
+    def _sums(self, batch: Batch) -> torch.Tensor:
+        """Return what the predictions of a batch got wrong, summed."""
         with autocast(self.precision, self.accelerator.device):
-            predicted = self.model(batch.features, batch.prompts, batch.windows, self.cut)
-        return summed_loss(predicted, batch.targets, batch.mask, self.training.huber_delta)
+            outputs = self.model(
+                batch.features, batch.prompts, batch.windows, self.cut, padded=True
+            )
+        return self.objective.sums(outputs, batch.targets, batch.mask)
 
     def learning_rate(self, number: int) -> float:
         """Return the learning rate of a step.
@@ -229,33 +247,41 @@ class Trainer:
         """
         self.policy.eval()
         settings = self.policy.settings.actions
-        loss, beyond, count = 0.0, 0, 0
+        totals = [0.0] * self.objective.parts
+        beyond, count = 0, 0
         error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
         device = self.accelerator.device
         with torch.inference_mode(), autocast(self.precision, device):
             own = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
             for _, batch in own:
                 batch = batch.to(device)
-                predicted = self.policy(batch.features, batch.prompts, batch.windows).float()
-                loss += summed_loss(
-                    predicted, batch.targets, batch.mask, self.training.huber_delta
-                ).item()
+                outputs = self.policy(
+                    batch.features, batch.prompts, batch.windows, padded=True
+                ).float()
+                sums = self.objective.sums(outputs, batch.targets, batch.mask).tolist()
+                totals = [total + value for total, value in zip(totals, sums, strict=True)]
+                predicted = outputs[..., : self.objective.dimensions]
                 error += absolute_error(predicted, batch.targets, batch.mask).cpu()
                 beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
                 count += batch.supervised
-        loss, found, beyond_all, *errors = self.summed([loss, count, beyond, *error.tolist()])
-        if not math.isfinite(loss):
+        sums, error_sums, (beyond, count) = (
+            self.summed(values) for values in (totals, error.tolist(), [beyond, count])
+        )
+        means = self.objective.reported(sums, count)
+        loss = means.pop("loss")
+        if not math.isfinite(sum(means.values(), loss)):
             raise UserError(
                 "the validation loss is not finite (NaN or infinite), so no epoch could be called "
                 "the best; lower training.learning_rate, use precision fp32 or bf16, or look at "
                 "the validation episodes in the audit"
             )
-        values = found * self.policy.learned_dimensions
-        mae = self.policy.denormalise(torch.tensor(errors, dtype=torch.float64) / found).tolist()
+        errors = torch.tensor(error_sums, dtype=torch.float64)
+        mae = self.policy.denormalise(errors / count).tolist()
         return Validation(
-            loss=loss / values,
+            loss=loss,
             mae=dict(zip(settings.dimensions, mae, strict=True)),
-            clipped=beyond_all / values,
+            clipped=beyond / (count * self.objective.learned),
+            padded=means,
         )
 
     def _not_finite(self, number: int, indices: np.ndarray, what: str) -> str:
