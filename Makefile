@@ -4,16 +4,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := workflow tests
 
-.PHONY: report test test-long test-cluster lint schema clean clean-stale
+.PHONY: report test test-long test-cluster browser lint schema clean clean-stale
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
 
-test: .venv/installed-dev
+test: .venv/installed-dev browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-long: .venv/installed-dev
 	$(BIN)/python -m pytest -q -m long
+
+# The report is tested in Chromium. Where it is absent and may be installed, it is.
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq \
+	    && apt-get install -qq --yes --no-install-recommends chromium >/dev/null; } \
+	  || echo "No Chromium, and it cannot be installed here: the tests of the report in a browser are skipped."
 
 # A private Slurm in a temporary folder, whose programs are installed where they are missing.
 SLURM := slurmctld slurmd slurm-client munge

@@ -444,6 +444,7 @@ def _training(
                 "trainable": dict(sorted(trained.items())),
                 "trainable_total": sum(trained.values()),
             },
+            "padding": None,
             "policy_bytes": 4 * sum(trained.values()) + 2048,
             "device": "cpu",
             "precision": "fp32",

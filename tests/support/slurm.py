@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -75,8 +76,10 @@ PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF MaxTime=INFINITE 
 
 
 def missing() -> list[str]:
-    """Return the programs of Slurm that are not there."""
-    return [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
+    """Return the programs of Slurm, and Snakemake's plugin for it, that are not there."""
+    programs = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
+    plugin = "snakemake_executor_plugin_slurm"
+    return programs if find_spec(plugin) else [*programs, plugin]
 
 
 def _path() -> str:

@@ -6,8 +6,9 @@ import jsonschema
 import pytest
 import yaml
 
-from mobile_vla.config.loading import check_syntax, load_project
+from mobile_vla.config.loading import load_project
 from mobile_vla.config.schema import config_schema
+from mobile_vla.config.source import check_syntax
 from mobile_vla.errors import Problems
 
 BASE = """\
@@ -414,6 +415,35 @@ def test_what_is_only_timed_is_not_in_the_report(tmp_path):
     assert project.reported().canonical() == before.reported().canonical()
     # and still there is all that its timing needs
     assert project.timing("full_size").run.run == "seed0"
-    assert project.timing("full_size").images is not None
+    assert project.timing("full_size").timing.ladder
     assert ("few", "full") in {key[:2] for key in project.feature_keys()}
     assert project.feature_keys(project.reported_experiments()) == before.feature_keys()
+
+
+@pytest.mark.parametrize(
+    ("training", "place", "found"),
+    [
+        ("batch_size: 2, processes: 3", "processes", "3 processes for batches of 2 windows"),
+        ("processes: 3, nodes: 2", "nodes", "3 processes on 2 nodes"),
+    ],
+)
+def test_processes_that_cannot_share_a_batch(tmp_path, training, place, found):
+    text = BASE.replace("lora: {}", f"lora: {{training: {{{training}}}}}")
+    (problem,) = problems(text, tmp_path).values()
+    assert f"experiments.lora.training.{place}" in problem.place and found in problem.found
+
+
+def test_the_plain_way_of_training_has_one_process(tmp_path):
+    text = BASE.replace("lora: {}", "lora: {timing: {ladder: true}, training: {processes: 2}}")
+    (problem,) = problems(text, tmp_path).values()
+    assert "experiments.lora.timing.ladder" in problem.place
+
+
+def test_where_processes_run_changes_no_settings_and_how_many_does(tmp_path):
+    one, two, spread = (
+        load(BASE.replace("lora: {}", f"lora: {{training: {{{training}}}}}"), tmp_path)
+        for training in ("", "processes: 2", "processes: 2, nodes: 2")
+    )
+    assert one.train("lora", "seed0") != two.train("lora", "seed0")
+    assert two.train("lora", "seed0").canonical() == spread.train("lora", "seed0").canonical()
+    assert spread.experiments["lora"].training.nodes == 2

@@ -279,3 +279,19 @@ def test_a_figure_that_is_none_is_refused(tmp_path: Path) -> None:
     path.write_text("<svg></svg>")
     with pytest.raises(UserError, match="viewBox"):
         inline(path, "")
+
+
+def test_padding_that_dilutes_the_loss_is_warned_of(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2)
+    assert "Padding dilutes" not in text_of(made)
+    found = json.loads(made.results[1].read_text())
+    found["padding"] = {
+        "action_dim": 7,
+        "velocities": 2,
+        "averaged_over": 6,
+        "best_val_loss_arm_act": 0.0123,
+    }
+    made.results[1].write_text(json.dumps(found))
+    text = plain(text_of(made))
+    assert "lora_r8 writes 7 outputs a step, of which 2 are velocities" in text
+    assert "a mean over 6 dimensions" in text and "It was 0.0123 on" in text

@@ -2,7 +2,8 @@
 
 ``python -m mobile_vla ingest --settings '{…}' --raw a.h5 --facts a.json --frames a.npy`` calls
 ``mobile_vla.data.ingest.ingest``. The options are the function's own parameters, so that a stage is
-written once and can be run by hand.
+written once and can be run by hand. A parameter that can be given by its place in Python stands
+without a name on the command line, too: ``predict POLICY EPISODE``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from mobile_vla.files import DISK_FULL
 from mobile_vla.orphan import watch_parent
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
-from mobile_vla.stages import STAGES
+from mobile_vla.ranks import processes, rank
+from mobile_vla.stages import COMMANDS, Command
 
 log = logging.getLogger(__name__)
 
@@ -51,24 +53,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
     parser = argparse.ArgumentParser(prog="python -m mobile_vla", description=__doc__)
-    parser.add_argument("command", choices=STAGES)
+    parser.add_argument("command", choices=COMMANDS)
     name = parser.parse_args(arguments[:1]).command
     # As an exception, so that temporary files are removed; training installs a handler of its own.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     watch_parent()
-    stage = STAGES[name]
-    recorder = Recorder(name, stage.module, stage.packages)
+    command = COMMANDS[name]
+    recorder = Recorder(name, command.module, command.packages)
     try:
-        if stage.runs_model:
+        if command.runs_model:
             gpus.take()
-        # The one dynamic import: a command must not load what the others need.
-        function = getattr(importlib.import_module(stage.module), stage.function)
+        function = _function(command)
         options = _parser(name, function).parse_args(arguments[1:])
         _log_to(options.log)
         values = {key: getattr(options, key) for key in inspect.signature(function).parameters}
         recorder.note_inputs(values.values())
         function(**values)
-        if options.record is not None:
+        if options.record is not None and rank() == 0:
             settings = values.get("settings")
             plain = settings.model_dump(mode="json") if isinstance(settings, Settings) else None
             recorder.write(options.record, plain)
@@ -88,14 +89,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _function(command: Command) -> Callable[..., None]:
+    """Return a command's function.
+
+    Raises:
+        UserError: a package is missing that it needs and the others do not.
+    """
+    try:
+        # The one dynamic import: a command must not load what the others need.
+        return getattr(importlib.import_module(command.module), command.function)
+    except ModuleNotFoundError as error:
+        if command.extra is None or str(error.name).startswith(__package__):
+            raise
+        raise UserError(
+            f"the package {error.name!r} is not installed, which this command needs and the "
+            "workflow does not; install it with\n"
+            f"    python -m pip install -r envs/requirements-{command.extra}.txt "
+            "-c envs/constraints.txt"
+        ) from None
+
+
 def _log_to(file: Path | None) -> None:
-    """Send messages to the terminal and, with ``--log``, to a file as well."""
+    """Send messages to the terminal and, with ``--log``, to a file as well.
+
+    Of several processes the first says how it goes; the others say what goes wrong.
+    """
     handlers: list[logging.Handler] = [TerminalHandler()]
+    form = "%(message)s" if rank() == 0 else f"process {rank() + 1} of {processes()}: %(message)s"
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
-    logging.basicConfig(format="%(message)s", handlers=handlers, force=True)
-    logging.getLogger("mobile_vla").setLevel(logging.INFO)
+        mode = "w" if rank() == 0 else "a"
+        handlers.append(logging.FileHandler(file, mode=mode, encoding="utf-8"))
+    logging.basicConfig(format=form, handlers=handlers, force=True)
+    level = logging.INFO if rank() == 0 else logging.WARNING
+    logging.getLogger("mobile_vla").setLevel(level)
     logging.captureWarnings(True)
     # The libraries are pinned: what a later release of theirs will deprecate is not for a log.
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -113,6 +140,10 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
     for name, parameter in inspect.signature(function).parameters.items():
         kind = hints[name]
         required = parameter.default is inspect.Parameter.empty
+        placed = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        if placed and not (isinstance(kind, type) and issubclass(kind, Settings)):
+            parser.add_argument(name, metavar=name.upper(), **_placed(kind))
+            continue
         option: dict[str, Any] = {"required": required}
         if not required:
             option["default"] = parameter.default
@@ -121,6 +152,8 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
             option |= {"nargs": "*", "type": typing.get_args(kind)[0]}
         elif isinstance(kind, type) and issubclass(kind, Settings):
             option |= {"type": _settings(kind), "metavar": "JSON|-"}
+        elif kind is bool:
+            option |= {"action": "store_true"}
         elif required:
             option["type"] = kind
         else:  # the option may stand without a value, so that a rule need not leave it out
@@ -129,6 +162,13 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
     parser.add_argument("--log", type=Path, help="file that messages are written to as well")
     parser.add_argument("--record", type=Path, help="JSON file for the circumstances")
     return parser
+
+
+def _placed(kind: Any) -> dict[str, Any]:
+    """Return how an argument without a name is read; of a list there must be one at least."""
+    if typing.get_origin(kind) is list:
+        return {"nargs": "+", "type": typing.get_args(kind)[0]}
+    return {"type": kind}
 
 
 def _plain(kind: Any) -> Any:

@@ -10,7 +10,7 @@ from mobile_vla.config.augment import Augment
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.language import Language
 from mobile_vla.config.latency import Latency
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.model import FullFinetune, Head, Lora, Padding, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.rollout import Rollout
 from mobile_vla.config.timing import Timing
@@ -21,6 +21,9 @@ from mobile_vla.config.windows import Actions, Windows
 class Experiment(Windows):
     """One way of training a policy; what it does not say comes from ``defaults``."""
 
+    preset: str | None = None
+    """A name from ``presets``: settings that come before ``defaults``, and after the experiment's
+    own."""
     dataset: str
     """A name from ``datasets``."""
     backbone: str
@@ -41,6 +44,8 @@ class Experiment(Windows):
     """The trained parts, with ``finetune: full``."""
     head: Head = Head()
     """The head that turns readouts into actions."""
+    padding: Padding | None = None
+    """Outputs besides the velocities, as RoboVLMs has them; they dilute the loss."""
     augment: Augment = Augment()
     """What training sees besides the recorded pictures."""
     training: Training = Training()
@@ -76,7 +81,14 @@ class Experiment(Windows):
             lora=self.lora if self.finetune == "lora" else None,
             full=self.full if self.finetune == "full" else None,
             head=self.head,
+            padding=self.padding,
             prompt=self.prompt,
             actions=actions,
             mirror=self.augment.mirror,
         )
+
+    def trained(self) -> Training:
+        """Return how the policy is trained; what a head alone has no use for is left out."""
+        if self.finetune != "none":
+            return self.training
+        return self.training.model_copy(update={"gradient_checkpointing": False})

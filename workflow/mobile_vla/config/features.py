@@ -13,7 +13,7 @@ from mobile_vla.files import digest_of
 Cut = Literal["pixels", "image_embeds", "readout"]
 View = Literal["plain", "mirrored"]
 VIEWS: tuple[View, ...] = get_args(View)
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "fp16_on_gpu"]
 
 
 class Features(Settings):

@@ -60,8 +60,27 @@ class Head(Settings):
     """Width of the LSTM."""
     mlp: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Widths of the layers between the LSTM and the actions; empty: one linear layer."""
+    activation: Literal["gelu", "relu"] = "gelu"
+    """Between the layers of the MLP."""
+    output: Literal["linear", "tanh"] = "linear"
+    """``tanh`` keeps predictions within the action scale, as in RoboVLMs, and reaches its ends only
+    in the limit."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout between LSTM layers and in the MLP."""
+
+
+class Padding(Settings):
+    """Outputs that this robot has no use for, as RoboVLMs' seven dimensions ask for: after the
+    velocities zeros, and last a gripper that is never closed.
+
+    They dilute the loss: what is optimised is a mean over the zeros too. What is reported, and
+    selects the checkpoint, is the loss over the velocities alone.
+    """
+
+    action_dim: Annotated[int, Field(ge=2)] = 7
+    """Outputs a step in all."""
+    gripper_loss_ratio: Annotated[float, Field(ge=0)] = 0.01
+    """Weight of ``loss_gripper_act`` beside ``loss_arm_act``."""
 
 
 class PolicySettings(Settings):
@@ -79,6 +98,8 @@ class PolicySettings(Settings):
     """The trained parts, with ``finetune: full``."""
     head: Head
     """The head."""
+    padding: Padding | None = None
+    """Outputs besides the velocities."""
     prompt: Prompt
     """The prompts."""
     actions: Actions

@@ -27,6 +27,16 @@ def config_schema() -> dict[str, Any]:
     project = definitions.pop("Project")
     # In the file nothing of an experiment is required: the rest comes from `defaults`.
     definitions["Experiment"].pop("required", None)
+    project["properties"]["include"] = {
+        "anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}],
+        "description": "YAML files, or folders of them, with more datasets, backbones, presets and "
+        "experiments; absolute or relative to the project.",
+    }
+    project["properties"]["presets"] = {
+        "additionalProperties": {"$ref": "#/$defs/Experiment"},
+        "description": "Named sets of settings that experiments start from, with `preset: NAME`.",
+        "type": "object",
+    }
     project["properties"]["defaults"] = {
         "$ref": "#/$defs/Experiment",
         "description": "What every experiment has in common.",

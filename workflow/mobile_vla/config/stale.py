@@ -10,8 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from mobile_vla.config.loading import check_syntax, load_project
+from mobile_vla.config.loading import load_project
 from mobile_vla.config.project import Project
+from mobile_vla.config.source import check_syntax
 from mobile_vla.errors import UserError
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from mobile_vla.config.augment import Photometric
 from mobile_vla.config.base import Settings
 from mobile_vla.config.features import Precision
+from mobile_vla.config.ingest import Images
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.windows import Windows
 
@@ -29,9 +30,10 @@ class Training(Settings):
     """Passes over the training windows."""
     batch_size: Annotated[int, Field(ge=1)] = 8
     """Windows in a batch."""
-    order: Literal["segments", "shuffled"] = "segments"
-    """``segments``: neighbouring windows of an episode together, which share most of their frames;
-    ``shuffled``: windows drawn independently."""
+    segment: Annotated[int, Field(ge=1)] = 2
+    """Neighbouring windows of an episode that stay together in a batch, where they share most of
+    their frames: longer ones are faster, and mix a batch less; 1 draws each window independently.
+    docs/performance.md compares them."""
     accumulation: Annotated[int, Field(ge=1)] = 1
     """Batches to an optimiser step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
@@ -49,12 +51,19 @@ class Training(Settings):
     huber_delta: Annotated[float, Field(gt=0)] = 1.0
     """Where the Huber loss turns from square to linear, in normalised units."""
     precision: Precision = "auto"
-    """Number format of the forward pass; auto: bf16 where the hardware has it, else fp32."""
+    """Number format of the forward pass; auto: bf16 where the hardware has it, else fp32.
+    fp16 scales the loss and needs a GPU; fp16_on_gpu: fp32 where there is none."""
     gradient_checkpointing: bool = False
     """Keep only each layer's input for the backward pass and compute the rest again: about half
     as much more work for a fraction of the memory (Chen et al. 2016, arXiv:1604.06174)."""
     threads: Annotated[int, Field(ge=1)] = 1
     """CPU threads; a tracked setting, because results depend on it in their last bits."""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """Processes that share each batch, with ``threads`` threads or a GPU each. The result is that
+    of one process but for the last bits, so it is tracked."""
+    nodes: Annotated[int, Field(ge=1, exclude=True)] = 1
+    """Nodes of a cluster that the processes are spread over; elsewhere all are on this machine. It
+    changes no result, and reruns nothing."""
     keep_every: Annotated[int, Field(ge=1)] | None = None
     """Keep a snapshot of the policy every so many epochs, besides best and last."""
     early_stopping: EarlyStopping | None = None
@@ -73,5 +82,7 @@ class TrainSettings(Settings):
     subset: Annotated[int, Field(ge=1)] | None = None
     windows: Windows
     policy: PolicySettings
+    images: Images = Images().settled()
+    """How the frames were made: the policy takes it along to the robot."""
     photometric: Photometric = Photometric()
     training: Training

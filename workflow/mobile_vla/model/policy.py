@@ -16,7 +16,6 @@ from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.data.actions import denormalise, normalise
 from mobile_vla.errors import UserError
-from mobile_vla.files import digest_of
 from mobile_vla.model.adapter import (
     expected_parts,
     load_backbone,
@@ -81,6 +80,7 @@ class Policy(nn.Module):
                 config.text_config.hidden_size,
                 settings.chunk,
                 len(settings.actions.dimensions),
+                settings.padding,
             )
         found, declared = set(trainable_parameters(self)), expected_parts(settings)
         if found != declared:
@@ -99,8 +99,8 @@ class Policy(nn.Module):
             The policy in evaluation mode, on the CPU.
 
         Raises:
-            UserError: a file is missing or damaged, or the backbone, its tokens or the settings
-                are not those of the training.
+            UserError: a file is missing or damaged; or ``policy.json``, the backbone, its tokens
+                or a library's major version is not that of the training. It says which.
         """
         described, tensors = read_folder(folder, backbone)
         settings = settings_of(folder, described)
@@ -112,11 +112,6 @@ class Policy(nn.Module):
             seed=0,
             fixed=described["fixed"],
         )
-        if digest_of(list(policy.texts)) != described["prompts_digest"]:
-            raise UserError(
-                f"{folder / DESCRIPTION} (prompts): not the table that it was trained with; "
-                "restore the file, or train the policy again with the new prompts"
-            )
         if policy.encoder.tokens_digest() != described["tokens"]:
             raise UserError(
                 f"{folder / DESCRIPTION} (tokens): the backbone's tokenizer gives other tokens for "
@@ -125,21 +120,27 @@ class Policy(nn.Module):
         policy.load_trained(tensors)
         return policy.eval()
 
-    def save_pretrained(self, folder: Path, backbone: Checkpoint, facts: dict[str, Any]) -> None:
+    def save_pretrained(
+        self,
+        folder: Path,
+        backbone: Checkpoint,
+        facts: Mapping[str, Any],
+        card: str | None = None,
+    ) -> None:
         """Write the policy's folder: what was trained, and never the frozen backbone.
 
         Args:
             folder: where to; files of an earlier policy that this one does not have are removed.
             backbone: what the policy was trained on.
             facts: what else to say of it in ``policy.json``, as plain JSON values.
+            card: text of its ``README.md``.
         """
         own = {
             "prompts": list(self.texts),
-            "prompts_digest": digest_of(list(self.texts)),
             "tokens": self.encoder.tokens_digest(),
             "fixed": self.fixed_values,
         }
-        write_folder(folder, self.settings, self.trained(), backbone, {**own, **facts})
+        write_folder(folder, self.settings, self.trained(), backbone, {**own, **facts}, card)
 
     def use_prompts(self, texts: tuple[str, ...], processor: Any) -> None:
         """Be asked with other prompts than those of training, such as an unseen scene's.
@@ -225,7 +226,12 @@ class Policy(nn.Module):
         return self
 
     def forward(
-        self, features: Tensor, prompts: Tensor, windows: Tensor, cut: Cut | None = None
+        self,
+        features: Tensor,
+        prompts: Tensor,
+        windows: Tensor,
+        cut: Cut | None = None,
+        padded: bool = False,
     ) -> Tensor:
         """Predict the chunks of a batch of windows.
 
@@ -236,12 +242,14 @@ class Policy(nn.Module):
             prompts: (F,) index of each frame's prompt in ``texts``.
             windows: (B, W) which of the F frames a window holds, oldest first.
             cut: where ``features`` were taken; by default where this policy's frozen prefix ends.
+            padded: whether to return what the head writes besides the velocities, too.
 
         Returns:
-            (B, C, A) actions in normalised units.
+            (B, C, A) actions in normalised units; with ``padded`` (B, C, P), the velocities first.
         """
         readouts = self.encoder.readouts(features, prompts, cut or self.settings.cut)  # (F, D)
-        return self.chunks(readouts[windows])
+        outputs = self._outputs(readouts[windows])
+        return outputs if padded else self._velocities(outputs)
 
     def chunks(self, readouts: Tensor) -> Tensor:
         """Predict the chunks of windows whose frames were encoded before.
@@ -252,8 +260,18 @@ class Policy(nn.Module):
         Returns:
             (B, C, A) actions in normalised units.
         """
-        predicted = self.head(readouts)
-        return torch.where(self.fixed.isnan(), predicted, self.fixed.to(predicted.dtype))
+        return self._velocities(self._outputs(readouts))
+
+    def _outputs(self, readouts: Tensor) -> Tensor:
+        """Return all that the head writes, (B, C, P), with fixed dimensions at their constant."""
+        outputs = self.head(readouts)
+        fixed = nn.functional.pad(
+            self.fixed, (0, outputs.shape[-1] - len(self.fixed)), value=math.nan
+        )
+        return torch.where(fixed.isnan(), outputs, fixed.to(outputs.dtype))
+
+    def _velocities(self, outputs: Tensor) -> Tensor:
+        return outputs[..., : len(self.fixed)]
 
     def denormalise(self, actions: Tensor) -> Tensor:
         """Turn normalised actions into raw command units."""

@@ -15,6 +15,7 @@ def resolve(precision: Precision, device: torch.device) -> str:
 
     ``auto`` is bf16 where the hardware multiplies in it (Ampere and later; CPUs with AVX512-BF16
     or AMX), else fp32. fp16 overflows in this model unless losses are scaled, and is never chosen.
+    ``fp16_on_gpu`` is fp16 on a GPU and fp32 without one.
 
     Raises:
         UserError: fp16 on a CPU.
@@ -22,8 +23,10 @@ def resolve(precision: Precision, device: torch.device) -> str:
     if precision == "fp16" and device.type == "cpu":
         raise UserError(
             "config.yaml (training.precision): fp16 needs a GPU, and there is none; "
-            "use bf16, fp32 or auto"
+            "use bf16, fp32, auto or fp16_on_gpu"
         )
+    if precision == "fp16_on_gpu":
+        return "fp32" if device.type == "cpu" else "fp16"
     if precision != "auto":
         return precision
     if device.type == "cuda":

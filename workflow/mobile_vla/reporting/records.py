@@ -67,6 +67,15 @@ class Parameters(Record):
     trainable_total: int
 
 
+class Padded(Record):
+    """What a head writes besides the velocities; its loss in normalised units."""
+
+    action_dim: int
+    velocities: int
+    averaged_over: int
+    best_val_loss_arm_act: float | None
+
+
 class Training(Record):
     """``training_results.json``; times in seconds."""
 
@@ -81,6 +90,7 @@ class Training(Record):
     epoch_times: list[float]
     total_time: float
     parameters: Parameters
+    padding: Padded | None
     policy_bytes: int
     device: str
     precision: str
@@ -207,6 +217,21 @@ class Part(Record):
     mae: dict[str, float]
 
 
+class Displacement(Record):
+    """Average and final distance between predicted and true path, in command steps."""
+
+    ade: float
+    fde: float
+
+
+class Segments(Record):
+    """Runs of turning or of standing frames: how many, and each predictor's mean displacement."""
+
+    segments: int
+    episodes: int
+    displacement: dict[str, Displacement]
+
+
 class Motion(Record):
     """Which motion was driven (rows) and predicted (columns), in steps; rates are shares of 1."""
 
@@ -248,6 +273,8 @@ class Evaluation(Record):
     skill: float | None
     verdict: Verdict
     absent: dict[str, str]
+    parts: dict[str, Part | None]
+    segments: dict[str, Segments | None]
     by_step: list[Part]
     by_frame: list[Part]
     by_cell: list[Part]

@@ -18,6 +18,7 @@ from mobile_vla.reporting.score_tables import (
     cell_lines,
     headline,
     pair_lines,
+    part_lines,
     step_lines,
     verdict_lines,
 )
@@ -45,6 +46,7 @@ def tables(
     pairs: Path,
     by_step: Path,
     by_cell: Path,
+    by_part: Path,
     scores: Path | None = None,
 ) -> None:
     """Write the tables. A cell is empty where there is no value.
@@ -69,6 +71,7 @@ def tables(
         pairs: where to write a line for each pair of experiments, and its ``.tex`` beside it.
         by_step: the same for each step of each run's chunk.
         by_cell: the same for each cell of each run's dataset.
+        by_part: the same for first steps, turns, stops and changes.
         scores: where to write a line for each score on another dataset, where there are some.
 
     Raises:
@@ -94,6 +97,7 @@ def tables(
     _both(pairs, list(pair_lines(compared)), PAIR)
     _both(by_step, list(step_lines(runs)))
     _both(by_cell, list(cell_lines(runs)))
+    _both(by_part, list(part_lines(runs)))
     if scores is not None:
         _write(scores, [line for run in runs for line in _elsewhere(run)])
 

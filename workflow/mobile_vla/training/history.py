@@ -21,6 +21,8 @@ class Validation:
     """Mean absolute error of each dimension, in raw command units."""
     clipped: float
     """Share of the predictions beyond the action scale."""
+    padded: dict[str, float] = field(default_factory=dict)
+    """With padding, RoboVLMs' losses under their names there."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Epoch:
     validation: Validation
     seconds: float = field(compare=False)
     """Wall-clock time of training and validation."""
+    train_padded: dict[str, float] = field(default_factory=dict)
+    """With padding, RoboVLMs' losses under their names there."""
 
 
 def row(epoch: Epoch) -> dict[str, float]:
@@ -48,6 +52,8 @@ def row(epoch: Epoch) -> dict[str, float]:
         "gradient_norm": epoch.gradient_norm,
         **{f"val_mae_{name}": value for name, value in epoch.validation.mae.items()},
         "clipped": epoch.validation.clipped,
+        **{f"train_{name}": value for name, value in epoch.train_padded.items()},
+        **{f"val_{name}": value for name, value in epoch.validation.padded.items()},
     }
 
 

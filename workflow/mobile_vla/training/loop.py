@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from mobile_vla.training.batches import Samples
 from mobile_vla.training.history import Epoch
@@ -21,6 +22,8 @@ class Position:
     """Sum of the losses of the epoch so far."""
     count: int = 0
     """Number of values in that sum."""
+    padding: list[float] = field(default_factory=list)
+    """The other sums of the epoch so far, with padding."""
     gradient_norm: float = 0.0
     """Norm of the last step's gradient."""
     seconds: float = 0.0
@@ -49,24 +52,33 @@ def run_epochs(
         done = position.step - number * trainer.steps_per_epoch
         for batches in trainer.epoch(number)[done:]:
             started = time.perf_counter()
-            loss, count, position.gradient_norm = trainer.step(position.step, batches)
-            position.loss += loss
-            position.count += count
+            made = trainer.step(position.step, batches)
+            position.loss += made.loss
+            position.count += made.values
+            position.padding = [
+                before + more
+                for before, more in zip_longest(position.padding, made.padding, fillvalue=0.0)
+            ]
+            position.gradient_norm = made.norm
             position.step += 1
             position.seconds += time.perf_counter() - started
-            on_step(sum(map(len, batches)), loss / count)
+            on_step(sum(map(len, batches)), made.loss / made.values)
         started = time.perf_counter()
         found = trainer.validate(validation)
+        actions = position.count // trainer.objective.learned
+        means = trainer.objective.reported([position.loss, *position.padding], actions)
         epoch = Epoch(
             epoch=number,
             step=position.step,
             learning_rate=trainer.learning_rate(position.step - 1),
-            train_loss=position.loss / position.count,
+            train_loss=means.pop("loss"),
             gradient_norm=position.gradient_norm,
             validation=found,
             seconds=position.seconds + time.perf_counter() - started,
+            train_padded=means,
         )
         position.history.append(epoch)
         position.loss, position.count, position.seconds = 0.0, 0, 0.0
+        position.padding = []
         if on_epoch(epoch):
             return

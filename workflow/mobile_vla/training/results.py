@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mobile_vla.config.training import TrainSettings
-from mobile_vla.model.adapter import part_of, trainable_parameters
+from mobile_vla.model.adapter import trainable_parameters
+from mobile_vla.model.skeleton import backbone_parameters
 from mobile_vla.training.history import Epoch, best_of
 from mobile_vla.training.run import RunData
 from mobile_vla.training.trainer import Trainer
@@ -47,14 +48,11 @@ def training_results(
         "epoch_times": seconds,
         "total_time": sum(seconds),
         "parameters": {
-            "backbone_total": sum(
-                parameter.numel()
-                for name, parameter in policy.encoder.backbone.named_parameters()
-                if part_of(name) != "adapter"
-            ),
+            "backbone_total": backbone_parameters(data.backbone.config()),
             "trainable": trainable,
             "trainable_total": sum(trainable.values()),
         },
+        "padding": _padding(trainer, best),
         "policy_bytes": sum(file.stat().st_size for file in folder.iterdir()),
         "device": device.type,
         "precision": trainer.precision,
@@ -66,4 +64,17 @@ def training_results(
             role: int(data.dataset.lengths[list(members)].sum())
             for role, members in data.roles.of.items()
         },
+    }
+
+
+def _padding(trainer: Trainer, best: Epoch) -> dict[str, Any] | None:
+    """Return how padding dilutes the loss that was minimised; None without padding."""
+    objective = trainer.objective
+    if objective.padding is None:
+        return None
+    return {
+        "action_dim": objective.padding.action_dim,
+        "velocities": objective.learned,
+        "averaged_over": objective.arm,
+        "best_val_loss_arm_act": best.validation.padded["loss_arm_act"],
     }

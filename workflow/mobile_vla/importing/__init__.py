@@ -1,0 +1,1 @@
+"""Settings of other systems, brought into config.yaml."""
