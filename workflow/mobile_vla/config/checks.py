@@ -30,6 +30,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
         yield from _names(names, at, experiment)
         yield from _init_from(project, names, at, experiment)
         yield from _evaluate_on(project, names, at, experiment)
+        yield from _processes(at, experiment)
         if experiment.dataset in project.datasets:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
@@ -115,6 +116,32 @@ def _init_from(
             f"{start!r} has no run for seed {', '.join(map(str, missing))}",
             "a run of the same seed to start from",
             f"add the seeds to {start!r}",
+        )
+
+
+def _processes(at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    training = experiment.training
+    processes, nodes = training.processes, training.nodes
+    if processes > training.batch_size:
+        yield (
+            (*at, "training", "processes"),
+            f"{processes} processes for batches of {training.batch_size} windows",
+            "at least one window of each batch for each process",
+            "raise batch_size (and lower accumulation by the same factor), or lower processes",
+        )
+    if processes % nodes:
+        yield (
+            (*at, "training", "nodes"),
+            f"{processes} processes on {nodes} nodes",
+            "as many on each",
+            f"make processes a multiple of {nodes}",
+        )
+    if processes > 1 and experiment.timing.ladder:
+        yield (
+            (*at, "timing", "ladder"),
+            f"a comparison with the plain way of training, with {processes} processes",
+            "one process: the plain way has no more",
+            "compare in an experiment with one process",
         )
 
 

@@ -58,6 +58,12 @@ class Training(Settings):
     as much more work for a fraction of the memory (Chen et al. 2016, arXiv:1604.06174)."""
     threads: Annotated[int, Field(ge=1)] = 1
     """CPU threads; a tracked setting, because results depend on it in their last bits."""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """Processes that share each batch, with ``threads`` threads or a GPU each. The result is that
+    of one process but for the last bits, so it is tracked."""
+    nodes: Annotated[int, Field(ge=1, exclude=True)] = 1
+    """Nodes of a cluster that the processes are spread over; elsewhere all are on this machine. It
+    changes no result, and reruns nothing."""
     keep_every: Annotated[int, Field(ge=1)] | None = None
     """Keep a snapshot of the policy every so many epochs, besides best and last."""
     early_stopping: EarlyStopping | None = None

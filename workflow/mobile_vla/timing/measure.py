@@ -51,6 +51,9 @@ def measure(
 ) -> None:
     """Measure real optimiser steps and a validation pass of an experiment's first run.
 
+    With several processes each takes part, and the first one writes what it has seen: the steps are
+    the run's, the memory and the operations are one process's.
+
     The arguments are those of :func:`mobile_vla.training.train.train`; ``timing`` and ``page`` are
     the JSON and the HTML to write. Nothing that is trained here is kept.
     """
@@ -81,12 +84,15 @@ def measure(
         "device": device.type,
         "device_name": device_name(device),
         "threads": run.training.threads,
+        "processes": run.training.processes,
         "precision": data.precision,
         "cut": run.policy.cut,
         "versions": versions(PACKAGES),
         **_steps(settings, trainer, data),
         "memory": _memory(estimate, trainer, memory_limit_gb),
     }
+    if not trainer.writes:
+        return
     del trainer  # the ladder's has the vision tower besides
     found["ladder"] = _ladder(settings, data)
     write_json(timing, found)
@@ -106,7 +112,7 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
     run, device = settings.run, trainer.accelerator.device
     warmup, steps = settings.timing.warmup_steps, settings.timing.steps
     operations = Operations(run, data)
-    seconds, waited, windows, frames = [], [], [], []
+    seconds, waited, windows, own_windows, frames = [], [], [], [], []
     batches = itertools.chain.from_iterable(map(trainer.epoch, itertools.count()))
     own = trainer.samples
     for number, batch in zip(range(warmup + steps), batches, strict=False):
@@ -118,6 +124,7 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
             seconds.append(time.perf_counter() - started)
             waited.append(watched.seconds)
             windows.append(sum(map(len, batch)))
+            own_windows.append(sum(len(trainer.share(indices)) for indices in batch))
             frames.append(watched.frames)
     trainer.samples = own
     load = os.getloadavg()[0]
@@ -149,7 +156,7 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
         "projected_seconds": epoch * run.training.epochs,
         "load_average": load,
         "contended": load > len(os.sched_getaffinity(0)) + 0.5 or max(seconds) > 3 * min(seconds),
-        **operations.record(trainer, frames, windows, seconds),
+        **operations.record(trainer, frames, own_windows, seconds),
     }
 
 

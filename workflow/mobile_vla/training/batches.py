@@ -107,15 +107,28 @@ class Samples:
             mask=torch.from_numpy(self.table.mask[indices]),
         )
 
-    def in_order(self, size: int) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Yield all windows in their order, ``size`` at a time, with their indices."""
-        for start in range(0, len(self), size):
+    def in_order(
+        self, size: int, first: int = 0, every: int = 1
+    ) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield all windows in their order, ``size`` at a time, with their indices.
+
+        Args:
+            size: windows at a time.
+            first: which to begin with, of these batches.
+            every: go on with every so many of them.
+        """
+        for start in range(first * size, len(self), every * size):
             indices = np.arange(start, min(start + size, len(self)))
             yield indices, self.batch(indices)
 
     def episodes_of(self, indices: np.ndarray) -> list[str]:
         """Return the names of the episodes that some windows come from."""
         return [self.dataset.episodes[i].name for i in np.unique(self.table.episode[indices])]
+
+
+def dealt(indices: np.ndarray, processes: int) -> list[np.ndarray]:
+    """Deal a batch's windows to processes: neighbours together, since they share frames."""
+    return np.array_split(indices, processes)
 
 
 def epoch_batches(

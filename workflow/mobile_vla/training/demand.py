@@ -5,24 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from mobile_vla.config.training import TrainSettings
+from mobile_vla.machine import default_device
 from mobile_vla.model.prompts import PromptTokens
-from mobile_vla.training.batches import epoch_batches
+from mobile_vla.ranks import local_processes
+from mobile_vla.training.batches import dealt, epoch_batches
 from mobile_vla.training.memory import Load
 from mobile_vla.training.run import RunData
 
 
 def load_of(settings: TrainSettings, data: RunData) -> Load:
-    """Return what the run's largest step has to hold, before the backbone is loaded."""
+    """Return what the largest step of one of the run's processes has to hold."""
     training, samples = settings.training, data.samples["train"]
     table, windows = samples.table, min(training.batch_size, len(samples))
+    windows = -(-windows // training.processes)
     frames = windows * table.frames.shape[1]
     if samples.photometric is None:  # with it, each window has pictures of its own
         frames = max(
-            len(np.unique(table.frames[batch]))
+            len(np.unique(table.frames[share]))
             for epoch in range(training.epochs)
             for batch in epoch_batches(
                 table, training.batch_size, training.segment, settings.seed, epoch
             )
+            for share in dealt(batch, training.processes)
         )
     return Load(
         frames=frames,
@@ -32,6 +36,7 @@ def load_of(settings: TrainSettings, data: RunData) -> Load:
         precision=data.precision,
         checkpointing=training.gradient_checkpointing,
         cut=settings.policy.cut,
+        processes=local_processes() if default_device().type == "cpu" else 1,
     )
 
 
