@@ -68,7 +68,11 @@ def partial_report(
     datasets = {name: results / "datasets" / name for name in settings.report.datasets}
     known = tuple(name for name, folder in datasets.items() if (folder / "audit.json").is_file())
     kept = ReportSettings(
-        runs=tuple(runs), datasets=known, figures=(), report=settings.report.report
+        runs=tuple(runs),
+        datasets=known,
+        sweeps=settings.report.sweeps,
+        figures=(),
+        report=settings.report.report,
     )
     _write(kept, settings, missing, results, templates, texts, labels, report)
     log.info("%s: %d of %d runs", report, len(runs), len(runs) + len(missing))

@@ -28,6 +28,7 @@ from mobile_vla.timing.page import timing_page
 from mobile_vla.timing.raw_rows import RawRows
 from mobile_vla.training.batches import Batch
 from mobile_vla.training.demand import load_of
+from mobile_vla.training.matching import steps_of
 from mobile_vla.training.memory import Estimate, check_memory
 from mobile_vla.training.run import RunData, build_policy, load_data
 from mobile_vla.training.trainer import Source, Trainer
@@ -77,7 +78,14 @@ def measure(
         data.backbone.config(), run.policy, load_of(run, data), device.type, memory_limit_gb
     )
     policy = build_policy(run.policy, run.seed, data, init_from=None)
-    trainer = Trainer(policy, run.training, data.samples["train"], run.seed, data.precision)
+    trainer = Trainer(
+        policy,
+        run.training,
+        data.samples["train"],
+        run.seed,
+        data.precision,
+        steps_of(run.matched, data.dataset, split, run.fold),
+    )
     found = {
         "experiment": run.experiment,
         "run": run.run,
@@ -173,8 +181,8 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
         "mean_windows_per_second": sum(windows) / sum(seconds),
         "validation_seconds": validation,
         "seconds_per_epoch": epoch,
-        "epochs": run.training.epochs,
-        "projected_seconds": epoch * run.training.epochs,
+        "epochs": trainer.epochs,
+        "projected_seconds": epoch * trainer.total_steps / trainer.steps_per_epoch,
         "load_average": load,
         "contended": load > len(os.sched_getaffinity(0)) + 0.5 or max(seconds) > 3 * min(seconds),
         **operations.record(trainer, frames, windows, seconds),

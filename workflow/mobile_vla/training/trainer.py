@@ -64,13 +64,20 @@ class Trainer:
         samples: the training windows.
         seed: the run's seed.
         precision: resolved number format, ``fp32``, ``bf16`` or ``fp16``.
+        steps: optimiser steps in all; None: those of ``training.epochs``.
 
     Attributes:
         cut: where the batches' features were taken; None where the policy's frozen prefix ends.
     """
 
     def __init__(
-        self, policy: Policy, training: Training, samples: Source, seed: int, precision: str
+        self,
+        policy: Policy,
+        training: Training,
+        samples: Source,
+        seed: int,
+        precision: str,
+        steps: int | None = None,
     ):
         self.training, self.samples, self.seed = training, samples, seed
         self.precision = precision
@@ -103,7 +110,8 @@ class Trainer:
         self.steps_per_epoch = math.ceil(
             math.ceil(len(samples) / training.batch_size) / training.accumulation
         )
-        self.total_steps = self.steps_per_epoch * training.epochs
+        self.total_steps = self.steps_per_epoch * training.epochs if steps is None else steps
+        self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
 
     def epoch(self, epoch: int) -> list[list[np.ndarray]]:
         """Return an epoch's optimiser steps, each a list of batches of window indices."""
