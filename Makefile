@@ -4,16 +4,37 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := workflow tests
 
-.PHONY: report test test-long lint schema clean clean-stale
+.PHONY: report test test-long test-cluster browser lint schema clean clean-stale
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
 
-test: .venv/installed-dev
+test: .venv/installed-dev browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-long: .venv/installed-dev
 	$(BIN)/python -m pytest -q -m long
+
+# The report is tested in Chromium. Where it is absent and may be installed, it is.
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq \
+	    && apt-get install -qq --yes --no-install-recommends chromium >/dev/null; } \
+	  || echo "No Chromium, and it cannot be installed here: the tests of the report in a browser are skipped."
+
+# A private Slurm in a temporary folder, whose programs are installed where they are missing.
+SLURM := slurmctld slurmd slurm-client munge
+test-cluster: .venv/installed-slurm
+	@for program in munged slurmctld slurmd srun; do \
+	  PATH="$$PATH:/usr/sbin" command -v $$program > /dev/null || missing=yes; \
+	done; \
+	if [ "$$missing" ]; then \
+	  as_root=$$(test $$(id -u) = 0 || echo sudo); \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -qq -y --no-install-recommends $(SLURM); \
+	fi
+	$(BIN)/python -m pytest -q tests/cluster
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check $(SOURCES)
@@ -39,6 +60,10 @@ schema: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed envs/requirements-dev.txt
 	$(BIN)/python -m pip install --quiet -r envs/requirements-dev.txt -c envs/constraints.txt
+	touch $@
+
+.venv/installed-slurm: .venv/installed-dev envs/requirements-slurm.txt
+	$(BIN)/python -m pip install --quiet -r envs/requirements-slurm.txt -c envs/constraints.txt
 	touch $@
 
 # Results of experiments, datasets and backbones that config.yaml no longer names: listed, and removed

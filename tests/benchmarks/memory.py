@@ -81,7 +81,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
         actions=Actions(),
     )
     text = "Navigate around the box on the left side and reach the target"
-    kosmos = load_backbone(checkpoint, settings, precision)
+    kosmos = load_backbone(checkpoint, settings, precision, settings.cut)
     policy = Policy(settings, kosmos, checkpoint.processor(), (text,), 0)
     windows = 8
     load = Load(

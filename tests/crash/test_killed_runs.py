@@ -233,9 +233,22 @@ def test_a_second_process_is_refused_and_the_first_is_unharmed(
     assert results_of(tmp_path) == undisturbed
 
 
+def test_a_file_system_without_locks_is_said_to_be_one(inputs, undisturbed, tmp_path, caplog):
+    def refusing(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    def trained():
+        state_module.fcntl.flock = refusing
+        run(inputs, tmp_path, settings_of())
+        assert "this file system has no locks (No locks available)" in caplog.text
+
+    assert in_child(trained) == 0
+    assert results_of(tmp_path) == undisturbed
+
+
 def test_running_out_of_memory_names_the_batch_size(inputs, tmp_path):
     def greedy():
-        Trainer._loss = lambda self, batch: torch.empty(1 << 60)
+        Trainer._sums = lambda self, batch: torch.empty(1 << 60)
         with pytest.raises(UserError, match=r"out of memory with training\.batch_size 3.*lower"):
             run(inputs, tmp_path, settings_of())
 

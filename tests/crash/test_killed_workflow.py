@@ -7,18 +7,14 @@ import time
 import psutil
 import pytest
 
-from support.run import results_of
-
-TARGET = "results/experiments/head_only/seed0/training_results.json"
-RUN = "results/experiments/head_only/seed0"
-LONG = "    finetune: none\n    training: {epochs: 150}\n"
+from support.long_run import RUN, TARGET, lengthen, saved, training_of
 
 
 @pytest.fixture(scope="module")
 def undisturbed(finished, tmp_path_factory):
     """What a long run leaves that nothing happened to."""
     project = finished.copy(tmp_path_factory.mktemp("undisturbed") / "project")
-    project.edit("config.yaml", "    finetune: none\n", LONG)
+    lengthen(project)
     project.build(TARGET)
     return training_of(project)
 
@@ -26,24 +22,15 @@ def undisturbed(finished, tmp_path_factory):
 @pytest.fixture
 def project(copied):
     """A project whose next training takes some seconds."""
-    copied.edit("config.yaml", "    finetune: none\n", LONG)
+    lengthen(copied)
     return copied
-
-
-def training_of(project):
-    found = results_of(project.folder / RUN)
-    return {
-        name: content
-        for name, content in found.items()
-        if name.startswith(("policy", "last", "metrics"))
-    }
 
 
 def under_way(project):
     """Start Snakemake and wait until its training has saved a state."""
     process = project.start("--cores", "1", TARGET)
     until = time.monotonic() + 60
-    while not list((project.folder / RUN).glob(".work/*/state-*.json")):
+    while not saved(project):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < until, "no state was saved"
         time.sleep(0.02)

@@ -26,7 +26,7 @@ def browser() -> str:
     """Return Chromium's path, or skip the test."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
+        pytest.skip("no Chromium on this machine: `make browser` as root installs Debian's")
     return found
 
 
@@ -66,6 +66,23 @@ def probe(page: str, script: str, folder: Path, *, width: int = 1280, dark: bool
     result = json.loads(html.unescape(found.group(1)))
     assert not (isinstance(result, dict) and "error" in result), result
     return result, re.findall(r":CONSOLE[:(].*", ran.stderr)
+
+
+def printed(page: str, folder: Path) -> Path:
+    """Print a page; return the PDF.
+
+    Args:
+        page: its HTML.
+        folder: for the page, the browser's profile and the PDF.
+    """
+    path, pdf = folder / "printed.html", folder / "printed.pdf"
+    path.write_text(page, encoding="utf-8")
+    command = [browser(), "--headless", "--no-sandbox", *QUIET, NO_NETWORK]
+    command += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000"]
+    command += ["--no-pdf-header-footer", f"--print-to-pdf={pdf}", path.as_uri()]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert pdf.is_file(), f"Chromium printed nothing:\n{ran.stderr[-3000:]}"
+    return pdf
 
 
 def axe() -> str:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,9 @@ class Project:
         config: text of its ``config.yaml``; None keeps the shipped one.
     """
 
+    environment: Mapping[str, str] = os.environ
+    """What Snakemake is started with."""
+
     def __init__(self, folder: Path, config: str | None = SMALL):
         self.folder = folder
         listed = subprocess.run(
@@ -105,7 +109,8 @@ class Project:
 
         It leads a process group of its own, so that a test can do to it what Ctrl-C does.
         """
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        path = f"{Path(sys.executable).parent}:{self.environment['PATH']}"
+        environment = {**self.environment, "PATH": path}
         environment.pop("PYTHONPATH", None)
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *arguments],

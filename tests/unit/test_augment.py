@@ -137,7 +137,7 @@ def test_stored_features_of_the_mirror_image_are_those_of_flipped_frames(inputs,
         run.policy.model_copy(update={"finetune": "none", "lora": None}),
         0,
         load(inputs, at_pixels()),
-        None,
+        cut="pixels",
     ).eval()
     with torch.inference_mode():
         expected = policy.encoder.image_embeds(flipped)
@@ -219,6 +219,6 @@ def test_a_training_step_sees_changed_pictures_and_validation_does_not(inputs):
             ),
         )
         break
-    trainer = Trainer(build_policy(run.policy, 0, data, None), run.training, samples, 0, "fp32")
+    trainer = Trainer(build_policy(run.policy, 0, data), run.training, samples, 0, "fp32")
     loss = trainer.step(0, [indices]).loss
     assert np.isfinite(loss)

@@ -415,6 +415,6 @@ def test_what_is_only_timed_is_not_in_the_report(tmp_path):
     assert project.reported().canonical() == before.reported().canonical()
     # and still there is all that its timing needs
     assert project.timing("full_size").run.run == "seed0"
-    assert project.timing("full_size").images is not None
+    assert project.timing("full_size").timing.ladder
     assert ("few", "full") in {key[:2] for key in project.feature_keys()}
     assert project.feature_keys(project.reported_experiments()) == before.feature_keys()

@@ -77,7 +77,7 @@ def load(inputs, manifest_, constant, dimensions=DIMENSIONS, mirror=False):
 def test_a_constant_dimension_is_kept_unless_told_otherwise(inputs, turning):
     policy, data = load(inputs, turning, "keep")
     assert data.fixed == {}
-    assert build_policy(policy, 0, data, None).learned_dimensions == 3
+    assert build_policy(policy, 0, data).learned_dimensions == 3
 
 
 def test_left_out_it_weighs_nothing_in_the_loss_and_the_policy_answers_it(
@@ -85,7 +85,7 @@ def test_left_out_it_weighs_nothing_in_the_loss_and_the_policy_answers_it(
 ):
     policy, data = load(inputs, turning, "leave_out")
     assert data.fixed == {"angular_z": pytest.approx(TURN)}
-    built = build_policy(policy, 0, data, None).eval()
+    built = build_policy(policy, 0, data).eval()
     samples = data.samples["train"]
     batch = samples.batch(np.arange(2))
     with torch.inference_mode():
@@ -96,7 +96,7 @@ def test_left_out_it_weighs_nothing_in_the_loss_and_the_policy_answers_it(
     # the loss is that of a run which never heard of the dimension
     run = settings_of()
     two, data_of_two = load(inputs, turning, "keep", DIMENSIONS[:2])
-    without = build_policy(two, 0, data_of_two, None)
+    without = build_policy(two, 0, data_of_two)
     head = built.head.state_dict()
     chunk = policy.chunk
     last = max(int(name.split(".")[1]) for name in head if name.startswith("mlp."))
@@ -133,7 +133,7 @@ def test_nothing_left_to_learn_is_an_error(inputs, turning):
 def test_failure_02_the_prompt_table_travels_with_the_policy_and_is_checked(inputs, tmp_path):
     policy, data = load(inputs, inputs.manifest, "keep")
     backbone = Checkpoint.read(inputs.backbone)
-    build_policy(policy, 0, data, None).save_pretrained(tmp_path, backbone, {})
+    build_policy(policy, 0, data).save_pretrained(tmp_path, backbone, {})
     described = json.loads((tmp_path / "policy.json").read_text())
     assert described["prompts"] == ["pass on the left", "pass on the right"]
     described["prompts"][0] = "왼쪽"  # trained in English, served in Korean

@@ -61,7 +61,7 @@ def made(request, inputs, tmp_path) -> tuple[RunData, object]:
         backbone=inputs.backbone,
         features=features,
     )
-    return data, build_policy(settings, 3, data, None).eval()
+    return data, build_policy(settings, 3, data, cut="pixels").eval()
 
 
 def test_from_the_frames_it_predicts_what_it_predicts_from_features(made) -> None:

@@ -151,7 +151,7 @@ def test_failure_15_values_derived_from_the_prompt_never_count_as_predictions(tm
         features=inputs.features,
     )
     assert len(data.prompts.texts) == 2
-    policy = build_policy(run.policy, 0, data, None).eval()
+    policy = build_policy(run.policy, 0, data).eval()
     assert np.abs(predict(policy, data.samples["test"], 64, "fp32", "lora")).max() > 0
     with torch.no_grad():
         for parameter in policy.head.mlp[-1].parameters():

@@ -159,9 +159,32 @@ def test_displacement_by_hand() -> None:
     prediction[0, 0] = [1, 0.5]  # frame 4 of a: half a step to the left of the truth, from then on
     prediction[0, 1] = [99, 99]  # frame 5 as predicted before: not carried out
     prediction[1, 1] = [0, 0]  # frame 6: half a step too short, on the other side
-    found = displacement(stitch(scored), scored.flat(prediction), scored.steps.truth, XY)
+    found = displacement(stitch(scored).episodes(), scored.flat(prediction), scored.steps.truth, XY)
     assert found[0] == pytest.approx([0.5, 0.5])
     assert found[1] == pytest.approx([0, 0])
+
+
+def test_segments_are_runs_of_neighbouring_frames() -> None:
+    scored = windows()
+    found = stitch(scored)
+    frames = scored.steps.frame
+
+    def runs(chosen: np.ndarray) -> list[list[int]]:
+        return [frames[own].tolist() for own in found.segments(chosen)]
+
+    assert runs(np.ones(len(frames), dtype=bool)) == [[4, 5, 6], [4]]  # not across episodes
+    assert runs(frames != 5) == [[4], [6], [4]]
+    assert runs(np.zeros(len(frames), dtype=bool)) == []
+
+
+def test_displacement_within_a_segment_forgets_what_came_before() -> None:
+    scored = windows()
+    prediction = scored.truth.copy()
+    prediction[0, 0] = [1, 0.5]  # frame 4: half a step aside
+    prediction[1, 1] = [0, 0.5]  # frame 6, a turn: half of the way
+    turns = stitch(scored).segments(scored.steps.truth[:, 1] != 0)
+    found = displacement(turns, scored.flat(prediction), scored.steps.truth, XY)
+    assert found == pytest.approx(np.array([[0.5, 0.5]]))
 
 
 def test_roughness_does_not_reach_over_episodes() -> None:

@@ -129,5 +129,5 @@ def test_failure_20_the_loss_over_the_velocities_stands_beside_the_diluted_one(t
         for own, arm in zip(one["loss"], one["loss_arm_act"], strict=True):
             assert own / 3 <= arm < own  # 2 of 6, and zeros that are not quite zero
         assert one["loss_gripper_act"][1] < one["loss_gripper_act"][0]
-        assert one["acc_gripper_act"][1] > 0.9
+        assert one["acc_gripper_act"][1] > 0.8
     assert trainer.step(99, trainer.epoch(0)[0]).padding != ()

@@ -14,7 +14,7 @@ from mobile_vla.reporting.tables import tables
 from support.report import ENGLISH, drawn, run_files, written
 from support.results import Results, make_results
 
-TABLES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell")
+TABLES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell", "by_part")
 
 
 def loaded(made: Results) -> tuple[Run, ...]:

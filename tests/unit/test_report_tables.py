@@ -9,7 +9,7 @@ import pytest
 from mobile_vla.reporting.tables import tables
 from support.results import Results, make_results
 
-NAMES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell")
+NAMES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell", "by_part")
 
 
 def written(made: Results, folder: Path) -> dict[str, list[dict[str, str]]]:
@@ -91,6 +91,13 @@ def test_verdicts_pairs_steps_and_cells_are_tables_for_a_paper_too(tmp_path: Pat
     assert (pair["one"], pair["other"], pair["better"]) == ("lora", "lora_r8", "lora")
     assert [line["step"] for line in found["by_step"]] == [str(n) for n in range(1, 11)] * 2
     assert found["by_cell"][0]["cell"] == "distance close, side left"
+    lines = {line["part"]: line for line in found["by_part"] if line["experiment"] == "lora"}
+    scored = json.loads(made.evaluations[0].read_text())
+    turns = scored["segments"]["turns"]
+    assert float(lines["turns"]["ade"]) == turns["displacement"]["policy"]["ade"]
+    assert int(lines["turns"]["segments"]) == turns["segments"] > 0
+    assert float(lines["turns"]["mae"]) == scored["parts"]["turns"]["policy"]["mae"]["overall"]
+    assert lines["first_step"]["ade"] == ""
     tex = (tmp_path / "tables/verdicts.tex").read_text()
     assert tex.startswith("\\begin{tabular}{llrrrr")
     assert tex.count("\\\\") == 3  # the head, and a line for each experiment

@@ -211,7 +211,16 @@ def test_the_table_has_a_line_for_each_combination(tmp_path):
     made = swept(make_results(tmp_path, 4), keys=("lora.r", "window"))
     paths = {
         name: tmp_path / f"{name}.csv"
-        for name in ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell")
+        for name in (
+            "experiments",
+            "epochs",
+            "errors",
+            "verdicts",
+            "pairs",
+            "by_step",
+            "by_cell",
+            "by_part",
+        )
     }
     tables(
         made.settings,

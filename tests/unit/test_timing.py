@@ -94,6 +94,7 @@ def run_of(finetune, **training):
         subset=None,
         windows=Windows(window=3, chunk=2),
         policy=policy,
+        images=Images(color="bgr"),
         training=Training(**values),
     )
 
@@ -117,7 +118,7 @@ def data_of(files, run):
 
 def trainer_of(files, run, data):
     torch.set_num_threads(1)
-    policy = build_policy(run.policy, 0, data, None)
+    policy = build_policy(run.policy, 0, data, cut="pixels")
     return Trainer(policy, run.training, data.samples["train"], 0, "fp32")
 
 
@@ -194,11 +195,7 @@ def test_a_ladder_counts_an_epoch_and_leaves_the_trainer_as_it_was(files):
 def timed(files, tmp_path, finetune, ladder=False, limit=None, **training):
     run = run_of(finetune, **training)
     measure(
-        TimeSettings(
-            run=run,
-            timing=Timing(warmup_steps=1, steps=3, ladder=ladder),
-            images=Images(color="bgr") if ladder else None,
-        ),
+        TimeSettings(run=run, timing=Timing(warmup_steps=1, steps=3, ladder=ladder)),
         features=features_of(files, run),
         threads=1,
         memory_limit_gb=limit,

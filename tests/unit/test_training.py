@@ -99,7 +99,8 @@ def test_an_epoch_holds_every_window_once_and_differs_from_the_next(dataset, ord
     )
     flat = np.concatenate(first)
     assert sorted(flat) == list(range(len(table)))
-    assert all(len(batch) == size for batch in first[:-1])
+    short = [len(batch) for batch in first if len(batch) != size]
+    assert short == ([len(table) % size] if len(table) % size else [])
     assert [b.tolist() for b in first] == [b.tolist() for b in again]
     if size < 100:
         assert flat.tolist() != np.concatenate(second).tolist()
@@ -116,6 +117,18 @@ def test_segments_share_frames(dataset):
         )
 
     assert distinct("segments") < 0.85 * distinct("shuffled")
+
+
+def test_segments_are_cut_by_the_ends_of_batches_alone(dataset):
+    table = make_windows(dataset, (0, 1, 2), WINDOWS)
+    for epoch in range(20):
+        batches = epoch_batches(table, 4, "segments", seed=0, epoch=epoch)
+        runs = sum(
+            1 + np.count_nonzero((np.diff(batch) != 1) | (np.diff(table.episode[batch]) != 0))
+            for batch in batches
+        )
+        # each batch's end, each episode's, and the place where the line of all begins
+        assert runs <= len(batches) + 3 + 1
 
 
 def test_the_loss_counts_what_exists_and_nothing_else():

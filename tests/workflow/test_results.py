@@ -34,7 +34,7 @@ def test_a_run_leaves_all_its_files(results, experiment):
     for folder in ("policy", "last"):
         described = read(run / folder / "policy.json")
         files = {file.name for file in (run / folder).iterdir()}
-        assert files == {*described["files"], "policy.json"}
+        assert files == {*described["files"], "policy.json", "README.md"}
         assert ("adapter_model.safetensors" in files) == (experiment == "lora")
     with (run / "metrics.csv").open() as file:
         lines = list(csv.DictReader(file))

@@ -3,7 +3,7 @@
 ``python -m mobile_vla ingest --settings '{…}' --raw a.h5 --facts a.json --frames a.npy`` calls
 ``mobile_vla.data.ingest.ingest``. The options are the function's own parameters, so that a stage is
 written once and can be run by hand. A parameter that can be given by its place in Python stands
-without a name on the command line, too: ``import-robovlms FILE``.
+without a name on the command line, too: ``predict POLICY EPISODE``.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mobile_vla import gpus
 from mobile_vla.config.base import Settings
 from mobile_vla.errors import UserError
 from mobile_vla.files import DISK_FULL
 from mobile_vla.orphan import watch_parent
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
-from mobile_vla.stages import COMMANDS
+from mobile_vla.stages import COMMANDS, Command
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # As an exception, so that temporary files are removed; training installs a handler of its own.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     watch_parent()
-    stage = COMMANDS[name]
-    recorder = Recorder(name, stage.module, stage.packages)
+    command = COMMANDS[name]
+    recorder = Recorder(name, command.module, command.packages)
     try:
-        # The one dynamic import: a command must not load what the others need.
-        function = getattr(importlib.import_module(stage.module), stage.function)
+        if command.runs_model:
+            gpus.take()
+        function = _function(command)
         options = _parser(name, function).parse_args(arguments[1:])
         _log_to(options.log)
         values = {key: getattr(options, key) for key in inspect.signature(function).parameters}
@@ -84,6 +86,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.exception("%s: this is a fault of the program, please report it", name)
         return 2
     return 0
+
+
+def _function(command: Command) -> Callable[..., None]:
+    """Return a command's function.
+
+    Raises:
+        UserError: a package is missing that it needs and the others do not.
+    """
+    try:
+        # The one dynamic import: a command must not load what the others need.
+        return getattr(importlib.import_module(command.module), command.function)
+    except ModuleNotFoundError as error:
+        if command.extra is None or str(error.name).startswith(__package__):
+            raise
+        raise UserError(
+            f"the package {error.name!r} is not installed, which this command needs and the "
+            "workflow does not; install it with\n"
+            f"    python -m pip install -r envs/requirements-{command.extra}.txt "
+            "-c envs/constraints.txt"
+        ) from None
 
 
 def _log_to(file: Path | None) -> None:
@@ -113,7 +135,7 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
         required = parameter.default is inspect.Parameter.empty
         placed = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
         if placed and not (isinstance(kind, type) and issubclass(kind, Settings)):
-            parser.add_argument(name, metavar=name.upper(), type=kind)
+            parser.add_argument(name, metavar=name.upper(), **_placed(kind))
             continue
         option: dict[str, Any] = {"required": required}
         if not required:
@@ -123,6 +145,8 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
             option |= {"nargs": "*", "type": typing.get_args(kind)[0]}
         elif isinstance(kind, type) and issubclass(kind, Settings):
             option |= {"type": _settings(kind), "metavar": "JSON|-"}
+        elif kind is bool:
+            option |= {"action": "store_true"}
         elif required:
             option["type"] = kind
         else:  # the option may stand without a value, so that a rule need not leave it out
@@ -131,6 +155,13 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
     parser.add_argument("--log", type=Path, help="file that messages are written to as well")
     parser.add_argument("--record", type=Path, help="JSON file for the circumstances")
     return parser
+
+
+def _placed(kind: Any) -> dict[str, Any]:
+    """Return how an argument without a name is read; of a list there must be one at least."""
+    if typing.get_origin(kind) is list:
+        return {"nargs": "+", "type": typing.get_args(kind)[0]}
+    return {"type": kind}
 
 
 def _plain(kind: Any) -> Any:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,17 @@ def describe(path: Path) -> dict[str, Any]:
     return {"sha256": sha256_of(path), "size": path.stat().st_size}
 
 
-def verify(path: Path, described: dict[str, Any]) -> None:
+def verify(
+    path: Path,
+    described: Mapping[str, Any],
+    remedy: str = "remove it and run snakemake again",
+) -> None:
     """Check a file against what :func:`describe` said when it was written.
+
+    Args:
+        path: the file.
+        described: what :func:`describe` returned.
+        remedy: what to do about a file with other bytes.
 
     Raises:
         UserError: the file is missing or its bytes differ.
@@ -118,6 +127,5 @@ def verify(path: Path, described: dict[str, Any]) -> None:
         raise UserError(
             f"{path}: its bytes are not those that were written "
             f"(found {found['size']} bytes, SHA-256 {found['sha256'][:12]}…; expected "
-            f"{described['size']} bytes, SHA-256 {described['sha256'][:12]}…); "
-            "remove it and run snakemake again"
+            f"{described['size']} bytes, SHA-256 {described['sha256'][:12]}…); {remedy}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import resource
 from pathlib import Path
@@ -10,11 +11,14 @@ import torch
 
 from mobile_vla.errors import UserError
 
+log = logging.getLogger(__name__)
+
 
 def use_threads(wanted: int, given: int, setting: str) -> None:
     """Compute with an experiment's number of threads, or refuse.
 
     Results depend on that number in their last bits, so fewer threads would give other results.
+    The log says what the job computes on.
 
     Args:
         wanted: threads that config.yaml asks for.
@@ -31,6 +35,9 @@ def use_threads(wanted: int, given: int, setting: str) -> None:
             f"more, or lower {setting} (which changes results in their last bits)"
         )
     torch.set_num_threads(wanted)
+    device = default_device()
+    threads = f"{wanted} thread{'s' if wanted != 1 else ''}"
+    log.info("computes on %s (%s) with %s", device.type, device_name(device), threads)
 
 
 def default_device() -> torch.device:

@@ -2,6 +2,8 @@
 
 A killed Snakemake does not tell its jobs. Each job therefore knows the process that started it,
 from an environment variable that the rules set, and looks now and then whether it is still there.
+On a cluster that is the Snakemake within the job: the one that submitted it may go, and the job
+goes on until the scheduler ends it.
 """
 
 from __future__ import annotations
@@ -16,20 +18,20 @@ import psutil
 
 log = logging.getLogger(__name__)
 
-VARIABLE = "MOBILE_VLA_PARENT"
+VARIABLE = "MOBILE_VLA_PARENT"  # `HOST:PROCESS`
 EVERY = 1.0  # seconds between looks
 GRACE = 60.0  # seconds to end in good order, before it is killed
 
 
 def watch_parent() -> None:
     """Start to watch the process named by the environment; without one, do nothing."""
-    named = os.environ.get(VARIABLE)
-    if not named:
-        return
+    host, _, number = os.environ.get(VARIABLE, "").rpartition(":")
+    if host != os.uname().nodename:
+        return  # without a parent, or with one on another machine
     try:
-        parent = psutil.Process(int(named))
-    except (psutil.NoSuchProcess, ValueError):
-        return  # of another machine, or long gone: then there is nothing to watch
+        parent = psutil.Process(int(number))
+    except psutil.NoSuchProcess:
+        return  # long gone
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 

@@ -59,14 +59,20 @@ class Progress:
         return ", ".join(part for part in parts if part)
 
 
-class TerminalHandler(logging.StreamHandler):
-    """Prints messages on the terminal, each in a line of its own: a moving line gives way."""
+class TerminalHandler(logging.Handler):
+    """Prints messages on the terminal, each in a line of its own: a moving line gives way.
+
+    Written is to whatever standard error is by then: a caller may have put another in its place.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message."""
-        if self.stream.isatty():
-            self.stream.write(CLEAR)
-        super().emit(record)
+        try:
+            start = CLEAR if sys.stderr.isatty() else ""
+            sys.stderr.write(f"{start}{self.format(record)}\n")
+            sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
 
 
 def duration(seconds: float) -> str:

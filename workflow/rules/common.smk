@@ -8,9 +8,11 @@ from functools import cache
 
 from snakemake.settings.types import DeploymentMethod
 
+from mobile_vla.allotment import model_mb, training_mb, training_minutes
 from mobile_vla.backbone.local import checkpoint_files
 from mobile_vla.config.loading import load_project
 from mobile_vla.data.recorded import recorded_episodes
+from mobile_vla.gpus import visible
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.stages import STAGES
 
@@ -53,7 +55,21 @@ wildcard_constraints:
 # interpreter is the environment's, else the one that Snakemake itself runs in.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 PATH = "" if CONDA else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
-shell.prefix(f"{PATH}export PYTHONPATH='{workflow.basedir}/workflow' MOBILE_VLA_PARENT=$PPID; ")
+# With `exec` a signal to the job reaches the library, which ends in good order.
+shell.prefix(
+    f"{PATH}export PYTHONPATH='{workflow.basedir}/workflow'"
+    " MOBILE_VLA_PARENT=$(uname -n):$PPID; exec "
+)
+
+
+# Jobs that run on a cluster are planned here and started there; both read this file.
+CLUSTER = workflow.remote_exec or not workflow.local_exec
+
+# Here a job that runs the model takes one of the GPUs, and as many jobs run at a time as there are;
+# on a cluster the profile says how many a job gets.
+GPUS = 0 if CLUSTER else len(visible())
+if GPUS and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPUS)
 
 
 # A resource and not a param: what a machine has changes no result, and must rerun nothing.

@@ -12,6 +12,9 @@ rule evaluate:
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
+    resources:
+        gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("evaluate"),
         settings=lambda w: project.evaluate(w.experiment, w.run).canonical(),
@@ -39,6 +42,9 @@ rule evaluate_on:
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
+    resources:
+        gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("evaluate_on"),
         settings=lambda w: project.evaluate(w.experiment, w.run).canonical(),
@@ -90,6 +96,9 @@ rule rollout:
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
+    resources:
+        gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("rollout"),
         settings=lambda w: project.rollout(w.experiment, w.run).canonical(),
@@ -112,6 +121,9 @@ rule language:
     conda:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
+    resources:
+        gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("language"),
         settings=lambda w: project.language(w.experiment, w.run).canonical(),
@@ -133,7 +145,10 @@ rule latency:
         "results/logs/latency/{experiment}.log",
     conda:
         ENVIRONMENT
-    threads: lambda w: workflow.cores or 1
+    threads: cores_to_measure
+    resources:
+        gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("latency"),
         settings=lambda w: project.latency(w.experiment).canonical(),

@@ -12,6 +12,9 @@ rule features:
     conda:
         ENVIRONMENT
     threads: project.features.threads
+    resources:
+        gpu=min(1, GPUS),
+        mem_mb=model_memory,
     params:
         *tracked("features"),
         settings=lambda w: project.extract(w.dataset, w.backbone, w.cut, w.key).canonical(),

@@ -1,4 +1,4 @@
-# Which files and parameters a rule takes where that depends on the settings.
+# Which files, parameters and resources a rule takes where that depends on the settings.
 def raw_inputs(wildcards):
     """Return a simulated episode's raw file; a recorded one is no input, but a param.
 
@@ -150,6 +150,39 @@ def other_files(name, dataset):
         "on_actions": other["actions"],
         "on_split": f"results/datasets/{dataset}/split.json",
     }
+
+
+def cores_to_measure(wildcards):
+    """Return the threads of a job that measures times: here all cores, so that nothing runs beside it.
+
+    On a cluster other jobs run on the node anyway, and the measurement says so.
+    """
+    if CLUSTER:
+        return project.experiments[wildcards.experiment].training.threads
+    return workflow.cores or 1
+
+
+def backbone_file(wildcards):
+    """Return the description of the backbone that a job runs, be it there already or not."""
+    name = wildcards.get("backbone") or project.experiments[wildcards.experiment].backbone
+    return Path(f"results/backbones/{name}/backbone.json")
+
+
+def model_memory(wildcards, attempt):
+    """Return the MB that a job asks a cluster for that runs the model."""
+    return model_mb(backbone_file(wildcards), attempt)
+
+
+def training_memory(wildcards, attempt):
+    """Return the MB that a training asks a cluster for: by its timing, where that was made before."""
+    timing = Path(f"results/experiments/{wildcards.experiment}/timing.json")
+    return training_mb(timing, backbone_file(wildcards), attempt)
+
+
+def training_time(wildcards, attempt):
+    """Return the minutes that a training asks a cluster for, likewise."""
+    timing = Path(f"results/experiments/{wildcards.experiment}/timing.json")
+    return training_minutes(timing, attempt)
 
 
 def start_policy(wildcards):

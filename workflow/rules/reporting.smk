@@ -86,9 +86,13 @@ rule tables:
         pairs=table("pairs"),
         by_step=table("by_step"),
         by_cell=table("by_cell"),
+        by_part=table("by_part"),
         scores=ELSEWHERE,
         sweeps=SWEEPS,
-        latex=expand("results/tables/{name}.tex", name=["verdicts", "pairs", "by_step", "by_cell"]),
+        latex=expand(
+            "results/tables/{name}.tex",
+            name=["verdicts", "pairs", "by_step", "by_cell", "by_part"],
+        ),
         provenance="results/tables/tables.provenance.json",
     log:
         "results/logs/tables.log",
@@ -106,7 +110,7 @@ rule tables:
         " --epochs {output.epochs:q} --errors {output.errors:q} --scores {output.scores:q}"
         " --sweeps {output.sweeps:q}"
         " --comparison {input.comparison:q} --verdicts {output.verdicts:q} --pairs {output.pairs:q}"
-        " --by-step {output.by_step:q} --by-cell {output.by_cell:q}"
+        " --by-step {output.by_step:q} --by-cell {output.by_cell:q} --by-part {output.by_part:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"
 
 

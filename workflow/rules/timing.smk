@@ -15,8 +15,10 @@ rule timing:
         "results/logs/timing/{experiment}.log",
     conda:
         ENVIRONMENT
-    threads: lambda w: workflow.cores or 1
+    threads: cores_to_measure
     resources:
+        gpu=min(1, GPUS),
+        mem_mb=training_memory,
         memory_limit_gb=MEMORY_LIMIT_GB,
     params:
         *tracked("timing"),

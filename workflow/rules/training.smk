@@ -15,6 +15,9 @@ rule train:
         ENVIRONMENT
     threads: lambda w: project.experiments[w.experiment].training.threads
     resources:
+        gpu=min(1, GPUS),
+        mem_mb=training_memory,
+        runtime=training_time,
         memory_limit_gb=MEMORY_LIMIT_GB,
     params:
         *tracked("train"),

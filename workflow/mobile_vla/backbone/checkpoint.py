@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
+from mobile_vla.backbone.local import checkpoint_files
 from mobile_vla.errors import UserError
-from mobile_vla.files import digest_of, read_json, verify
+from mobile_vla.files import describe, digest_of, read_json, verify
 
 # Parts of names of weights that stay in float32 whatever the rest is held in. Autocast adds the
 # residual stream and normalises in float32, and so does the model held in half precision: rounded
@@ -28,13 +31,19 @@ class Checkpoint:
         name: the backbone's name in config.yaml.
         source: a folder, or a hub id.
         revision: the hub's commit; None for a folder.
-        digest: identity of its files' bytes; travels with every policy that is trained on it.
+        files: ``{"sha256", "size"}`` of each of its files; they travel with every policy that is
+            trained on it.
     """
 
     name: str
     source: str
     revision: str | None
-    digest: str
+    files: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def digest(self) -> str:
+        """Identity of its bytes, wherever they come from."""
+        return digest_of(self.files)
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
@@ -49,8 +58,23 @@ class Checkpoint:
             name=described["name"],
             source=source,
             revision=described["revision"],
-            digest=digest_of([described["revision"], described["files"]]),
+            files=described["files"],
         )
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Checkpoint:
+        """Describe a checkpoint folder that no ``backbone.json`` describes, by reading all of it.
+
+        Raises:
+            UserError: there is no checkpoint.
+        """
+        files = {file.name: describe(file) for file in checkpoint_files(folder)}
+        if "config.json" not in files:
+            raise UserError(
+                f"{folder}: no checkpoint folder; expected config.json, model.safetensors, the "
+                "tokenizer and the processor of the backbone, or a backbone.json"
+            )
+        return cls(name=folder.name, source=str(folder), revision=None, files=files)
 
     def _options(self) -> dict[str, Any]:
         return {} if self.revision is None else {"revision": self.revision}
@@ -64,7 +88,10 @@ class Checkpoint:
         return _load(Kosmos2Config.from_pretrained, self, **self._options())
 
     def model(
-        self, dtype: torch.dtype = torch.float32, float32: Iterable[str] = ()
+        self,
+        dtype: torch.dtype = torch.float32,
+        float32: Iterable[str] = (),
+        without: Sequence[str] = (),
     ) -> Kosmos2Model:
         """Load the stock ``Kosmos2Model``, without an output layer, frozen and in eval mode.
 
@@ -76,12 +103,21 @@ class Checkpoint:
                 float32, so that a forward pass under autocast gives the same bits as with
                 float32 weights.
             float32: parts of names of weights that stay in float32 too: those to be trained.
+            without: modules that are not loaded, and are empty.
         """
         kept = {*FLOAT32, *float32}
 
         class Kosmos2(Kosmos2Model):
             _keep_in_fp32_modules_strict = kept
+            _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [
+                rf"\b{re.escape(name)}\." for name in without
+            ]
 
+            def __init__(self, config: Any):
+                super().__init__(config)
+                empty(self, without)
+
+        Kosmos2.__name__ = Kosmos2Model.__name__  # which is written where it is saved again
         model = _load(
             Kosmos2.from_pretrained,
             self,
@@ -94,6 +130,13 @@ class Checkpoint:
         count, width = positions.weights.shape
         positions.weights = positions.get_embedding(count, width, positions.padding_idx)
         return model.requires_grad_(False).eval()
+
+
+def empty(model: nn.Module, names: Iterable[str]) -> None:
+    """Put empty modules in place of those of the given names."""
+    for name in names:
+        like = nn.ModuleList if isinstance(model.get_submodule(name), nn.ModuleList) else nn.Module
+        model.set_submodule(name, like())
 
 
 def _load(loader: Any, checkpoint: Checkpoint, **options: Any) -> Any:

@@ -86,3 +86,9 @@ class Experiment(Windows):
             actions=actions,
             mirror=self.augment.mirror,
         )
+
+    def trained(self) -> Training:
+        """Return how the policy is trained; what a head alone has no use for is left out."""
+        if self.finetune != "none":
+            return self.training
+        return self.training.model_copy(update={"gradient_checkpointing": False})

@@ -234,8 +234,9 @@ class Project(Settings):
             subset=experiment.subset,
             windows=experiment.windows(),
             policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            images=self.datasets[experiment.dataset].images.settled(),
             photometric=experiment.augment.photometric(),
-            training=experiment.training,
+            training=experiment.trained(),
             matched=matched(name, self.experiments, self.sweeps.values()),
         )
 
@@ -251,11 +252,7 @@ class Project(Settings):
     def timing(self, name: str) -> TimeSettings:
         """Return what ``timing`` is given: the experiment's first run."""
         experiment = self.experiments[name]
-        return TimeSettings(
-            run=self.train(name, self.first_run(name)),
-            timing=experiment.timing,
-            images=self.datasets[experiment.dataset].images if experiment.timing.ladder else None,
-        )
+        return TimeSettings(run=self.train(name, self.first_run(name)), timing=experiment.timing)
 
     def evaluate(self, name: str, run: str) -> EvaluateSettings:
         """Return what ``evaluate`` is given for one run."""

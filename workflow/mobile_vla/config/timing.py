@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from mobile_vla.config.base import Settings
-from mobile_vla.config.ingest import Images
 from mobile_vla.config.training import TrainSettings
 
 
@@ -28,5 +27,3 @@ class TimeSettings(Settings):
 
     run: TrainSettings
     timing: Timing
-    images: Images | None
-    """How raw images become frames, with ``ladder``: the plain way begins with them."""

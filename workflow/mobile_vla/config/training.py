@@ -9,6 +9,7 @@ from pydantic import Field
 from mobile_vla.config.augment import Photometric
 from mobile_vla.config.base import Settings
 from mobile_vla.config.features import Precision
+from mobile_vla.config.ingest import Images
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.windows import Windows
 
@@ -85,6 +86,8 @@ class TrainSettings(Settings):
     subset: Annotated[int, Field(ge=1)] | None = None
     windows: Windows
     policy: PolicySettings
+    images: Images = Images().settled()
+    """How the frames were made: the policy takes it along to the robot."""
     photometric: Photometric = Photometric()
     training: Training
     matched: Matched | None = None

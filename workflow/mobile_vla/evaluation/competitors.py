@@ -51,7 +51,7 @@ def untrained_policy(settings: EvaluateSettings, data: RunData, samples: Samples
 
     Apart from :func:`competitors`, so that there is one policy in memory at a time.
     """
-    policy = build_policy(settings.policy, settings.seed, data, None).eval()
+    policy = build_policy(settings.policy, settings.seed, data).eval()
     label, size = f"{settings.experiment} {settings.run}", settings.evaluation.batch_size
     return predict(policy, samples, size, data.precision, f"{label}, untrained")
 

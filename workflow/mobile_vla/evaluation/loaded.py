@@ -8,7 +8,7 @@ from typing import Any
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.errors import UserError
+from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import read_json
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
@@ -37,12 +37,27 @@ def load_policy(
     """
     check_origin(path, identity, precision)
     policy = Policy.from_pretrained(path.parent, backbone, run_in or precision)
-    if policy.settings != settings:
-        raise UserError(
-            f"{path} (settings): not those of config.yaml; run snakemake again, it trains the "
-            "policy anew"
-        )
+    check_settings(path, policy.settings, settings)
     return policy.to(default_device())
+
+
+def check_settings(path: Path, trained: PolicySettings, wanted: PolicySettings) -> None:
+    """Refuse a policy that was trained with other settings than config.yaml says now.
+
+    Raises:
+        Problems: each setting that differs, such as another chunk than the trained one.
+    """
+    before, now = trained.model_dump(mode="json"), wanted.model_dump(mode="json")
+    problems = [
+        Problem(f"{path} (settings.{name})", f"trained with {before[name]}", f"{now[name]}")
+        for name in before
+        if before[name] != now[name]
+    ]
+    if problems:
+        raise Problems(
+            "the policy is not that of config.yaml; run snakemake again, it trains it anew",
+            problems,
+        )
 
 
 def check_origin(path: Path, identity: Mapping[str, Any], precision: str) -> None:

@@ -7,7 +7,7 @@ path would have led it to: this is a replay of commands, and no drive.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +23,26 @@ class Stitched:
     Args:
         index: (F,) which of the steps of ``Scored.steps``; episode by episode, in time.
         episode: (F,) the episode of each.
+        frame: (F,) the frame of each.
     """
 
     index: np.ndarray
     episode: np.ndarray
+    frame: np.ndarray
+
+    def episodes(self) -> list[np.ndarray]:
+        """Return the steps of each episode that has any, in their order."""
+        return np.split(self.index, np.flatnonzero(np.diff(self.episode)) + 1)
+
+    def segments(self, chosen: np.ndarray) -> list[np.ndarray]:
+        """Return the steps of each longest run of neighbouring frames that are all chosen.
+
+        Args:
+            chosen: (S,) bool, of the steps of ``Scored.steps``.
+        """
+        kept = np.flatnonzero(chosen[self.index])  # places among the F frames
+        same = (np.diff(self.episode[kept]) == 0) & (np.diff(self.frame[kept]) == 1)
+        return np.split(self.index[kept], np.flatnonzero(~same) + 1) if len(kept) else []
 
 
 def stitch(scored: Scored) -> Stitched:
@@ -41,7 +57,7 @@ def stitch(scored: Scored) -> Stitched:
     episode, frame = steps.episode[order], steps.frame[order]
     first = np.ones(len(order), dtype=bool)
     first[1:] = (episode[1:] != episode[:-1]) | (frame[1:] != frame[:-1])
-    return Stitched(order[first], episode[first])
+    return Stitched(order[first], episode[first], frame[first])
 
 
 def integrate(velocities: np.ndarray) -> np.ndarray:
@@ -70,31 +86,44 @@ def integrate(velocities: np.ndarray) -> np.ndarray:
 
 
 def displacement(
-    stitched: Stitched, prediction: np.ndarray, truth: np.ndarray, dimensions: Sequence[str]
+    ways: Sequence[np.ndarray], prediction: np.ndarray, truth: np.ndarray, dimensions: Sequence[str]
 ) -> np.ndarray:
-    """Return each episode's average and final displacement error.
+    """Return the average and the final displacement error of each way.
 
     ADE: the mean distance between the two paths over the frames; FDE: the distance at the end
-    (Pellegrini et al. 2009, ICCV; as in trajectory forecasting).
+    (Pellegrini et al. 2009, ICCV; as in trajectory forecasting). Both paths begin at one pose.
 
     Args:
-        stitched: which steps make up the paths.
+        ways: the steps of each: a whole episode's, or a segment's.
         prediction: (S, A) in raw command units.
         truth: (S, A) in raw command units.
         dimensions: names of the A dimensions; what is not predicted is 0 on both paths.
 
     Returns:
-        (n, 2) ADE and FDE in command steps, of the n episodes that have a step, in their order.
+        (n, 2) ADE and FDE in command steps.
     """
     columns = columns_of(dimensions)
-    starts = np.flatnonzero(np.diff(stitched.episode)) + 1
-    found = np.zeros((len(starts) + 1, 2))
-    for episode, own in enumerate(np.split(stitched.index, starts)):
+    found = np.zeros((len(ways), 2))
+    for place, own in enumerate(ways):
         twists = np.zeros((2, len(own), len(ACTION_COLUMNS)))
         twists[0][:, columns], twists[1][:, columns] = prediction[own], truth[own]
         apart = np.linalg.norm(integrate(twists[0])[:, :2] - integrate(twists[1])[:, :2], axis=1)
-        found[episode] = apart.mean(), apart[-1]
+        found[place] = apart.mean(), apart[-1]
     return found
+
+
+def displacements(
+    ways: Sequence[np.ndarray],
+    predictions: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    dimensions: Sequence[str],
+) -> dict[str, dict[str, float]]:
+    """Return the mean ADE and FDE over the ways, by predictor; see :func:`displacement`."""
+    means = {
+        name: displacement(ways, values, truth, dimensions).mean(axis=0)
+        for name, values in predictions.items()
+    }
+    return {name: {"ade": float(ade), "fde": float(fde)} for name, (ade, fde) in means.items()}
 
 
 def roughness(

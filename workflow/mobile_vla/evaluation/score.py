@@ -16,7 +16,7 @@ from mobile_vla.evaluation.differences import Sums, differences
 from mobile_vla.evaluation.intervals import bootstrap, described
 from mobile_vla.evaluation.metrics import errors, huber
 from mobile_vla.evaluation.motions import classes_of, direction, motion, signs_of
-from mobile_vla.evaluation.paths import displacement, roughness, saturation, stitch
+from mobile_vla.evaluation.paths import displacement, displacements, roughness, saturation, stitch
 from mobile_vla.evaluation.slices import by_frame, by_keys, by_step, choices_of, chosen
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.evaluation.tolerance import match_rates
@@ -157,10 +157,8 @@ def _uncertain(
         image=uses["no_image"],
         prompt=uses["shuffled_prompt"],
     )
-    moved = {
-        name: displacement(stitch(scored), values, steps.truth, scored.dimensions)
-        for name, values in flat.items()
-    }
+    ways = stitch(scored).episodes()
+    moved = displacement(ways, flat["policy"], steps.truth, scored.dimensions)
     return {
         "mae": {
             name: {
@@ -175,10 +173,7 @@ def _uncertain(
             "unit": "command steps",
             "average": "per episode",
             "episodes": len(sums.episodes),
-            **{
-                name: {"ade": float(values[:, 0].mean()), "fde": float(values[:, 1].mean())}
-                for name, values in moved.items()
-            },
+            **displacements(ways, flat, steps.truth, scored.dimensions),
         },
         "per_episode": [
             {
@@ -187,8 +182,8 @@ def _uncertain(
                 "steps": int(sums.steps[index]),
                 "mae": float(means[index, 0]),
                 "best_baseline_mae": float(means[index, list(every).index(best)]),
-                "ade": float(moved["policy"][index, 0]),
-                "fde": float(moved["policy"][index, 1]),
+                "ade": float(moved[index, 0]),
+                "fde": float(moved[index, 1]),
             }
             for index, name in enumerate(sums.episodes)
         ],
@@ -201,12 +196,32 @@ def _parts(scored: Scored, flat: Flat, rules: Rules) -> dict[str, Any]:
     classes = classes_of(signs, scored.dimensions)
     keys = sorted({key for scenario in scored.scenarios for key in scenario})
     varying = [key for key in keys if len({scenario.get(key) for scenario in scored.scenarios}) > 1]
+    stitched = stitch(scored)
+    choices = choices_of(scored.steps, classes, stitched)
     return {
-        "parts": chosen(scored, flat, choices_of(scored.steps, classes, stitch(scored))),
+        "parts": chosen(scored, flat, choices),
+        "segments": {
+            kind: _segments(stitched.segments(choices[kind]), scored, flat)
+            for kind in ("turns", "stops")
+        },
         "by_step": by_step(scored, flat),
         "by_frame": by_frame(scored, flat),
         "by_cell": by_keys(scored, flat, rules.cell),
         "by_scenario": [part for key in varying for part in by_keys(scored, flat, [key])],
+    }
+
+
+def _segments(ways: list[np.ndarray], scored: Scored, flat: Flat) -> dict[str, Any] | None:
+    """Return the displacement within critical segments, averaged per segment; null without one."""
+    if not ways:
+        return None
+    steps = scored.steps
+    return {
+        "unit": "command steps",
+        "average": "per segment",
+        "segments": len(ways),
+        "episodes": len({int(steps.episode[own[0]]) for own in ways}),
+        "displacement": displacements(ways, flat, steps.truth, scored.dimensions),
     }
 
 

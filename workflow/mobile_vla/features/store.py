@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -41,6 +42,10 @@ class FeatureStore:
     def __getitem__(self, rows: np.ndarray) -> Tensor:
         """Return the features of rows (n,) as (n, …)."""
         copied = torch.from_numpy(np.ascontiguousarray(self.array[rows]))
+        if isinstance(self.array.base, mmap.mmap):
+            # What was read has been copied. Without this the process would seem to hold the whole
+            # file in the end; the system keeps it in its cache anyway.
+            self.array.base.madvise(mmap.MADV_DONTNEED)
         return copied if copied.dtype == self.dtype else copied.view(self.dtype)
 
 

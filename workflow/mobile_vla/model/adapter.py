@@ -7,9 +7,11 @@ from collections import Counter
 from typing import Any
 
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.features import Cut
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.errors import UserError
 from mobile_vla.model.precision import DTYPES
@@ -39,17 +41,28 @@ def lora_config(lora: Lora) -> LoraConfig:
     )
 
 
-def load_backbone(checkpoint: Checkpoint, settings: PolicySettings, precision: str) -> nn.Module:
+BEFORE: dict[Cut, tuple[str, ...]] = {
+    "pixels": (),
+    "image_embeds": ("vision_model", "image_to_text_projection"),
+    "readout": ("vision_model", "image_to_text_projection", "text_model.model.layers"),
+}
+"""The backbone's modules that lie before each cut: whoever enters there has no use for them."""
+
+
+def load_backbone(
+    checkpoint: Checkpoint, settings: PolicySettings, precision: str, cut: Cut = "pixels"
+) -> nn.Module:
     """Load a backbone as a policy needs it.
 
     Args:
         checkpoint: the backbone.
         settings: what of it is trained; those parts are loaded in float32.
         precision: resolved number format that the frozen matrices are held in.
+        cut: where the forward pass will begin; what lies before it is not loaded.
     """
     full = settings.full
     trained = [NAMES[part] for part in PARTS if full is not None and getattr(full, part)]
-    return checkpoint.model(DTYPES[precision], float32=trained)
+    return checkpoint.model(DTYPES[precision], float32=trained, without=BEFORE[cut])
 
 
 def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:
@@ -71,6 +84,11 @@ def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:
         for name, parameter in wrapped.named_parameters():
             if part_of(name) in ("vision", "projection"):
                 parameter.requires_grad_(False)  # `bias: all` frees theirs too
+        for layer in wrapped.modules():
+            if isinstance(layer, LoraLayer):
+                # Autocast brings the input and the adapter to one format. Cast up to the adapter's
+                # before, each input would be kept in float32 for the backward pass, twice.
+                layer.cast_input_dtype_enabled = False
         return wrapped
     if settings.full is not None:
         trained = {part for part in PARTS if getattr(settings.full, part)}

@@ -1,10 +1,9 @@
-"""The policy folder: small, complete, safetensors only, each file with its digest."""
+"""The policy folder: small, complete, safetensors only, and checked against its own digests."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,35 @@ from torch import Tensor
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import UserError
-from mobile_vla.files import describe, read_json, verify, write_json
+from mobile_vla.files import describe, read_json, verify, write_json, write_text
 from mobile_vla.model.adapter import lora_config
+from mobile_vla.model.agreement import (
+    PACKAGES,
+    check_backbone,
+    check_entries,
+    check_values,
+    check_versions,
+    digests_of,
+)
 from mobile_vla.model.tensors import write_tensors
+from mobile_vla.provenance.record import versions
 
 DESCRIPTION = "policy.json"
+CARD = "README.md"
 ADAPTER_CONFIG = "adapter_config.json"
-FORMAT = 1
+FORMAT = 2
 
 Tensors = Mapping[str, Mapping[str, Tensor]]
 """By part (``head``, ``adapter_model`` or ``backbone``), its trained tensors by name."""
 
 
 def write_folder(
-    folder: Path, settings: PolicySettings, tensors: Tensors, backbone: Checkpoint, facts: Any
+    folder: Path,
+    settings: PolicySettings,
+    tensors: Tensors,
+    backbone: Checkpoint,
+    facts: Mapping[str, Any],
+    card: str | None = None,
 ) -> None:
     """Write a policy's folder; ``policy.json`` goes first and comes last.
 
@@ -40,6 +54,7 @@ def write_folder(
         tensors: what was trained; each part becomes ``PART.safetensors``.
         backbone: what it was trained on.
         facts: what else to say of the policy, as plain JSON values.
+        card: text of ``README.md``, for people: it has no digest, and may be added to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
@@ -54,30 +69,57 @@ def write_folder(
         config.base_model_name_or_path = backbone.name
         config.inference_mode = True
         write_json(folder / ADAPTER_CONFIG, dict(sorted(config.to_dict().items())))
+    if card is not None:
+        write_text(folder / CARD, card)
+    kept = {*names, *([CARD] if card is not None else [])}
     for stale in folder.iterdir():
-        if stale.name not in names:
+        if stale.name not in kept:
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    write_json(
-        folder / DESCRIPTION,
-        {
-            "format": FORMAT,
-            "settings": settings.model_dump(mode="json"),
-            "backbone": {"name": backbone.name, "digest": backbone.digest},
-            "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
-            "files": {name: describe(folder / name) for name in sorted(names)},
-            **facts,
+    content = {
+        "format": FORMAT,
+        "settings": settings.model_dump(mode="json"),
+        "backbone": {
+            "name": backbone.name,
+            "revision": backbone.revision,
+            "digest": backbone.digest,
+            "files": backbone.files,
         },
-    )
+        "versions": versions(PACKAGES),
+        "files": {name: describe(folder / name) for name in sorted(names)},
+        **facts,
+    }
+    write_json(folder / DESCRIPTION, {**content, "digests": digests_of(content)})
 
 
 def read_folder(folder: Path, backbone: Checkpoint) -> tuple[dict[str, Any], Tensors]:
-    """Read a policy's folder, and check that its files are whole and belong to a backbone.
+    """Read a policy's folder, and check that it is whole, and what it was trained with is here.
 
     Returns:
         The content of ``policy.json``, and the trained tensors of each part.
 
     Raises:
-        UserError: a file is missing or damaged, or the backbone is not that of the training.
+        UserError: a file is missing or damaged; ``policy.json`` was changed; the backbone is not
+            that of the training; or a library has another major version.
+    """
+    path = folder / DESCRIPTION
+    described = read_description(folder)
+    check_entries(path, described)
+    for name, file in described["files"].items():
+        verify(folder / name, file, "copy the policy's folder again, or run snakemake again")
+    parts = [name for name in described["files"] if name.endswith(".safetensors")]
+    tensors = {name.removesuffix(".safetensors"): load_file(folder / name) for name in parts}
+    _check_chunk(path, described, tensors)
+    check_values(path, described)
+    check_backbone(path, described["backbone"], backbone)
+    check_versions(path, described["versions"])
+    return described, tensors
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return the content of ``policy.json``; nothing of it is checked but its format.
+
+    Raises:
+        UserError: it is not there, or of another version of this program.
     """
     path = folder / DESCRIPTION
     described: dict[str, Any] = read_json(path)
@@ -86,18 +128,7 @@ def read_folder(folder: Path, backbone: Checkpoint) -> tuple[dict[str, Any], Ten
             f"{path} (format): found {described.get('format')!r}, expected {FORMAT}; "
             "train the policy again with this version"
         )
-    if described["backbone"]["digest"] != backbone.digest:
-        raise UserError(
-            f"{path} (backbone): trained on {described['backbone']['name']!r} with digest "
-            f"{described['backbone']['digest'][:12]}…, but {backbone.name!r} here has "
-            f"{backbone.digest[:12]}…; use the checkpoint it was trained on, or train again"
-        )
-    for name, file in described["files"].items():
-        verify(folder / name, file)
-    parts = [name for name in described["files"] if name.endswith(".safetensors")]
-    return described, {
-        name.removesuffix(".safetensors"): load_file(folder / name) for name in parts
-    }
+    return described
 
 
 def settings_of(folder: Path, described: Mapping[str, Any]) -> PolicySettings:
@@ -113,3 +144,25 @@ def settings_of(folder: Path, described: Mapping[str, Any]) -> PolicySettings:
             f"{folder / DESCRIPTION} (settings): not those of a policy of this version: {error}; "
             "train it again"
         ) from None
+
+
+def _check_chunk(path: Path, described: Mapping[str, Any], tensors: Tensors) -> None:
+    """Compare the chunk with the head's last layer: C steps of A dimensions, or of the padded ones.
+
+    Raises:
+        UserError: it was trained for another chunk than ``policy.json`` says.
+    """
+    settings, head = described["settings"], tensors["head"]
+    last = max(int(name.split(".")[2]) for name in head if name.startswith("head.mlp."))
+    values = len(head[f"head.mlp.{last}.bias"])
+    padding = settings["padding"]
+    # of padded outputs the gripper's has layers of its own
+    dimensions = (
+        len(settings["actions"]["dimensions"]) if padding is None else padding["action_dim"] - 1
+    )
+    if values != settings["chunk"] * dimensions:
+        raise UserError(
+            f"{path} (settings.chunk): found {settings['chunk']}, but the head was trained to "
+            f"predict {values} values, {values / dimensions:g} steps of {dimensions} dimensions; "
+            "restore the file, or train a policy with this chunk"
+        )

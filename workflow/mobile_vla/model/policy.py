@@ -16,7 +16,6 @@ from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.data.actions import denormalise, normalise
 from mobile_vla.errors import UserError
-from mobile_vla.files import digest_of
 from mobile_vla.model.adapter import (
     expected_parts,
     load_backbone,
@@ -100,8 +99,8 @@ class Policy(nn.Module):
             The policy in evaluation mode, on the CPU.
 
         Raises:
-            UserError: a file is missing or damaged, or the backbone, its tokens or the settings
-                are not those of the training.
+            UserError: a file is missing or damaged; or ``policy.json``, the backbone, its tokens
+                or a library's major version is not that of the training. It says which.
         """
         described, tensors = read_folder(folder, backbone)
         settings = settings_of(folder, described)
@@ -113,11 +112,6 @@ class Policy(nn.Module):
             seed=0,
             fixed=described["fixed"],
         )
-        if digest_of(list(policy.texts)) != described["prompts_digest"]:
-            raise UserError(
-                f"{folder / DESCRIPTION} (prompts): not the table that it was trained with; "
-                "restore the file, or train the policy again with the new prompts"
-            )
         if policy.encoder.tokens_digest() != described["tokens"]:
             raise UserError(
                 f"{folder / DESCRIPTION} (tokens): the backbone's tokenizer gives other tokens for "
@@ -126,21 +120,27 @@ class Policy(nn.Module):
         policy.load_trained(tensors)
         return policy.eval()
 
-    def save_pretrained(self, folder: Path, backbone: Checkpoint, facts: dict[str, Any]) -> None:
+    def save_pretrained(
+        self,
+        folder: Path,
+        backbone: Checkpoint,
+        facts: Mapping[str, Any],
+        card: str | None = None,
+    ) -> None:
         """Write the policy's folder: what was trained, and never the frozen backbone.
 
         Args:
             folder: where to; files of an earlier policy that this one does not have are removed.
             backbone: what the policy was trained on.
             facts: what else to say of it in ``policy.json``, as plain JSON values.
+            card: text of its ``README.md``.
         """
         own = {
             "prompts": list(self.texts),
-            "prompts_digest": digest_of(list(self.texts)),
             "tokens": self.encoder.tokens_digest(),
             "fixed": self.fixed_values,
         }
-        write_folder(folder, self.settings, self.trained(), backbone, {**own, **facts})
+        write_folder(folder, self.settings, self.trained(), backbone, {**own, **facts}, card)
 
     def use_prompts(self, texts: tuple[str, ...], processor: Any) -> None:
         """Be asked with other prompts than those of training, such as an unseen scene's.

@@ -13,6 +13,16 @@ from mobile_vla.model.adapter import prepare_backbone
 from mobile_vla.model.head import LstmHead
 
 
+def backbone_parameters(config: Any) -> int:
+    """Return how many parameters a backbone has, all of it and without adapters.
+
+    Args:
+        config: the backbone's ``Kosmos2Config``.
+    """
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in Kosmos2Model(config).parameters())
+
+
 def skeleton(config: Any, settings: PolicySettings) -> nn.ModuleDict:
     """Build a policy's layers on PyTorch's ``meta`` device, where tensors have no content.
 

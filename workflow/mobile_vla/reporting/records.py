@@ -226,6 +226,21 @@ class Part(Record):
     mae: dict[str, float]
 
 
+class Displacement(Record):
+    """Average and final distance between predicted and true path, in command steps."""
+
+    ade: float
+    fde: float
+
+
+class Segments(Record):
+    """Runs of turning or of standing frames: how many, and each predictor's mean displacement."""
+
+    segments: int
+    episodes: int
+    displacement: dict[str, Displacement]
+
+
 class Motion(Record):
     """Which motion was driven (rows) and predicted (columns), in steps; rates are shares of 1."""
 
@@ -267,6 +282,8 @@ class Evaluation(Record):
     skill: float | None
     verdict: Verdict
     absent: dict[str, str]
+    parts: dict[str, Part | None]
+    segments: dict[str, Segments | None]
     by_step: list[Part]
     by_frame: list[Part]
     by_cell: list[Part]

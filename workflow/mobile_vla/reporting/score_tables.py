@@ -1,4 +1,4 @@
-"""The lines of the tables of scores: verdicts, pairs of experiments, horizon steps and cells."""
+"""The lines of the tables of scores: verdicts, pairs, horizon steps, cells and parts."""
 
 from __future__ import annotations
 
@@ -77,6 +77,29 @@ def cell_lines(runs: Sequence[Run]) -> Iterator[Line]:
         for part in run.evaluation.by_cell:
             cell = ", ".join(f"{key} {value}" for key, value in (part.cell or {}).items())
             yield from _part(run, part, {"cell": cell or "all"})
+
+
+def part_lines(runs: Sequence[Run]) -> Iterator[Line]:
+    """Yield the errors of each run in the parts of the steps where it matters most.
+
+    Displacements, in command steps, are there for turns and stops alone.
+    """
+    for run in runs:
+        best = run.evaluation.best_baseline.name
+        for name, part in run.evaluation.parts.items():
+            if part is None:
+                continue
+            runs_of = run.evaluation.segments.get(name)
+            moved = {} if runs_of is None else runs_of.displacement
+            for line in _part(run, part, {"part": name}):
+                yield {
+                    **line,
+                    "segments": None if runs_of is None else runs_of.segments,
+                    "ade": moved["policy"].ade if moved else None,
+                    "fde": moved["policy"].fde if moved else None,
+                    "best_baseline_ade": moved[best].ade if moved else None,
+                    "best_baseline_fde": moved[best].fde if moved else None,
+                }
 
 
 def _part(run: Run, part: Part, label: Line) -> Iterator[Line]:

@@ -18,6 +18,7 @@ from mobile_vla.reporting.score_tables import (
     cell_lines,
     headline,
     pair_lines,
+    part_lines,
     step_lines,
     verdict_lines,
 )
@@ -46,6 +47,7 @@ def tables(
     pairs: Path,
     by_step: Path,
     by_cell: Path,
+    by_part: Path,
     scores: Path | None = None,
     sweeps: Path | None = None,
 ) -> None:
@@ -71,6 +73,7 @@ def tables(
         pairs: where to write a line for each pair of experiments, and its ``.tex`` beside it.
         by_step: the same for each step of each run's chunk.
         by_cell: the same for each cell of each run's dataset.
+        by_part: the same for first steps, turns, stops and changes.
         scores: where to write a line for each score on another dataset, where there are some.
         sweeps: where to write a line for each combination of each sweep, where there are some.
 
@@ -97,6 +100,7 @@ def tables(
     _both(pairs, list(pair_lines(compared)), PAIR)
     _both(by_step, list(step_lines(runs)))
     _both(by_cell, list(cell_lines(runs)))
+    _both(by_part, list(part_lines(runs)))
     if sweeps is not None:
         found = sweep_tables(settings.sweeps, runs, compared)
         _write(sweeps, [line for own in found for line in _combinations(own)])

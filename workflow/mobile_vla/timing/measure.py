@@ -11,12 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mobile_vla.config.features import VIEWS
+from mobile_vla.config.features import VIEWS, Cut
 from mobile_vla.config.timing import TimeSettings
+from mobile_vla.config.training import TrainSettings
 from mobile_vla.data.frames import open_frames
-from mobile_vla.data.windows import WindowTable
 from mobile_vla.features.store import BothViews, FrameRows
 from mobile_vla.files import write_json, write_text
 from mobile_vla.machine import default_device, device_name, peak_memory, use_threads
@@ -26,12 +24,12 @@ from mobile_vla.timing.matrix_rate import synchronise
 from mobile_vla.timing.operations import Operations
 from mobile_vla.timing.page import timing_page
 from mobile_vla.timing.raw_rows import RawRows
-from mobile_vla.training.batches import Batch
+from mobile_vla.timing.watched import Watched
 from mobile_vla.training.demand import load_of
 from mobile_vla.training.matching import steps_of
 from mobile_vla.training.memory import Estimate, check_memory
 from mobile_vla.training.run import RunData, build_policy, load_data
-from mobile_vla.training.trainer import Source, Trainer
+from mobile_vla.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -74,18 +72,10 @@ def measure(
         mirrored=mirrored,
         photometric=run.photometric,
     )
-    estimate = check_memory(
-        data.backbone.config(), run.policy, load_of(run, data), device.type, memory_limit_gb
-    )
-    policy = build_policy(run.policy, run.seed, data, init_from=None)
-    trainer = Trainer(
-        policy,
-        run.training,
-        data.samples["train"],
-        run.seed,
-        data.precision,
-        steps_of(run.matched, data.dataset, split, run.fold),
-    )
+    steps = steps_of(run.matched, data.dataset, split, run.fold)
+    load = load_of(run, data, steps)
+    estimate = check_memory(data.backbone.config(), run.policy, load, device.type, memory_limit_gb)
+    trainer = _trainer(run, data, steps)
     found = {
         "experiment": run.experiment,
         "run": run.run,
@@ -97,8 +87,9 @@ def measure(
         "versions": versions(PACKAGES),
         **_steps(settings, trainer, data),
         "memory": _memory(estimate, trainer, memory_limit_gb),
-        "ladder": _ladder(settings, trainer, data),
     }
+    del trainer  # the ladder's has the vision tower besides
+    found["ladder"] = _ladder(settings, data)
     write_json(timing, found)
     write_text(page, timing_page(found))
     log.info(
@@ -111,32 +102,6 @@ def measure(
     )
 
 
-class _Watched:
-    """A source of batches that notes how long the trainer waited for them."""
-
-    def __init__(self, source: Source):
-        self.source = source
-        self.seconds = 0.0
-        self.frames = 0
-
-    @property
-    def table(self) -> WindowTable:
-        return self.source.table
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
-        started = time.perf_counter()
-        batch = self.source.batch(indices, key)
-        self.seconds += time.perf_counter() - started
-        self.frames += len(batch.features)
-        return batch
-
-    def episodes_of(self, indices: np.ndarray) -> list[str]:
-        return self.source.episodes_of(indices)
-
-
 def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str, Any]:
     """Time steps and a validation pass, and compare with what the machine can do."""
     run, device = settings.run, trainer.accelerator.device
@@ -146,7 +111,7 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
     batches = itertools.chain.from_iterable(map(trainer.epoch, itertools.count()))
     own = trainer.samples
     for number, batch in zip(range(warmup + steps), batches, strict=False):
-        trainer.samples = watched = _Watched(own)
+        trainer.samples = watched = Watched(own)
         started = time.perf_counter()
         trainer.step(number, batch)
         synchronise(device)
@@ -200,11 +165,20 @@ def _memory(estimate: Estimate, trainer: Trainer, limit_gb: float | None) -> dic
     }
 
 
-def _ladder(settings: TimeSettings, trainer: Trainer, data: RunData) -> list[dict[str, Any]]:
+def _trainer(
+    run: TrainSettings, data: RunData, steps: int | None = None, cut: Cut | None = None
+) -> Trainer:
+    """Return a trainer of the run, whose policy begins at a cut: by default at its own."""
+    policy = build_policy(run.policy, run.seed, data, cut=cut)
+    return Trainer(policy, run.training, data.samples["train"], run.seed, data.precision, steps)
+
+
+def _ladder(settings: TimeSettings, data: RunData) -> list[dict[str, Any]]:
     """Compare with the plain way; empty where the experiment does not ask for it."""
-    if settings.images is None:
+    if not settings.timing.ladder:
         return []
-    dataset, images, count = data.dataset, settings.images, data.dataset.rows
+    trainer = _trainer(settings.run, data, cut="pixels")
+    dataset, images, count = data.dataset, settings.run.images, data.dataset.rows
     views = VIEWS if settings.run.policy.mirror else VIEWS[:1]
     raw = [RawRows(dataset, images, view) for view in views]
     frames = [FrameRows(open_frames(dataset), view) for view in views]

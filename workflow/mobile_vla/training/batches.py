@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -123,20 +124,26 @@ def epoch_batches(
 ) -> list[np.ndarray]:
     """Return an epoch's batches of window indices: each window once, a function of seed and epoch.
 
-    With ``segments``, each episode's windows are cut into runs of ``size`` neighbours at a random
-    phase, and the runs are shuffled: neighbours share most of their frames, so a batch holds few
-    distinct ones. Runs that the phase left short are joined, so all batches but one are full.
+    With ``segments``, the episodes are laid end to end in random order and cut into batches:
+    neighbours share most of their frames, so a batch holds few distinct ones, and no run of
+    neighbours is cut but by the batches' own ends. All batches but one are full.
     """
     random = np.random.default_rng([seed, epoch])
     if order == "shuffled":
         sequence = random.permutation(len(table))
-    else:
-        runs: list[np.ndarray] = []
-        # An episode and its mirror image are two sequences: they share no frame.
-        sequences = table.episode * 2 + table.mirrored
-        for sequence_ in np.unique(sequences):
-            own = np.flatnonzero(sequences == sequence_)
-            cuts = np.arange(random.integers(1, size + 1), len(own), size)
-            runs += np.split(own, cuts)
-        sequence = np.concatenate([runs[i] for i in random.permutation(len(runs))])
-    return np.split(sequence, np.arange(size, len(sequence), size))
+        return np.split(sequence, np.arange(size, len(sequence), size))
+    # An episode and its mirror image are two sequences: they share no frame.
+    owners = table.episode * 2 + table.mirrored  # (N,)
+    sequences = [np.flatnonzero(owners == owner) for owner in np.unique(owners)]
+    line = np.concatenate([sequences[i] for i in random.permutation(len(sequences))])
+    if max(map(len, sequences)) > size:
+        # The line begins at any window, so that an episode is cut at other places in each epoch.
+        # Episodes that fit into a batch are better left whole.
+        line = np.roll(line, -random.integers(len(line)))
+    batches = np.split(line, np.arange(size, len(line), size))
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def steps_per_epoch(windows: int, batch_size: int, accumulation: int) -> int:
+    """Return the number of optimiser steps of an epoch; the last may be of fewer batches."""
+    return math.ceil(math.ceil(windows / batch_size) / accumulation)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from mobile_vla.config.training import Matched
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.roles import load_split
 from mobile_vla.data.windows import make_windows
+from mobile_vla.training.batches import steps_per_epoch
 
 
 def steps_of(other: Matched | None, dataset: Dataset, split: Path, fold: int) -> int | None:
@@ -21,5 +21,4 @@ def steps_of(other: Matched | None, dataset: Dataset, split: Path, fold: int) ->
         return None
     episodes = load_split(split, dataset, fold, other.subset).of["train"]
     windows = len(make_windows(dataset, episodes, other.windows)) * (2 if other.mirror else 1)
-    batches = math.ceil(windows / other.batch_size)
-    return math.ceil(batches / other.accumulation) * other.epochs
+    return steps_per_epoch(windows, other.batch_size, other.accumulation) * other.epochs

@@ -18,11 +18,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mobile_vla.backbone.checkpoint import FLOAT32
+from mobile_vla.backbone.checkpoint import FLOAT32, empty
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.data.frames import FRAME_SIZE
 from mobile_vla.errors import UserError
+from mobile_vla.model.adapter import BEFORE
 from mobile_vla.model.precision import DTYPES
 from mobile_vla.model.skeleton import skeleton
 
@@ -30,7 +31,7 @@ from mobile_vla.model.skeleton import skeleton
 PROCESS = {"cpu": 550_000_000, "cuda": 0}
 # Freed blocks that the C library keeps among those in use, as a share of what a step allocates:
 # 0.3 to 0.6 on the configurations of tests/benchmarks/memory.py. A GPU's own count has none of it.
-KEPT = {"cpu": 0.5, "cuda": 0.0}
+KEPT = {"cpu": 0.6, "cuda": 0.0}
 GB = 1e9
 
 
@@ -90,10 +91,11 @@ def estimate(config: Any, settings: PolicySettings, load: Load, device: str) -> 
     """
     with FakeTensorMode(allow_non_fake_inputs=True):
         layers = skeleton(config, settings)
-        _materialise(layers, load.precision)
         kosmos: Any = layers["backbone"]
         if settings.lora is not None:
             kosmos = kosmos.get_base_model()
+        empty(kosmos, BEFORE[load.cut])
+        _materialise(layers, load.precision)
         _set_mode(layers, kosmos, settings, load)
         token = nn.Parameter(torch.empty(config.text_config.embed_dim))
         parameters = [*layers.parameters(), token]

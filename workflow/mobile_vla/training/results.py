@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mobile_vla.config.training import TrainSettings
-from mobile_vla.model.adapter import part_of, trainable_parameters
+from mobile_vla.model.adapter import trainable_parameters
+from mobile_vla.model.skeleton import backbone_parameters
 from mobile_vla.training.history import Epoch, best_of
 from mobile_vla.training.run import RunData
 from mobile_vla.training.trainer import Trainer
@@ -47,11 +48,7 @@ def training_results(
         "epoch_times": seconds,
         "total_time": sum(seconds),
         "parameters": {
-            "backbone_total": sum(
-                parameter.numel()
-                for name, parameter in policy.encoder.backbone.named_parameters()
-                if part_of(name) != "adapter"
-            ),
+            "backbone_total": backbone_parameters(data.backbone.config()),
             "trainable": trainable,
             "trainable_total": sum(trainable.values()),
         },

@@ -8,7 +8,7 @@ from typing import Any
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.augment import Photometric
-from mobile_vla.config.features import Precision
+from mobile_vla.config.features import Cut, Precision
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.dataset import Dataset
@@ -93,7 +93,7 @@ def load_data(
     }
     learnt: Rows = rows
     table = tables["train"]
-    if policy.mirror and (features is None or mirrored is not None):
+    if policy.mirror and (policy.cut == "pixels" or mirrored is not None):
         flipped = open_rows(dataset, checkpoint.digest, resolved, mirrored, "mirrored")
         learnt = BothViews(rows, flipped, dataset.rows)
         table = table.with_mirror_images(dataset.rows)
@@ -122,9 +122,21 @@ def identity_of(dataset: Dataset, split: Path, fold: int, subset: int | None) ->
 
 
 def build_policy(
-    settings: PolicySettings, seed: int, data: RunData, init_from: Path | None
+    settings: PolicySettings,
+    seed: int,
+    data: RunData,
+    init_from: Path | None = None,
+    cut: Cut | None = None,
 ) -> Policy:
     """Build a run's policy, fresh from its seed or from another run's weights.
+
+    Args:
+        settings: the policy's settings.
+        seed: the run's seed.
+        data: what the run reads.
+        init_from: the ``policy.json`` to start from.
+        cut: where the forward pass will begin, by default where the run's stored features were
+            taken: nothing that lies before is loaded, not even the vision tower.
 
     Raises:
         UserError: the other policy was trained on another split or fold, so that it may have seen
@@ -132,7 +144,7 @@ def build_policy(
             is allowed.
     """
     backbone = data.backbone
-    kosmos = load_backbone(backbone, settings, data.precision)
+    kosmos = load_backbone(backbone, settings, data.precision, cut or settings.cut)
     processor = backbone.processor()
     policy = Policy(settings, kosmos, processor, data.prompts.texts, seed, data.fixed)
     if init_from is not None:

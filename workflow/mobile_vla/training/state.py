@@ -6,6 +6,7 @@ starts afresh, because its fingerprint, the folder's name, is another.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 KEPT = 2  # states: the last, and the one before in case the last is damaged
 PATIENCE = 10.0  # seconds that an orphan of a killed Snakemake may take to end
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class RunState:
@@ -58,7 +60,7 @@ class RunState:
         with (self.work / "lock").open("a+") as lock:
             _acquire(lock)
             lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+            lock.write(_holder())
             lock.flush()
             for other in self.work.iterdir():
                 if other.is_dir() and other != self.folder:
@@ -155,14 +157,35 @@ def _files_of(description: Path) -> set[str]:
     return names | ({best["name"]} if best else set())
 
 
+def _holder() -> str:
+    """Return who this process is, for whoever finds the lock taken."""
+    job = os.environ.get("SLURM_JOB_ID")
+    of_job = f" (Slurm job {job}: scancel {job})" if job else ""
+    return f"process {os.getpid()} on {socket.gethostname()}{of_job}"
+
+
 def _acquire(lock: Any) -> None:
-    """Take the lock, waiting for a process whose Snakemake was killed to notice and end."""
+    """Take the lock, waiting for a process whose Snakemake was killed to notice and end.
+
+    Over NFS it holds between machines too. A file system without locks, such as Lustre mounted
+    without ``flock``, is said to be one: the run trains, and nothing keeps a second process out.
+    """
     until = time.monotonic() + PATIENCE
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        except BlockingIOError:
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                log.warning(
+                    "%s: this file system has no locks (%s), so nothing keeps another process from "
+                    "training the same run: see that no job of an earlier snakemake is left",
+                    lock.name,
+                    error.strerror,
+                )
+                return
+            if not isinstance(error, BlockingIOError):
+                raise
             if time.monotonic() > until:
                 lock.seek(0)
                 raise UserError(

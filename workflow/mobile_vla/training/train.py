@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.errors import Interrupted
@@ -16,6 +15,7 @@ from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
 from mobile_vla.provenance.code import code_of
 from mobile_vla.provenance.record import versions
+from mobile_vla.training.card import facts_of, model_card
 from mobile_vla.training.demand import load_of
 from mobile_vla.training.events import Events
 from mobile_vla.training.history import Epoch, best_of, exhausted, write_metrics
@@ -90,11 +90,12 @@ def train(
         mirrored=mirrored,
         photometric=settings.photometric,
     )
+    steps = steps_of(settings.matched, data.dataset, split, settings.fold)
     if memory_limit_gb is not None:
         check_memory(
             data.backbone.config(),
             settings.policy,
-            load_of(settings, data),
+            load_of(settings, data, steps),
             default_device().type,
             memory_limit_gb,
         )
@@ -104,18 +105,18 @@ def train(
         data.samples["train"],
         settings.seed,
         data.precision,
-        steps_of(settings.matched, data.dataset, split, settings.fold),
+        steps,
     )
     identity = _fingerprint(settings, data, trainer, [features, mirrored], init_from)
     state = RunState(policy.parents[1] / ".work", identity)
     with state.locked(), requests() as request:
         run = _Run(settings, trainer, data, state, request, policy.parents[1], save_every)
         run.train()
-        run.trainer.policy.save_pretrained(last.parent, data.backbone, run.facts(run.history[-1]))
+        run.save_policy(last.parent, run.history[-1])
         assert run.best is not None  # the first epoch is better than none
         trainer.policy.load_trained(state.load_best(run.best))
         best = best_of(run.history)
-        trainer.policy.save_pretrained(policy.parent, data.backbone, run.facts(best))
+        run.save_policy(policy.parent, best)
         write_metrics(metrics, run.history)
         write_json(results, training_results(settings, trainer, data, run.history, policy.parent))
         state.discard()
@@ -244,8 +245,7 @@ class _Run:
             self.best = self.state.save_best(policy.trained(), epoch.step)
         every = self.settings.training.keep_every
         if every is not None and (epoch.epoch + 1) % every == 0:
-            folder = self.snapshots / f"epoch{epoch.epoch:04d}"
-            policy.save_pretrained(folder, self.data.backbone, self.facts(epoch))
+            self.save_policy(self.snapshots / f"epoch{epoch.epoch:04d}", epoch)
         self.state.save(self.trainer, self.position, self.best)
         return self._stopped_early()
 
@@ -253,15 +253,9 @@ class _Run:
         stopping = self.settings.training.early_stopping
         return stopping is not None and exhausted(self.history, stopping)
 
-    def facts(self, epoch: Epoch) -> dict[str, Any]:
-        """Return what ``policy.json`` says of the policy of an epoch."""
-        return {
-            "experiment": self.settings.experiment,
-            "run": self.settings.run,
-            "epoch": epoch.epoch,
-            "step": epoch.step,
-            "val_loss": epoch.validation.loss,
-            "windows": self.settings.windows.model_dump(mode="json"),
-            "data": self.data.identity,
-            "precision": self.trainer.precision,
-        }
+    def save_policy(self, folder: Path, epoch: Epoch) -> None:
+        """Write the folder of the policy as it is, which is that of an epoch."""
+        policy, data = self.trainer.policy, self.data
+        facts = facts_of(self.settings, data, epoch, policy)
+        card = model_card(self.settings, data, self.history[0], epoch, policy)
+        policy.save_pretrained(folder, data.backbone, facts, card)

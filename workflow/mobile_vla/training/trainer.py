@@ -18,7 +18,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
-from mobile_vla.training.batches import Batch, Samples, epoch_batches
+from mobile_vla.training.batches import Batch, Samples, epoch_batches, steps_per_epoch
 from mobile_vla.training.history import Validation
 from mobile_vla.training.loss import Objective, absolute_error
 
@@ -107,8 +107,8 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(
             self.accelerator.device.type, enabled=precision == "fp16"
         )
-        self.steps_per_epoch = math.ceil(
-            math.ceil(len(samples) / training.batch_size) / training.accumulation
+        self.steps_per_epoch = steps_per_epoch(
+            len(samples), training.batch_size, training.accumulation
         )
         self.total_steps = self.steps_per_epoch * training.epochs if steps is None else steps
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)

@@ -1,0 +1,144 @@
+"""A server at the demo's size: minutes of driving beside clients that behave badly."""
+
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from mobile_vla.robot.opened import ask, open_policy
+from mobile_vla.robot.pictures import decode, frame_of
+from support.demo import demo_pictures, demo_policy
+from support.project import ROOT
+from support.served import Client, encoded
+
+pytestmark = pytest.mark.long
+
+SECONDS = 600
+RATE = 30  # frames a second
+BEHIND = 2.0  # seconds that the drive may take longer, in all
+GROWTH = 16e6  # bytes; a kilobyte lost at each step would be more
+LEFT = "Navigate around the box on the left side and reach the target"
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    return demo_policy(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture
+def server(policy):
+    """Yield the process of a server, and its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mobile_vla", "serve", str(policy), "--port", "0"],
+        cwd=ROOT / "workflow",
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        said = ""
+        while (found := re.search(r"serving at http://127\.0\.0\.1:(\d+)", said)) is None:
+            line = process.stderr.readline()
+            assert line, said
+            said += line
+        # what else it says must not fill the pipe
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield psutil.Process(process.pid), int(found[1])
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+class Troublemaker(threading.Thread):
+    """Clients that send what no server should be sent, one after another, until told to end."""
+
+    def __init__(self, port, picture):
+        super().__init__(daemon=True)
+        self.port, self.picture = port, picture
+        self.ended = threading.Event()
+        self.rounds = 0
+        self.wrong = []
+
+    def run(self):
+        while not self.ended.wait(0.5):
+            self.rounds += 1
+            name = f"trouble{self.rounds % 3}"
+            client = Client(self.port)
+            client.reset(name, LEFT)
+            for expected, (status, answer) in (
+                (200, client.step(name, 0, self.picture, "image/jpeg")),
+                (409, client.step(name, 0, self.picture, "image/jpeg")),
+                (409, client.step(name, 7, self.picture, "image/jpeg")),
+                (422, client.step(name, 1, self.picture[:1000], "image/jpeg")),
+                (422, client.step(name, 1, b"no picture", "image/jpeg")),
+                (413, client.step(name, 1, bytes(9_000_000), "image/jpeg")),
+                (400, client.ask("POST", "/reset", b"{")),
+                (422, client.reset(name, "fly")),
+                (404, client.step("nobody", 0, self.picture, "image/jpeg")),
+                (404, client.ask("GET", "/policy")),
+            ):
+                if status != expected or len(answer) == 0:
+                    self.wrong.append((expected, status, answer))
+            self._at_once(name)
+
+    def _at_once(self, name):
+        """Send the same step four times at the same time: it is taken once."""
+        answers = []
+        threads = [
+            threading.Thread(
+                target=lambda: answers.append(
+                    Client(self.port).step(name, 1, self.picture, "image/jpeg")[0]
+                )
+            )
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if sorted(answers) != [200, 409, 409, 409]:
+            self.wrong.append(answers)
+
+
+def test_it_keeps_the_rate_and_its_memory_whatever_other_clients_send(policy, server):
+    process, port = server
+    pictures = [encoded(one, "JPEG", quality=90) for one in demo_pictures()]
+    opened = open_policy(policy)
+    seen = np.stack([frame_of(decode(one), opened.images) for one in pictures])
+    # The pictures come again and again. A prediction depends on the last W of them, so from the
+    # second round on it is that of the same picture in the second round here.
+    expected = ask(opened, np.concatenate([seen, seen]), 0)
+    count = len(pictures)
+    assert count > opened.policy.settings.window
+
+    client, trouble = Client(port), Troublemaker(port, pictures[0])
+    assert client.reset("robot", LEFT)[0] == 200
+    trouble.start()
+    steps, late, settled = SECONDS * RATE, 0, 0
+    begun = time.monotonic()
+    for step in range(steps):
+        time.sleep(max(begun + step / RATE - time.monotonic(), 0))
+        status, answer = client.step("robot", step, pictures[step % count], "image/jpeg")
+        assert status == 200, answer
+        due = expected[step if step < count else count + step % count]
+        assert np.array_equal(np.float32(answer["actions"]), due), step
+        late += time.monotonic() > begun + (step + 1) / RATE
+        if step == steps // 10:
+            settled = process.memory_info().rss
+    taken = time.monotonic() - begun
+    grown = process.memory_info().rss - settled
+    trouble.ended.set()
+    trouble.join(timeout=60)
+
+    print(
+        f"{steps} steps in {taken:.1f} s, {late} of them later than the next frame; the server "
+        f"grew by {grown / 1e6:.1f} MB to {(settled + grown) / 1e6:.0f} MB; "
+        f"{trouble.rounds} rounds of trouble"
+    )
+    assert trouble.rounds > SECONDS / 10 and trouble.wrong == []
+    assert taken < SECONDS + BEHIND
+    assert grown < GROWTH

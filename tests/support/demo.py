@@ -1,0 +1,57 @@
+"""The demo's policy and what its robot sees, at the demo's size and without training it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.random import random_backbone
+from mobile_vla.config.loading import load_project
+from mobile_vla.data.frames import FRAME_SIZE
+from mobile_vla.data.prompts import render
+from mobile_vla.model.policy import Policy
+from mobile_vla.simulator.camera import render as picture
+from mobile_vla.simulator.drive import drive
+from support.project import ROOT
+
+EXPERIMENT = "lora"
+SIDES = ("left", "right")
+
+
+def demo_policy(folder: Path) -> Path:
+    """Write the demo's policy and backbone below ``folder``; return the policy's folder."""
+    file = ROOT / "config.yaml"
+    project = load_project(yaml.safe_load(file.read_text(encoding="utf-8")), [file])
+    backbone = folder / "backbones/tiny/backbone.json"
+    random_backbone(project.backbone("tiny"), description=backbone)
+    settings = project.train(EXPERIMENT, "seed0")
+    checkpoint = Checkpoint.read(backbone)
+    texts = tuple(render(settings.policy.prompt, {"side": side}) for side in SIDES)
+    policy = Policy(settings.policy, checkpoint.model(), checkpoint.processor(), texts, seed=0)
+    policy.save_pretrained(
+        folder / "policy",
+        checkpoint,
+        {
+            "experiment": EXPERIMENT,
+            "run": "seed0",
+            "epoch": 0,
+            "images": {**settings.images.model_dump(mode="json"), "size": FRAME_SIZE},
+            "windows": settings.windows.model_dump(mode="json"),
+            "precision": "fp32",
+            "threads": 1,
+        },
+    )
+    return folder / "policy"
+
+
+def demo_pictures() -> list[np.ndarray]:
+    """Return what the camera sees in one drive of the demo, each (720, 1280, 3) uint8."""
+    file = ROOT / "config.yaml"
+    project = load_project(yaml.safe_load(file.read_text(encoding="utf-8")), [file])
+    simulated = project.simulation("demo")
+    assert simulated is not None
+    driven = drive(next(iter(simulated.values())))
+    return [picture(driven.scene, pose) for pose in driven.poses]

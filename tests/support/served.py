@@ -1,0 +1,88 @@
+"""A policy behind a real HTTP server on a loopback port, and a client of a few lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from socket import create_server
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mobile_vla.robot.app import Limits, Server
+from mobile_vla.robot.opened import Opened
+from mobile_vla.robot.serve import http_server
+
+LIMITS = Limits(sessions=3, idle_seconds=600.0, body_bytes=400_000)
+
+
+class Client:
+    """One connection, as a robot keeps it."""
+
+    def __init__(self, port: int, token: str | None = None):
+        self.port = port
+        self.connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+
+    def ask(
+        self, method: str, path: str, body: Any = None, kind: str | None = None, **headers: str
+    ) -> tuple[int, dict[str, Any]]:
+        """Return the status and the JSON of an answer."""
+        sent = {**self.headers, **headers, **({} if kind is None else {"Content-Type": kind})}
+        self.connection.request(method, path, body, sent)
+        response = self.connection.getresponse()
+        content = response.read()
+        assert response.headers["Content-Type"] == "application/json", content
+        return response.status, json.loads(content)
+
+    def reset(self, session: str, instruction: str | None = None) -> tuple[int, dict[str, Any]]:
+        """Begin a drive."""
+        body = {"session": session, "instruction": instruction}
+        return self.ask("POST", "/reset", json.dumps(body))
+
+    def step(
+        self, session: str, step: int, picture: bytes, kind: str = "image/png", **query: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """Send a picture."""
+        asked = "&".join(
+            f"{key}={value}" for key, value in {"session": session, "step": step, **query}.items()
+        )
+        return self.ask("POST", f"/step?{asked}", picture, kind)
+
+
+@contextmanager
+def serving(
+    opened: Opened, limits: Limits = LIMITS, token: str | None = None
+) -> Iterator[tuple[Client, Server]]:
+    """Serve a policy in a thread of this process."""
+    listener = create_server(("127.0.0.1", 0))
+    with listener, Server(opened, limits) as server:
+        http = http_server(server.app(token))
+        thread = threading.Thread(target=http.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not http.started:
+                assert thread.is_alive()
+                time.sleep(0.01)
+            yield Client(listener.getsockname()[1], token), server
+        finally:
+            http.should_exit = True
+            thread.join()
+
+
+def png(frame: np.ndarray) -> bytes:
+    """Return a picture without loss."""
+    return encoded(frame, "PNG")
+
+
+def encoded(frame: np.ndarray, kind: str, **options: Any) -> bytes:
+    """Return a picture as a file's bytes."""
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, kind, **options)
+    return file.getvalue()

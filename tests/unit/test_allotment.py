@@ -1,0 +1,62 @@
+"""What a job asks a cluster for: by its timing where there is one, and more at each attempt."""
+
+import json
+
+import pytest
+
+from mobile_vla.allotment import model_mb, training_mb, training_minutes
+
+
+@pytest.fixture
+def backbone(tmp_path):
+    """A description of weights of 3.3 GB."""
+    path = tmp_path / "backbone.json"
+    files = {"model.safetensors": {"size": 3_299_000_000}, "config.json": {"size": 1_000_000}}
+    path.write_text(json.dumps({"name": "kosmos2", "files": files}))
+    return path
+
+
+def timed(path, device="cpu", total=5_000_000_000, seconds=7200.0):
+    memory = {"estimate": {"total": total}}
+    path.write_text(json.dumps({"device": device, "memory": memory, "projected_seconds": seconds}))
+    return path
+
+
+def test_memory_comes_from_the_timing(tmp_path, backbone):
+    assert training_mb(timed(tmp_path / "timing.json"), backbone, 1) == 6500 + 500
+
+
+def test_on_a_gpu_the_estimate_is_of_other_memory(tmp_path, backbone):
+    on_gpu = timed(tmp_path / "timing.json", device="cuda")
+    assert training_mb(on_gpu, backbone, 1) == model_mb(backbone, 1) == 2000 + 4 * 3300 + 500
+
+
+def test_without_a_timing_memory_comes_from_the_weights(tmp_path, backbone):
+    assert training_mb(tmp_path / "none.json", backbone, 1) == model_mb(backbone, 1)
+
+
+def test_without_anything_something_is_asked_for(tmp_path):
+    assert training_mb(tmp_path / "none.json", tmp_path / "none.json", 1) == 2500
+    assert training_minutes(tmp_path / "none.json", 1) == 250
+
+
+def test_the_run_time_is_twice_what_was_projected(tmp_path):
+    assert training_minutes(timed(tmp_path / "timing.json"), 1) == 10 + 240
+
+
+def test_each_attempt_asks_for_twice_as_much(tmp_path, backbone):
+    timing = timed(tmp_path / "timing.json")
+    for ask in (
+        lambda attempt: training_mb(timing, backbone, attempt),
+        lambda attempt: model_mb(backbone, attempt),
+        lambda attempt: training_minutes(timing, attempt),
+    ):
+        assert [ask(2), ask(3)] == [2 * ask(1), 4 * ask(1)]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"device": "cpu"}'])
+def test_a_damaged_timing_counts_as_none(tmp_path, backbone, text):
+    timing = tmp_path / "timing.json"
+    timing.write_text(text)
+    assert training_mb(timing, backbone, 1) == model_mb(backbone, 1)
+    assert training_minutes(timing, 1) == 250

@@ -1,0 +1,137 @@
+"""Asking a policy by hand: the table, the prompt, and what cannot be looked at."""
+
+import csv
+import io
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobile_vla.cli import main
+from mobile_vla.config.ingest import Images
+from mobile_vla.data.resize import to_frame
+from mobile_vla.errors import UserError
+from mobile_vla.robot.opened import ask, open_policy
+from mobile_vla.robot.pictures import decode, frame_of, unpack
+from mobile_vla.robot.predict import predict
+from support.recorded import write_episode
+from support.run import Inputs, run, settings_of
+from support.served import encoded
+
+EPISODE = "episode_20251103_091241_1box_hori_left_core_close"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A trained policy, its backbone and an episode."""
+    folder = tmp_path_factory.mktemp("made")
+    inputs = Inputs.make(folder)
+    run(inputs, folder / "run", settings_of(epochs=1))
+    episode = folder / f"{EPISODE}.h5"
+    write_episode(episode, frames=5)
+    return folder / "run/policy", inputs.backbone, episode
+
+
+def table(path):
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def test_an_episode_is_asked_under_its_own_prompt_as_in_training(made, tmp_path):
+    policy, backbone, episode = made
+    output = tmp_path / "found.csv"
+    predict(policy, [episode], backbone=backbone, output=output)
+    found = table(output)
+    assert list(found[0]) == ["frame", "ahead", "linear_x", "linear_y"]
+    assert [(row["frame"], row["ahead"]) for row in found[:4]] == [
+        ("0", "1"),
+        ("0", "2"),
+        ("0", "3"),
+        ("1", "1"),
+    ]
+    assert len(found) == 5 * 3
+    for side, same in (("left", True), ("right", False)):
+        other = tmp_path / f"{side}.csv"
+        asked = f"pass on the {side}"
+        predict(policy, [episode], backbone=backbone, output=other, instruction=asked)
+        assert (other.read_bytes() == output.read_bytes()) == same
+
+
+def test_the_table_holds_the_velocities_to_the_last_bit(made, tmp_path):
+    policy, backbone, _ = made
+    pictures = []
+    frames = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
+    for index, frame in enumerate(frames):
+        pictures.append(tmp_path / f"{index}.png")
+        Image.fromarray(frame).save(pictures[-1])
+    output = tmp_path / "found.csv"
+    asked = "pass on the right"
+    predict(policy, pictures, backbone=backbone, output=output, instruction=asked)
+    found = [[float(row[name]) for name in ("linear_x", "linear_y")] for row in table(output)]
+    expected = ask(open_policy(policy, backbone), frames, 1)
+    np.testing.assert_array_equal(np.float32(found).reshape(expected.shape), expected)
+
+
+def test_it_prints_where_no_file_is_named_and_a_mistake_is_no_traceback(made, capsys):
+    policy, backbone, episode = map(str, made)
+    assert main(["predict", policy, episode, "--backbone", backbone]) == 0
+    assert capsys.readouterr().out.startswith("frame,ahead,linear_x,linear_y\n0,1,")
+    wrong = ["--instruction", "왼쪽으로"]
+    assert main(["predict", policy, episode, "--backbone", backbone, *wrong]) == 1
+    said = capsys.readouterr()
+    assert "was not trained with the instruction '왼쪽으로'" in said.err
+    assert "'pass on the left' or 'pass on the right'" in said.err
+    assert said.out == "" and "Traceback" not in said.err
+    allowed = ["--allow-other-prompts", "--instruction", "pass on the box"]
+    assert main(["predict", policy, episode, "--backbone", backbone, *allowed]) == 0
+
+
+def test_what_cannot_be_asked_is_named(made, tmp_path):
+    policy, backbone, episode = made
+    nameless = shutil.copy(episode, tmp_path / "mine.h5")
+    cut = tmp_path / f"{EPISODE}.h5"
+    cut.write_bytes(episode.read_bytes()[:-100])
+    grey = tmp_path / "grey.png"
+    Image.new("L", (20, 20)).save(grey)
+    for observed, says in (
+        ([nameless], "its name does not say its side.*--instruction"),
+        ([cut], "(?s)cannot be used.*to do:"),
+        ([episode, episode], "found 2 files, expected one episode"),
+        ([grey], r"grey\.png: found a picture in 'L'"),
+        ([tmp_path / "no.png"], r"no\.png: cannot be read"),
+        ([backbone], r"backbone\.json: found no picture"),
+    ):
+        with pytest.raises(UserError, match=says):
+            predict(policy, observed, backbone=backbone)
+    with pytest.raises(UserError, match=r"no policy; expected a folder with policy\.json"):
+        predict(tmp_path, [episode])
+    with pytest.raises(UserError, match="no such folder"):
+        predict(policy, [episode], backbone=tmp_path / "none")
+
+
+def test_pictures_become_the_frames_of_training():
+    image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    for resize in ("squeeze", "crop"):
+        # the episodes of the training were in BGR, the camera's pictures are not
+        images = Images(resize=resize, color="bgr")
+        expected = to_frame(np.ascontiguousarray(image[..., ::-1]), images)
+        np.testing.assert_array_equal(frame_of(decode(encoded(image, "PNG")), images), expected)
+        raw = image[..., ::-1].tobytes()
+        np.testing.assert_array_equal(frame_of(unpack(raw, 160, 90), images, "bgr"), expected)
+
+
+def test_a_damaged_picture_is_never_more_than_a_mistake():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    refused = 0
+    for kind in ("PNG", "JPEG"):
+        whole = encoded(image, kind)
+        for _ in range(300):
+            spoilt = bytearray(whole[: rng.integers(1, len(whole) + 1)])
+            for place in rng.integers(0, len(spoilt), size=3):
+                spoilt[place] = rng.integers(256)
+            try:
+                assert decode(bytes(spoilt)).ndim == 3
+            except UserError:
+                refused += 1
+    assert refused > 300

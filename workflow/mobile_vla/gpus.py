@@ -1,0 +1,91 @@
+"""One GPU to a process: found without PyTorch, locked, and the only one that CUDA then sees.
+
+The lock is a file of the machine, so it also keeps apart what two Snakemakes start, or two users.
+A process keeps it until it ends, however it ends. A cluster's scheduler hands out GPUs itself:
+within its jobs nothing is locked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+EVERY = 0.5  # seconds between looks for a free one
+
+_held: list[int] = []  # the lock's file, open as long as the process lives
+
+
+def visible(devices: Path = Path("/dev")) -> list[str]:
+    """Return the GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes.
+
+    Args:
+        devices: the folder of device files, of which the driver makes ``nvidia0``, ``nvidia1``, ….
+    """
+    named = os.environ.get(VISIBLE)
+    if named is None:
+        files = [file for file in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", file.name)]
+        return [str(index) for index in range(len(files))]
+    found: list[str] = []
+    for name in (part.strip() for part in named.split(",")):
+        if not re.fullmatch(r"\d+|(GPU|MIG)-.+", name):
+            break  # as CUDA reads it: what follows -1 or a mistake is not visible
+        found.append(name)
+    return found
+
+
+def take() -> str | None:
+    """Take a free GPU and hide all others; wait while all are in use. To be called before torch.
+
+    Returns:
+        Its name; None where there is no GPU.
+    """
+    names = visible()
+    if not names:
+        return None
+    name = _given(names) if "SLURM_JOB_ID" in os.environ else _locked(names)
+    os.environ[VISIBLE] = name
+    return name
+
+
+def _given(names: list[str]) -> str:
+    """Return this process's own among the GPUs that the scheduler gave to its job."""
+    return names[int(os.environ.get("LOCAL_RANK", "0")) % len(names)]
+
+
+def _locked(names: list[str]) -> str:
+    said = False
+    while True:
+        for name in names:
+            file = _open(Path(tempfile.gettempdir()) / f"mobile-vla-gpu-{name}.lock")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+            else:
+                _held.append(file)
+                return name
+        if not said:
+            log.warning("in use: GPU %s; waiting for a free one", ", ".join(names))
+            said = True
+        time.sleep(EVERY)
+
+
+def _open(path: Path) -> int:
+    """Open a lock's file, which may be another user's: to lock it, reading is enough."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:  # another process was faster
+            return os.open(path, os.O_RDONLY)
+        os.fchmod(file, 0o644)
+        return file

@@ -1,0 +1,103 @@
+"""Merge: a policy's adapters put into its backbone's weights, as a plain checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.local import checkpoint_files
+from mobile_vla.config.model import PolicySettings
+from mobile_vla.errors import UserError
+from mobile_vla.files import describe, write_json
+from mobile_vla.model.folder import CARD
+from mobile_vla.model.policy import Policy
+from mobile_vla.robot.opened import BACKBONE, backbone_of, description_of, open_backbone
+
+log = logging.getLogger(__name__)
+
+# What `save_pretrained` writes itself, of the new policy.
+OWN = ("format", "settings", "backbone", "versions", "files", "digests")
+PROMPTS = ("prompts", "tokens", "fixed")
+
+NOTE = """
+## Merged
+
+What `{name}` learnt of its backbone is part of the checkpoint in the folder above this one, and
+this policy is its head. Its predictions are those of the original to about 1e-4.
+"""
+
+
+def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> None:
+    """Write a policy's backbone as a checkpoint with all that it has learnt, in float32.
+
+    `Kosmos2Model.from_pretrained(CHECKPOINT)` loads it without PEFT and without this program. Below
+    it, in `policy`, lies the policy that predicts on it what the original predicts, for `predict`
+    and `serve`.
+
+    Args:
+        policy: the policy's folder.
+        checkpoint: the folder to write; it must not be there yet.
+        backbone: the backbone's folder; by default that of the results which the policy lies in.
+
+    Raises:
+        UserError: the policy left its backbone as it was; or the folder is there.
+    """
+    described = description_of(policy)
+    if described["settings"]["finetune"] == "none":
+        raise UserError(
+            f"{policy}: it left its backbone as it was (`finetune: none`), so there is nothing to "
+            "merge; use the backbone itself"
+        )
+    if checkpoint.exists():
+        raise UserError(f"{checkpoint}: it is there already; name a folder that is not")
+    source = open_backbone(backbone or backbone_of(policy, described))
+    merged = Policy.from_pretrained(policy, source, "fp32")
+    kosmos: Any = merged.encoder.backbone
+    if merged.settings.lora is not None:
+        kosmos = kosmos.merge_and_unload()
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".merging-") as unfinished:
+        folder = Path(unfinished, checkpoint.name)
+        kosmos.save_pretrained(folder)
+        source.processor().save_pretrained(folder)
+        files = {file.name: describe(file) for file in checkpoint_files(folder)}
+        own = {"name": checkpoint.name, "checkpoint": ".", "revision": None, "files": files}
+        write_json(folder / BACKBONE, own)
+        _write_policy(folder, merged, kosmos, described, _card(policy, described))
+        folder.rename(checkpoint)
+    log.info("%s: %.3g MB, and its policy", checkpoint, _size(files) / 1e6)
+
+
+def _write_policy(
+    folder: Path, original: Policy, kosmos: Any, described: Mapping[str, Any], card: str
+) -> None:
+    """Write the policy whose backbone is frozen as it has become."""
+    checkpoint = Checkpoint.read(folder / BACKBONE)
+    frozen = {"finetune": "none", "lora": None, "full": None}
+    settings = PolicySettings.model_validate({**original.settings.model_dump(), **frozen})
+    policy = Policy(
+        settings,
+        kosmos,
+        checkpoint.processor(),
+        original.texts,
+        seed=0,
+        fixed=original.fixed_values,
+    )
+    policy.load_trained({"head": original.trained()["head"]})
+    facts = {key: value for key, value in described.items() if key not in (*OWN, *PROMPTS)}
+    merged = {"finetune": original.settings.finetune, "backbone": described["backbone"]["digest"]}
+    policy.save_pretrained(folder / "policy", checkpoint, {**facts, "merged": merged}, card)
+
+
+def _card(policy: Path, described: Mapping[str, Any]) -> str:
+    file = policy / CARD
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return text + NOTE.format(name=f"{described['experiment']} {described['run']}")
+
+
+def _size(files: Mapping[str, Mapping[str, Any]]) -> int:
+    return sum(file["size"] for file in files.values())

@@ -1,0 +1,187 @@
+"""What a policy says of itself: in ``policy.json`` for programs, in ``README.md`` for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mobile_vla.config.training import TrainSettings
+from mobile_vla.data.frames import FRAME_SIZE
+from mobile_vla.data.roles import Role
+from mobile_vla.model.policy import Policy
+from mobile_vla.training.history import Epoch
+from mobile_vla.training.run import RunData
+
+PROMPTS = 20  # that the card lists; policy.json has all
+
+CARD = """\
+---
+library_name: {library}{base}
+tags: [robotics, kosmos-2, velocity-policy]
+---
+# {experiment}, {run}
+
+A velocity policy for a mobile robot: {window} camera pictures and an instruction in, the next
+{chunk} velocity commands out. {trained}
+
+    python -m mobile_vla predict THIS_FOLDER EPISODE.h5
+    python -m mobile_vla serve THIS_FOLDER
+
+Both check this folder, the backbone and the libraries against what the policy was trained with, and
+say what disagrees. `policy.json` holds all of it; only this file may be edited.
+
+## In and out
+
+- **Pictures**: {resize} to {size}×{size} pixels, RGB, by `predict` and `serve` themselves. The
+  training episodes stored them as {color}. One picture a control step, at their rhythm.
+- **Instruction**: one of these, word by word.
+{prompts}
+- **Velocities**: {dimensions}, in the raw command units of the training episodes, where
+  {scale:g} became 1.0. They are commands and no metres a second.{fixed} The chunk's first action
+  belongs to {target}.
+
+## Data
+
+Dataset `{dataset}` (manifest {manifest}…, split {split}…, fold {fold}{subset}){mirrored}.
+
+{counts}
+
+## Validation
+
+{metrics}
+
+This is epoch {epoch}, numbered from 0. The best epoch is chosen by these very numbers, so they are
+too good. Its scores on episodes that chose nothing, beside baselines and with intervals, are in the
+run's `evaluation.json` and in the report.
+
+## Limits
+
+- It has learnt from the episodes above, and nothing of other places, cameras, robots, speeds or
+  instructions.
+- {start}
+- Validation errors are those of single predictions on recorded pictures. They do not say that the
+  robot arrives.
+- Nothing in it knows of obstacles, people or its own mistakes: speed limits, bumpers and an
+  emergency stop are the robot's to have.
+"""
+
+
+def facts_of(
+    settings: TrainSettings, data: RunData, epoch: Epoch, policy: Policy
+) -> dict[str, Any]:
+    """Return what ``policy.json`` says of the policy of an epoch, besides what the policy knows."""
+    encoder = policy.encoder
+    return {
+        "experiment": settings.experiment,
+        "run": settings.run,
+        "epoch": epoch.epoch,
+        "step": epoch.step,
+        "metrics": {
+            "train_loss": epoch.train_loss,
+            "val_loss": epoch.validation.loss,
+            "val_mae": epoch.validation.mae,
+            "clipped": epoch.validation.clipped,
+        },
+        "images": {
+            **settings.images.model_dump(mode="json"),
+            "size": FRAME_SIZE,
+            "mean": encoder.mean.flatten().tolist(),
+            "std": encoder.std.flatten().tolist(),
+        },
+        "windows": settings.windows.model_dump(mode="json"),
+        "data": data.identity,
+        "precision": data.precision,
+        "threads": settings.training.threads,
+    }
+
+
+def model_card(
+    settings: TrainSettings, data: RunData, first: Epoch, epoch: Epoch, policy: Policy
+) -> str:
+    """Return the text of a policy's ``README.md``.
+
+    Args:
+        settings: the run.
+        data: what it was trained on.
+        first: the run's first epoch, to compare with.
+        epoch: the policy's epoch.
+        policy: the policy.
+    """
+    windows, actions, identity = settings.windows, settings.policy.actions, data.identity
+    crop = "the centre, resized" if settings.images.resize == "crop" else "resized as a whole"
+    constants = ", ".join(f"{name} is always {value:g}" for name, value in data.fixed.items())
+    return CARD.format(
+        library="peft" if settings.policy.lora else "transformers",
+        base="" if data.backbone.revision is None else f"\nbase_model: {data.backbone.source}",
+        experiment=settings.experiment,
+        run=settings.run,
+        window=windows.window,
+        chunk=windows.chunk,
+        trained=_trained(settings, data),
+        resize=crop,
+        size=FRAME_SIZE,
+        color=(settings.images.color or "rgb").upper(),
+        prompts=_listed(policy.texts),
+        dimensions=", ".join(actions.dimensions),
+        scale=actions.scale,
+        fixed=f" {constants[0].upper()}{constants[1:]}." if constants else "",
+        target="the step after the newest picture"
+        if windows.target == "next"
+        else "the step of the newest picture",
+        dataset=identity["dataset"],
+        manifest=identity["manifest"][:12],
+        split=identity["split"][:12],
+        fold=identity["fold"],
+        subset="" if identity["subset"] is None else f", {identity['subset']} training episodes",
+        mirrored=", and the training episodes' mirror images" if settings.policy.mirror else "",
+        counts=_counts(data),
+        metrics=_metrics(first, epoch),
+        epoch=epoch.epoch,
+        start="The first pictures of a drive, before the window is full, are like in training."
+        if windows.start == "repeat" or windows.window == 1
+        else f"Of the first {windows.window - 1} control steps of a drive it has learnt nothing.",
+    )
+
+
+def _trained(settings: TrainSettings, data: RunData) -> str:
+    name, policy = data.backbone.name, settings.policy
+    if policy.lora is not None:
+        return (
+            f"LoRA adapters (r = {policy.lora.r}, alpha = {policy.lora.alpha:g}) and a head on the "
+            f"frozen backbone\n`{name}`, which does not lie here."
+        )
+    if policy.full is not None:
+        parts = [part for part, trained in policy.full.model_dump().items() if trained]
+        return f"A head on the backbone `{name}`, of which were trained: {', '.join(parts)}."
+    return f"A head on the frozen backbone `{name}`, which does not lie here."
+
+
+def _listed(texts: Sequence[str]) -> str:
+    lines = [f"  - {json.dumps(text, ensure_ascii=False)}" for text in texts[:PROMPTS]]
+    if len(texts) > PROMPTS:
+        lines.append(f"  - and {len(texts) - PROMPTS} more in `policy.json`")
+    return "\n".join(lines)
+
+
+def _counts(data: RunData) -> str:
+    lines = ["| | episodes | frames | windows |", "| --- | --- | --- | --- |"]
+    titles: dict[Role, str] = {"train": "training", "val": "validation", "test": "test"}
+    for role, title in titles.items():
+        members = list(data.roles.of[role])
+        frames = int(data.dataset.lengths[members].sum())
+        count = len(data.samples[role]) if role in data.samples else 0
+        lines.append(f"| {title} | {len(members)} | {frames} | {count} |")
+    return "\n".join(lines)
+
+
+def _metrics(first: Epoch, epoch: Epoch) -> str:
+    rows = [
+        ("loss (Huber, normalised units)", first.validation.loss, epoch.validation.loss),
+        *(
+            (f"mean absolute error of {name}", first.validation.mae[name], value)
+            for name, value in epoch.validation.mae.items()
+        ),
+    ]
+    lines = [f"| | epoch {first.epoch} | this policy |", "| --- | --- | --- |"]
+    return "\n".join([*lines, *(f"| {name} | {a:.4f} | {b:.4f} |" for name, a, b in rows)])
