@@ -36,10 +36,10 @@ experiments:
 """
 
 
-def load(experiments, tmp_path):
+def load(experiments, tmp_path, base=BASE):
     file = tmp_path / "config.yaml"
-    file.write_text(BASE + experiments)
-    return load_project(yaml.safe_load(BASE + experiments), [file])
+    file.write_text(base + experiments)
+    return load_project(yaml.safe_load(base + experiments), [file])
 
 
 def problems(experiments, tmp_path):
@@ -96,6 +96,8 @@ def test_a_combination_is_what_it_would_be_alone(tmp_path):
             "{lora.targets: [[q_proj], [q_proj, v_proj]]}",
             ["targets_q_proj", "targets_q_proj_v_proj"],
         ),
+        ("{lora.alpha: [8, 1234567]}", ["alpha8", "alpha1234567"]),
+        ("{training.huber_delta: [1.0e+6, 0.5]}", ["huber_delta1000000", "huber_delta0.5"]),
         ("{padding: [null, {action_dim: 7}]}", ["padding_none", "padding_action_dim7"]),
         (
             "{lora.dropout: [0, 0.1], head.dropout: [0]}",
@@ -139,6 +141,11 @@ def test_mistakes_stand_at_the_line_of_the_sweep(tmp_path):
         ("{sweep: {window: [2]}, match: steps}", "found 'steps'"),
         ("{match: epochs}", "found None"),
         ("{sweep: {training.epochs: [1, 2]}, match: optimizer_steps}", "'training.epochs'"),
+        ("{sweep: {training: [{epochs: 1}, {epochs: 2}]}, match: optimizer_steps}", "'training'"),
+        ("{sweep: {lora: [{r: 4}], lora.r: [4, 8]}}", "'lora.r' lies within 'lora'"),
+        ("{sweep: {lora.r: [4, 8]}, lora: {r: 2}}", "'lora.r' stands beside the sweep too, as 2"),
+        ("{sweep: {window: [2, 3]}, window: 4}", "'window' stands beside the sweep too, as 4"),
+        ("{sweep: {lora.r: [4, 8]}, lora: 3}", "'lora' is 3 beside the sweep"),
         ("{sweep: {window: [2, 3]}}\n  a-window2: {}", "named 'a-window2'"),
         ("{sweep: {preset: [smal]}}", "unknown preset 'smal'"),
     ],
@@ -168,6 +175,17 @@ def test_with_match_all_combinations_are_given_the_first_one_s_steps(tmp_path):
     assert plain.train("a-batch_size4-window1", "seed0").matched is None
 
 
+def test_runs_of_different_data_have_no_steps_in_common(tmp_path):
+    other = BASE.replace("datasets:\n", "datasets:\n  more: {kind: simulated}\n").replace(
+        "window: 3}", "window: 3, dataset: more}"
+    )
+    entry = "  a: {sweep: {preset: [small, large]}}\n"
+    assert len(load(entry, tmp_path, other).experiments) == 2
+    matched = entry.replace("}}", "}, match: optimizer_steps}")
+    with pytest.raises(Problems, match="the combinations have the datasets demo, more"):
+        load(matched, tmp_path, other)
+
+
 def swept(made, match="epochs", keys=("lora.r",)):
     """Make a sweep of the experiments that are there."""
     found = list(dict.fromkeys(run.experiment for run in made.settings.runs))
@@ -192,6 +210,15 @@ def test_errors_are_those_on_common_steps_where_there_are_some(tmp_path: Path) -
     common = {one.experiment: one.mae.value for one in scores.groups[0].experiments}
     assert {one.experiment: one.mae.value for one in found.points} == common
     assert found.best.mae.value == min(common.values())
+
+
+def test_the_page_says_where_early_stopping_undid_the_match(tmp_path):
+    made = swept(make_results(tmp_path, 2), match="optimizer_steps")
+    found = json.loads(made.results[1].read_text())
+    made.results[1].write_text(json.dumps({**found, "steps": found["steps"] - 12}))
+    written(made, drawn(made, tmp_path / "figures", ["sweeps"]))
+    text = (tmp_path / "report.html").read_text()
+    assert "but some stopped early" in text and "trains all for as many" not in text
 
 
 @pytest.mark.parametrize("keys", [("lora.r",), ("lora.r", "window")])

@@ -20,6 +20,8 @@ NOT_SWEPT = {
     "seeds": "say `seeds` beside the sweep: each combination gets a run for every seed",
     "timing_only": "say it beside the sweep, for all combinations",
 }
+NOT_MATCHED = ("dataset", "training", "training.epochs")
+"""What would give equal optimiser steps no meaning."""
 
 
 def expand(config: dict[str, Any], source: Source) -> tuple[dict[str, Sweep], list[Problem]]:
@@ -74,10 +76,35 @@ def _wrong(name: str, entry: Mapping[str, Any], source: Source) -> list[Problem]
         elif len({_text(value) for value in values}) < len(values):
             expected = "values that differ, in a name too"
             problems.append(Problem(place, f"found {short(values)}", expected))
-        elif match == "optimizer_steps" and key in ("dataset", "training.epochs"):
+        elif match == "optimizer_steps" and key in NOT_MATCHED:
             expected = "settings that leave data and epochs as they are, with that `match`"
             problems.append(Problem(place, f"{key!r} with `match: {match}`", expected))
+        else:
+            problems += _beside(place, key, entry)
     return problems
+
+
+def _beside(place: str, key: str, entry: Mapping[str, Any]) -> list[Problem]:
+    """Return what stands in the way of a swept setting: in its sweep, or beside it."""
+    *parents, last = parts = key.split(".")
+    around = [".".join(parts[:length]) for length in range(1, len(parts))]
+    for other in around:
+        if other in entry["sweep"]:
+            found, expected = f"{key!r} lies within {other!r}", "only one of them in a sweep"
+            return [Problem(place, found, expected)]
+    holder: Any = entry
+    for name, parent in zip(around, parents, strict=True):
+        if parent not in holder:
+            return []
+        holder = holder[parent]
+        if not isinstance(holder, Mapping):
+            expected = f"nothing, or a mapping, for the values of {key!r}"
+            return [Problem(place, f"{name!r} is {short(holder)} beside the sweep", expected)]
+    if last in holder:
+        remedy = f"remove {key!r} from the one or the other"
+        found = f"{key!r} stands beside the sweep too, as {short(holder[last])}"
+        return [Problem(place, found, "each setting once", remedy)]
+    return []
 
 
 def _sweep(name: str, entry: Mapping[str, Any]) -> Sweep:
@@ -98,15 +125,17 @@ def _text(value: Any) -> str:
     """Return a value as a part of a name: ``8``, ``0.1``, ``_cosine``."""
     if isinstance(value, bool) or value is None:
         return {True: "_on", False: "_off", None: "_none"}[value]
-    if isinstance(value, int | float):
-        return f"{value:g}"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.12g}".replace("+", "")
     if isinstance(value, Mapping):
         return "".join(f"_{key}{_text(own)}" for key, own in value.items()) or "_none"
     if isinstance(value, list):
         return "".join(_text(own) for own in value) or "_none"
     text = str(value)
     try:
-        return f"{float(text):g}"  # 1e-4 is text in YAML
+        return _text(float(text))  # 1e-4 is text in YAML
     except ValueError:
         return "_" + re.sub(r"[^A-Za-z0-9_.]", "_", text)
 
@@ -121,7 +150,7 @@ def _settings(entry: Mapping[str, Any], member: Member) -> dict[str, Any]:
             if not isinstance(holder.get(parent), dict):
                 holder[parent] = {}
             holder = holder[parent]
-        holder[last] = value
+        holder[last] = copy.deepcopy(value)
     return settings
 
 
