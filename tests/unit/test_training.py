@@ -10,7 +10,7 @@ import torch
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.training import EarlyStopping, Training
+from mobile_vla.config.training import EarlyStopping, Matched, Training
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import UserError
@@ -21,8 +21,9 @@ from mobile_vla.training.history import Epoch, Validation, exhausted, write_metr
 from mobile_vla.training.labels import Labels
 from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.loss import absolute_error, summed_loss
+from mobile_vla.training.matching import steps_of
 from mobile_vla.training.trainer import Trainer
-from support.made import make_dataset, names
+from support.made import make_dataset, names, write_roles
 from support.tiny import make_backbone
 
 LENGTHS = (9, 12, 7)
@@ -360,3 +361,30 @@ def test_early_stopping_waits_for_its_patience(losses, patience, stops):
         for number, loss in enumerate(losses)
     ]
     assert exhausted(history, EarlyStopping(patience=patience, min_delta=0.1)) is stops
+
+
+def test_a_run_can_take_another_number_of_steps_than_its_epochs(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
+    trainer = make_trainer(backbone, samples)  # 2 epochs
+    per_epoch = trainer.steps_per_epoch
+    wanted = 2 * per_epoch + 1
+    longer = Trainer(trainer.policy, trainer.training, samples, 0, "fp32", steps=wanted)
+    assert (longer.total_steps, longer.epochs) == (wanted, 3)
+    position = Position()
+    run_epochs(longer, samples, position, lambda *_: None, lambda _: False)
+    assert [epoch.step for epoch in position.history] == [per_epoch, 2 * per_epoch, wanted]
+
+
+def test_the_steps_of_another_run_are_counted_as_it_would_take_them(dataset, tmp_path):
+    names_ = [episode.name for episode in dataset.episodes]
+    write_roles(tmp_path / "split.json", {"train": names_[:2], "val": names_[2:]})
+    other = Matched(
+        windows=WINDOWS, subset=None, mirror=False, batch_size=4, accumulation=3, epochs=5
+    )
+    windows = len(make_windows(dataset, (0, 1), WINDOWS))
+    steps = math.ceil(math.ceil(windows / 4) / 3)
+    assert steps_of(other, dataset, tmp_path / "split.json", 0) == 5 * steps
+    mirrored = other.model_copy(update={"mirror": True})
+    twice = math.ceil(math.ceil(2 * windows / 4) / 3)
+    assert steps_of(mirrored, dataset, tmp_path / "split.json", 0) == 5 * twice > 5 * steps
+    assert steps_of(None, dataset, tmp_path / "split.json", 0) is None

@@ -11,6 +11,7 @@ from mobile_vla.config.findings import ACCEPTABLE, CATALOGUE
 from mobile_vla.config.project import Project
 from mobile_vla.config.prompt import INSTRUCTION
 from mobile_vla.config.split import Holdout
+from mobile_vla.config.sweep import Sweep
 from mobile_vla.config.windows import Actions
 
 Finding = tuple[tuple[str | int, ...], str, str, str]
@@ -37,6 +38,24 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
             yield from _augment(project, at, experiment)
             yield from _padding(project, at, experiment)
             yield from _rollout(project, at, experiment)
+    for sweep in project.sweeps.values():
+        yield from _matched(project, sweep)
+
+
+def _matched(project: Project, sweep: Sweep) -> Iterator[Finding]:
+    """Check that all combinations that are to be trained equally long learn from the same data."""
+    own = {
+        member.experiment: project.experiments[member.experiment].dataset
+        for member in sweep.members
+        if member.experiment in project.experiments  # else it has mistakes of its own
+    }
+    if sweep.match == "optimizer_steps" and len(set(own.values())) > 1:
+        yield (
+            ("experiments", sweep.name, "match"),
+            "the combinations have the datasets " + ", ".join(sorted(set(own.values()))),
+            "the same dataset in all, with `match: optimizer_steps`",
+            "give the sweep a `dataset` of its own, beside `sweep`",
+        )
 
 
 def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:

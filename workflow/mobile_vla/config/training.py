@@ -72,6 +72,17 @@ class Training(Settings):
     """Experiment whose policy, of the same seed, this one starts from."""
 
 
+class Matched(Settings):
+    """Another run on the same fold, whose number of optimiser steps is taken over."""
+
+    windows: Windows
+    subset: Annotated[int, Field(ge=1)] | None
+    mirror: bool
+    batch_size: int
+    accumulation: int
+    epochs: int
+
+
 class TrainSettings(Settings):
     """What the ``train`` stage is given: one run of one experiment."""
 
@@ -86,3 +97,5 @@ class TrainSettings(Settings):
     """How the frames were made: the policy takes it along to the robot."""
     photometric: Photometric = Photometric()
     training: Training
+    matched: Matched | None = None
+    """With it, that run's steps are done, in place of so many epochs."""

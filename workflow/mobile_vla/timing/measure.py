@@ -26,6 +26,7 @@ from mobile_vla.timing.page import timing_page
 from mobile_vla.timing.raw_rows import RawRows
 from mobile_vla.timing.watched import Watched
 from mobile_vla.training.demand import load_of
+from mobile_vla.training.matching import steps_of
 from mobile_vla.training.memory import Estimate, check_memory
 from mobile_vla.training.run import RunData, build_policy, load_data
 from mobile_vla.training.trainer import Trainer
@@ -74,10 +75,10 @@ def measure(
         mirrored=mirrored,
         photometric=run.photometric,
     )
-    estimate = check_memory(
-        data.backbone.config(), run.policy, load_of(run, data), device.type, memory_limit_gb
-    )
-    trainer = _trainer(run, data)
+    steps = steps_of(run.matched, data.dataset, split, run.fold)
+    load = load_of(run, data, steps)
+    estimate = check_memory(data.backbone.config(), run.policy, load, device.type, memory_limit_gb)
+    trainer = _trainer(run, data, steps)
     found = {
         "experiment": run.experiment,
         "run": run.run,
@@ -152,8 +153,8 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
         "mean_windows_per_second": sum(windows) / sum(seconds),
         "validation_seconds": validation,
         "seconds_per_epoch": epoch,
-        "epochs": run.training.epochs,
-        "projected_seconds": epoch * run.training.epochs,
+        "epochs": trainer.epochs,
+        "projected_seconds": epoch * trainer.total_steps / trainer.steps_per_epoch,
         "load_average": load,
         "contended": load > len(os.sched_getaffinity(0)) + 0.5 or max(seconds) > 3 * min(seconds),
         **operations.record(trainer, frames, own_windows, seconds),
@@ -171,17 +172,19 @@ def _memory(estimate: Estimate, trainer: Trainer, limit_gb: float | None) -> dic
     }
 
 
-def _trainer(run: TrainSettings, data: RunData, cut: Cut | None = None) -> Trainer:
+def _trainer(
+    run: TrainSettings, data: RunData, steps: int | None = None, cut: Cut | None = None
+) -> Trainer:
     """Return a trainer of the run, whose policy begins at a cut: by default at its own."""
     policy = build_policy(run.policy, run.seed, data, cut=cut)
-    return Trainer(policy, run.training, data.samples["train"], run.seed, data.precision)
+    return Trainer(policy, run.training, data.samples["train"], run.seed, data.precision, steps)
 
 
 def _ladder(settings: TimeSettings, data: RunData) -> list[dict[str, Any]]:
     """Compare with the plain way; empty where the experiment does not ask for it."""
     if not settings.timing.ladder:
         return []
-    trainer = _trainer(settings.run, data, "pixels")
+    trainer = _trainer(settings.run, data, cut="pixels")
     dataset, images, count = data.dataset, settings.run.images, data.dataset.rows
     views = VIEWS if settings.run.policy.mirror else VIEWS[:1]
     raw = [RawRows(dataset, images, view) for view in views]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -162,3 +163,8 @@ def epoch_batches(
     sequence = np.concatenate([drawn, line[whole:]])
     batches = np.split(sequence, np.arange(size, len(sequence), size))
     return [batches[i] for i in random.permutation(len(batches))]
+
+
+def steps_per_epoch(windows: int, batch_size: int, accumulation: int) -> int:
+    """Return the number of optimiser steps of an epoch; the last may be of fewer batches."""
+    return math.ceil(math.ceil(windows / batch_size) / accumulation)

@@ -22,6 +22,7 @@ from mobile_vla.training.events import Events
 from mobile_vla.training.history import Epoch, best_of, exhausted, write_metrics
 from mobile_vla.training.interruption import Request, requests
 from mobile_vla.training.loop import Position, run_epochs
+from mobile_vla.training.matching import steps_of
 from mobile_vla.training.memory import check_memory
 from mobile_vla.training.results import training_results
 from mobile_vla.training.run import RunData, build_policy, load_data
@@ -92,11 +93,12 @@ def train(
         mirrored=mirrored,
         photometric=settings.photometric,
     )
+    steps = steps_of(settings.matched, data.dataset, split, settings.fold)
     if memory_limit_gb is not None:
         check_memory(
             data.backbone.config(),
             settings.policy,
-            load_of(settings, data),
+            load_of(settings, data, steps),
             default_device().type,
             memory_limit_gb,
         )
@@ -106,6 +108,7 @@ def train(
         data.samples["train"],
         settings.seed,
         data.precision,
+        steps,
     )
     identity = _fingerprint(settings, data, trainer, [features, mirrored], init_from)
     state = RunState(policy.parents[1] / ".work", identity)
@@ -197,7 +200,7 @@ class _Run:
         windows = len(data.samples["train"])
         self.progress = Progress(
             self.title,
-            windows * settings.training.epochs,
+            windows * trainer.total_steps // trainer.steps_per_epoch,
             "windows",
             done=windows * self.position.step // trainer.steps_per_epoch,
         )

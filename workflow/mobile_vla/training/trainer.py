@@ -19,7 +19,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
-from mobile_vla.training.batches import Batch, Samples, dealt, epoch_batches
+from mobile_vla.training.batches import Batch, Samples, dealt, epoch_batches, steps_per_epoch
 from mobile_vla.training.history import Validation
 from mobile_vla.training.loss import Objective, absolute_error
 
@@ -68,6 +68,7 @@ class Trainer:
         samples: the training windows.
         seed: the run's seed.
         precision: resolved number format, ``fp32``, ``bf16`` or ``fp16``.
+        steps: optimiser steps in all; None: those of ``training.epochs``.
 
     Attributes:
         cut: where the batches' features were taken; None where the policy's frozen prefix ends.
@@ -77,7 +78,13 @@ class Trainer:
     """
 
     def __init__(
-        self, policy: Policy, training: Training, samples: Source, seed: int, precision: str
+        self,
+        policy: Policy,
+        training: Training,
+        samples: Source,
+        seed: int,
+        precision: str,
+        steps: int | None = None,
     ):
         self.training, self.samples, self.seed = training, samples, seed
         self.precision = precision
@@ -114,10 +121,11 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(
             self.accelerator.device.type, enabled=precision == "fp16"
         )
-        self.steps_per_epoch = math.ceil(
-            math.ceil(len(samples) / training.batch_size) / training.accumulation
+        self.steps_per_epoch = steps_per_epoch(
+            len(samples), training.batch_size, training.accumulation
         )
-        self.total_steps = self.steps_per_epoch * training.epochs
+        self.total_steps = self.steps_per_epoch * training.epochs if steps is None else steps
+        self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
 
     def epoch(self, epoch: int) -> list[list[np.ndarray]]:
         """Return an epoch's optimiser steps, each a list of batches of window indices."""
