@@ -2,9 +2,10 @@
 
     python tests/benchmarks/demo.py
 
-The shipped configuration's LoRA experiment with five seeds, once on segments of neighbouring
-windows and once on windows drawn independently, for equally many epochs; then the first seed's
-drives in 200 unseen scenes, on both sides of the box. The results are made by the workflow itself.
+The shipped configuration's LoRA experiment with five seeds, on batches of one segment of eight
+neighbouring windows, of several shorter ones, and of windows drawn independently, for equally many
+epochs; then the shipped segments' first seed's drives in 200 unseen scenes, on both sides of the
+box. The results are made by the workflow itself.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
+from mobile_vla.config.training import Training
 from support.project import ROOT, Project
 
 SEEDS = [0, 1, 2, 3, 4]
 SCENES = 200
-FIRST = "results/experiments/segments/seed0"
+SEGMENTS = (8, 4, 2, 1)  # neighbouring windows that stay together, in batches of 8
+SHIPPED = Training().segment
+FIRST = f"results/experiments/segment{SHIPPED}/seed0"
 
 
 def config() -> str:
@@ -30,7 +35,7 @@ def config() -> str:
     shipped = yaml.safe_load((ROOT / "config.yaml").read_text())
     shipped["defaults"] |= {"seeds": SEEDS, "rollout": {"scenes": SCENES, "film_strips": 0}}
     shipped["experiments"] = {
-        order: {"training": {"order": order}} for order in ("segments", "shuffled")
+        f"segment{count}": {"training": {"segment": count}} for count in SEGMENTS
     }
     return yaml.safe_dump(shipped)
 
@@ -38,7 +43,7 @@ def config() -> str:
 def show(folder: Path) -> None:
     """Print the tables."""
     comparison = json.loads((folder / "results/comparison.json").read_text())
-    print("| order | MAE, mean of the seeds | interval | single seeds | selection loss |")
+    print("| experiment | MAE, mean of the seeds | interval | single seeds | selection loss |")
     print("| --- | --- | --- | --- | --- |")
     for experiment in comparison["experiments"]:
         name, mae = experiment["experiment"], experiment["mae"]

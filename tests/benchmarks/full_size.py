@@ -38,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "training": {
         "epochs": 20,
         "batch_size": 5,
+        "segment": 5,
         "learning_rate": 1e-4,
         "precision": "auto",
         "threads": 2,

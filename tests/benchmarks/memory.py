@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[n] / d) for n, d in ((1, ""), (2, "workflow"))]
 
@@ -53,6 +54,7 @@ def backbone(folder: Path, width: int) -> Path:
 def measured(description: str, finetune: str, precision: str, checkpointing: bool, frames: int,
              accumulation: int) -> None:  # fmt: skip
     """Estimate, then take three steps, and print both peaks as JSON."""
+    import numpy as np
     import torch
 
     from mobile_vla.backbone.checkpoint import Checkpoint
@@ -105,6 +107,8 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     class Zeros:
         """Batches of a constant size."""
 
+        table = SimpleNamespace(mask=np.ones((windows, 10), dtype=bool))
+
         def __len__(self) -> int:
             return windows
 
@@ -122,7 +126,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     training = Training(gradient_checkpointing=checkpointing, precision=precision, epochs=1)
     trainer = Trainer(policy, training, Zeros(), 0, precision)
     for number in range(3):
-        trainer.step(number, [None] * accumulation)
+        trainer.step(number, [np.arange(windows)] * accumulation)
     print(json.dumps({"estimate": found.record(), "measured": peak_memory(device)}))
 
 

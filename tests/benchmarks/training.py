@@ -179,7 +179,13 @@ def read(case: Case, folder: Path, backbone: Path) -> RunData:
 
 def trainer_of(case: Case, data: RunData) -> Trainer:
     """Return a trainer of a case."""
-    training = Training(epochs=1000, batch_size=case.batch_size, precision="fp32", threads=THREADS)
+    training = Training(
+        epochs=1000,
+        batch_size=case.batch_size,
+        segment=case.batch_size,
+        precision="fp32",
+        threads=THREADS,
+    )
     policy = build_policy(policy_of(case), 0, data, cut="pixels")
     return Trainer(policy, training, data.samples["train"], 0, "fp32")
 

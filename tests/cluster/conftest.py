@@ -11,7 +11,7 @@ from support.slurm import Slurm, missing
 def slurm():
     """The cluster. It comes first, so that without Slurm nothing else is made."""
     if missing():
-        pytest.skip("Slurm is not installed: `make test-cluster` installs it")
+        pytest.skip(f"not installed: {', '.join(missing())}; `make test-cluster` installs Slurm")
     with Slurm() as cluster:
         yield cluster
 

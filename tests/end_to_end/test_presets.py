@@ -10,6 +10,12 @@ from support.project import SMALL, Project
 PRESETS = ("robovlms_full_finetune", "mobile_vla_lora_20251106", "mobile_vla_lora_20251112")
 EPOCHS = {"epochs": 2, "learning_rate": 1e-3}
 
+SWEEP = """\
+  seen:
+    finetune: none
+    sweep: {window: [3, 9]}
+    match: optimizer_steps
+"""
 EXPERIMENTS = "experiments:\n" + "".join(
     f"  {name}:\n    preset: {name}\n    training: {json.dumps(EPOCHS)}\n" for name in PRESETS
 )
@@ -18,7 +24,7 @@ EXPERIMENTS = "experiments:\n" + "".join(
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     small = SMALL.replace("frames: 15", "frames: 19")
-    config = "include: presets\n" + small[: small.index("experiments:")] + EXPERIMENTS
+    config = "include: presets\n" + small[: small.index("experiments:")] + EXPERIMENTS + SWEEP
     project = Project(tmp_path_factory.mktemp("presets") / "project", config)
     project.build()
     assert project.plan() == {}
@@ -71,3 +77,14 @@ def test_policies_answer_velocities_and_the_page_warns_of_padding(results):
         assert scored["dimensions"] == ["linear_x", "linear_y"]
     page = (results / "report.html").read_text()
     assert page.count("Padding dilutes the loss that is minimised") == 2
+
+
+def test_a_sweep_with_match_trains_equally_long_on_unequal_windows(results):
+    short, long = (training(results, f"seen-window{size}") for size in (3, 9))
+    assert short["windows"]["train"] > long["windows"]["train"]
+    assert short["steps"] == long["steps"]
+    assert long["epochs"] > short["epochs"] == 2
+    page = (results / "report.html").read_text()
+    assert "Combinations of seen" in page and "all were trained for" in page
+    assert (results / "figures/sweeps.svg").is_file()
+    assert (results / "tables/sweeps.csv").read_text().count("\n") == 3

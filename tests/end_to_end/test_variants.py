@@ -31,7 +31,7 @@ experiments:
     target: current
     tail: mask
     head: {layers: 2, mlp: [16, 8], dropout: 0.1}
-    training: {order: shuffled, warmup: 0.3}
+    training: {segment: 1, warmup: 0.3}
   patient:
     finetune: none
     training: {epochs: 30, learning_rate: 1e-12, early_stopping: {patience: 2, min_delta: 0.01}}

@@ -435,6 +435,8 @@ def _training(
             "steps": 12 * EPOCHS,
             "best_epoch": int(np.argmin(val)),
             "best_val_loss": min(val),
+            "initial_val_loss": val[0],
+            "final_val_loss": val[-1],
             "stopped_early": False,
             "avg_epoch_time": float(np.mean(times)),
             "epoch_times": times,

@@ -20,7 +20,7 @@ from mobile_vla.data.split import split
 from mobile_vla.features.extract import extract
 from mobile_vla.training.train import train
 from support.made import make_dataset, names
-from support.tiny import make_backbone
+from support.tiny import SIZE, make_backbone
 
 OUTPUTS = ("policy/policy.json", "last/policy.json", "metrics.csv", "training_results.json")
 
@@ -35,14 +35,16 @@ class Inputs:
     features: Path
 
     @classmethod
-    def make(cls, folder: Path, episodes: Sequence[str] = tuple(names(6))) -> Inputs:
+    def make(
+        cls, folder: Path, episodes: Sequence[str] = tuple(names(6)), dropout: float = 0.1
+    ) -> Inputs:
         """Write a dataset of six episodes, its split, a tiny backbone and its features."""
         data = folder / "dataset"
         make_dataset(data, dict(zip(episodes, (9, 8, 10, 9, 8, 9), strict=True)), frames=True)
         inputs = cls(
             manifest=data / "manifest.json",
             split=data / "split.json",
-            backbone=make_backbone(folder / "backbone"),
+            backbone=make_backbone(folder / "backbone", text={**SIZE["text"], "dropout": dropout}),
             features=folder / "features/image_embeds.json",
         )
         shares = Holdout(train=0.5, val=0.25, test=0.25, stratify_by=())

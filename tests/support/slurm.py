@@ -15,7 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
+
+import psutil
 
 SBIN = "/usr/sbin:/sbin"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel")
@@ -38,7 +41,8 @@ StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
 SlurmctldLogFile={folder}/log/slurmctld.log
 SlurmdLogFile={folder}/log/slurmd-%n.log
-ProctrackType=proctrack/linuxproc
+# by group and not by parent: a job's shell that dies by SIGTERM leaves children without one
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 # without cgroups this is what enforces the memory that a job asked for
 JobAcctGatherType=jobacct_gather/linux
@@ -72,8 +76,10 @@ PartitionName=urgent Nodes=ALL PriorityTier=10 PreemptMode=OFF MaxTime=INFINITE 
 
 
 def missing() -> list[str]:
-    """Return the programs of Slurm that are not there."""
-    return [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
+    """Return the programs of Slurm, and Snakemake's plugin for it, that are not there."""
+    programs = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
+    plugin = "snakemake_executor_plugin_slurm"
+    return programs if find_spec(plugin) else [*programs, plugin]
 
 
 def _path() -> str:
@@ -118,6 +124,8 @@ class Slurm:
             self.stop_node(node, signal.SIGTERM)
         for name in ("slurmctld", "munged"):
             self._stop(name, signal.SIGTERM)
+        for process in self._left():
+            process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -243,6 +251,19 @@ class Slurm:
             assert time.monotonic() < until, f"{name} does not end"
             time.sleep(0.1)
         file.unlink(missing_ok=True)
+
+    def _left(self) -> list[psutil.Process]:
+        """Return what of this cluster's jobs is still there; its processes know its slurm.conf."""
+        left = []
+        for process in psutil.process_iter():
+            try:
+                environment = process.environ()
+            except psutil.Error:
+                continue  # it has just ended
+            in_a_job = "SLURM_JOB_ID" in environment
+            if in_a_job and environment.get("SLURM_CONF") == str(self.conf):
+                left.append(process)
+        return left
 
     def _runs_a_job(self) -> bool:
         count = str(len(self.nodes))

@@ -8,7 +8,7 @@ from typing import Any
 from mobile_vla.backbone.random import random_backbone
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 
-SIZE = {
+SIZE: dict[str, Any] = {
     "weights": "random",
     "vision": {"hidden_size": 16, "layers": 1, "heads": 2, "ffn": 32},
     "text": {

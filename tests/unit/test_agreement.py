@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.model import Padding, PolicySettings
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.loaded import check_settings
 from mobile_vla.files import write_json
@@ -116,6 +116,16 @@ def test_another_chunk_than_the_trained_one_is_refused_with_both(policy, backbon
     edit(policy, "settings", "chunk", value=5)
     with pytest.raises(UserError, match=r"found 5, but .* 6 values, 3 steps of 2 dimensions"):
         load(policy, backbone)
+
+
+def test_padded_outputs_are_counted_as_they_were_trained(inputs, backbone, tmp_path):
+    settings = run_settings(epochs=1)
+    padded = settings.policy.model_copy(update={"padding": Padding()})
+    run(inputs, tmp_path, settings.model_copy(update={"policy": padded}))
+    assert load(tmp_path / "policy", backbone).settings == padded
+    edit(tmp_path / "policy", "settings", "chunk", value=5)
+    with pytest.raises(UserError, match=r"found 5, but .* 18 values, 3 steps of 6 dimensions"):
+        load(tmp_path / "policy", backbone)
 
 
 def test_a_missing_entry_is_named(policy, backbone):

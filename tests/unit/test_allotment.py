@@ -23,21 +23,26 @@ def timed(path, device="cpu", total=5_000_000_000, seconds=7200.0):
 
 
 def test_memory_comes_from_the_timing(tmp_path, backbone):
-    assert training_mb(timed(tmp_path / "timing.json"), backbone, 1) == 6500 + 500
+    assert training_mb(timed(tmp_path / "timing.json"), backbone, 1, 1) == 6500 + 500
 
 
 def test_on_a_gpu_the_estimate_is_of_other_memory(tmp_path, backbone):
     on_gpu = timed(tmp_path / "timing.json", device="cuda")
-    assert training_mb(on_gpu, backbone, 1) == model_mb(backbone, 1) == 2000 + 4 * 3300 + 500
+    assert training_mb(on_gpu, backbone, 1, 1) == model_mb(backbone, 1) == 2000 + 4 * 3300 + 500
 
 
 def test_without_a_timing_memory_comes_from_the_weights(tmp_path, backbone):
-    assert training_mb(tmp_path / "none.json", backbone, 1) == model_mb(backbone, 1)
+    assert training_mb(tmp_path / "none.json", backbone, 1, 1) == model_mb(backbone, 1)
 
 
 def test_without_anything_something_is_asked_for(tmp_path):
-    assert training_mb(tmp_path / "none.json", tmp_path / "none.json", 1) == 2500
+    assert training_mb(tmp_path / "none.json", tmp_path / "none.json", 1, 1) == 2500
     assert training_minutes(tmp_path / "none.json", 1) == 250
+
+
+def test_each_process_needs_its_own_memory(tmp_path, backbone):
+    assert training_mb(timed(tmp_path / "timing.json"), backbone, 3, 1) == 3 * 6500 + 500
+    assert training_mb(tmp_path / "none.json", backbone, 3, 1) == 3 * model_mb(backbone, 1)
 
 
 def test_the_run_time_is_twice_what_was_projected(tmp_path):
@@ -47,7 +52,7 @@ def test_the_run_time_is_twice_what_was_projected(tmp_path):
 def test_each_attempt_asks_for_twice_as_much(tmp_path, backbone):
     timing = timed(tmp_path / "timing.json")
     for ask in (
-        lambda attempt: training_mb(timing, backbone, attempt),
+        lambda attempt: training_mb(timing, backbone, 1, attempt),
         lambda attempt: model_mb(backbone, attempt),
         lambda attempt: training_minutes(timing, attempt),
     ):
@@ -58,5 +63,5 @@ def test_each_attempt_asks_for_twice_as_much(tmp_path, backbone):
 def test_a_damaged_timing_counts_as_none(tmp_path, backbone, text):
     timing = tmp_path / "timing.json"
     timing.write_text(text)
-    assert training_mb(timing, backbone, 1) == model_mb(backbone, 1)
+    assert training_mb(timing, backbone, 1, 1) == model_mb(backbone, 1)
     assert training_minutes(timing, 1) == 250

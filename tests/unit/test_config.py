@@ -418,3 +418,32 @@ def test_what_is_only_timed_is_not_in_the_report(tmp_path):
     assert project.timing("full_size").timing.ladder
     assert ("few", "full") in {key[:2] for key in project.feature_keys()}
     assert project.feature_keys(project.reported_experiments()) == before.feature_keys()
+
+
+@pytest.mark.parametrize(
+    ("training", "place", "found"),
+    [
+        ("batch_size: 2, processes: 3", "processes", "3 processes for batches of 2 windows"),
+        ("processes: 3, nodes: 2", "nodes", "3 processes on 2 nodes"),
+    ],
+)
+def test_processes_that_cannot_share_a_batch(tmp_path, training, place, found):
+    text = BASE.replace("lora: {}", f"lora: {{training: {{{training}}}}}")
+    (problem,) = problems(text, tmp_path).values()
+    assert f"experiments.lora.training.{place}" in problem.place and found in problem.found
+
+
+def test_the_plain_way_of_training_has_one_process(tmp_path):
+    text = BASE.replace("lora: {}", "lora: {timing: {ladder: true}, training: {processes: 2}}")
+    (problem,) = problems(text, tmp_path).values()
+    assert "experiments.lora.timing.ladder" in problem.place
+
+
+def test_where_processes_run_changes_no_settings_and_how_many_does(tmp_path):
+    one, two, spread = (
+        load(BASE.replace("lora: {}", f"lora: {{training: {{{training}}}}}"), tmp_path)
+        for training in ("", "processes: 2", "processes: 2, nodes: 2")
+    )
+    assert one.train("lora", "seed0") != two.train("lora", "seed0")
+    assert two.train("lora", "seed0").canonical() == spread.train("lora", "seed0").canonical()
+    assert spread.experiments["lora"].training.nodes == 2

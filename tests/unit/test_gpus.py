@@ -82,6 +82,12 @@ def test_of_several_that_the_scheduler_gave_each_process_takes_its_own(start):
     assert start(**job, LOCAL_RANK="1").taken() == ["3", "3"]
 
 
+def test_more_processes_than_gpus_are_refused(start):
+    process = start(CUDA_VISIBLE_DEVICES="0,1", LOCAL_WORLD_SIZE="3")
+    assert process.taken() == []
+    assert "3 processes on this machine, and 2 GPUs (0, 1)" in process.child.stderr.read()
+
+
 def test_without_a_gpu_nothing_is_taken(start):
     assert start(CUDA_VISIBLE_DEVICES="").taken() == ["None"]
 

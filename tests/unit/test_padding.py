@@ -116,7 +116,7 @@ def test_a_policy_answers_velocities_alone(trainer):
     assert torch.equal(found, padded[..., :2])
 
 
-def test_both_kinds_of_loss_are_written_under_the_users_names(trainer, tmp_path):
+def test_failure_20_the_loss_over_the_velocities_stands_beside_the_diluted_one(trainer, tmp_path):
     position = Position()
     run_epochs(trainer, trainer.samples, position, lambda *_: None, lambda _: False)
     write_metrics(tmp_path / "metrics.csv", position.history)

@@ -295,3 +295,27 @@ def test_padding_that_dilutes_the_loss_is_warned_of(tmp_path: Path) -> None:
     text = plain(text_of(made))
     assert "lora_r8 writes 7 outputs a step, of which 2 are velocities" in text
     assert "a mean over 6 dimensions" in text and "It was 0.0123 on" in text
+
+
+def test_each_run_has_its_first_and_last_loss_and_the_time_of_an_epoch(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2)
+    made.settings.runs[1].settings["preset"] = "mobile_vla_lora_20251112"
+    head = "epoch,train_loss,val_loss,train_loss_arm_act,val_loss_arm_act\n"
+    made.metrics[1].write_text(head + "0,0.126,0.122,0.05,0.041\n1,0.0194,0.0198,0.007,0.0066\n")
+    found = json.loads(made.results[1].read_text())
+    found.update(initial_val_loss=0.122, final_val_loss=0.0198, best_epoch=1, best_val_loss=0.0198)
+    found["padding"] = {
+        "action_dim": 7,
+        "velocities": 2,
+        "averaged_over": 6,
+        "best_val_loss_arm_act": 0.0066,
+    }
+    made.results[1].write_text(json.dumps(found))
+    html = text_of(made)
+    text = plain(html)
+    assert "mobile_vla_lora_20251112" in text
+    row = next(r for r in re.findall(r"<tr>.*?</tr>", html, re.S) if "mobile_vla_lora_2025" in r)
+    cells = re.sub(r"<[^>]+>", " ", row).split()
+    assert cells[:2] == ["lora_r8", "mobile_vla_lora_20251112"]
+    assert {number(value) for value in (0.122, 0.0198, 0.041, 0.0066)} | {"−83.8"} <= set(cells)
+    assert "train loss_arm_act" in text and number(0.007) in text

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mobile_vla.config.reporting import PartialSettings
+from mobile_vla.config.sweep import Member, Sweep
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.partial import partial_report
 from support.report import TEMPLATES, texts_of
@@ -15,7 +16,8 @@ from support.results import UNCERTAINTY, Results, make_results
 
 
 def reported(made: Results) -> str:
-    few = made.settings.model_copy(update={"figures": ("loss_curves",)})
+    figures = ("loss_curves", *(("sweeps",) if made.settings.sweeps else ()))
+    few = made.settings.model_copy(update={"figures": figures})
     report = made.folder / "results/partial/report.html"
     partial_report(
         PartialSettings(report=few, uncertainty=UNCERTAINTY),
@@ -49,3 +51,22 @@ def test_without_a_finished_run_there_is_no_page(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "results/experiments")
     with pytest.raises(UserError, match="none of 1 runs has finished yet"):
         reported(made)
+
+
+def test_a_sweep_is_shown_once_a_combination_of_it_has_finished(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 3)
+    names = [own.experiment for own in made.settings.runs]
+    members = tuple(
+        Member(experiment=name, values={"lora.r": rank})
+        for name, rank in zip(names[1:], (4, 8), strict=True)
+    )
+    sweep = Sweep(name="rank", keys=("lora.r",), members=members)
+    made.settings = made.settings.model_copy(update={"sweeps": (sweep,)})
+    experiments = tmp_path / "results/experiments"
+    for name in names[1:]:
+        (experiments / name).rename(tmp_path / name)
+    html = reported(made)
+    assert "Combinations of rank" not in html and 'id="figure-sweeps"' not in html
+    (tmp_path / names[1]).rename(experiments / names[1])
+    html = reported(made)
+    assert "Combinations of rank" in html and 'id="figure-sweeps"' in html

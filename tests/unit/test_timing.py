@@ -258,7 +258,7 @@ def test_what_does_not_fit_is_neither_trained_nor_timed(files, tmp_path):
 
 
 def test_the_load_is_that_of_the_largest_batch(files):
-    run = run_of("lora", order="shuffled", batch_size=3, epochs=4)
+    run = run_of("lora", segment=1, batch_size=3, epochs=4)
     data = data_of(files, run)
     trainer = trainer_of(files, run, data)
     frames = [
@@ -270,6 +270,22 @@ def test_the_load_is_that_of_the_largest_batch(files):
     load = load_of(run, data)
     assert load.frames == max(frames) and load.windows == 3
     assert load.tokens == int(trainer.policy.encoder.action.max()) + 1
+
+
+def test_the_load_counts_the_steps_that_are_done_and_no_other(files):
+    run = run_of("lora", segment=1, batch_size=2, accumulation=2, epochs=1)
+    data = data_of(files, run)
+    trainer = trainer_of(files, run, data)
+    # frames of each optimiser step of six epochs
+    frames = [
+        max(len(data.samples["train"].batch(indices).features) for indices in step)
+        for epoch in range(6)
+        for step in trainer.epoch(epoch)
+    ]
+    assert max(frames) > min(frames)
+    found = [load_of(run, data, steps).frames for steps in range(1, len(frames) + 1)]
+    assert found == [max(frames[:steps]) for steps in range(1, len(frames) + 1)]
+    assert load_of(run, data).frames == found[trainer.steps_per_epoch - 1]
 
 
 def test_a_matrix_rate_is_that_of_the_fastest_shape():

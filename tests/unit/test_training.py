@@ -10,7 +10,7 @@ import torch
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.training import EarlyStopping, Training
+from mobile_vla.config.training import EarlyStopping, Matched, Training
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import UserError
@@ -21,8 +21,9 @@ from mobile_vla.training.history import Epoch, Validation, exhausted, write_metr
 from mobile_vla.training.labels import Labels
 from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.loss import absolute_error, summed_loss
+from mobile_vla.training.matching import steps_of
 from mobile_vla.training.trainer import Trainer
-from support.made import make_dataset, names
+from support.made import make_dataset, names, write_roles
 from support.tiny import make_backbone
 
 LENGTHS = (9, 12, 7)
@@ -89,12 +90,12 @@ def test_a_batch_holds_each_frame_once_and_every_window_finds_its_own(dataset, l
     np.testing.assert_allclose(batch.targets.numpy(), raw / np.float32(1.15))
 
 
-@pytest.mark.parametrize("order", ["segments", "shuffled"])
+@pytest.mark.parametrize("segment", [1, 2, 4])
 @pytest.mark.parametrize("size", [1, 3, 4, 100])
-def test_an_epoch_holds_every_window_once_and_differs_from_the_next(dataset, order, size):
+def test_an_epoch_holds_every_window_once_and_differs_from_the_next(dataset, segment, size):
     table = make_windows(dataset, (0, 1, 2), WINDOWS)
     first, again, second = (
-        epoch_batches(table, size, order, seed=3, epoch=epoch) for epoch in (0, 0, 1)
+        epoch_batches(table, size, segment, seed=3, epoch=epoch) for epoch in (0, 0, 1)
     )
     flat = np.concatenate(first)
     assert sorted(flat) == list(range(len(table)))
@@ -108,20 +109,20 @@ def test_an_epoch_holds_every_window_once_and_differs_from_the_next(dataset, ord
 def test_segments_share_frames(dataset):
     table = make_windows(dataset, (0, 1, 2), WINDOWS)
 
-    def distinct(order):
+    def distinct(segment):
         return sum(
             len(np.unique(table.frames[batch]))
             for epoch in range(20)
-            for batch in epoch_batches(table, 4, order, seed=0, epoch=epoch)
+            for batch in epoch_batches(table, 4, segment, seed=0, epoch=epoch)
         )
 
-    assert distinct("segments") < 0.85 * distinct("shuffled")
+    assert distinct(4) < 0.9 * distinct(2) < 0.9 * distinct(1)
 
 
-def test_segments_are_cut_by_the_ends_of_batches_alone(dataset):
+def test_no_window_of_a_segment_is_in_another_batch(dataset):
     table = make_windows(dataset, (0, 1, 2), WINDOWS)
     for epoch in range(20):
-        batches = epoch_batches(table, 4, "segments", seed=0, epoch=epoch)
+        batches = epoch_batches(table, 4, 4, seed=0, epoch=epoch)
         runs = sum(
             1 + np.count_nonzero((np.diff(batch) != 1) | (np.diff(table.episode[batch]) != 0))
             for batch in batches
@@ -360,3 +361,30 @@ def test_early_stopping_waits_for_its_patience(losses, patience, stops):
         for number, loss in enumerate(losses)
     ]
     assert exhausted(history, EarlyStopping(patience=patience, min_delta=0.1)) is stops
+
+
+def test_a_run_can_take_another_number_of_steps_than_its_epochs(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
+    trainer = make_trainer(backbone, samples)  # 2 epochs
+    per_epoch = trainer.steps_per_epoch
+    wanted = 2 * per_epoch + 1
+    longer = Trainer(trainer.policy, trainer.training, samples, 0, "fp32", steps=wanted)
+    assert (longer.total_steps, longer.epochs) == (wanted, 3)
+    position = Position()
+    run_epochs(longer, samples, position, lambda *_: None, lambda _: False)
+    assert [epoch.step for epoch in position.history] == [per_epoch, 2 * per_epoch, wanted]
+
+
+def test_the_steps_of_another_run_are_counted_as_it_would_take_them(dataset, tmp_path):
+    names_ = [episode.name for episode in dataset.episodes]
+    write_roles(tmp_path / "split.json", {"train": names_[:2], "val": names_[2:]})
+    other = Matched(
+        windows=WINDOWS, subset=None, mirror=False, batch_size=4, accumulation=3, epochs=5
+    )
+    windows = len(make_windows(dataset, (0, 1), WINDOWS))
+    steps = math.ceil(math.ceil(windows / 4) / 3)
+    assert steps_of(other, dataset, tmp_path / "split.json", 0) == 5 * steps
+    mirrored = other.model_copy(update={"mirror": True})
+    twice = math.ceil(math.ceil(2 * windows / 4) / 3)
+    assert steps_of(mirrored, dataset, tmp_path / "split.json", 0) == 5 * twice > 5 * steps
+    assert steps_of(None, dataset, tmp_path / "split.json", 0) is None

@@ -15,7 +15,8 @@ RULES = {
     for file in (ROOT / "workflow/rules").glob("*.smk")
     for name in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)
 }
-HEAVY = ("torch", "transformers", "peft", "accelerate", "h5py", "matplotlib", "PIL", "scipy")
+# Pillow is not among them: Snakemake itself imports it, by way of docutils.
+HEAVY = ("torch", "transformers", "peft", "accelerate", "h5py", "matplotlib", "scipy")
 PARSE = f"""
 import sys
 from snakemake.cli import main

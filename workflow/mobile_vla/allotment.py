@@ -20,19 +20,20 @@ STARTING = 10  # minutes: imports, loading a checkpoint over a network
 UNKNOWN = 240  # minutes of a training that nobody has timed
 
 
-def training_mb(timing: Path, backbone: Path, attempt: int) -> int:
-    """Return the memory that a training asks for, in MB.
+def training_mb(timing: Path, backbone: Path, processes: int, attempt: int) -> int:
+    """Return the memory that a training asks for, in MB on each node.
 
     Args:
         timing: the experiment's ``timing.json``; it need not be there.
         backbone: the ``backbone.json``; it need not be there.
+        processes: of the training, on a node.
         attempt: 1, then 2, …: each asks for twice as much as the one before.
     """
     timed = _read(timing)
     # On a GPU the estimate is of the GPU's own memory, and a job asks for the host's.
     if timed.get("device") != "cpu" or "memory" not in timed:
-        return model_mb(backbone, attempt)
-    estimate = timed["memory"]["estimate"]["total"] / 1e6
+        return processes * model_mb(backbone, attempt)
+    estimate = processes * timed["memory"]["estimate"]["total"] / 1e6
     return math.ceil(MEMORY_HEADROOM * estimate + AROUND) * 2 ** (attempt - 1)
 
 

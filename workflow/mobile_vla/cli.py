@@ -31,6 +31,7 @@ from mobile_vla.files import DISK_FULL
 from mobile_vla.orphan import watch_parent
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
+from mobile_vla.ranks import processes, rank
 from mobile_vla.stages import COMMANDS, Command
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         values = {key: getattr(options, key) for key in inspect.signature(function).parameters}
         recorder.note_inputs(values.values())
         function(**values)
-        if options.record is not None:
+        if options.record is not None and rank() == 0:
             settings = values.get("settings")
             plain = settings.model_dump(mode="json") if isinstance(settings, Settings) else None
             recorder.write(options.record, plain)
@@ -109,13 +110,19 @@ def _function(command: Command) -> Callable[..., None]:
 
 
 def _log_to(file: Path | None) -> None:
-    """Send messages to the terminal and, with ``--log``, to a file as well."""
+    """Send messages to the terminal and, with ``--log``, to a file as well.
+
+    Of several processes the first says how it goes; the others say what goes wrong.
+    """
     handlers: list[logging.Handler] = [TerminalHandler()]
+    form = "%(message)s" if rank() == 0 else f"process {rank() + 1} of {processes()}: %(message)s"
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
-    logging.basicConfig(format="%(message)s", handlers=handlers, force=True)
-    logging.getLogger("mobile_vla").setLevel(logging.INFO)
+        mode = "w" if rank() == 0 else "a"
+        handlers.append(logging.FileHandler(file, mode=mode, encoding="utf-8"))
+    logging.basicConfig(format=form, handlers=handlers, force=True)
+    level = logging.INFO if rank() == 0 else logging.WARNING
+    logging.getLogger("mobile_vla").setLevel(level)
     logging.captureWarnings(True)
     # The libraries are pinned: what a later release of theirs will deprecate is not for a log.
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -15,6 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from mobile_vla.errors import UserError
+from mobile_vla.ranks import local_processes, local_rank
+
 log = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -46,10 +49,19 @@ def take() -> str | None:
 
     Returns:
         Its name; None where there is no GPU.
+
+    Raises:
+        UserError: the run has more processes here than there are GPUs.
     """
     names = visible()
     if not names:
         return None
+    if len(names) < local_processes():
+        raise UserError(
+            f"training.processes: {local_processes()} processes on this machine, and {len(names)} "
+            f"GPU{'s' if len(names) != 1 else ''} ({', '.join(names)}); lower it, spread them over "
+            f"nodes, or compute without GPUs ({VISIBLE}= snakemake …)"
+        )
     name = _given(names) if "SLURM_JOB_ID" in os.environ else _locked(names)
     os.environ[VISIBLE] = name
     return name
@@ -57,7 +69,7 @@ def take() -> str | None:
 
 def _given(names: list[str]) -> str:
     """Return this process's own among the GPUs that the scheduler gave to its job."""
-    return names[int(os.environ.get("LOCAL_RANK", "0")) % len(names)]
+    return names[local_rank()]
 
 
 def _locked(names: list[str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from mobile_vla.errors import UserError
+from mobile_vla.ranks import local_processes
 
 log = logging.getLogger(__name__)
 
@@ -22,17 +23,19 @@ def use_threads(wanted: int, given: int, setting: str) -> None:
 
     Args:
         wanted: threads that config.yaml asks for.
-        given: cores that the job was given.
+        given: cores that the job was given, for all of its processes on this machine.
         setting: where in config.yaml the number stands.
 
     Raises:
         UserError: there are fewer cores than threads.
     """
-    if given < wanted:
+    needed = wanted * local_processes()
+    if given < needed:
+        of_each = f"{local_processes()} × " if local_processes() > 1 else ""
         raise UserError(
-            f"config.yaml ({setting}): computes with {wanted} threads, and the job was given "
-            f"{given} core{'s' if given != 1 else ''}; run snakemake with --cores {wanted} or "
-            f"more, or lower {setting} (which changes results in their last bits)"
+            f"config.yaml ({setting}): computes with {of_each}{wanted} threads, and the job was "
+            f"given {given} core{'s' if given != 1 else ''}; run snakemake with --cores {needed} "
+            f"or more, or lower {setting} (which changes results in their last bits)"
         )
     torch.set_num_threads(wanted)
     device = default_device()

@@ -16,6 +16,8 @@ import time
 
 import psutil
 
+from mobile_vla.ranks import processes
+
 log = logging.getLogger(__name__)
 
 VARIABLE = "MOBILE_VLA_PARENT"  # `HOST:PROCESS`
@@ -26,19 +28,24 @@ GRACE = 60.0  # seconds to end in good order, before it is killed
 def watch_parent() -> None:
     """Start to watch the process named by the environment; without one, do nothing."""
     host, _, number = os.environ.get(VARIABLE, "").rpartition(":")
-    if host != os.uname().nodename:
-        return  # without a parent, or with one on another machine
+    if host == os.uname().nodename:  # else there is none, or it is on another machine
+        _start(int(number), "Snakemake that started this job")
+    if processes() > 1:
+        _start(os.getppid(), "torchrun that started this process")
+
+
+def _start(number: int, what: str) -> None:
     try:
-        parent = psutil.Process(int(number))
+        parent = psutil.Process(number)
     except psutil.NoSuchProcess:
         return  # long gone
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch, args=(parent, what), daemon=True).start()
 
 
-def _watch(parent: psutil.Process) -> None:
+def _watch(parent: psutil.Process, what: str) -> None:
     while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
         time.sleep(EVERY)
-    log.error("the Snakemake that started this job is gone (process %d): ending", parent.pid)
+    log.error("the %s is gone (process %d): ending", what, parent.pid)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os.kill(os.getpid(), signal.SIGKILL)

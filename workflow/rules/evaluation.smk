@@ -11,7 +11,7 @@ rule evaluate:
         "results/logs/evaluate/{experiment}/{run}.log",
     conda:
         ENVIRONMENT
-    threads: lambda w: project.experiments[w.experiment].training.threads
+    threads: model_threads
     resources:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
@@ -41,7 +41,7 @@ rule evaluate_on:
         experiment=scored_elsewhere(),
     conda:
         ENVIRONMENT
-    threads: lambda w: project.experiments[w.experiment].training.threads
+    threads: model_threads
     resources:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
@@ -95,7 +95,7 @@ rule rollout:
         experiment=one_of(project.rolled_out()),
     conda:
         ENVIRONMENT
-    threads: lambda w: project.experiments[w.experiment].training.threads
+    threads: model_threads
     resources:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
@@ -120,7 +120,7 @@ rule language:
         "results/logs/language/{experiment}/{run}.log",
     conda:
         ENVIRONMENT
-    threads: lambda w: project.experiments[w.experiment].training.threads
+    threads: model_threads
     resources:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
@@ -145,7 +145,7 @@ rule latency:
         "results/logs/latency/{experiment}.log",
     conda:
         ENVIRONMENT
-    threads: cores_to_measure
+    threads: all_cores(model_threads)
     resources:
         gpu=min(1, GPUS),
         mem_mb=model_memory,

@@ -152,20 +152,69 @@ def other_files(name, dataset):
     }
 
 
-def cores_to_measure(wildcards):
-    """Return the threads of a job that measures times: here all cores, so that nothing runs beside it.
+def on_a_node(name):
+    """Return how many processes of a training run on each node; here there is one."""
+    training = project.experiments[name].training
+    return training.processes // training.nodes if CLUSTER else training.processes
 
-    On a cluster other jobs run on the node anyway, and the measurement says so.
+
+def training_threads(wildcards):
+    """Return the threads of a training on each node."""
+    name = wildcards.experiment
+    return on_a_node(name) * project.experiments[name].training.threads
+
+
+def model_threads(wildcards):
+    """Return the threads of a job that runs an experiment's model in one process."""
+    return project.experiments[wildcards.experiment].training.threads
+
+
+def all_cores(needed):
+    """Return the threads of a job that measures times: all cores, so that nothing runs beside it.
+
+    On a cluster other jobs run on the node anyway, and it gets what it needs.
     """
-    if CLUSTER:
-        return project.experiments[wildcards.experiment].training.threads
-    return workflow.cores or 1
+    return needed if CLUSTER else lambda w: workflow.cores or 1
+
+
+def launcher(wildcards):
+    """Return what starts the library: in several processes torchrun, which takes options up to `--`."""
+    name = wildcards.experiment
+    training = project.experiments[name].training
+    torchrun = f"python -m torch.distributed.run --nproc-per-node={on_a_node(name)}"
+    if training.processes == 1:
+        return "python -m mobile_vla"
+    if training_nodes(wildcards) is None:
+        return f"{torchrun} --standalone -m -- mobile_vla"
+    nodes = training.nodes
+    return (
+        f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1"
+        f" --cpus-per-task={training_threads(wildcards)} --kill-on-bad-exit=1"
+        f" {torchrun} --nnodes={nodes} --rdzv-backend=c10d --rdzv-id=$SLURM_JOB_ID"
+        " --rdzv-endpoint=$(hostname):$((20000 + SLURM_JOB_ID % 20000)) -m -- mobile_vla"
+    )
+
+
+def training_nodes(wildcards):
+    """Return the nodes of a training that has several; None is no request at all."""
+    nodes = project.experiments[wildcards.experiment].training.nodes
+    return nodes if CLUSTER and nodes > 1 else None
+
+
+def training_gpus(wildcards):
+    """Return the GPUs of this machine that a training takes: one for each process."""
+    return project.experiments[wildcards.experiment].training.processes if GPUS else 0
 
 
 def backbone_file(wildcards):
     """Return the description of the backbone that a job runs, be it there already or not."""
     name = wildcards.get("backbone") or project.experiments[wildcards.experiment].backbone
     return Path(f"results/backbones/{name}/backbone.json")
+
+
+def timing_file(wildcards):
+    """Return an experiment's timing, be it there already or not."""
+    return Path(f"results/experiments/{wildcards.experiment}/timing.json")
 
 
 def model_memory(wildcards, attempt):
@@ -175,14 +224,13 @@ def model_memory(wildcards, attempt):
 
 def training_memory(wildcards, attempt):
     """Return the MB that a training asks a cluster for: by its timing, where that was made before."""
-    timing = Path(f"results/experiments/{wildcards.experiment}/timing.json")
-    return training_mb(timing, backbone_file(wildcards), attempt)
+    processes = on_a_node(wildcards.experiment)
+    return training_mb(timing_file(wildcards), backbone_file(wildcards), processes, attempt)
 
 
 def training_time(wildcards, attempt):
     """Return the minutes that a training asks a cluster for, likewise."""
-    timing = Path(f"results/experiments/{wildcards.experiment}/timing.json")
-    return training_minutes(timing, attempt)
+    return training_minutes(timing_file(wildcards), attempt)
 
 
 def start_policy(wildcards):

@@ -2,6 +2,8 @@
 # experiments are longer than one argument of a command may be.
 ELSEWHERE = ["results/tables/elsewhere.csv"] if list(project.scores()) else []
 
+SWEEPS = ["results/tables/sweeps.csv"] if project.reported_sweeps() else []
+
 RUN_FILES = {
     "metrics": of_runs("results/experiments/{experiment}/{run}/metrics.csv"),
     "results": of_runs("results/experiments/{experiment}/{run}/training_results.json"),
@@ -86,6 +88,7 @@ rule tables:
         by_cell=table("by_cell"),
         by_part=table("by_part"),
         scores=ELSEWHERE,
+        sweeps=SWEEPS,
         latex=expand(
             "results/tables/{name}.tex",
             name=["verdicts", "pairs", "by_step", "by_cell", "by_part"],
@@ -105,6 +108,7 @@ rule tables:
         " --languages {input.languages:q} --latencies {input.latencies:q}"
         " --rollouts {input.rollouts:q}"
         " --epochs {output.epochs:q} --errors {output.errors:q} --scores {output.scores:q}"
+        " --sweeps {output.sweeps:q}"
         " --comparison {input.comparison:q} --verdicts {output.verdicts:q} --pairs {output.pairs:q}"
         " --by-step {output.by_step:q} --by-cell {output.by_cell:q} --by-part {output.by_part:q}"
         " --record {output.provenance:q} --log {log:q} <<'SETTINGS'\n{params.settings}\nSETTINGS\n"

@@ -15,16 +15,20 @@ rule timing:
         "results/logs/timing/{experiment}.log",
     conda:
         ENVIRONMENT
-    threads: cores_to_measure
+    threads: all_cores(training_threads)
     resources:
-        gpu=min(1, GPUS),
+        gpu=training_gpus,
         mem_mb=training_memory,
         memory_limit_gb=MEMORY_LIMIT_GB,
+        launcher=launcher,
+        nodes=training_nodes,
+        tasks=training_nodes,
+        mpi=lambda w: "srun" if training_nodes(w) else None,
     params:
         *tracked("timing"),
         settings=lambda w: project.timing(w.experiment).canonical(),
     shell:
-        "python -m mobile_vla timing --settings {params.settings:q} --manifest {input.manifest:q}"
+        "{resources.launcher} timing --settings {params.settings:q} --manifest {input.manifest:q}"
         " --actions {input.actions:q} --split {input.split:q} --backbone {input.backbone:q}"
         " --features {input.features:q} --mirrored {input.mirrored:q} --threads {threads}"
         " --memory-limit-gb {resources.memory_limit_gb}"

@@ -13,17 +13,21 @@ rule train:
         "results/logs/train/{experiment}/{run}.log",
     conda:
         ENVIRONMENT
-    threads: lambda w: project.experiments[w.experiment].training.threads
+    threads: training_threads
     resources:
-        gpu=min(1, GPUS),
+        gpu=training_gpus,
         mem_mb=training_memory,
         runtime=training_time,
         memory_limit_gb=MEMORY_LIMIT_GB,
+        launcher=launcher,
+        nodes=training_nodes,
+        tasks=training_nodes,
+        mpi=lambda w: "srun" if training_nodes(w) else None,
     params:
         *tracked("train"),
         settings=lambda w: project.train(w.experiment, w.run).canonical(),
     shell:
-        "python -m mobile_vla train --settings {params.settings:q} --manifest {input.manifest:q}"
+        "{resources.launcher} train --settings {params.settings:q} --manifest {input.manifest:q}"
         " --actions {input.actions:q} --split {input.split:q} --backbone {input.backbone:q}"
         " --features {input.features:q} --mirrored {input.mirrored:q} --init-from {input.init_from:q}"
         " --threads {threads} --memory-limit-gb {resources.memory_limit_gb}"

@@ -11,6 +11,7 @@ from mobile_vla.config.findings import ACCEPTABLE, CATALOGUE
 from mobile_vla.config.project import Project
 from mobile_vla.config.prompt import INSTRUCTION
 from mobile_vla.config.split import Holdout
+from mobile_vla.config.sweep import Sweep
 from mobile_vla.config.windows import Actions
 
 Finding = tuple[tuple[str | int, ...], str, str, str]
@@ -30,12 +31,31 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
         yield from _names(names, at, experiment)
         yield from _init_from(project, names, at, experiment)
         yield from _evaluate_on(project, names, at, experiment)
+        yield from _processes(at, experiment)
         if experiment.dataset in project.datasets:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
             yield from _augment(project, at, experiment)
             yield from _padding(project, at, experiment)
             yield from _rollout(project, at, experiment)
+    for sweep in project.sweeps.values():
+        yield from _matched(project, sweep)
+
+
+def _matched(project: Project, sweep: Sweep) -> Iterator[Finding]:
+    """Check that all combinations that are to be trained equally long learn from the same data."""
+    own = {
+        member.experiment: project.experiments[member.experiment].dataset
+        for member in sweep.members
+        if member.experiment in project.experiments  # else it has mistakes of its own
+    }
+    if sweep.match == "optimizer_steps" and len(set(own.values())) > 1:
+        yield (
+            ("experiments", sweep.name, "match"),
+            "the combinations have the datasets " + ", ".join(sorted(set(own.values()))),
+            "the same dataset in all, with `match: optimizer_steps`",
+            "give the sweep a `dataset` of its own, beside `sweep`",
+        )
 
 
 def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
@@ -115,6 +135,32 @@ def _init_from(
             f"{start!r} has no run for seed {', '.join(map(str, missing))}",
             "a run of the same seed to start from",
             f"add the seeds to {start!r}",
+        )
+
+
+def _processes(at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    training = experiment.training
+    processes, nodes = training.processes, training.nodes
+    if processes > training.batch_size:
+        yield (
+            (*at, "training", "processes"),
+            f"{processes} processes for batches of {training.batch_size} windows",
+            "at least one window of each batch for each process",
+            "raise batch_size (and lower accumulation by the same factor), or lower processes",
+        )
+    if processes % nodes:
+        yield (
+            (*at, "training", "nodes"),
+            f"{processes} processes on {nodes} nodes",
+            "as many on each",
+            f"make processes a multiple of {nodes}",
+        )
+    if processes > 1 and experiment.timing.ladder:
+        yield (
+            (*at, "timing", "ladder"),
+            f"a comparison with the plain way of training, with {processes} processes",
+            "one process: the plain way has no more",
+            "compare in an experiment with one process",
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mobile_vla.config.checks import cross_checks
+from mobile_vla.config.expansion import expand
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.mistakes import mistake, short, unknown
 from mobile_vla.config.presets import check_presets, include, layers_of, unknown_in_defaults
@@ -16,7 +17,8 @@ from mobile_vla.config.project import Project
 from mobile_vla.config.source import Source
 from mobile_vla.errors import Problem, Problems
 
-SECTIONS = (*Project.model_fields, "include", "presets", "defaults")
+OWN = [name for name in Project.model_fields if name != "sweeps"]  # these come of experiments
+SECTIONS = (*OWN, "include", "presets", "defaults")
 
 
 def merge(defaults: Any, changes: Any) -> Any:
@@ -56,11 +58,13 @@ def load_project(config: Mapping[str, Any], files: Sequence[Path]) -> Project:
     problems += _unknown_sections(config, source)
     problems += unknown_in_defaults(config, source)
     problems += check_presets(config, source)
-    sections = {key: value for key, value in config.items() if key in Project.model_fields}
+    sections = {key: value for key, value in config.items() if key in OWN}
     if isinstance(config.get("experiments"), dict):
+        sections["sweeps"], mistakes = expand(config, source)
+        problems += mistakes
         sections["experiments"], mistakes = _experiments(config, source)
         problems += mistakes
-        if mistakes and not sections["experiments"]:
+        if problems and not sections["experiments"]:
             raise Problems("config.yaml cannot be used", _distinct(problems))
     project, mistakes = _validate(sections, source)
     problems += mistakes

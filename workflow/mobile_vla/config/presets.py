@@ -141,7 +141,7 @@ def layers_of(
     presets = config.get("presets") or {}
     if not isinstance(presets, dict) or chosen not in presets:
         return {}, [_missing(name, chosen, presets, source)]
-    source.layers[name] = [("presets", chosen), ("defaults",)]
+    source.layers.setdefault(name, [("defaults",)]).insert(-1, ("presets", chosen))
     settings = presets[chosen]
     if not isinstance(settings, dict):
         return {}, []

@@ -20,6 +20,7 @@ from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
 from mobile_vla.config.manifest import ManifestSettings
+from mobile_vla.config.matching import matched
 from mobile_vla.config.reporting import (
     FIGURES,
     PartialSettings,
@@ -30,6 +31,7 @@ from mobile_vla.config.reporting import (
 from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
+from mobile_vla.config.sweep import Sweep
 from mobile_vla.config.timing import TimeSettings
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.config.uncertainty import Uncertainty
@@ -53,6 +55,8 @@ class Project(Settings):
     """Named vision-language models."""
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
     """Named ways of training a policy."""
+    sweeps: dict[str, Sweep] = Field(default_factory=dict)
+    """What experiments with a sweep became; not written, but made of them."""
     features: Features = Features()
     """How the features that experiments share are computed."""
     uncertainty: Uncertainty = Uncertainty()
@@ -116,6 +120,7 @@ class Project(Settings):
             "error_by_training_size": self.compares_sizes(),
             "speed_ladder": self.compares_ways(),
             "closed_loop": bool(self.rolled_out()),
+            "sweeps": bool(self.reported_sweeps()),
         }
         return tuple(name for name in FIGURES if chosen.get(name, True))
 
@@ -232,6 +237,16 @@ class Project(Settings):
             images=self.datasets[experiment.dataset].images.settled(),
             photometric=experiment.augment.photometric(),
             training=experiment.trained(),
+            matched=matched(name, self.experiments, self.sweeps.values()),
+        )
+
+    def reported_sweeps(self) -> tuple[Sweep, ...]:
+        """Return the sweeps of the report: those that are more than timed."""
+        reported = self.reported_experiments()
+        return tuple(
+            sweep
+            for sweep in self.sweeps.values()
+            if any(member.experiment in reported for member in sweep.members)
         )
 
     def timing(self, name: str) -> TimeSettings:
@@ -342,6 +357,7 @@ class Project(Settings):
                 for name, run in self.runs()
             ),
             datasets=tuple(self.used_datasets()),
+            sweeps=self.reported_sweeps(),
             figures=self.figures(),
             report=self.report,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from mobile_vla.config.base import Settings
+from mobile_vla.config.sweep import Sweep
 from mobile_vla.config.uncertainty import Uncertainty
 
 Language = Literal["en", "ko"]
@@ -17,6 +18,7 @@ FIGURES = (
     *(
         "closed_loop",
         "language",
+        "sweeps",
         "error_by_training_size",
         "episodes",
         "velocity_traces",
@@ -54,6 +56,7 @@ class ReportSettings(Settings):
 
     runs: tuple[ReportedRun, ...]
     datasets: tuple[str, ...]
+    sweeps: tuple[Sweep, ...] = ()
     figures: tuple[str, ...]
     """Their names, in the order of the page."""
     report: Report

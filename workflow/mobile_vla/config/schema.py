@@ -16,6 +16,23 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.project import Project
 
+# What `config/expansion.py` reads before an experiment is checked.
+SWEEP: dict[str, Any] = {
+    "sweep": {
+        "additionalProperties": {"minItems": 1, "type": "array"},
+        "description": "Settings by their dotted names, such as lora.r, with the values that each "
+        "is to have: the experiment becomes one for each combination.",
+        "type": "object",
+    },
+    "match": {
+        "default": "epochs",
+        "description": "What all combinations of a sweep have in common: the epochs, or the "
+        "optimiser steps of the first.",
+        "enum": ["epochs", "optimizer_steps"],
+        "type": "string",
+    },
+}
+
 
 def config_schema() -> dict[str, Any]:
     """Return the schema of config.yaml as it is written, with ``defaults`` still apart."""
@@ -27,6 +44,10 @@ def config_schema() -> dict[str, Any]:
     project = definitions.pop("Project")
     # In the file nothing of an experiment is required: the rest comes from `defaults`.
     definitions["Experiment"].pop("required", None)
+    definitions["Experiment"]["properties"] |= SWEEP
+    for made in ("Sweep", "Member"):
+        definitions.pop(made)
+    project["properties"].pop("sweeps")
     project["properties"]["include"] = {
         "anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}],
         "description": "YAML files, or folders of them, with more datasets, backbones, presets and "

@@ -22,12 +22,14 @@ class Source:
         problems: keys that stand twice.
         layers: by experiment, the places that its settings come from when it does not say them
             itself, the nearest first; ``defaults`` alone where it is not listed.
+        moved: settings that stand in another place than their path, such as in a sweep.
     """
 
     def __init__(self, files: Sequence[Path]):
         self.lines: dict[Path_, str] = {}
         self.problems: list[Problem] = []
         self.layers: dict[str, list[Path_]] = {}
+        self.moved: dict[Path_, Path_] = {}
         self.fallback = str(files[0]) if files else "the configuration"
         check_syntax(files)
         for file in files:
@@ -70,12 +72,19 @@ class Source:
 
     def _candidates(self, path: Path_) -> Iterator[Path_]:
         """Yield where a setting may stand; an experiment's may come from another layer."""
+        if path[:1] != ("experiments",) or len(path) < 2:
+            yield from (path[:length] for length in range(len(path), 0, -1))
+            return
+        for length in range(len(path), 2, -1):
+            if path[:length] in self.moved:
+                yield self.moved[path[:length]]
+        layers = self.layers.get(str(path[1]), [("defaults",)])
+        own = [path[:2], *(layer for layer in layers if layer[0] == "experiments")]
         yield path
-        if len(path) > 2 and path[0] == "experiments":
-            for layer in self.layers.get(str(path[1]), [("defaults",)]):
-                yield (*layer, *path[2:])
-        for length in range(len(path) - 1, 0, -1):
-            yield path[:length]
+        yield from ((*layer, *path[2:]) for layer in layers)
+        for length in range(len(path) - 1, 1, -1):
+            yield from ((*one, *path[2:length]) for one in own)
+        yield path[:1]
 
 
 def check_syntax(files: Sequence[Path]) -> None:

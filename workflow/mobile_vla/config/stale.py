@@ -38,6 +38,7 @@ def stale(project: Project, results: Path) -> Iterator[Path]:
                 yield folder
     unmade = [] if project.compares_sizes() else ["figures/error_by_training_size.*"]
     unmade += [] if project.compares_ways() else ["figures/speed_ladder.*"]
+    unmade += [] if project.reported_sweeps() else ["figures/sweeps.*", "tables/sweeps.csv"]
     unmade += [] if scores else ["tables/elsewhere.csv"]
     for pattern in unmade:
         yield from sorted(results.glob(pattern))

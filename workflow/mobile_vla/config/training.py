@@ -30,9 +30,10 @@ class Training(Settings):
     """Passes over the training windows."""
     batch_size: Annotated[int, Field(ge=1)] = 8
     """Windows in a batch."""
-    order: Literal["segments", "shuffled"] = "segments"
-    """``segments``: neighbouring windows of an episode together, which share most of their frames;
-    ``shuffled``: windows drawn independently."""
+    segment: Annotated[int, Field(ge=1)] = 2
+    """Neighbouring windows of an episode that stay together in a batch, where they share most of
+    their frames: longer ones are faster, and mix a batch less; 1 draws each window independently.
+    docs/performance.md compares them."""
     accumulation: Annotated[int, Field(ge=1)] = 1
     """Batches to an optimiser step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
@@ -57,12 +58,29 @@ class Training(Settings):
     as much more work for a fraction of the memory (Chen et al. 2016, arXiv:1604.06174)."""
     threads: Annotated[int, Field(ge=1)] = 1
     """CPU threads; a tracked setting, because results depend on it in their last bits."""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """Processes that share each batch, with ``threads`` threads or a GPU each. The result is that
+    of one process but for the last bits, so it is tracked."""
+    nodes: Annotated[int, Field(ge=1, exclude=True)] = 1
+    """Nodes of a cluster that the processes are spread over; elsewhere all are on this machine. It
+    changes no result, and reruns nothing."""
     keep_every: Annotated[int, Field(ge=1)] | None = None
     """Keep a snapshot of the policy every so many epochs, besides best and last."""
     early_stopping: EarlyStopping | None = None
     """Stop before ``epochs`` when validation no longer improves."""
     init_from: str | None = None
     """Experiment whose policy, of the same seed, this one starts from."""
+
+
+class Matched(Settings):
+    """Another run on the same fold, whose number of optimiser steps is taken over."""
+
+    windows: Windows
+    subset: Annotated[int, Field(ge=1)] | None
+    mirror: bool
+    batch_size: int
+    accumulation: int
+    epochs: int
 
 
 class TrainSettings(Settings):
@@ -79,3 +97,5 @@ class TrainSettings(Settings):
     """How the frames were made: the policy takes it along to the robot."""
     photometric: Photometric = Photometric()
     training: Training
+    matched: Matched | None = None
+    """With it, that run's steps are done, in place of so many epochs."""

@@ -230,7 +230,7 @@ def _training(account: Account) -> dict[str, Any]:
     _plain(account, found, "trainer.max_epochs", "training.epochs")
     _plain(account, found, "batch_size", "training.batch_size")
     _plain(account, found, "trainer.accumulate_grad_batches", "training.accumulation")
-    found["order"] = "shuffled"
+    found["segment"] = 1
     _plain(account, found, "learning_rate", "training.learning_rate")
     _plain(account, found, "weight_decay", "training.weight_decay")
     found |= _schedule(account)

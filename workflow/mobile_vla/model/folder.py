@@ -147,7 +147,7 @@ def settings_of(folder: Path, described: Mapping[str, Any]) -> PolicySettings:
 
 
 def _check_chunk(path: Path, described: Mapping[str, Any], tensors: Tensors) -> None:
-    """Compare the chunk with the head's last layer: C steps of A dimensions.
+    """Compare the chunk with the head's last layer: C steps of A dimensions, or of the padded ones.
 
     Raises:
         UserError: it was trained for another chunk than ``policy.json`` says.
@@ -155,7 +155,11 @@ def _check_chunk(path: Path, described: Mapping[str, Any], tensors: Tensors) -> 
     settings, head = described["settings"], tensors["head"]
     last = max(int(name.split(".")[2]) for name in head if name.startswith("head.mlp."))
     values = len(head[f"head.mlp.{last}.bias"])
-    dimensions = len(settings["actions"]["dimensions"])
+    padding = settings["padding"]
+    # of padded outputs the gripper's has layers of its own
+    dimensions = (
+        len(settings["actions"]["dimensions"]) if padding is None else padding["action_dim"] - 1
+    )
     if values != settings["chunk"] * dimensions:
         raise UserError(
             f"{path} (settings.chunk): found {settings['chunk']}, but the head was trained to "

@@ -17,6 +17,7 @@ class EpochRow:
         cumulative: of the validation loss since the first epoch, as a share of it.
         gap: validation less training loss.
         best: whether this epoch's policy was kept as the best.
+        measured: the line as it was read, with RoboVLMs' losses where there is padding.
     """
 
     epoch: int
@@ -26,6 +27,7 @@ class EpochRow:
     cumulative: float | None
     gap: float | None
     best: bool
+    measured: Epoch
 
 
 def epoch_rows(epochs: Sequence[Epoch], best_epoch: int) -> list[EpochRow]:
@@ -43,6 +45,7 @@ def epoch_rows(epochs: Sequence[Epoch], best_epoch: int) -> list[EpochRow]:
                 cumulative=_change(epoch.val_loss, first),
                 gap=own[0][1] if (own := gaps([epoch])) else None,
                 best=epoch.epoch == best_epoch,
+                measured=epoch,
             )
         )
     return rows

@@ -28,11 +28,13 @@ from mobile_vla.reporting.drawing.overfitting_gap import overfitting_gap
 from mobile_vla.reporting.drawing.predicted_paths import predicted_paths
 from mobile_vla.reporting.drawing.speed_ladder import speed_ladder
 from mobile_vla.reporting.drawing.style import save, styled
+from mobile_vla.reporting.drawing.sweeps import sweeps
 from mobile_vla.reporting.drawing.tolerance import tolerance
 from mobile_vla.reporting.drawing.velocity_traces import velocity_traces
 from mobile_vla.reporting.load import load_datasets, load_runs
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.scores import Scores
+from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.texts import Texts
 
 DRAWINGS: dict[str, Callable[[Material], Drawn]] = {
@@ -49,6 +51,7 @@ DRAWINGS: dict[str, Callable[[Material], Drawn]] = {
     "tolerance": tolerance,
     "closed_loop": closed_loop,
     "language": language,
+    "sweeps": sweeps,
     "error_by_training_size": error_by_training_size,
     "velocity_traces": velocity_traces,
     "predicted_paths": predicted_paths,
@@ -111,26 +114,29 @@ def figures(
     Raises:
         UserError: an input is missing or is not what the report reads.
     """
+    runs = load_runs(
+        settings,
+        metrics=metrics,
+        results=results,
+        evaluations=evaluations,
+        timings=timings,
+        languages=languages,
+        latencies=latencies,
+        rollouts=rollouts,
+        elsewhere=elsewhere,
+    )
+    scores = Scores.read(comparison)
     material = Material(
-        runs=load_runs(
-            settings,
-            metrics=metrics,
-            results=results,
-            evaluations=evaluations,
-            timings=timings,
-            languages=languages,
-            latencies=latencies,
-            rollouts=rollouts,
-            elsewhere=elsewhere,
-        ),
+        runs=runs,
         datasets=load_datasets(settings, manifests=manifests, splits=splits, audits=audits),
-        scores=Scores.read(comparison),
+        scores=scores,
         texts=Texts.read(texts),
         labels=Texts.read(labels),
         predictions=tuple(predictions),
         paths=tuple(paths),
         actions=tuple(actions),
         manifests=tuple(manifests),
+        sweeps=sweep_tables(settings.sweeps, runs, scores),
     )
     said = {}
     with styled():

@@ -61,6 +61,17 @@ class Run:
         return self.settings.run
 
     @property
+    def preset(self) -> str | None:
+        """The preset that the experiment started from."""
+        found: str | None = self.settings.settings.get("preset")
+        return found
+
+    @property
+    def padded(self) -> bool:
+        """Whether the head writes more than the velocities."""
+        return self.training.padding is not None
+
+    @property
     def population(self) -> tuple[object, ...]:
         """What was scored; errors of runs that differ in it must not be compared."""
         scored = self.evaluation

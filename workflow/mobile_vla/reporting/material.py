@@ -13,6 +13,7 @@ from mobile_vla.reporting.palette import color_of
 from mobile_vla.reporting.records import Evaluation
 from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.selection import best_run
+from mobile_vla.reporting.sweeps import SweepTable
 from mobile_vla.reporting.texts import Texts
 
 SHOWN = 8  # experiments that one figure draws: of more, those with the highest skill
@@ -33,6 +34,7 @@ class Material:
         paths: the ``rollouts.npz`` of each run that was rolled out.
         actions: each dataset's ``actions.npy``.
         manifests: each dataset's ``manifest.json``; the frames lie beside it.
+        sweeps: the combinations of each sweep.
     """
 
     runs: tuple[Run, ...]
@@ -44,6 +46,7 @@ class Material:
     paths: tuple[Path, ...] = ()
     actions: tuple[Path, ...] = ()
     manifests: tuple[Path, ...] = ()
+    sweeps: tuple[SweepTable, ...] = ()
 
     @cached_property
     def experiments(self) -> list[str]:

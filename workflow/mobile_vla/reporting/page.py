@@ -28,6 +28,7 @@ from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.summary import lines
 from mobile_vla.reporting.svg import inline
+from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import overview, pair_said, scored_on, span_of
 
@@ -121,6 +122,7 @@ def page(
         "missing_runs": missing,
         "datasets": load_datasets(settings, manifests=manifests, splits=splits, audits=audits),
         "comparison": compare(runs),
+        "sweeps": sweep_tables(settings.sweeps, runs, scores),
         "trained_groups": list(
             dict.fromkeys(group for run in runs for group in run.training.parameters.trainable)
         ),

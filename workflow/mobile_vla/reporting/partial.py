@@ -68,7 +68,11 @@ def partial_report(
     datasets = {name: results / "datasets" / name for name in settings.report.datasets}
     known = tuple(name for name, folder in datasets.items() if (folder / "audit.json").is_file())
     kept = ReportSettings(
-        runs=tuple(runs), datasets=known, figures=(), report=settings.report.report
+        runs=tuple(runs),
+        datasets=known,
+        sweeps=settings.report.sweeps,
+        figures=(),
+        report=settings.report.report,
     )
     _write(kept, settings, missing, results, templates, texts, labels, report)
     log.info("%s: %d of %d runs", report, len(runs), len(runs) + len(missing))
@@ -150,7 +154,11 @@ def _write(
 def _drawable(kept: ReportSettings, names: tuple[str, ...], timings: list[Path]) -> list[str]:
     """Return the figures for which the finished runs have something to draw."""
     subsets = {str(own.settings.get("subset")) for own in kept.runs}
+    finished = {own.experiment for own in kept.runs}
     drawn = {
+        "sweeps": any(
+            member.experiment in finished for own in kept.sweeps for member in own.members
+        ),
         "closed_loop": any(own.rolled_out for own in kept.runs),
         "error_by_training_size": len(subsets) > 1,
         "speed_ladder": any(Timing.read(path).ladder for path in timings),

@@ -52,11 +52,18 @@ class Record(BaseModel):
 
 
 class Epoch(Record):
-    """A line of ``metrics.csv``; losses in normalised units, null where none was measured."""
+    """A line of ``metrics.csv``; losses in normalised units, null where none was measured.
+
+    Those below ``val_loss`` are RoboVLMs', under its names, and null without padding.
+    """
 
     epoch: int
     train_loss: float | None
     val_loss: float | None
+    train_loss_arm_act: float | None = None
+    val_loss_arm_act: float | None = None
+    val_loss_gripper_act: float | None = None
+    val_acc_gripper_act: float | None = None
 
 
 class Parameters(Record):
@@ -85,6 +92,8 @@ class Training(Record):
     steps: int
     best_epoch: int
     best_val_loss: float | None
+    initial_val_loss: float | None
+    final_val_loss: float | None
     stopped_early: bool
     avg_epoch_time: float
     epoch_times: list[float]

@@ -10,7 +10,7 @@ from typing import Any
 
 from mobile_vla.config.reporting import ReportSettings
 from mobile_vla.files import write_text
-from mobile_vla.reporting.epochs import epoch_rows
+from mobile_vla.reporting.epochs import EpochRow, epoch_rows
 from mobile_vla.reporting.latex import latex
 from mobile_vla.reporting.load import Run, load_runs
 from mobile_vla.reporting.score_tables import (
@@ -23,6 +23,7 @@ from mobile_vla.reporting.score_tables import (
     verdict_lines,
 )
 from mobile_vla.reporting.scores import Scores
+from mobile_vla.reporting.sweeps import SweepTable, sweep_tables
 
 METRICS = ("mae", "mse", "rmse", "r2")
 
@@ -48,6 +49,7 @@ def tables(
     by_cell: Path,
     by_part: Path,
     scores: Path | None = None,
+    sweeps: Path | None = None,
 ) -> None:
     """Write the tables. A cell is empty where there is no value.
 
@@ -73,6 +75,7 @@ def tables(
         by_cell: the same for each cell of each run's dataset.
         by_part: the same for first steps, turns, stops and changes.
         scores: where to write a line for each score on another dataset, where there are some.
+        sweeps: where to write a line for each combination of each sweep, where there are some.
 
     Raises:
         UserError: an input is missing or is not what the report reads.
@@ -98,6 +101,9 @@ def tables(
     _both(by_step, list(step_lines(runs)))
     _both(by_cell, list(cell_lines(runs)))
     _both(by_part, list(part_lines(runs)))
+    if sweeps is not None:
+        found = sweep_tables(settings.sweeps, runs, compared)
+        _write(sweeps, [line for own in found for line in _combinations(own)])
     if scores is not None:
         _write(scores, [line for run in runs for line in _elsewhere(run)])
 
@@ -126,6 +132,10 @@ def _headline(run: Run) -> dict[str, Any]:
         "epochs": trained.epochs,
         "best_epoch": trained.best_epoch,
         "best_val_loss": trained.best_val_loss,
+        "preset": run.preset,
+        "initial_val_loss": trained.initial_val_loss,
+        "final_val_loss": trained.final_val_loss,
+        "val_loss_change_percent": _percent(_last(run).cumulative),
         "trainable_parameters": trained.parameters.trainable_total,
         "backbone_parameters": trained.parameters.backbone_total,
         "policy_bytes": trained.policy_bytes,
@@ -137,6 +147,14 @@ def _headline(run: Run) -> dict[str, Any]:
         "precision": trained.precision,
         "threads": trained.threads,
     }
+
+
+def _last(run: Run) -> EpochRow:
+    return epoch_rows(run.epochs, run.training.best_epoch)[-1]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _behaviour(run: Run) -> dict[str, Any]:
@@ -167,9 +185,13 @@ def _epochs(run: Run) -> Iterable[dict[str, Any]]:
             "epoch": row.epoch,
             "train_loss": row.train_loss,
             "val_loss": row.val_loss,
-            "change_percent": None if row.change is None else 100 * row.change,
-            "cumulative_change_percent": None if row.cumulative is None else 100 * row.cumulative,
+            "change_percent": _percent(row.change),
+            "cumulative_change_percent": _percent(row.cumulative),
             "best": row.best,
+            "train_loss_arm_act": row.measured.train_loss_arm_act,
+            "val_loss_arm_act": row.measured.val_loss_arm_act,
+            "val_loss_gripper_act": row.measured.val_loss_gripper_act,
+            "val_acc_gripper_act": row.measured.val_acc_gripper_act,
         }
 
 
@@ -190,6 +212,22 @@ def _errors(run: Run) -> Iterable[dict[str, Any]]:
                     "dimension": dimension,
                     "value": value,
                 }
+
+
+def _combinations(own: SweepTable) -> Iterable[dict[str, Any]]:
+    for point in own.points:
+        yield {
+            "sweep": own.name,
+            "experiment": point.experiment,
+            "values": "; ".join(f"{key} {value}" for key, value in point.values.items()),
+            "mae_command_units": point.mae.value,
+            "low": point.mae.low,
+            "high": point.mae.high,
+            "on_the_same_steps": own.alike,
+            "best_baseline_mae_command_units": point.baseline,
+            "training_windows": point.windows,
+            "optimizer_steps": point.steps,
+        }
 
 
 def _elsewhere(run: Run) -> Iterable[dict[str, Any]]:

@@ -26,6 +26,7 @@ from mobile_vla.timing.page import timing_page
 from mobile_vla.timing.raw_rows import RawRows
 from mobile_vla.timing.watched import Watched
 from mobile_vla.training.demand import load_of
+from mobile_vla.training.matching import steps_of
 from mobile_vla.training.memory import Estimate, check_memory
 from mobile_vla.training.run import RunData, build_policy, load_data
 from mobile_vla.training.trainer import Trainer
@@ -51,6 +52,9 @@ def measure(
 ) -> None:
     """Measure real optimiser steps and a validation pass of an experiment's first run.
 
+    With several processes each takes part, and the first one writes what it has seen: the steps are
+    the run's, the memory and the operations are one process's.
+
     The arguments are those of :func:`mobile_vla.training.train.train`; ``timing`` and ``page`` are
     the JSON and the HTML to write. Nothing that is trained here is kept.
     """
@@ -71,22 +75,25 @@ def measure(
         mirrored=mirrored,
         photometric=run.photometric,
     )
-    estimate = check_memory(
-        data.backbone.config(), run.policy, load_of(run, data), device.type, memory_limit_gb
-    )
-    trainer = _trainer(run, data)
+    steps = steps_of(run.matched, data.dataset, split, run.fold)
+    load = load_of(run, data, steps)
+    estimate = check_memory(data.backbone.config(), run.policy, load, device.type, memory_limit_gb)
+    trainer = _trainer(run, data, steps)
     found = {
         "experiment": run.experiment,
         "run": run.run,
         "device": device.type,
         "device_name": device_name(device),
         "threads": run.training.threads,
+        "processes": run.training.processes,
         "precision": data.precision,
         "cut": run.policy.cut,
         "versions": versions(PACKAGES),
         **_steps(settings, trainer, data),
         "memory": _memory(estimate, trainer, memory_limit_gb),
     }
+    if not trainer.writes:
+        return
     del trainer  # the ladder's has the vision tower besides
     found["ladder"] = _ladder(settings, data)
     write_json(timing, found)
@@ -106,7 +113,7 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
     run, device = settings.run, trainer.accelerator.device
     warmup, steps = settings.timing.warmup_steps, settings.timing.steps
     operations = Operations(run, data)
-    seconds, waited, windows, frames = [], [], [], []
+    seconds, waited, windows, own_windows, frames = [], [], [], [], []
     batches = itertools.chain.from_iterable(map(trainer.epoch, itertools.count()))
     own = trainer.samples
     for number, batch in zip(range(warmup + steps), batches, strict=False):
@@ -118,6 +125,7 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
             seconds.append(time.perf_counter() - started)
             waited.append(watched.seconds)
             windows.append(sum(map(len, batch)))
+            own_windows.append(sum(len(trainer.share(indices)) for indices in batch))
             frames.append(watched.frames)
     trainer.samples = own
     load = os.getloadavg()[0]
@@ -145,11 +153,11 @@ def _steps(settings: TimeSettings, trainer: Trainer, data: RunData) -> dict[str,
         "mean_windows_per_second": sum(windows) / sum(seconds),
         "validation_seconds": validation,
         "seconds_per_epoch": epoch,
-        "epochs": run.training.epochs,
-        "projected_seconds": epoch * run.training.epochs,
+        "epochs": trainer.epochs,
+        "projected_seconds": epoch * trainer.total_steps / trainer.steps_per_epoch,
         "load_average": load,
         "contended": load > len(os.sched_getaffinity(0)) + 0.5 or max(seconds) > 3 * min(seconds),
-        **operations.record(trainer, frames, windows, seconds),
+        **operations.record(trainer, frames, own_windows, seconds),
     }
 
 
@@ -164,17 +172,19 @@ def _memory(estimate: Estimate, trainer: Trainer, limit_gb: float | None) -> dic
     }
 
 
-def _trainer(run: TrainSettings, data: RunData, cut: Cut | None = None) -> Trainer:
+def _trainer(
+    run: TrainSettings, data: RunData, steps: int | None = None, cut: Cut | None = None
+) -> Trainer:
     """Return a trainer of the run, whose policy begins at a cut: by default at its own."""
     policy = build_policy(run.policy, run.seed, data, cut=cut)
-    return Trainer(policy, run.training, data.samples["train"], run.seed, data.precision)
+    return Trainer(policy, run.training, data.samples["train"], run.seed, data.precision, steps)
 
 
 def _ladder(settings: TimeSettings, data: RunData) -> list[dict[str, Any]]:
     """Compare with the plain way; empty where the experiment does not ask for it."""
     if not settings.timing.ladder:
         return []
-    trainer = _trainer(settings.run, data, "pixels")
+    trainer = _trainer(settings.run, data, cut="pixels")
     dataset, images, count = data.dataset, settings.run.images, data.dataset.rows
     views = VIEWS if settings.run.policy.mirror else VIEWS[:1]
     raw = [RawRows(dataset, images, view) for view in views]

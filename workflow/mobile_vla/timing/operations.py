@@ -50,7 +50,7 @@ class Operations:
         Args:
             trainer: does a step for each count; that may be slow, and is not timed.
             frames: distinct frames of each measured step.
-            windows: windows of each.
+            windows: this process's windows of each.
             seconds: time of each.
 
         Returns:
@@ -60,9 +60,10 @@ class Operations:
         """
         device = trainer.accelerator.device
         step = trainer.epoch(0)[0]
-        batches = [trainer.samples.batch(indices, (trainer.seed, 0)) for indices in step]
+        shares = [trainer.share(indices) for indices in step]
+        batches = [trainer.samples.batch(share, (trainer.seed, 0)) for share in shares]
         predicted = self.formula.step(
-            sum(len(batch.features) for batch in batches), sum(map(len, step))
+            sum(len(batch.features) for batch in batches), sum(map(len, shares))
         )
         of_step = counted(lambda: trainer.step(0, step))
         width, ffn = self.config.text_config.embed_dim, self.config.text_config.ffn_dim

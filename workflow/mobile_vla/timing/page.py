@@ -50,6 +50,8 @@ without validation.</p>
 def timing_page(found: dict[str, Any]) -> str:
     """Return the page of a ``timing.json``."""
     threads = f"{found['threads']} thread{'s' if found['threads'] != 1 else ''}"
+    if found["processes"] > 1:
+        threads = f"{found['processes']} processes of {threads}"
     sentence = (
         f"An epoch takes about {duration(found['seconds_per_epoch'])}, and the full run of "
         f"{found['epochs']} epochs about {duration(found['projected_seconds'])} on this "

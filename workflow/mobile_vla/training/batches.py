@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -107,9 +108,17 @@ class Samples:
             mask=torch.from_numpy(self.table.mask[indices]),
         )
 
-    def in_order(self, size: int) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Yield all windows in their order, ``size`` at a time, with their indices."""
-        for start in range(0, len(self), size):
+    def in_order(
+        self, size: int, first: int = 0, every: int = 1
+    ) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Yield all windows in their order, ``size`` at a time, with their indices.
+
+        Args:
+            size: windows at a time.
+            first: which to begin with, of these batches.
+            every: go on with every so many of them.
+        """
+        for start in range(first * size, len(self), every * size):
             indices = np.arange(start, min(start + size, len(self)))
             yield indices, self.batch(indices)
 
@@ -118,26 +127,44 @@ class Samples:
         return [self.dataset.episodes[i].name for i in np.unique(self.table.episode[indices])]
 
 
+def dealt(indices: np.ndarray, processes: int) -> list[np.ndarray]:
+    """Deal a batch's windows to processes: neighbours together, since they share frames."""
+    return np.array_split(indices, processes)
+
+
 def epoch_batches(
-    table: WindowTable, size: int, order: str, seed: int, epoch: int
+    table: WindowTable, size: int, segment: int, seed: int, epoch: int
 ) -> list[np.ndarray]:
     """Return an epoch's batches of window indices: each window once, a function of seed and epoch.
 
-    With ``segments``, the episodes are laid end to end in random order and cut into batches:
-    neighbours share most of their frames, so a batch holds few distinct ones, and no run of
-    neighbours is cut but by the batches' own ends. All batches but one are full.
+    The episodes are laid end to end in random order and cut into segments of neighbouring windows,
+    which share most of their frames; batches are filled with segments drawn at random. All batches
+    but one are full.
+
+    Args:
+        table: the windows.
+        size: windows to a batch.
+        segment: neighbouring windows that stay together; with 1 windows are drawn independently.
+        seed: the run's seed.
+        epoch: which epoch, from 0.
     """
-    random = np.random.default_rng([seed, epoch])
-    if order == "shuffled":
-        sequence = random.permutation(len(table))
-        return np.split(sequence, np.arange(size, len(sequence), size))
+    random, segment = np.random.default_rng([seed, epoch]), min(segment, size)
     # An episode and its mirror image are two sequences: they share no frame.
     owners = table.episode * 2 + table.mirrored  # (N,)
     sequences = [np.flatnonzero(owners == owner) for owner in np.unique(owners)]
     line = np.concatenate([sequences[i] for i in random.permutation(len(sequences))])
-    if max(map(len, sequences)) > size:
+    if max(map(len, sequences)) > segment:
         # The line begins at any window, so that an episode is cut at other places in each epoch.
-        # Episodes that fit into a batch are better left whole.
+        # Episodes that fit into a segment are better left whole.
         line = np.roll(line, -random.integers(len(line)))
-    batches = np.split(line, np.arange(size, len(line), size))
+    whole = len(line) // segment * segment
+    drawn = random.permutation(line[:whole].reshape(-1, segment)).ravel()
+    # What is left over comes last, so that it shifts no other segment over a batch's end.
+    sequence = np.concatenate([drawn, line[whole:]])
+    batches = np.split(sequence, np.arange(size, len(sequence), size))
     return [batches[i] for i in random.permutation(len(batches))]
+
+
+def steps_per_epoch(windows: int, batch_size: int, accumulation: int) -> int:
+    """Return the number of optimiser steps of an epoch; the last may be of fewer batches."""
+    return math.ceil(math.ceil(windows / batch_size) / accumulation)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from mobile_vla.ranks import processes
+
 
 class Request:
     """Whether somebody has asked the run to end."""
@@ -14,8 +16,11 @@ class Request:
     number: int | None = None
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Take note of a signal; a second Ctrl-C does not wait for the step's end."""
-        if self.number == signal.SIGINT == number:
+        """Take note of a signal; a second Ctrl-C does not wait for the step's end.
+
+        To several processes the first one comes twice, from the terminal and from torchrun.
+        """
+        if self.number == signal.SIGINT == number and processes() == 1:
             raise KeyboardInterrupt
         self.number = number
 

@@ -48,9 +48,10 @@ def run_epochs(
         on_step: called with the number of windows of a step and its mean loss; it may raise.
         on_epoch: called with each epoch's history; returns True to stop.
     """
-    for number in range(len(position.history), trainer.training.epochs):
-        done = position.step - number * trainer.steps_per_epoch
-        for batches in trainer.epoch(number)[done:]:
+    for number in range(len(position.history), trainer.epochs):
+        before = number * trainer.steps_per_epoch
+        # the last epoch may end with the last step
+        for batches in trainer.epoch(number)[position.step - before : trainer.total_steps - before]:
             started = time.perf_counter()
             made = trainer.step(position.step, batches)
             position.loss += made.loss

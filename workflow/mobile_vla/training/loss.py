@@ -28,6 +28,7 @@ class Objective:
     def __init__(self, delta: float, dimensions: int, learned: int, padding: Padding | None):
         self.delta, self.dimensions, self.learned = delta, dimensions, learned
         self.padding = padding
+        self.parts = 1 if padding is None else 4  # that `sums` returns
         # what `loss_arm_act` is a mean over: velocities and zeros, without the gripper
         self.arm = learned if padding is None else learned + padding.action_dim - 1 - dimensions
 
@@ -56,7 +57,7 @@ class Objective:
         correct = ((gripper <= 0) & mask).sum()
         return torch.stack([velocities, wrong, (entropy * mask).sum(), correct.float()])
 
-    def minimised(self, sums: Tensor, actions: int) -> Tensor:
+    def minimised(self, sums: Tensor, actions: float) -> Tensor:
         """Return what is minimised, from the :meth:`sums` of a part of some actions."""
         if self.padding is None:
             return sums[0] / (actions * self.learned)

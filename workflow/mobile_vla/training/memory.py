@@ -47,6 +47,7 @@ class Load:
         precision: resolved number format.
         checkpointing: whether only the layers' inputs are kept for the backward pass.
         cut: where the features are taken that the step reads.
+        processes: how many of the run's processes share the memory, each with such a batch.
     """
 
     frames: int
@@ -56,6 +57,7 @@ class Load:
     precision: str
     checkpointing: bool
     cut: Cut
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -207,23 +209,25 @@ def _readouts(kosmos: Any, token: Tensor, features: Tensor, load: Load) -> Tenso
 def check_memory(
     config: Any, settings: PolicySettings, load: Load, device: str, limit_gb: float | None
 ) -> Estimate:
-    """Estimate the peak, and refuse what would not fit.
+    """Estimate the peak of one process, and refuse what would not fit.
 
     Raises:
         UserError: the estimate is above the limit; says what each remedy would come to.
     """
     found = estimate(config, settings, load, device)
-    if limit_gb is None or found.total <= limit_gb * GB:
+    each = load.processes / GB
+    if limit_gb is None or found.total * each <= limit_gb:
         return found
     options = [
-        f"    {what}: about {estimate(config, policy, changed, device).total / GB:.1f} GB"
+        f"    {what}: about {estimate(config, policy, changed, device).total * each:.1f} GB"
         for what, policy, changed in _remedies(settings, load)
     ]
+    together = f" in {load.processes} processes" if load.processes > 1 else ""
     raise UserError(
-        f"config.yaml (memory_limit_gb): a training step would take about {found.total / GB:.1f} "
-        f"GB at its peak, and {limit_gb:g} GB are allowed: weights {found.weights / GB:.1f}, "
-        f"optimiser {found.moments / GB:.1f}, activations and gradients "
-        f"{(found.step + found.allocator) / GB:.1f} GB, "
+        f"config.yaml (memory_limit_gb): a training step{together} would take about "
+        f"{found.total * each:.1f} GB at its peak, and {limit_gb:g} GB are allowed: weights "
+        f"{found.weights * each:.1f}, optimiser {found.moments * each:.1f}, activations and "
+        f"gradients {(found.step + found.allocator) * each:.1f} GB, "
         f"with {load.frames} distinct frames of {load.windows} windows in a batch. What would "
         "help, each by itself:\n" + "\n".join(options)
     )

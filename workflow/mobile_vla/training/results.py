@@ -43,7 +43,7 @@ def training_results(
         "best_val_loss": best.validation.loss,
         "initial_val_loss": history[0].validation.loss,
         "final_val_loss": history[-1].validation.loss,
-        "stopped_early": len(history) < settings.training.epochs,
+        "stopped_early": len(history) < trainer.epochs,
         "avg_epoch_time": sum(seconds) / len(seconds),
         "epoch_times": seconds,
         "total_time": sum(seconds),

@@ -120,6 +120,10 @@ class RunState:
                 log.warning("%s: damaged, going back to the one before: %s", description, error)
         return Position(), None
 
+    def restore_at(self, step: int, trainer: Trainer) -> tuple[Position, Path | None]:
+        """Load the state after a step, which :meth:`restore` has found whole in another process."""
+        return self._restore(self.folder / f"state-{step:08d}.json", trainer)
+
     def _restore(self, description: Path, trainer: Trainer) -> tuple[Position, Path | None]:
         found = read_json(description)
         file = description.with_suffix(".safetensors")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from mobile_vla.config.training import TrainSettings
@@ -20,7 +21,8 @@ from mobile_vla.training.demand import load_of
 from mobile_vla.training.events import Events
 from mobile_vla.training.history import Epoch, best_of, exhausted, write_metrics
 from mobile_vla.training.interruption import Request, requests
-from mobile_vla.training.loop import run_epochs
+from mobile_vla.training.loop import Position, run_epochs
+from mobile_vla.training.matching import steps_of
 from mobile_vla.training.memory import check_memory
 from mobile_vla.training.results import training_results
 from mobile_vla.training.run import RunData, build_policy, load_data
@@ -51,6 +53,8 @@ def train(
     save_every: int = SAVE_EVERY,
 ) -> None:
     """Fine-tune a backbone and a head, and keep the best and the last policy.
+
+    With several processes each calls this with the same arguments, and the first one writes.
 
     Args:
         settings: the run.
@@ -89,11 +93,12 @@ def train(
         mirrored=mirrored,
         photometric=settings.photometric,
     )
+    steps = steps_of(settings.matched, data.dataset, split, settings.fold)
     if memory_limit_gb is not None:
         check_memory(
             data.backbone.config(),
             settings.policy,
-            load_of(settings, data),
+            load_of(settings, data, steps),
             default_device().type,
             memory_limit_gb,
         )
@@ -103,12 +108,15 @@ def train(
         data.samples["train"],
         settings.seed,
         data.precision,
+        steps,
     )
     identity = _fingerprint(settings, data, trainer, [features, mirrored], init_from)
     state = RunState(policy.parents[1] / ".work", identity)
-    with state.locked(), requests() as request:
+    with state.locked() if trainer.writes else nullcontext(), requests() as request:
         run = _Run(settings, trainer, data, state, request, policy.parents[1], save_every)
         run.train()
+        if not trainer.writes:
+            return
         run.save_policy(last.parent, run.history[-1])
         assert run.best is not None  # the first epoch is better than none
         trainer.policy.load_trained(state.load_best(run.best))
@@ -133,11 +141,14 @@ def _fingerprint(
     features: Sequence[Path | None],
     init_from: Path | None,
 ) -> str:
-    """Return the identity of all that a run's result depends on."""
+    """Return the identity of all that a run's result depends on.
+
+    The number of processes is not in it: a run goes on with another one.
+    """
     packages = ("torch", "transformers", "peft", "accelerate", "numpy")
     return digest_of(
         {
-            "settings": settings.model_dump(mode="json"),
+            "settings": settings.model_dump(mode="json", exclude={"training": {"processes"}}),
             "code": code_of(__name__),
             "versions": versions(packages),
             "data": data.identity,
@@ -151,8 +162,20 @@ def _fingerprint(
     )
 
 
+def _restored(trainer: Trainer, state: RunState) -> tuple[Position, Path | None]:
+    """Load the last whole state, in all processes the one that the first one finds."""
+    position, best = state.restore(trainer) if trainer.writes else (Position(), None)
+    step = trainer.agreed(position.step)
+    if step and not trainer.writes:
+        position, best = state.restore_at(step, trainer)
+    return position, best
+
+
 class _Run:
-    """A run under way: saves its state, keeps its best policy, and writes its events."""
+    """A run under way: saves its state, keeps its best policy, and writes its events.
+
+    Of several processes the first does so; the others go on from where it does.
+    """
 
     def __init__(
         self,
@@ -167,15 +190,17 @@ class _Run:
         self.settings, self.trainer, self.data = settings, trainer, data
         self.state, self.request, self.save_every = state, request, save_every
         self.title = f"{settings.experiment} {settings.run}"
-        self.position, self.best = state.restore(trainer)
+        self.position, self.best = _restored(trainer, state)
         self.snapshots = folder / "snapshots"
-        if not self.position.step:
+        if not self.position.step and trainer.writes:
             shutil.rmtree(self.snapshots, ignore_errors=True)
-        self.events = Events(folder / "tensorboard", self.position.step)
+        # with `None` nothing is written
+        events = folder / "tensorboard" if trainer.writes else None
+        self.events = Events(events, self.position.step)
         windows = len(data.samples["train"])
         self.progress = Progress(
             self.title,
-            windows * settings.training.epochs,
+            windows * trainer.total_steps // trainer.steps_per_epoch,
             "windows",
             done=windows * self.position.step // trainer.steps_per_epoch,
         )
@@ -215,11 +240,11 @@ class _Run:
 
     def _after_step(self, windows: int, loss: float) -> None:
         self.progress.update(windows, f"loss {loss:.4f}")
-        asked = self.request.number
+        asked = self.trainer.agreed(self.request.number or 0)
         # The epoch's end saves too, after its validation.
-        if asked is not None or self.position.step % self.save_every == 0:
-            self.state.save(self.trainer, self.position, self.best)
-        if asked is not None:
+        if asked or self.position.step % self.save_every == 0:
+            self._save()
+        if asked:
             raise Interrupted(
                 f"{self.title}: stopped as asked after step {self.position.step} of "
                 f"{self.trainer.total_steps}; the state is saved, and `snakemake "
@@ -238,13 +263,17 @@ class _Run:
             duration(epoch.seconds),
         )
         policy = self.trainer.policy
-        if best_of(self.history) is epoch:
+        if best_of(self.history) is epoch and self.trainer.writes:
             self.best = self.state.save_best(policy.trained(), epoch.step)
         every = self.settings.training.keep_every
-        if every is not None and (epoch.epoch + 1) % every == 0:
+        if every is not None and (epoch.epoch + 1) % every == 0 and self.trainer.writes:
             self.save_policy(self.snapshots / f"epoch{epoch.epoch:04d}", epoch)
-        self.state.save(self.trainer, self.position, self.best)
+        self._save()
         return self._stopped_early()
+
+    def _save(self) -> None:
+        if self.trainer.writes:
+            self.state.save(self.trainer, self.position, self.best)
 
     def _stopped_early(self) -> bool:
         stopping = self.settings.training.early_stopping

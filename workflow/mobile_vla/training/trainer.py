@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
-from mobile_vla.training.batches import Batch, Samples, epoch_batches
+from mobile_vla.training.batches import Batch, Samples, dealt, epoch_batches, steps_per_epoch
 from mobile_vla.training.history import Validation
 from mobile_vla.training.loss import Objective, absolute_error
 
@@ -58,19 +59,32 @@ class Trainer:
     Randomness is a function of (seed, step): the order of an epoch's windows and each step's
     dropout need no history beyond the step.
 
+    With several processes each has a trainer, computes its share of every batch, and ends each
+    step with the same weights.
+
     Args:
         policy: the policy; it is moved to the device that Accelerate chooses.
         training: the settings.
         samples: the training windows.
         seed: the run's seed.
         precision: resolved number format, ``fp32``, ``bf16`` or ``fp16``.
+        steps: optimiser steps in all; None: those of ``training.epochs``.
 
     Attributes:
         cut: where the batches' features were taken; None where the policy's frozen prefix ends.
+
+    Raises:
+        UserError: there are not as many processes as the settings say.
     """
 
     def __init__(
-        self, policy: Policy, training: Training, samples: Source, seed: int, precision: str
+        self,
+        policy: Policy,
+        training: Training,
+        samples: Source,
+        seed: int,
+        precision: str,
+        steps: int | None = None,
     ):
         self.training, self.samples, self.seed = training, samples, seed
         self.precision = precision
@@ -78,6 +92,13 @@ class Trainer:
         # The number format is ours: Accelerate keeps its own for the whole process, and timing
         # trains in several.
         self.accelerator = Accelerator(mixed_precision="no", cpu=default_device().type == "cpu")
+        if self.accelerator.num_processes != training.processes:
+            raise UserError(
+                f"training.processes: {training.processes}, and this training is one of "
+                f"{self.accelerator.num_processes}; `snakemake` starts as many as that says, and "
+                f"by hand `python -m torch.distributed.run --nproc-per-node {training.processes} "
+                "-m -- mobile_vla …` does"
+            )
         self.parameters = [p for p in policy.parameters() if p.requires_grad]
         if training.gradient_checkpointing:
             policy.checkpoint_gradients()
@@ -100,15 +121,16 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(
             self.accelerator.device.type, enabled=precision == "fp16"
         )
-        self.steps_per_epoch = math.ceil(
-            math.ceil(len(samples) / training.batch_size) / training.accumulation
+        self.steps_per_epoch = steps_per_epoch(
+            len(samples), training.batch_size, training.accumulation
         )
-        self.total_steps = self.steps_per_epoch * training.epochs
+        self.total_steps = self.steps_per_epoch * training.epochs if steps is None else steps
+        self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
 
     def epoch(self, epoch: int) -> list[list[np.ndarray]]:
         """Return an epoch's optimiser steps, each a list of batches of window indices."""
         batches = epoch_batches(
-            self.samples.table, self.training.batch_size, self.training.order, self.seed, epoch
+            self.samples.table, self.training.batch_size, self.training.segment, self.seed, epoch
         )
         return [
             batches[start : start + self.training.accumulation]
@@ -119,7 +141,7 @@ class Trainer:
         """Do one optimiser step.
 
         The loss is divided by the number of actions that count in all of the step's batches, so
-        that accumulation and ragged batches change nothing.
+        that accumulation, ragged batches and the number of processes change nothing.
 
         Args:
             number: which step of the run this is, from 0.
@@ -128,23 +150,33 @@ class Trainer:
         Raises:
             UserError: the loss or the gradient is not finite; nothing was updated.
         """
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0]))
+        own = [self.rank] if self.rank else []  # each process drops others
+        seed = np.random.SeedSequence([self.seed, number, *own]).generate_state(1)[0]
+        torch.manual_seed(int(seed))
         self.policy.train()
-        loaded = [self.samples.batch(indices, (self.seed, number)) for indices in batches]
-        actions = sum(batch.supervised for batch in loaded)
+        loaded = [
+            self.samples.batch(self.share(indices), (self.seed, number)) for indices in batches
+        ]
+        actions = sum(int(self.samples.table.mask[indices].sum()) for indices in batches)
         totals: list[list[float]] = []
-        for indices, batch in zip(batches, loaded, strict=True):
+        for place, (indices, batch) in enumerate(zip(batches, loaded, strict=True)):
             try:
-                sums = self._sums(batch.to(self.accelerator.device))
-                loss = self.objective.minimised(sums, actions)
-                if not torch.isfinite(loss):
-                    raise UserError(self._not_finite(number, indices, "loss"))
-                self.accelerator.backward(self.scaler.scale(loss))
+                with self._together(last=place == len(batches) - 1):
+                    sums = self._sums(batch.to(self.accelerator.device))
+                    if len(indices) <= self.rank:
+                        sums = sums * 0  # a stand-in for a share without windows
+                    # the gradient becomes the mean over the processes, and is to be the sum
+                    loss = self.objective.minimised(sums, actions / self.training.processes)
+                    self.accelerator.backward(self.scaler.scale(loss))
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
                 raise UserError(self._too_large(batch)) from None
             totals.append(sums.tolist())
+        totals = self.summed(totals)
+        for indices, parts in zip(batches, totals, strict=True):
+            if not math.isfinite(sum(parts)):
+                raise UserError(self._not_finite(number, indices, "loss"))
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.training.clip is None else self.training.clip
         norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
@@ -158,6 +190,39 @@ class Trainer:
         self.optimizer.zero_grad()
         added = [sum(column) for column in zip(*totals, strict=True)]
         return Step(added[0], actions * self.objective.learned, norm, tuple(added[1:]))
+
+    @property
+    def rank(self) -> int:
+        """Which of the run's processes this is."""
+        return self.accelerator.process_index
+
+    @property
+    def writes(self) -> bool:
+        """Whether this is the one of the run's processes that writes."""
+        return self.rank == 0
+
+    def share(self, indices: np.ndarray) -> np.ndarray:
+        """Return this process's windows of a batch, or one that counts nothing in their place."""
+        own = dealt(indices, self.training.processes)[self.rank]
+        return own if len(own) else indices[:1]
+
+    def summed(self, values: list[Any]) -> list[Any]:
+        """Return the sums over all processes of numbers, or of lists of numbers."""
+        if self.training.processes == 1:
+            return values
+        mine = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
+        return self.accelerator.reduce(mine, "sum").tolist()
+
+    def agreed(self, number: int) -> int:
+        """Return the largest of the numbers that the processes call this with."""
+        if self.training.processes == 1:
+            return number
+        mine = torch.tensor([number], device=self.accelerator.device)
+        return int(self.accelerator.gather(mine).max())
+
+    def _together(self, last: bool) -> AbstractContextManager[Any]:
+        """Exchange gradients once a step: in the backward pass of its last batch."""
+        return nullcontext() if last else self.accelerator.no_sync(self.model)
 
     def _sums(self, batch: Batch) -> torch.Tensor:
         """Return what the predictions of a batch got wrong, summed."""
@@ -190,24 +255,27 @@ class Trainer:
         """
         self.policy.eval()
         settings = self.policy.settings.actions
-        totals: list[list[float]] = []
+        totals = [0.0] * self.objective.parts
         beyond, count = 0, 0
         error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
         device = self.accelerator.device
         with torch.inference_mode(), autocast(self.precision, device):
-            for _, batch in samples.in_order(self.training.batch_size):
+            own = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
+            for _, batch in own:
                 batch = batch.to(device)
                 outputs = self.policy(
                     batch.features, batch.prompts, batch.windows, padded=True
                 ).float()
-                totals.append(self.objective.sums(outputs, batch.targets, batch.mask).tolist())
+                sums = self.objective.sums(outputs, batch.targets, batch.mask).tolist()
+                totals = [total + value for total, value in zip(totals, sums, strict=True)]
                 predicted = outputs[..., : self.objective.dimensions]
                 error += absolute_error(predicted, batch.targets, batch.mask).cpu()
                 beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
                 count += batch.supervised
-        means = self.objective.reported(
-            [sum(column) for column in zip(*totals, strict=True)], count
+        sums, error_sums, (beyond, count) = (
+            self.summed(values) for values in (totals, error.tolist(), [beyond, count])
         )
+        means = self.objective.reported(sums, count)
         loss = means.pop("loss")
         if not math.isfinite(sum(means.values(), loss)):
             raise UserError(
@@ -215,7 +283,8 @@ class Trainer:
                 "the best; lower training.learning_rate, use precision fp32 or bf16, or look at "
                 "the validation episodes in the audit"
             )
-        mae = self.policy.denormalise(error / count).tolist()
+        errors = torch.tensor(error_sums, dtype=torch.float64)
+        mae = self.policy.denormalise(errors / count).tolist()
         return Validation(
             loss=loss,
             mae=dict(zip(settings.dimensions, mae, strict=True)),

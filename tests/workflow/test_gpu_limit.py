@@ -18,8 +18,8 @@ def order(project, gpus, *arguments):
     """Train both, and return when trainings began and ended, in their order."""
     project.environment = {**project.environment, "CUDA_VISIBLE_DEVICES": gpus}
     output = project.build(*TARGETS, *arguments).output
-    events = re.findall(r"^rule train:|^Finished jobid: \d+ \(Rule: train\)", output, re.M)
-    return ["begin" if event == "rule train:" else "end" for event in events]
+    events = re.findall(r"^localrule train:|^Finished jobid: \d+ \(Rule: train\)", output, re.M)
+    return ["begin" if event.startswith("localrule") else "end" for event in events]
 
 
 def test_with_one_gpu_runs_queue(project):

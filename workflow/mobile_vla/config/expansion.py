@@ -1,0 +1,178 @@
+"""Sweeps: an experiment with lists of values becomes one experiment for each combination."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from mobile_vla.config.mistakes import short
+from mobile_vla.config.source import Path_, Source
+from mobile_vla.config.sweep import Member, Sweep
+from mobile_vla.errors import Problem
+
+KEYS = ("sweep", "match")
+"""What an experiment says of its sweep; the experiments that it becomes do not have these."""
+NOT_SWEPT = {
+    "seeds": "say `seeds` beside the sweep: each combination gets a run for every seed",
+    "timing_only": "say it beside the sweep, for all combinations",
+}
+NOT_MATCHED = ("dataset", "training", "training.epochs")
+"""What would give equal optimiser steps no meaning."""
+
+
+def expand(config: dict[str, Any], source: Source) -> tuple[dict[str, Sweep], list[Problem]]:
+    """Put the combinations in the place of each experiment with a sweep.
+
+    Args:
+        config: the configuration; its experiments are changed in place.
+        source: learns where the new experiments' settings stand.
+
+    Returns:
+        The sweeps by name, and what is wrong with them. One with mistakes becomes nothing.
+    """
+    found: dict[str, Any] = {}
+    sweeps: dict[str, Sweep] = {}
+    problems: list[Problem] = []
+    for name, entry in config["experiments"].items():
+        if not isinstance(entry, Mapping) or not set(KEYS) & set(entry):
+            found[name] = entry
+            continue
+        wrong = _wrong(str(name), entry, source)
+        problems += wrong
+        if wrong:
+            continue
+        sweep = _sweep(str(name), entry)
+        sweeps[str(name)] = sweep
+        problems += _clashes(sweep, {**config["experiments"], **found}, source)
+        for member in sweep.members:
+            found[member.experiment] = _settings(entry, member)
+            _locate(sweep, member, entry["sweep"], source)
+    config["experiments"] = found
+    return sweeps, problems
+
+
+def _wrong(name: str, entry: Mapping[str, Any], source: Source) -> list[Problem]:
+    """Return what is wrong with an experiment's ``sweep`` and ``match``."""
+    at: Path_ = ("experiments", name)
+    swept, match = entry.get("sweep"), entry.get("match", "epochs")
+    problems = []
+    if match not in ("epochs", "optimizer_steps"):
+        expected = "epochs or optimizer_steps"
+        problems.append(Problem(source.place((*at, "match")), f"found {short(match)}", expected))
+    if not isinstance(swept, Mapping) or not swept:
+        expected = "settings with lists of values, such as {lora.r: [4, 8]}"
+        place = source.place((*at, "sweep"))
+        return [*problems, Problem(place, f"found {short(swept)}", expected)]
+    for key, values in swept.items():
+        place = source.place((*at, "sweep", key))
+        if key in NOT_SWEPT or key in KEYS or not isinstance(key, str):
+            remedy = NOT_SWEPT.get(str(key), "")
+            problems.append(Problem(place, f"{key!r} in a sweep", "a setting's name", remedy))
+        elif not isinstance(values, list) or not values:
+            problems.append(Problem(place, f"found {short(values)}", "a list of values"))
+        elif len({_text(value) for value in values}) < len(values):
+            expected = "values that differ, in a name too"
+            problems.append(Problem(place, f"found {short(values)}", expected))
+        elif match == "optimizer_steps" and key in NOT_MATCHED:
+            expected = "settings that leave data and epochs as they are, with that `match`"
+            problems.append(Problem(place, f"{key!r} with `match: {match}`", expected))
+        else:
+            problems += _beside(place, key, entry)
+    return problems
+
+
+def _beside(place: str, key: str, entry: Mapping[str, Any]) -> list[Problem]:
+    """Return what stands in the way of a swept setting: in its sweep, or beside it."""
+    *parents, last = parts = key.split(".")
+    around = [".".join(parts[:length]) for length in range(1, len(parts))]
+    for other in around:
+        if other in entry["sweep"]:
+            found, expected = f"{key!r} lies within {other!r}", "only one of them in a sweep"
+            return [Problem(place, found, expected)]
+    holder: Any = entry
+    for name, parent in zip(around, parents, strict=True):
+        if parent not in holder:
+            return []
+        holder = holder[parent]
+        if not isinstance(holder, Mapping):
+            expected = f"nothing, or a mapping, for the values of {key!r}"
+            return [Problem(place, f"{name!r} is {short(holder)} beside the sweep", expected)]
+    if last in holder:
+        remedy = f"remove {key!r} from the one or the other"
+        found = f"{key!r} stands beside the sweep too, as {short(holder[last])}"
+        return [Problem(place, found, "each setting once", remedy)]
+    return []
+
+
+def _sweep(name: str, entry: Mapping[str, Any]) -> Sweep:
+    swept = entry["sweep"]
+    keys = tuple(sorted(swept))
+    last = {key: key.rpartition(".")[2] for key in keys}
+    counts = Counter(last.values())
+    labels = {key: last[key] if counts[last[key]] == 1 else key for key in keys}
+    members = []
+    for values in itertools.product(*(swept[key] for key in keys)):
+        point = dict(zip(keys, values, strict=True))
+        parts = [f"{labels[key]}{_text(value)}" for key, value in point.items()]
+        members.append(Member(experiment="-".join([name, *parts]), values=point))
+    return Sweep(name=name, keys=keys, match=entry.get("match", "epochs"), members=tuple(members))
+
+
+def _text(value: Any) -> str:
+    """Return a value as a part of a name: ``8``, ``0.1``, ``_cosine``."""
+    if isinstance(value, bool) or value is None:
+        return {True: "_on", False: "_off", None: "_none"}[value]
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.12g}".replace("+", "")
+    if isinstance(value, Mapping):
+        return "".join(f"_{key}{_text(own)}" for key, own in value.items()) or "_none"
+    if isinstance(value, list):
+        return "".join(_text(own) for own in value) or "_none"
+    text = str(value)
+    try:
+        return _text(float(text))  # 1e-4 is text in YAML
+    except ValueError:
+        return "_" + re.sub(r"[^A-Za-z0-9_.]", "_", text)
+
+
+def _settings(entry: Mapping[str, Any], member: Member) -> dict[str, Any]:
+    """Return a combination's settings as they would stand in config.yaml."""
+    settings = {key: copy.deepcopy(value) for key, value in entry.items() if key not in KEYS}
+    for key, value in member.values.items():
+        *parents, last = key.split(".")
+        holder = settings
+        for parent in parents:
+            if not isinstance(holder.get(parent), dict):
+                holder[parent] = {}
+            holder = holder[parent]
+        holder[last] = copy.deepcopy(value)
+    return settings
+
+
+def _locate(sweep: Sweep, member: Member, swept: Mapping[str, Any], source: Source) -> None:
+    """Let messages about a combination name the lines of its sweep."""
+    source.layers[member.experiment] = [("experiments", sweep.name), ("defaults",)]
+    for key, value in member.values.items():
+        index = next(i for i, own in enumerate(swept[key]) if own is value or own == value)
+        moved = ("experiments", member.experiment, *key.split("."))
+        source.moved[moved] = ("experiments", sweep.name, "sweep", key, index)
+
+
+def _clashes(sweep: Sweep, experiments: Mapping[str, Any], source: Source) -> list[Problem]:
+    """Return combinations whose name another experiment has."""
+    return [
+        Problem(
+            source.place(("experiments", sweep.name, "sweep")),
+            f"a combination is named {member.experiment!r}, as another experiment is",
+            "each name once",
+            "rename one of the two",
+        )
+        for member in sweep.members
+        if member.experiment in experiments
+    ]
