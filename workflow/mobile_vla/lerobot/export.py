@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image
 
-from mobile_vla.config.loading import check_syntax, load_project
+from mobile_vla.config.loading import load_project
 from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.source import check_syntax
 from mobile_vla.data.actions import ACTION_COLUMNS
 from mobile_vla.data.episode import RawEpisode, read_episode
 from mobile_vla.data.images import image_blocks

@@ -73,7 +73,7 @@ def camera_of(info: Mapping[str, Any], wanted: str | None, place: str) -> str:
     cameras = [name for name, one in features.items() if one["dtype"] in ("image", "video")]
     if wanted is None and len(cameras) == 1:
         wanted = cameras[0]
-    if wanted not in cameras:
+    if wanted is None or wanted not in cameras:
         found = "no camera is named" if wanted is None else f"found {wanted!r}"
         known = ", ".join(cameras) or "those of the dataset, which has none"
         raise UserError(f"{place}.camera: {found}; expected one of {known}")
@@ -86,7 +86,10 @@ def camera_of(info: Mapping[str, Any], wanted: str | None, place: str) -> str:
 
 
 def columns_in(
-    info: Mapping[str, Any], wanted: Mapping[str, int] | None, columns: tuple[str, ...], place: str
+    info: Mapping[str, Any],
+    wanted: Mapping[Any, int] | None,
+    columns: tuple[str, ...],
+    place: str,
 ) -> tuple[int | None, ...]:
     """Return where each velocity stands in the feature ``action``; None where it is always 0.
 
