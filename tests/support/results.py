@@ -113,7 +113,11 @@ def make_results(
         if any(subsets):  # as one experiment in several sizes
             alike = _reported(names[0], own.run, 0, chunks[0], seeds).settings
             own.settings.update({**alike, "subset": subset})
-    chosen = {"error_by_training_size": any(subsets), "speed_ladder": ladder is not None}
+    chosen = {
+        "error_by_training_size": any(subsets),
+        "speed_ladder": ladder is not None,
+        "sweeps": False,
+    }
     settings = ReportSettings(
         runs=tuple(runs),
         datasets=("demo",),

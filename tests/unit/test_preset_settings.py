@@ -213,7 +213,7 @@ def test_a_shipped_preset_leaves_nothing_of_how_it_trains_to_the_defaults():
         *("preset", "dataset", "backbone", "seeds", "subset", "evaluate_on", "prompt"),
         *("timing", "timing_only", "evaluation", "language", "latency", "rollout"),
     }
-    users = {"threads", "keep_every"}
+    users = {"threads", "processes", "nodes", "keep_every"}
     for name in SHIPPED:
         preset = yaml.safe_load((ROOT / f"presets/{name}.yaml").read_text())["presets"][name]
         whole = shipped_experiment(name).model_dump()
