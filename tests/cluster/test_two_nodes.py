@@ -27,6 +27,7 @@ def test_two_nodes_come_to_what_one_process_comes_to(alone, slurm, arguments, tm
     assert done.status == 0, done.output
     (job,) = [job for job in slurm.jobs() if job["id"] not in before]
     assert job["node"] == "n[1-2]"
+    assert "TresPerJob=gres:gpu:2" in slurm.call("scontrol", "show", "job", job["id"])
     for kept in ("policy", "last"):
         one, other = (weights(project.folder / RUN / kept) for project in (alone, spread))
         assert 0 < difference(one, other) < 1e-5

@@ -283,6 +283,18 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update(backbone, dataset
         assert torch.equal(p, q)
 
 
+def test_a_step_that_a_loss_scaler_skips_leaves_the_last_norm(backbone, dataset, labels):
+    samples = make_samples(dataset, labels)
+    trainer = make_trainer(backbone, samples)
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=math.inf)
+    before = {name: value.clone() for name, value in trainer.state()[0].items()}
+    position = Position()
+    run_epochs(trainer, samples, position, lambda *_: None, lambda _: True)
+    after = trainer.state()[0]
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert [epoch.gradient_norm for epoch in position.history] == [0.0]
+
+
 def test_a_validation_loss_that_is_not_finite_is_an_error(backbone, dataset, labels):
     samples = make_samples(dataset, labels)
     samples.rows.array[0] = np.nan

@@ -36,7 +36,8 @@ def test_every_rule_that_runs_the_model_gets_a_gpu():
     gets = {rule for rule, asked in PROFILE["set-resources"].items() if asked.get("gpu")}
     text = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     wants = re.findall(r"^rule (\w+):(?:(?!^rule ).)*?^        gpu=", text, re.M | re.S)
-    assert gets == set(wants) and len(gets) == 8
+    assert gets | {"train", "timing"} == set(wants)  # these two ask for one for each process
+    assert len(gets) == 6
 
 
 def test_the_workflow_is_parsed_without_heavy_packages(finished):

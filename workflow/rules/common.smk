@@ -73,12 +73,14 @@ shell.prefix(
 )
 
 
-# Jobs that run on a cluster are planned here and started there; both read this file.
-CLUSTER = workflow.remote_exec or not workflow.local_exec
+# Jobs that run on a cluster are planned here and started there; both read this file. The executor is
+# not known yet, but that it has a queue: `--jobs` is its length, and here becomes `--cores`.
+CLUSTER = workflow.remote_exec or workflow.resource_settings.nodes is not None
 
 # Here a job that runs the model takes one of the GPUs, and as many jobs run at a time as there are;
-# on a cluster the profile says how many a job gets.
+# on a cluster jobs get some if its profile gives one to `features`, and Slurm says which.
 GPUS = 0 if CLUSTER else len(visible())
+CLUSTER_HAS_GPUS = "gpu" in workflow.resource_settings.overwrite_resources.get("features", {})
 if GPUS and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", GPUS)
 

@@ -202,8 +202,14 @@ def training_nodes(wildcards):
 
 
 def training_gpus(wildcards):
-    """Return the GPUs of this machine that a training takes: one for each process."""
-    return project.experiments[wildcards.experiment].training.processes if GPUS else 0
+    """Return the GPUs that a training takes, on all nodes: one for each process."""
+    processes = project.experiments[wildcards.experiment].training.processes
+    return processes if GPUS or CLUSTER and CLUSTER_HAS_GPUS else 0
+
+
+def on_several_nodes(value):
+    """Return a resource that only a training on several nodes asks for."""
+    return lambda wildcards: value if training_nodes(wildcards) else None
 
 
 def backbone_file(wildcards):

@@ -23,7 +23,8 @@ rule timing:
         launcher=launcher,
         nodes=training_nodes,
         tasks=training_nodes,
-        mpi=lambda w: "srun" if training_nodes(w) else None,
+        mpi=on_several_nodes("srun"),
+        tasks_per_gpu=on_several_nodes(0),  # no request: Slurm's plugin would make one of `tasks`
     params:
         *tracked("timing"),
         settings=lambda w: project.timing(w.experiment).canonical(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -60,7 +61,8 @@ def run_epochs(
                 before + more
                 for before, more in zip_longest(position.padding, made.padding, fillvalue=0.0)
             ]
-            position.gradient_norm = made.norm
+            if math.isfinite(made.norm):  # else a step that the loss scaler skipped
+                position.gradient_norm = made.norm
             position.step += 1
             position.seconds += time.perf_counter() - started
             on_step(sum(map(len, batches)), made.loss / made.values)

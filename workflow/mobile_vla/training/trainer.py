@@ -180,8 +180,8 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.training.clip is None else self.training.clip
         norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
-        if not math.isfinite(norm) and self.precision != "fp16":
-            # With fp16 this is the loss scale being too large: the scaler skips the step.
+        if not math.isfinite(norm) and not self.scaler.is_enabled():
+            # With a scaler this is the loss scale being too large: it skips the step.
             raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number)
