@@ -2,14 +2,15 @@
 
     python tests/benchmarks/dry_run.py 10 100 1000
 
-The results are empty files that `snakemake --touch` records as made with today's settings and code;
-what a plan costs does not depend on what is in them.
+One experiment is really run. The others have copies of its results, which `snakemake --touch`
+records as made with their settings: what a plan costs does not depend on what is in them.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -21,42 +22,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.project import SMALL, Project
 
-RUN = ("policy/policy.json", "last/policy.json", "metrics.csv", "training_results.json",
-       "training.provenance.json", "evaluation.json", "predictions.npz",
-       "evaluation.provenance.json")  # fmt: skip
-EXPERIMENT = ("timing.json", "timing.html", "timing.provenance.json")
 REPEATS = 5
+FIRST = "e0000"
+EXPERIMENTS = "results/experiments"
 
 
-def finished_project(folder: Path, count: int) -> Project:
-    """Return a project with that many experiments, all of them up to date."""
-    experiments = "".join(
-        f"  e{index:04d}: {{training: {{learning_rate: {1e-5 * (index + 1):.5f}}}}}\n"
-        for index in range(count)
-    )
-    project = Project(folder, SMALL[: SMALL.index("experiments:")] + "experiments:\n" + experiments)
-    # What all share is really made; the rest is recorded as if it had been.
-    shared = ("results/datasets/demo/audit.json", "results/experiments/e0000/seed0/metrics.csv")
-    project.build(*shared)
-    for index in range(count):
-        at = folder / "results/experiments" / f"e{index:04d}"
-        for name in (*(f"seed0/{name}" for name in RUN), *EXPERIMENT):
-            (at / name).parent.mkdir(parents=True, exist_ok=True)
-            (at / name).write_text(f"{index}")
-    for name in ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time"):
-        for suffix in ("svg", "png"):
-            path = folder / f"results/figures/{name}.{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("")
-    for name in ("tables/experiments.csv", "tables/epochs.csv", "tables/errors.csv", "report.html"):
-        path = folder / "results" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("")
+def finished_project(folder: Path, count: int) -> tuple[Project, int]:
+    """Return a project with that many experiments, all up to date, and its number of jobs."""
+    shared = SMALL[: SMALL.index("experiments:")] + "experiments:\n"
+    own = "  e{index:04d}: {{training: {{learning_rate: {rate:.5f}}}}}\n"
+    lines = [own.format(index=index, rate=1e-5 * (index + 1)) for index in range(count)]
+    project = Project(folder, shared + lines[0])
+    project.build()
+    project.config = shared + "".join(lines)
+    jobs = sum(project.plan("--forceall").values())
+    made = folder / EXPERIMENTS / FIRST
+    for index in range(1, count):
+        shutil.copytree(made, made.with_name(f"e{index:04d}"))
     touched = project.snakemake("--touch", "--cores", "1", timeout=3600)
     assert touched.status == 0, touched.output[-3000:]
     plan = project.plan()
     assert plan == {}, plan
-    return project
+    return project, jobs
 
 
 def main() -> None:
@@ -65,8 +52,7 @@ def main() -> None:
     print("experiments   jobs   median s   max s   peak MB")
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
-            project = finished_project(Path(folder) / "project", count)
-            jobs = 3 * count + 12 * 2 + 9
+            project, jobs = finished_project(Path(folder) / "project", count)
             seconds = []
             for _ in range(REPEATS):
                 started = time.perf_counter()
