@@ -28,13 +28,15 @@ def returned(copied):
         env={**copied.environment, "PYTHONPATH": str(copied.folder / "workflow")},
         check=True,
     )
+    copied.edit("config.yaml", "backbones:\n", BACK)
+    copied.edit("config.yaml", LORA, USED)
     return copied
 
 
 def test_experiments_learn_the_same_from_a_dataset_that_came_back(returned):
     target = "results/experiments/again/seed0/training_results.json"
     planned = returned.plan(target)
-    assert planned["import_lerobot"] == planned["ingest"] == 6
+    assert planned["import_lerobot"] == planned["ingest"] == 12
     returned.build(target)
     ours, theirs = (
         read_json(returned.folder / f"results/datasets/{name}/manifest.json")
@@ -62,7 +64,7 @@ def test_what_is_no_dataset_is_said_before_anything_runs(returned):
 def test_a_damaged_file_stops_the_import_of_its_episodes_alone(returned):
     path = returned.folder / "exported/data/chunk-000/file-000.parquet"
     path.write_bytes(path.read_bytes()[:-10])
-    done = returned.snakemake(MANIFEST)
+    done = returned.snakemake("--cores", "1", MANIFEST)
     assert done.status != 0
     log = next(returned.folder.glob("results/logs/import_lerobot/theirs/*.log")).read_text()
     assert "cannot be read" in log and "copy the dataset again" in log

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -75,7 +76,7 @@ def _rows(settings: ImportSettings, data: Path) -> pa.Table:
         if _may_hold(file.metadata.row_group(group), settings.index)
     ]
     table = file.read_row_groups(groups, columns=columns)
-    own = pa.compute.equal(table.column("episode_index"), settings.index)
+    own = pc.equal(table.column("episode_index"), settings.index)
     return table.filter(own).sort_by("frame_index")
 
 
