@@ -46,6 +46,12 @@ class Command:
 
 STAGES = {
     "simulate": Command("mobile_vla.simulator.simulate", "simulate", ("h5py", "numpy", "pillow")),
+    "import_lerobot": Command(
+        "mobile_vla.lerobot.imported",
+        "import_lerobot",
+        ("h5py", "numpy", "pillow", "pyarrow"),
+        "lerobot",
+    ),
     "ingest": Command("mobile_vla.data.ingest", "ingest", ("h5py", "numpy", "pillow")),
     "manifest": Command("mobile_vla.data.manifest", "manifest", ("numpy",)),
     "split": Command("mobile_vla.data.split", "split", ()),
@@ -77,6 +83,7 @@ STAGES = {
 TOOLS = {
     "predict": Command("mobile_vla.robot.predict", "predict", (*ENCODING, "peft", "pillow")),
     "serve": Command("mobile_vla.robot.serve", "serve", (*ENCODING, "peft", "pillow"), "serve"),
+    "export-lerobot": Command("mobile_vla.lerobot.export", "export_lerobot", (), "lerobot"),
     "merge": Command("mobile_vla.robot.merge", "merge", (*ENCODING, "peft")),
     "import-robovlms": Command("mobile_vla.importing.robovlms", "import_robovlms", ()),
 }

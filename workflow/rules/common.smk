@@ -13,6 +13,7 @@ from mobile_vla.backbone.local import checkpoint_files
 from mobile_vla.config.loading import load_project
 from mobile_vla.data.recorded import recorded_episodes
 from mobile_vla.gpus import visible
+from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.stages import STAGES
 
@@ -31,9 +32,19 @@ def recorded_files(dataset):
         return recorded_episodes(dataset, project.datasets[dataset])
 
 
+@cache
+def imported(dataset):
+    """Return the episodes of a LeRobotDataset by name."""
+    with mistakes_without_traceback():
+        return lerobot_episodes(dataset, project.datasets[dataset])
+
+
+# What is wrong with a folder is said at once, and in words.
 for name in project.used_datasets():
-    if project.simulation(name) is None:
-        recorded_files(name)  # what is wrong with a folder is said at once, and in words
+    if project.datasets[name].kind == "recorded":
+        recorded_files(name)
+    if project.datasets[name].kind == "lerobot":
+        imported(name)
 
 
 def one_of(names):
@@ -92,10 +103,21 @@ def recorded(dataset):
 
 
 @cache
+def imported_content(dataset):
+    """Return the identity of the bytes of a LeRobotDataset's data files."""
+    return content_ids(sorted({one.data for one in imported(dataset).values()}), CONTENT_CACHE)
+
+
+@cache
 def episodes(dataset):
-    """Return the names of a dataset's episodes, as known before anything is read."""
-    simulated = project.simulation(dataset)
-    return sorted(recorded(dataset) if simulated is None else simulated)
+    """Return the names of a dataset's episodes, as known before anything is computed."""
+    known = {"simulated": project.simulation, "recorded": recorded, "lerobot": imported}
+    return sorted(known[project.datasets[dataset].kind](dataset))
+
+
+def of_kind(kind):
+    """Return a pattern of the datasets of a kind: one rule makes the raw files of each."""
+    return one_of(name for name, dataset in project.datasets.items() if dataset.kind == kind)
 
 
 def of_episodes(pattern):

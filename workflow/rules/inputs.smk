@@ -1,11 +1,11 @@
 # Which files, parameters and resources a rule takes where that depends on the settings.
 def raw_inputs(wildcards):
-    """Return a simulated episode's raw file; a recorded one is no input, but a param.
+    """Return the raw file that is made here; a recorded one is no input, but a param.
 
     A recorded file may be missing, unreadable or a broken link. As an input it would stop
     Snakemake before any audit could say so.
     """
-    if project.simulation(wildcards.dataset) is None:
+    if project.datasets[wildcards.dataset].kind == "recorded":
         return []
     raw = f"results/datasets/{wildcards.dataset}/raw/{wildcards.episode}"
     return [ancient(f"{raw}.h5"), f"{raw}.json"]
@@ -13,14 +13,14 @@ def raw_inputs(wildcards):
 
 def raw_path(wildcards):
     """Return where an episode's raw file lies."""
-    if project.simulation(wildcards.dataset) is None:
+    if project.datasets[wildcards.dataset].kind == "recorded":
         return str(recorded(wildcards.dataset)[wildcards.episode][0])
     return f"results/datasets/{wildcards.dataset}/raw/{wildcards.episode}.h5"
 
 
 def raw_content(wildcards):
-    """Return the identity of a recorded file's bytes; a simulated one's stands in its JSON."""
-    if project.simulation(wildcards.dataset) is None:
+    """Return the identity of a recorded file's bytes; that of one made here stands in its JSON."""
+    if project.datasets[wildcards.dataset].kind == "recorded":
         return recorded(wildcards.dataset)[wildcards.episode][1]
     return ""
 

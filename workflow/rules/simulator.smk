@@ -6,6 +6,8 @@ rule simulate:
         provenance="results/datasets/{dataset}/raw/{episode}.provenance.json",
     log:
         "results/logs/simulate/{dataset}/{episode}.log",
+    wildcard_constraints:
+        dataset=of_kind("simulated"),
     conda:
         ENVIRONMENT
     params:

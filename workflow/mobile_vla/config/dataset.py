@@ -13,7 +13,7 @@ from mobile_vla.config.ingest import Images
 from mobile_vla.config.manifest import OnError
 from mobile_vla.config.simulator import Simulation
 from mobile_vla.config.split import Holdout, Split
-from mobile_vla.config.windows import Actions
+from mobile_vla.config.windows import Actions, Dimension
 
 
 class _Dataset(Settings):
@@ -53,4 +53,23 @@ class RecordedDataset(_Dataset):
     """Which of its files are episodes; ``**/*.h5`` looks into subfolders too."""
 
 
-Dataset = Annotated[SimulatedDataset | RecordedDataset, Field(discriminator="kind")]
+class LerobotDataset(_Dataset):
+    """A LeRobotDataset v3 with its images in Parquet files; needs the package pyarrow."""
+
+    kind: Literal["lerobot"]
+    """Says that the episodes are those of a LeRobotDataset."""
+    path: str
+    """Its folder, absolute or relative to the project: that which holds ``meta/info.json``."""
+    camera: str | None = None
+    """The feature that holds the images, such as ``observation.images.front``; needed where there
+    are several cameras."""
+    columns: Annotated[dict[Dimension, Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = (
+        None
+    )
+    """Where each velocity stands in the feature ``action``; needed where its names do not say.
+    What is not named is 0."""
+
+
+Dataset = Annotated[
+    SimulatedDataset | RecordedDataset | LerobotDataset, Field(discriminator="kind")
+]

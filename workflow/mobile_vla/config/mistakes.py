@@ -118,6 +118,7 @@ def _strip_tags(
 _TAGS: dict[int | str, str] = {
     "simulated": "SimulatedDataset",
     "recorded": "RecordedDataset",
+    "lerobot": "LerobotDataset",
     "random": "RandomBackbone",
     "pretrained": "PretrainedBackbone",
     "holdout": "Holdout",

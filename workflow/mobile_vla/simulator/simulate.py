@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from mobile_vla.config.simulator import SimulateSettings
-from mobile_vla.files import atomic_path, describe, write_json
+from mobile_vla.data.collector import write_episode
+from mobile_vla.files import describe, write_json
 from mobile_vla.simulator.camera import HEIGHT, WIDTH, render
-from mobile_vla.simulator.drive import Drive, drive, instruction
+from mobile_vla.simulator.drive import drive, instruction
 
 SECONDS_PER_FRAME = 2.0  # a frame is stored for each key press
 ACTION_CHUNK_SIZE = 10
@@ -27,40 +27,15 @@ def simulate(settings: SimulateSettings, *, raw: Path, digest: Path) -> None:
         digest: ``EPISODE.json`` to write: SHA-256 and size of ``raw``.
     """
     driven = drive(settings)
-    with atomic_path(raw) as temporary, h5py.File(temporary, "w") as file:
-        _write(file, settings, driven)
-    write_json(digest, describe(raw))
-
-
-def _write(file: h5py.File, settings: SimulateSettings, driven: Drive) -> None:
-    length = len(driven.actions)
-    images = file.create_dataset(
-        "images",
-        shape=(length, HEIGHT, WIDTH, 3),
-        dtype=np.uint8,
-        chunks=(1, HEIGHT, WIDTH, 3),
-        compression="gzip",
-        compression_opts=1,
-        track_times=False,
-    )
-    for frame, pose in enumerate(driven.poses):
-        images[frame] = render(driven.scene, pose)
-    file.create_dataset(
-        "actions", data=driven.actions, compression="gzip", compression_opts=1, track_times=False
-    )
-    file.create_dataset(
-        "action_event_types",
-        data=np.array(event_types(driven.actions), dtype=object),
-        dtype=h5py.string_dtype("utf-8"),
-        compression="gzip",
-        compression_opts=1,
-        track_times=False,
-    )
-    text = np.array([instruction(settings).encode()], dtype="S256")
-    file.create_dataset("language_instruction", data=text, track_times=False)
-    collected = settings.collected
-    file.attrs.update(
-        {
+    collected, length = settings.collected, len(driven.actions)
+    write_episode(
+        raw,
+        (render(driven.scene, pose) for pose in driven.poses),
+        driven.actions,
+        size=(HEIGHT, WIDTH),
+        event_types=event_types(driven.actions),
+        instruction=instruction(settings),
+        attributes={
             "episode_name": settings.episode,
             "total_duration": SECONDS_PER_FRAME * length,
             "num_frames": length,
@@ -71,8 +46,9 @@ def _write(file: h5py.File, settings: SimulateSettings, driven: Drive) -> None:
             "collection_hour": collected.hour,
             "collection_minute": collected.minute,
             "scene": f"scene-{settings.scene}",
-        }
+        },
     )
+    write_json(digest, describe(raw))
 
 
 def event_types(actions: np.ndarray) -> list[str]:

@@ -1,0 +1,412 @@
+"""LeRobotDataset v3: what is written, that it comes back unchanged, and what is refused."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mobile_vla.config.dataset import LerobotDataset
+from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.config.manifest import ManifestSettings
+from mobile_vla.config.simulator import SimulateSettings, Simulation, simulated_episodes
+from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.data.ingest import ingest
+from mobile_vla.data.manifest import manifest
+from mobile_vla.errors import Problems, UserError
+from mobile_vla.files import describe, read_json, write_json
+from mobile_vla.lerobot.export import export_lerobot
+from mobile_vla.lerobot.imported import import_lerobot
+from mobile_vla.lerobot.listing import lerobot_episodes
+from mobile_vla.lerobot.tables import IMAGE
+from mobile_vla.simulator.simulate import simulate
+from support.recorded import write_episode, write_folder
+from support.served import encoded
+
+CAMERA = "observation.images.front"
+SIZE = (36, 48)
+NUMBERS = ["frame_index", "episode_index", "index", "task_index"]
+KINDS = ["min", "max", "mean", "std", "count", "q01", "q10", "q50", "q90", "q99"]
+CONFIG = """\
+datasets:
+  ours: {{kind: recorded, path: {path}, images: {{color: {color}}}}}
+backbones:
+  tiny: {{weights: random}}
+defaults: {{dataset: ours, backbone: tiny, window: 2, chunk: 3}}
+experiments:
+  lora: {{}}
+"""
+
+
+def project(folder, raws, color="rgb"):
+    """Write config.yaml, and ingest raw files below it."""
+    (folder / "config.yaml").write_text(CONFIG.format(path=raws[0].parent, color=color))
+    place = folder / "results/datasets/ours"
+    facts = []
+    for raw in raws:
+        facts.append(place / "episodes" / f"{raw.stem}.json")
+        wanted = IngestSettings(dataset="ours", episode=raw.stem, images=Images(color=color))
+        ingest(wanted, raw=raw, facts=facts[-1], frames=facts[-1].with_suffix(".npy"))
+    manifest(
+        ManifestSettings(dataset="ours", on_error="quarantine"),
+        facts=facts,
+        manifest=place / "manifest.json",
+        actions=place / "actions.npy",
+    )
+    return {"config": folder / "config.yaml", "results": folder / "results"}
+
+
+@pytest.fixture(scope="module")
+def raws(tmp_path_factory):
+    """Recorded episodes of two lengths, all with an instruction, and one that is cut off."""
+    folder = tmp_path_factory.mktemp("recorded")
+    paths = write_folder(folder, 5, frames=6, size=SIZE, truncated=True)
+    write_episode(paths[1], frames=9, size=SIZE, seed=7)
+    for path in paths[:4]:
+        with h5py.File(path, "a") as file:
+            if "language_instruction" not in file:
+                text = np.array(["go to the 컵".encode()], dtype="S256")
+                file.create_dataset("language_instruction", data=text)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def exported(raws, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    export_lerobot("ours", folder / "out", **project(folder, raws), fps=2)
+    return folder / "out"
+
+
+@pytest.fixture
+def copied(exported, tmp_path):
+    return shutil.copytree(exported, tmp_path / "copied")
+
+
+def listed(folder, **settings):
+    dataset = LerobotDataset(kind="lerobot", path=str(folder), **settings)
+    return lerobot_episodes("theirs", dataset)
+
+
+def imported(one, folder):
+    raw = folder / f"{one.settings.episode}.h5"
+    import_lerobot(one.settings, data=one.data, raw=raw, digest=raw.with_suffix(".json"))
+    assert read_json(raw.with_suffix(".json")) == describe(raw)
+    return raw
+
+
+def contents(path):
+    with h5py.File(path) as file:
+        texts = file["action_event_types"].asstr()[()].tolist()
+        return {
+            "images": file["images"][()],
+            "actions": file["actions"][()],
+            "event_types": texts,
+            "instruction": file["language_instruction"][0].decode(),
+            "attributes": dict(file.attrs),
+        }
+
+
+def test_a_round_trip_keeps_every_frame_action_and_instruction(raws, exported, tmp_path):
+    found = listed(exported)
+    assert list(found) == [path.stem for path in raws[:4]]  # the fifth is broken
+    for path in raws[:4]:
+        before, after = contents(path), contents(imported(found[path.stem], tmp_path))
+        for name in ("images", "actions"):
+            np.testing.assert_array_equal(before[name], after[name])
+            assert before[name].dtype == after[name].dtype
+        for name in ("event_types", "instruction", "attributes"):
+            assert before[name] == after[name], name
+
+
+def test_what_is_stored_as_bgr_is_exported_as_rgb(raws, tmp_path):
+    export_lerobot("ours", tmp_path / "out", **project(tmp_path, raws[:1], color="bgr"))
+    (one,) = listed(tmp_path / "out").values()
+    before, after = contents(raws[0]), contents(imported(one, tmp_path))
+    np.testing.assert_array_equal(before["images"][..., ::-1], after["images"])
+
+
+def test_a_simulated_episode_comes_back_to_the_byte(tmp_path):
+    world = Simulation.model_validate({"scenes": 1, "world": {"frames": 3}})
+    (name, settings), *_ = simulated_episodes(world).items()
+    assert isinstance(settings, SimulateSettings)
+    raw = tmp_path / "raw" / f"{name}.h5"
+    simulate(settings, raw=raw, digest=raw.with_suffix(".json"))
+    export_lerobot("ours", tmp_path / "out", **project(tmp_path, [raw]))
+    (one,) = listed(tmp_path / "out").values()
+    assert imported(one, tmp_path).read_bytes() == raw.read_bytes()
+
+
+def test_info_says_what_the_format_asks_for(exported):
+    assert json.loads((exported / "meta/info.json").read_text()) == {
+        "codebase_version": "v3.0",
+        "robot_type": None,
+        "total_episodes": 4,
+        "total_frames": 27,
+        "total_tasks": 3,
+        "chunks_size": 1000,
+        "data_files_size_in_mb": 100,
+        "video_files_size_in_mb": 200,
+        "fps": 2,
+        "splits": {"train": "0:4"},
+        "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
+        "video_path": None,
+        "features": {
+            CAMERA: {
+                "dtype": "image",
+                "shape": [*SIZE, 3],
+                "names": ["height", "width", "channels"],
+            },
+            "action": {"dtype": "float32", "shape": [3], "names": list(ACTION_COLUMNS)},
+            "timestamp": {"dtype": "float32", "shape": [1], "names": None},
+            **{name: {"dtype": "int64", "shape": [1], "names": None} for name in NUMBERS},
+        },
+    }
+
+
+def test_rows_are_numbered_timed_and_typed(exported):
+    file = pq.ParquetFile(exported / "data/chunk-000/file-000.parquet")
+    assert file.num_row_groups == 4, "one an episode"
+    table = file.read()
+    assert table.column_names == [CAMERA, "action", "timestamp", *NUMBERS]
+    assert table.schema.field(CAMERA).type == IMAGE
+    assert table.schema.field("action").type == pa.list_(pa.float32(), 3)
+    lengths = [6, 9, 6, 6]
+    within = np.concatenate([np.arange(length) for length in lengths])
+    assert table["frame_index"].to_pylist() == within.tolist()
+    assert table["timestamp"].to_pylist() == (within / 2).tolist()
+    assert table["index"].to_pylist() == list(range(27))
+    assert table["episode_index"].to_pylist() == np.repeat(range(4), lengths).tolist()
+    metadata = json.loads(table.schema.metadata[b"huggingface"])
+    assert metadata["info"]["features"][CAMERA] == {"_type": "Image"}
+
+
+def test_the_index_finds_each_episode(exported):
+    rows = pq.read_table(exported / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
+    assert [row["length"] for row in rows] == [6, 9, 6, 6]
+    assert [row["dataset_from_index"] for row in rows] == [0, 6, 15, 21]
+    assert [row["dataset_to_index"] for row in rows] == [6, 15, 21, 27]
+    for row in rows:
+        for place in ("data", "meta/episodes"):
+            assert row[f"{place}/chunk_index"] == row[f"{place}/file_index"] == 0
+        assert len(row["tasks"]) == 1
+        for feature in (CAMERA, "action", "timestamp", *NUMBERS):
+            for kind in KINDS:
+                assert f"stats/{feature}/{kind}" in row
+    tasks = pq.read_table(exported / "meta/tasks.parquet")
+    by_text = dict(zip(tasks["task"].to_pylist(), tasks["task_index"].to_pylist(), strict=True))
+    assert sorted(by_text.values()) == [0, 1, 2] and "go to the 컵" in by_text
+    data = pq.read_table(exported / "data/chunk-000/file-000.parquet", columns=["task_index"])
+    found = data["task_index"].to_pylist()
+    assert [by_text[row["tasks"][0]] for row in rows] == [found[0], found[6], found[15], found[21]]
+    assert json.loads(tasks.schema.metadata[b"pandas"])["index_columns"] == ["task"]
+
+
+def test_statistics_are_those_of_the_pixels_and_numbers(raws, exported):
+    pictures = [contents(path)["images"] / 255.0 for path in raws[:4]]
+    actions = [contents(path)["actions"].astype(np.float64) for path in raws[:4]]
+    whole = json.loads((exported / "meta/stats.json").read_text())
+    rows = pq.read_table(exported / "meta/episodes/chunk-000/file-000.parquet").to_pylist()
+    of_episode = {
+        feature: {kind: rows[1][f"stats/{feature}/{kind}"] for kind in KINDS}
+        for feature in (CAMERA, "action")
+    }
+    for found, images, values in (
+        (whole, np.concatenate(pictures), np.concatenate(actions)),
+        (of_episode, pictures[1], actions[1]),
+    ):
+        for feature, array, shape in ((CAMERA, images, (3, 1, 1)), ("action", values, (3,))):
+            own = {kind: np.array(found[feature][kind]) for kind in KINDS}
+            flat = array.reshape(-1, 3)
+            expected = {
+                "min": flat.min(axis=0),
+                "max": flat.max(axis=0),
+                "mean": flat.mean(axis=0),
+                "std": flat.std(axis=0),
+                **{kind: np.quantile(flat, int(kind[1:]) / 100, axis=0) for kind in KINDS[5:]},
+            }
+            assert own.pop("count").tolist() == [len(array)]
+            for kind, value in expected.items():
+                assert own[kind].shape == shape, (feature, kind)
+                np.testing.assert_allclose(own[kind].ravel(), value, atol=1e-9, err_msg=kind)
+
+
+def test_a_large_dataset_goes_into_several_files(raws, tmp_path, monkeypatch):
+    monkeypatch.setattr("mobile_vla.lerobot.layout.DATA_MB", 1 / 64)
+    monkeypatch.setattr("mobile_vla.lerobot.layout.CHUNK_FILES", 2)
+    export_lerobot("ours", tmp_path / "out", **project(tmp_path, raws))
+    files = sorted(str(file.relative_to(tmp_path / "out")) for file in tmp_path.rglob("data/*/*"))
+    assert files[0] == "data/chunk-000/file-000.parquet" and len(files) > 2
+    assert "data/chunk-001/file-000.parquet" in files
+    for path, one in zip(raws[:4], listed(tmp_path / "out").values(), strict=True):
+        after = contents(imported(one, tmp_path))
+        np.testing.assert_array_equal(contents(path)["images"], after["images"])
+
+
+def test_what_cannot_be_exported_is_named(raws, tmp_path):
+    given = project(tmp_path, raws)
+    with pytest.raises(UserError, match="it is there already"):
+        export_lerobot("ours", tmp_path, **given)
+    with pytest.raises(UserError, match="no 'other'; expected one of ours"):
+        export_lerobot("other", tmp_path / "out", **given)
+    with pytest.raises(UserError, match="expected 1 or more"):
+        export_lerobot("ours", tmp_path / "out", **given, fps=0)
+    with pytest.raises(UserError, match=r"`snakemake --cores 1 .*manifest\.json`"):
+        export_lerobot("ours", tmp_path / "out", config=given["config"], results=tmp_path / "no")
+
+
+def test_other_episodes_than_were_ingested_are_not_exported(raws, tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    paths = [folder / path.name for path in raws[:2]]
+    for path, own in zip(paths, raws, strict=False):
+        shutil.copy(own, path)
+    given = project(tmp_path, paths)
+    write_episode(paths[1], frames=6, size=SIZE, seed=3)
+    with pytest.raises(UserError, match="run snakemake again, then export"):
+        export_lerobot("ours", tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
+    given = project(tmp_path, paths)
+    with h5py.File(paths[0], "a") as file:
+        del file["language_instruction"]
+    given = project(tmp_path, paths)
+    with pytest.raises(Problems, match="with `--task`") as found:
+        export_lerobot("ours", tmp_path / "out", **given)
+    assert [one.found for one in found.value.problems] == ["it has no language_instruction"]
+    export_lerobot("ours", tmp_path / "out", **given, task="pass on the {side}")
+    rows = pq.read_table(tmp_path / "out/meta/episodes/chunk-000/file-000.parquet").to_pylist()
+    assert rows[0]["tasks"] == ["pass on the left"]
+    # what stands in for a missing instruction does not come back as the file's own
+    assert listed(tmp_path / "out")[paths[0].stem].settings.instruction is None
+    write_episode(paths[1], frames=6, size=(20, 30))
+    with pytest.raises(UserError, match=r"different sizes \(30×20, 48×36\)"):
+        export_lerobot("ours", tmp_path / "two", **project(tmp_path, paths), task="go")
+
+
+def theirs(folder, *, names=("x", "linear_x", "angular_z"), version="v3.0", **cameras):
+    """Write a dataset as others do: no names of episodes, two of them in a row group."""
+    lengths, rng = [3, 2], np.random.default_rng(0)
+    images = rng.integers(0, 256, (5, 8, 10, 3), dtype=np.uint8)
+    actions = rng.normal(size=(5, len(names)))
+    features = {
+        CAMERA: {"dtype": "image", "shape": [8, 10, 3], "names": None},
+        "action": {"dtype": "float64", "shape": [len(names)], "names": {"motors": list(names)}},
+        **{name: {"dtype": kind, "shape": [8, 10, 3]} for name, kind in cameras.items()},
+    }
+    path = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+    info = {"codebase_version": version, "data_path": path, "fps": 30, "features": features}
+    write_json(folder / "meta/info.json", info)
+    table = {
+        CAMERA: [{"bytes": encoded(one, "PNG"), "path": None} for one in images],
+        "action": actions.tolist(),
+        "frame_index": [0, 1, 2, 0, 1],
+        "episode_index": [0, 0, 0, 1, 1],
+    }
+    (folder / "data/chunk-000").mkdir(parents=True)
+    pq.write_table(pa.table(table), folder / "data/chunk-000/file-000.parquet")
+    index = {
+        "episode_index": [0, 1],
+        "tasks": [["pick"], ["place"]],
+        "length": lengths,
+        "data/chunk_index": [0, 0],
+        "data/file_index": [0, 0],
+    }
+    (folder / "meta/episodes/chunk-000").mkdir(parents=True)
+    pq.write_table(pa.table(index), folder / "meta/episodes/chunk-000/file-000.parquet")
+    return images, actions
+
+
+def test_a_dataset_of_others_is_read_by_number_and_name(tmp_path):
+    images, actions = theirs(tmp_path / "theirs")
+    found = listed(tmp_path / "theirs")
+    assert list(found) == ["episode_000000", "episode_000001"]
+    path = imported(found["episode_000001"], tmp_path)
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["images"][()], images[3:])
+        expected = np.zeros((2, 3), dtype=np.float32)
+        expected[:, [0, 2]] = actions[3:, [1, 2]]
+        np.testing.assert_array_equal(file["actions"][()], expected)
+        assert file["language_instruction"][0] == b"place"
+        assert "action_event_types" not in file and file.attrs["num_frames"] == 2
+    facts = tmp_path / "facts.json"
+    wanted = IngestSettings(dataset="theirs", episode="a", images=Images(color="rgb"))
+    ingest(wanted, raw=path, facts=facts, frames=tmp_path / "frames.npy")
+    assert read_json(facts)["errors"] == []
+
+
+def test_columns_can_be_said_where_names_say_nothing(tmp_path):
+    _, actions = theirs(tmp_path / "theirs", names=("a", "b"))
+    with pytest.raises(UserError, match=r"columns: found none for an 'action' of 2 numbers"):
+        listed(tmp_path / "theirs")
+    with pytest.raises(UserError, match=r"found \{'linear_y': 2\}"):
+        listed(tmp_path / "theirs", columns={"linear_y": 2})
+    one = listed(tmp_path / "theirs", columns={"linear_y": 1})["episode_000000"]
+    with h5py.File(imported(one, tmp_path)) as file:
+        np.testing.assert_array_equal(file["actions"][:, 1], np.float32(actions[:3, 1]))
+        assert not file["actions"][:, [0, 2]].any()
+
+
+def test_one_of_several_cameras_must_be_chosen_and_no_video(tmp_path):
+    theirs(tmp_path / "two", **{"observation.images.top": "image"})
+    expected = "expected one of observation.images.front, observation.images.top"
+    with pytest.raises(UserError, match=f"no camera is named; {expected}"):
+        listed(tmp_path / "two")
+    with pytest.raises(UserError, match=f"found 'left'; {expected}"):
+        listed(tmp_path / "two", camera="left")
+    assert len(listed(tmp_path / "two", camera=CAMERA)) == 2
+    theirs(tmp_path / "video", **{"observation.images.top": "video"})
+    with pytest.raises(UserError, match="stored as video"):
+        listed(tmp_path / "video", camera="observation.images.top")
+
+
+def test_what_is_no_such_dataset_is_named(tmp_path, copied):
+    with pytest.raises(UserError, match=r"config\.yaml \(datasets\.theirs\): .* has no meta/info"):
+        listed(tmp_path / "nothing")
+    theirs(tmp_path / "old", version="v2.1")
+    with pytest.raises(UserError, match=r"found v2\.1, expected v3\.0"):
+        listed(tmp_path / "old")
+    index = copied / "meta/episodes/chunk-000/file-000.parquet"
+    index.write_bytes(index.read_bytes()[:-10])
+    with pytest.raises(UserError, match="cannot be read as an index"):
+        listed(copied)
+
+
+def test_damaged_data_are_refused_at_their_place(copied, exported, tmp_path):
+    one = next(iter(listed(copied).values()))
+    one.data.write_bytes(one.data.read_bytes()[:-10])
+    with pytest.raises(UserError, match=r"file-000\.parquet, episode 0: cannot be read"):
+        imported(one, tmp_path)
+    one.data.unlink()
+    with pytest.raises(UserError, match="cannot be read"):
+        imported(one, tmp_path)
+    table = pq.read_table(exported / one.data.relative_to(copied))
+    for spoilt, says in (
+        (table.slice(1), "found 5 rows, expected frames 0 to 5"),
+        (pa.concat_tables([table.slice(0, 1), table]), "found 7 rows"),
+        (table.drop_columns(["episode_index"]), "no column episode_index"),
+        (
+            table.set_column(0, CAMERA, pa.array([{"bytes": b"no", "path": ""}] * 27, IMAGE)),
+            "frame 0: damaged image",
+        ),
+        (
+            table.set_column(0, CAMERA, pa.array([{"bytes": None, "path": "a"}] * 27, IMAGE)),
+            "frame 0: found no bytes",
+        ),
+    ):
+        pq.write_table(spoilt, one.data)
+        with pytest.raises(UserError, match=says):
+            imported(one, tmp_path)
+        assert not list(tmp_path.glob("*.h5"))
+
+
+def test_names_that_no_longer_fit_are_noticed(copied):
+    ours = copied / "meta/mobile_vla.json"
+    content = read_json(ours)
+    content["episodes"].pop(0)
+    write_json(ours, content)
+    with pytest.raises(UserError, match=r"has 6 now: episodes were removed or reordered"):
+        listed(copied)
+    ours.unlink()
+    assert next(iter(listed(copied))) == "episode_000000"

@@ -1,0 +1,27 @@
+"""Settings of ``import_lerobot``: one episode of a LeRobotDataset becomes a raw file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mobile_vla.config.base import Settings
+
+
+class ImportSettings(Settings):
+    """What ``import_lerobot`` is given for one episode: all that its index says."""
+
+    dataset: str
+    episode: str
+    index: Annotated[int, Field(ge=0)]
+    """Its ``episode_index``."""
+    frames: Annotated[int, Field(ge=1)]
+    camera: str
+    """Feature that holds its images."""
+    columns: tuple[int | None, int | None, int | None]
+    """Places of linear_x, linear_y and angular_z in the feature ``action``; None: always 0."""
+    instruction: str | None
+    event_types: tuple[str, ...] | None = None
+    attributes: dict[str, Any]
+    """Attributes of the raw file."""

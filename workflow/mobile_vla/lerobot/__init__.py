@@ -1,0 +1,1 @@
+"""LeRobotDataset v3: written for that ecosystem, and read from it."""

@@ -1,0 +1,134 @@
+"""Which episodes a LeRobotDataset holds, and in which file: known before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.config.dataset import LerobotDataset
+from mobile_vla.config.lerobot import ImportSettings
+from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.errors import UserError
+from mobile_vla.files import read_json
+from mobile_vla.lerobot.layout import OURS, camera_of, columns_in, read_info
+
+INSTALL = "python -m pip install -r envs/requirements-lerobot.txt -c envs/constraints.txt"
+INDEX = "meta/episodes"
+COLUMNS = ("episode_index", "tasks", "length", "data/chunk_index", "data/file_index")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One episode: what is to be imported, and the data file that holds it."""
+
+    settings: ImportSettings
+    data: Path
+
+
+def lerobot_episodes(name: str, dataset: LerobotDataset) -> dict[str, Listed]:
+    """Return a LeRobotDataset's episodes by name.
+
+    An episode that was exported from here keeps its name; another is named by its number.
+
+    Args:
+        name: the dataset's name in config.yaml.
+        dataset: its settings.
+
+    Raises:
+        UserError: the folder holds no such dataset, or one that cannot be read.
+    """
+    place = f"config.yaml (datasets.{name})"
+    folder = Path(dataset.path).expanduser()
+    info = read_info(folder, place)
+    camera = camera_of(info, dataset.camera, place)
+    columns = columns_in(info, dataset.columns, ACTION_COLUMNS, place)
+    rows = sorted(_index(folder, place), key=lambda row: int(row["episode_index"]))
+    ours = _ours(folder, [int(row["length"]) for row in rows])
+    found: dict[str, Listed] = {}
+    for row in rows:
+        number = int(row["episode_index"])
+        own = ours.get(number, {})
+        episode = own.get("episode", f"episode_{number:06d}")
+        if set("{}/") & set(episode):
+            raise UserError(
+                f"{folder / OURS}: found the name {episode!r}, expected one without braces and "
+                "slashes, which mean something else to the workflow; rename the episode"
+            )
+        path = info["data_path"].format(
+            chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
+        )
+        settings = ImportSettings(
+            dataset=name,
+            episode=episode,
+            index=number,
+            frames=row["length"],
+            camera=camera,
+            columns=columns,
+            instruction=own["instruction"] if own else _task(row, folder),
+            event_types=own.get("event_types"),
+            attributes=own.get("attributes", {"num_frames": row["length"]}),
+        )
+        found[episode] = Listed(settings, folder / path)
+    if not found:
+        raise UserError(f"{place}: {folder} holds no episode")
+    return found
+
+
+def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of the index of episodes, without their statistics.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError:
+        raise UserError(
+            f"{place}: a LeRobotDataset needs the package pyarrow; install it with\n    {INSTALL}"
+        ) from None
+    paths = sorted((folder / INDEX).glob("*/*.parquet"))
+    if not paths:
+        raise UserError(f"{place}: {folder / INDEX} has no index of episodes (*/*.parquet)")
+    for path in paths:
+        try:
+            yield from pq.read_table(path, columns=list(COLUMNS)).to_pylist()
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(f"{path}: cannot be read as an index of episodes: {error}") from None
+
+
+def _ours(folder: Path, lengths: list[int]) -> dict[int, Mapping[str, Any]]:
+    """Return what an export from here says of its episodes, by number.
+
+    Episodes that were added to it later, by LeRobot, are not among them.
+
+    Raises:
+        UserError: the episodes have other lengths than those that were exported.
+    """
+    path = folder / OURS
+    if not path.is_file():
+        return {}
+    listed = read_json(path)["episodes"]
+    for number, own in enumerate(listed):
+        events = own["event_types"]
+        frames = own["frames"]
+        if number >= len(lengths) or lengths[number] != frames:
+            here = lengths[number] if number < len(lengths) else "no"
+            raise UserError(
+                f"{path}: episode {number} was {own['episode']} with {frames} frames, and has "
+                f"{here} now: episodes were removed or reordered; remove the file, and episodes "
+                "are named by their numbers"
+            )
+        assert events is None or len(events) == frames
+    return dict(enumerate(listed))
+
+
+def _task(row: Mapping[str, Any], folder: Path) -> str:
+    if len(row["tasks"]) != 1:
+        raise UserError(
+            f"{folder / INDEX}: episode {row['episode_index']} has {len(row['tasks'])} "
+            "instructions, expected one for all of its frames; split it where they change"
+        )
+    return str(row["tasks"][0])
