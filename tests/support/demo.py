@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.random import random_backbone
-from mobile_vla.config.loading import load_project
+from mobile_vla.config.loading import read_project
 from mobile_vla.data.frames import FRAME_SIZE
 from mobile_vla.data.prompts import render
 from mobile_vla.model.policy import Policy
@@ -24,7 +23,7 @@ SIDES = ("left", "right")
 def demo_policy(folder: Path) -> Path:
     """Write the demo's policy and backbone below ``folder``; return the policy's folder."""
     file = ROOT / "config.yaml"
-    project = load_project(yaml.safe_load(file.read_text(encoding="utf-8")), [file])
+    project = read_project(file)
     backbone = folder / "backbones/tiny/backbone.json"
     random_backbone(project.backbone("tiny"), description=backbone)
     settings = project.train(EXPERIMENT, "seed0")
@@ -50,7 +49,7 @@ def demo_policy(folder: Path) -> Path:
 def demo_pictures() -> list[np.ndarray]:
     """Return what the camera sees in one drive of the demo, each (720, 1280, 3) uint8."""
     file = ROOT / "config.yaml"
-    project = load_project(yaml.safe_load(file.read_text(encoding="utf-8")), [file])
+    project = read_project(file)
     simulated = project.simulation("demo")
     assert simulated is not None
     driven = drive(next(iter(simulated.values())))

@@ -6,10 +6,9 @@ import jsonschema
 import pytest
 import yaml
 
-from mobile_vla.config.loading import load_project
+from mobile_vla.config.loading import read_project
 from mobile_vla.config.schema import config_schema
-from mobile_vla.config.source import check_syntax
-from mobile_vla.errors import Problems
+from support.configured import load, problems
 
 BASE = """\
 datasets:
@@ -26,25 +25,9 @@ experiments:
 """
 
 
-def load(text, tmp_path):
-    file = tmp_path / "config.yaml"
-    file.write_text(text)
-    check_syntax([file])
-    return load_project(yaml.safe_load(text), [file])
-
-
-def problems(text, tmp_path):
-    with pytest.raises(Problems) as caught:
-        load(text, tmp_path)
-    return {
-        problem.place.removeprefix(f"{tmp_path}/config.yaml:"): problem
-        for problem in caught.value.problems
-    }
-
-
 def test_the_shipped_config_is_valid():
     file = Path(__file__).parents[2] / "config.yaml"
-    project = load_project(yaml.safe_load(file.read_text()), [file])
+    project = read_project(file)
     assert list(project.experiments) == ["lora", "lora_r8", "head_only", "full_finetune"]
 
 

@@ -8,7 +8,6 @@ import jsonschema
 import pytest
 import yaml
 
-from mobile_vla.config.loading import load_project
 from mobile_vla.config.schema import config_schema
 from mobile_vla.config.sweep import Member, Sweep
 from mobile_vla.errors import Problems
@@ -16,6 +15,7 @@ from mobile_vla.reporting.load import load_runs
 from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.tables import tables
+from support import configured
 from support.report import drawn, run_files, written
 from support.results import make_results
 
@@ -37,18 +37,11 @@ experiments:
 
 
 def load(experiments, tmp_path, base=BASE):
-    file = tmp_path / "config.yaml"
-    file.write_text(base + experiments)
-    return load_project(yaml.safe_load(base + experiments), [file])
+    return configured.load(base + experiments, tmp_path)
 
 
 def problems(experiments, tmp_path):
-    with pytest.raises(Problems) as caught:
-        load(experiments, tmp_path)
-    return {
-        problem.place.removeprefix(f"{tmp_path}/config.yaml:"): problem
-        for problem in caught.value.problems
-    }
+    return configured.problems(BASE + experiments, tmp_path)
 
 
 def names(experiments, tmp_path):

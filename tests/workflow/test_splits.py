@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-import yaml
 
-from mobile_vla.config.loading import load_project
+from mobile_vla.config.loading import read_project
 from mobile_vla.config.stale import stale
 from support.project import SMALL, Project
 
@@ -159,7 +158,7 @@ def test_what_is_no_longer_scored_or_drawn_is_stale(project, tmp_path):
         "config.yaml", "kind: kfold, folds: 2, val: 0.25", "train: 0.5, val: 0.25, test: 0.25"
     )
     file, results = twin.folder / "config.yaml", twin.folder / "results"
-    found = stale(load_project(yaml.safe_load(file.read_text()), [file]), results)
+    found = stale(read_project(file), results)
     assert sorted(str(path.relative_to(results)) for path in found) == [
         "experiments/folds/seed0-fold0",
         "experiments/folds/seed0-fold1",

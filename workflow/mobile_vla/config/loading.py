@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from mobile_vla.config.checks import cross_checks
@@ -14,7 +15,7 @@ from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.mistakes import mistake, short, unknown
 from mobile_vla.config.presets import check_presets, include, layers_of, unknown_in_defaults
 from mobile_vla.config.project import Project
-from mobile_vla.config.source import Source
+from mobile_vla.config.source import Source, check_syntax
 from mobile_vla.errors import Problem, Problems
 
 OWN = [name for name in Project.model_fields if name != "sweeps"]  # these come of experiments
@@ -31,6 +32,16 @@ def merge(defaults: Any, changes: Any) -> Any:
         both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
         merged[key] = merge(merged[key], value) if both else value
     return merged
+
+
+def read_project(file: Path) -> Project:
+    """Read a configuration from one file, as Snakemake does.
+
+    Raises:
+        Problems: it is not YAML, or has mistakes; each with its place and what was expected.
+    """
+    check_syntax([file])
+    return load_project(yaml.safe_load(file.read_text(encoding="utf-8")), [file])
 
 
 def load_project(config: Mapping[str, Any], files: Sequence[Path]) -> Project:

@@ -8,11 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
-from mobile_vla.config.loading import load_project
+from mobile_vla.config.loading import read_project
 from mobile_vla.config.project import Project
-from mobile_vla.config.source import check_syntax
 from mobile_vla.errors import UserError
 
 
@@ -72,8 +69,7 @@ def main() -> int:
     remove = parser.parse_args().remove
     file, results = Path("config.yaml"), Path("results")
     try:
-        check_syntax([file])
-        project = load_project(yaml.safe_load(file.read_text(encoding="utf-8")), [file])
+        project = read_project(file)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

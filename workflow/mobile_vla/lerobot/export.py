@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from PIL import Image
 
-from mobile_vla.config.loading import load_project
+from mobile_vla.config.loading import read_project
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.source import check_syntax
 from mobile_vla.data.actions import ACTION_COLUMNS
 from mobile_vla.data.episode import RawEpisode, read_episode
 from mobile_vla.data.images import image_blocks
@@ -89,8 +87,7 @@ def export_lerobot(
         raise UserError(f"{folder}: it is there already; name a folder that is not")
     if fps < 1:
         raise UserError(f"--fps {fps}: expected 1 or more")
-    check_syntax([config])
-    project = load_project(yaml.safe_load(config.read_text(encoding="utf-8")), [config])
+    project = read_project(config)
     if dataset not in project.datasets:
         known = ", ".join(project.datasets)
         raise UserError(f"{config} (datasets): no {dataset!r}; expected one of {known}")

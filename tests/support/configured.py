@@ -1,0 +1,28 @@
+"""A config.yaml written for a test: the project that it means, or what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mobile_vla.config.loading import read_project
+from mobile_vla.config.project import Project
+from mobile_vla.errors import Problem, Problems
+
+
+def load(text: str, folder: Path) -> Project:
+    """Write the file and read it."""
+    file = folder / "config.yaml"
+    file.write_text(text)
+    return read_project(file)
+
+
+def problems(text: str, folder: Path) -> dict[str, Problem]:
+    """Return what is wrong with it, by place: ``12 (experiments.lora.window)``."""
+    with pytest.raises(Problems) as caught:
+        load(text, folder)
+    return {
+        problem.place.removeprefix(f"{folder}/config.yaml:"): problem
+        for problem in caught.value.problems
+    }
