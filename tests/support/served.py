@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from socket import create_server
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from PIL import Image
 
 from mobile_vla.robot.app import Limits, Server
 from mobile_vla.robot.opened import Opened
-from mobile_vla.robot.serve import http_server
+from mobile_vla.robot.serve import http_server, listening
 
 LIMITS = Limits(sessions=3, idle_seconds=600.0, body_bytes=400_000)
 
@@ -61,8 +60,7 @@ def serving(
     opened: Opened, limits: Limits = LIMITS, token: str | None = None
 ) -> Iterator[tuple[Client, Server]]:
     """Serve a policy in a thread of this process."""
-    listener = create_server(("127.0.0.1", 0))
-    with listener, Server(opened, limits) as server:
+    with listening("127.0.0.1", 0) as listener, Server(opened, limits) as server:
         http = http_server(server.app(token))
         thread = threading.Thread(target=http.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -13,7 +13,7 @@ import torch
 from mobile_vla.errors import UserError
 from mobile_vla.robot.app import Limits
 from mobile_vla.robot.opened import ask, open_policy
-from mobile_vla.robot.serve import _listening, _token
+from mobile_vla.robot.serve import _token, listening
 from mobile_vla.robot.sessions import Refused, Sessions
 from support.project import ROOT
 from support.run import Inputs, run, settings_of
@@ -367,10 +367,10 @@ def test_beyond_this_machine_a_token_is_needed(tmp_path, monkeypatch):
 
 
 def test_a_taken_port_is_named():
-    with _listening("127.0.0.1", 0) as taken:
+    with listening("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"--port {port}: cannot be listened at"):
-            _listening("127.0.0.1", port)
+            listening("127.0.0.1", port)
 
 
 def test_other_prompts_are_taken_where_they_are_allowed_and_only_so_many(opened, monkeypatch):
@@ -393,3 +393,10 @@ def test_other_prompts_are_taken_where_they_are_allowed_and_only_so_many(opened,
         assert np.abs(changed - own).max() > 1e-6
     finally:
         opened.prompts.policy.use_prompts(texts, opened.prompts.processor)
+
+
+def test_answers_do_not_wait_for_acknowledgements():
+    with listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

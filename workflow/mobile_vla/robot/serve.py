@@ -61,7 +61,7 @@ def serve(
     """
     token = _token(host, token_file)
     limits = Limits(sessions, idle_seconds, int(max_body_mb * 1e6))
-    with _listening(host, port) as listener:
+    with listening(host, port) as listener:
         opened = open_policy(
             policy,
             backbone,
@@ -105,20 +105,25 @@ def _title(opened: Opened) -> str:
     )
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     """Return a socket that listens, before minutes of loading find the port taken.
+
+    What it accepts sends at once: an answer goes out as head and body, and the second would wait
+    for the first's acknowledgement, which takes 40 ms. asyncio sees to that for sockets of its own.
 
     Raises:
         UserError: the address cannot be listened at.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        listener = socket.create_server((host, port), family=family, backlog=128)
     except (OSError, OverflowError) as error:
         raise UserError(
             f"--host {host} --port {port}: cannot be listened at ({error}); choose another port, "
             "or stop what uses this one"
         ) from None
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _token(host: str, file: Path | None) -> str | None:
