@@ -2,8 +2,9 @@
 
     python tests/benchmarks/cluster.py
 
-For each job of the tests' smallest report: its time by Slurm, and what of it the stages themselves
-say that they took (`seconds` of their provenance, which begins after Python's imports).
+For each job of the tests' smallest report, as many at a time as the two nodes take, and then for one
+job by itself: its time by Slurm, and what of it the stages themselves say that they took (`seconds` of
+their provenance, which begins after Python's imports).
 """
 
 from __future__ import annotations
@@ -27,19 +28,39 @@ PROFILES = (
     "--profile",
     str(ROOT / "tests/cluster/profile"),
 )
+ALONE = "results/backbones/tiny/backbone"
+ROUNDS = 3
 
 
-def elapsed(slurm: Slurm) -> dict[str, float]:
-    """Return the seconds of each job that Slurm has run, by its comment."""
-    found = {}
+def elapsed(slurm: Slurm) -> list[tuple[str, float]]:
+    """Return the comment and the seconds of each job that Slurm has run, the first one first."""
+    found = []
     form = "%k|%S|%e"  # comment, start and end
-    lines = slurm.call("squeue", "--noheader", "--states=all", f"--format={form}")
+    lines = slurm.call("squeue", "--noheader", "--states=all", "--sort=i", f"--format={form}")
     for line in lines.splitlines():
         comment, start, end = line.split("|")
         if comment.startswith("rule_"):
             taken = datetime.fromisoformat(end) - datetime.fromisoformat(start)
-            found[comment.removeprefix("rule_")] = taken.total_seconds()
+            found.append((comment.removeprefix("rule_"), taken.total_seconds()))
     return found
+
+
+def seconds_of(record: Path) -> float:
+    """Return what a stage says that it took."""
+    return float(json.loads(record.read_text())["seconds"])
+
+
+def alone(slurm: Slurm, project: Project) -> tuple[float, float]:
+    """Return the medians of the seconds around one job, and from `snakemake` to its end."""
+    around, whole = [], []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        done = project.snakemake(f"{ALONE}.json", "--forcerun", "random_backbone", *PROFILES)
+        assert done.status == 0, done.output
+        whole.append(time.perf_counter() - started)
+        record = project.folder / f"{ALONE}.provenance.json"
+        around.append(elapsed(slurm)[-1][1] - seconds_of(record))
+    return statistics.median(around), statistics.median(whole)
 
 
 def main() -> None:
@@ -54,18 +75,15 @@ def main() -> None:
             assert done.status == 0, done.output
             times.append(time.perf_counter() - started)
         jobs = elapsed(slurm)
-        stages = [
-            json.loads(file.read_text())["seconds"]
-            for file in (there.folder / "results").rglob("*.provenance.json")
-        ]
-        episodes = jobs["episodes_ingest_simulate"]
+        stages = list(map(seconds_of, (there.folder / "results").rglob("*.provenance.json")))
+        own = alone(slurm, there)
+    total = sum(seconds for _, seconds in jobs)
     print(f"report on this machine {times[0]:.0f} s, on the cluster {times[1]:.0f} s")
-    print(f"{len(jobs)} Slurm jobs, {sum(jobs.values()):.0f} s in all")
+    print(f"{len(jobs)} Slurm jobs, {total:.0f} s in all")
     print(f"{len(stages)} stages, {sum(stages):.0f} s in all by themselves")
-    alone = [seconds for name, seconds in jobs.items() if "_wildcards_" in name]
-    print(f"a job of one stage: {statistics.median(alone):.0f} s, median of {len(alone)}")
-    print(f"around a job: {(sum(jobs.values()) - sum(stages)) / len(jobs):.1f} s, mean")
-    print(f"24 episodes simulated and ingested in one job: {episodes:.0f} s")
+    print(f"around a job: {(total - sum(stages)) / len(jobs):.1f} s, mean")
+    print(f"24 episodes simulated and ingested: {dict(jobs)['episodes_ingest_simulate']:.0f} s")
+    print(f"around a job by itself: {own[0]:.1f} s; from `snakemake` to its end {own[1]:.1f} s")
 
 
 if __name__ == "__main__":
