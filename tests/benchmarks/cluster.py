@@ -2,9 +2,9 @@
 
     python tests/benchmarks/cluster.py
 
-For each job of the tests' smallest report, as many at a time as the two nodes take, and then for one
-job by itself: its time by Slurm, and what of it the stages themselves say that they took (`seconds` of
-their provenance, which begins after Python's imports).
+For each job of the tests' smallest report, as many at a time as the two nodes take, and then for
+one job by itself: its time by Slurm, and what of it the stages themselves say that they took
+(`seconds` of their provenance, which begins after Python's imports).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def main() -> None:
     print(f"{len(jobs)} Slurm jobs, {total:.0f} s in all")
     print(f"{len(stages)} stages, {sum(stages):.0f} s in all by themselves")
     print(f"around a job: {(total - sum(stages)) / len(jobs):.1f} s, mean")
-    print(f"24 episodes simulated and ingested: {dict(jobs)['episodes_ingest_simulate']:.0f} s")
+    print(f"12 episodes simulated and ingested: {dict(jobs)['episodes_ingest_simulate']:.0f} s")
     print(f"around a job by itself: {own[0]:.1f} s; from `snakemake` to its end {own[1]:.1f} s")
 
 
