@@ -103,6 +103,12 @@ def recorded(dataset):
 
 
 @cache
+def simulated(dataset):
+    """Return the episodes of a simulated dataset by name."""
+    return project.simulation(dataset)
+
+
+@cache
 def imported_content(dataset):
     """Return the identity of the bytes of a LeRobotDataset's data files."""
     return content_ids(sorted({one.data for one in imported(dataset).values()}), CONTENT_CACHE)
@@ -111,7 +117,7 @@ def imported_content(dataset):
 @cache
 def episodes(dataset):
     """Return the names of a dataset's episodes, as known before anything is computed."""
-    known = {"simulated": project.simulation, "recorded": recorded, "lerobot": imported}
+    known = {"simulated": simulated, "recorded": recorded, "lerobot": imported}
     return sorted(known[project.datasets[dataset].kind](dataset))
 
 

@@ -12,7 +12,7 @@ rule simulate:
         ENVIRONMENT
     params:
         *tracked("simulate"),
-        settings=lambda w: project.simulation(w.dataset)[w.episode].canonical(),
+        settings=lambda w: simulated(w.dataset)[w.episode].canonical(),
     shell:
         "python -m mobile_vla simulate --settings {params.settings:q} --raw {output.raw:q}"
         " --digest {output.digest:q} --record {output.provenance:q} --log {log:q}"
