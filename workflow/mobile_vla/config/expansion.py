@@ -11,7 +11,7 @@ from typing import Any
 
 from mobile_vla.config.mistakes import short
 from mobile_vla.config.source import Path_, Source
-from mobile_vla.config.sweep import Member, Sweep
+from mobile_vla.config.sweep import NOT_MATCHED, Member, Sweep
 from mobile_vla.errors import Problem
 
 KEYS = ("sweep", "match")
@@ -20,8 +20,6 @@ NOT_SWEPT = {
     "seeds": "say `seeds` beside the sweep: each combination gets a run for every seed",
     "timing_only": "say it beside the sweep, for all combinations",
 }
-NOT_MATCHED = ("dataset", "training", "training.epochs")
-"""What would give equal optimiser steps no meaning."""
 
 
 def expand(config: dict[str, Any], source: Source) -> tuple[dict[str, Sweep], list[Problem]]:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from mobile_vla.config.base import Settings
 
 Match = Literal["epochs", "optimizer_steps"]
+NOT_MATCHED = ("dataset", "training", "training.epochs")
+"""Swept settings that would give equal optimiser steps no meaning."""
 
 
 class Member(Settings):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mobile_vla.config.sweep import Sweep
+from mobile_vla.config.sweep import NOT_MATCHED, Sweep
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.scores import Interval, Scores
 
@@ -59,6 +59,11 @@ class SweepTable:
     def steps(self) -> list[int]:
         """The different numbers of optimiser steps, rising."""
         return sorted({point.steps for point in self.points})
+
+    @property
+    def may_match(self) -> bool:
+        """Whether `match: optimizer_steps` could train all equally long."""
+        return not set(self.keys) & set(NOT_MATCHED)
 
     @property
     def best(self) -> Point:
