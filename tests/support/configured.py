@@ -10,6 +10,20 @@ from mobile_vla.config.loading import read_project
 from mobile_vla.config.project import Project
 from mobile_vla.errors import Problem, Problems
 
+BASE = """\
+datasets:
+  demo: {kind: simulated, simulation: {scenes: 3}}
+backbones:
+  tiny: {weights: random}
+defaults:
+  dataset: demo
+  backbone: tiny
+  window: 4
+  chunk: 10
+experiments:
+  lora: {}
+"""
+
 
 def load(text: str, folder: Path) -> Project:
     """Write the file and read it."""

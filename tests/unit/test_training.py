@@ -16,7 +16,7 @@ from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import FeatureStore
 from mobile_vla.model.policy import Policy
-from mobile_vla.training.batches import Samples, epoch_batches
+from mobile_vla.training.batches import Samples
 from mobile_vla.training.history import Epoch, Validation, exhausted, write_metrics
 from mobile_vla.training.labels import Labels
 from mobile_vla.training.loop import Position, run_epochs
@@ -88,47 +88,6 @@ def test_a_batch_holds_each_frame_once_and_every_window_finds_its_own(dataset, l
     assert batch.prompts[batch.windows].tolist() == [[0] * 3, [0] * 3, [1] * 3, [0] * 3]
     raw = dataset.actions[samples.table.targets[indices]][..., :2]
     np.testing.assert_allclose(batch.targets.numpy(), raw / np.float32(1.15))
-
-
-@pytest.mark.parametrize("segment", [1, 2, 4])
-@pytest.mark.parametrize("size", [1, 3, 4, 100])
-def test_an_epoch_holds_every_window_once_and_differs_from_the_next(dataset, segment, size):
-    table = make_windows(dataset, (0, 1, 2), WINDOWS)
-    first, again, second = (
-        epoch_batches(table, size, segment, seed=3, epoch=epoch) for epoch in (0, 0, 1)
-    )
-    flat = np.concatenate(first)
-    assert sorted(flat) == list(range(len(table)))
-    short = [len(batch) for batch in first if len(batch) != size]
-    assert short == ([len(table) % size] if len(table) % size else [])
-    assert [b.tolist() for b in first] == [b.tolist() for b in again]
-    if size < 100:
-        assert flat.tolist() != np.concatenate(second).tolist()
-
-
-def test_segments_share_frames(dataset):
-    table = make_windows(dataset, (0, 1, 2), WINDOWS)
-
-    def distinct(segment):
-        return sum(
-            len(np.unique(table.frames[batch]))
-            for epoch in range(20)
-            for batch in epoch_batches(table, 4, segment, seed=0, epoch=epoch)
-        )
-
-    assert distinct(4) < 0.9 * distinct(2) < 0.9 * distinct(1)
-
-
-def test_no_window_of_a_segment_is_in_another_batch(dataset):
-    table = make_windows(dataset, (0, 1, 2), WINDOWS)
-    for epoch in range(20):
-        batches = epoch_batches(table, 4, 4, seed=0, epoch=epoch)
-        runs = sum(
-            1 + np.count_nonzero((np.diff(batch) != 1) | (np.diff(table.episode[batch]) != 0))
-            for batch in batches
-        )
-        # each batch's end, each episode's, and the place where the line of all begins
-        assert runs <= len(batches) + 3 + 1
 
 
 def test_the_loss_counts_what_exists_and_nothing_else():
