@@ -8,7 +8,7 @@ import yaml
 
 from mobile_vla.backbone.random import model_config
 from mobile_vla.config.backbone import RandomBackbone
-from mobile_vla.config.loading import load_project
+from mobile_vla.config.loading import read_project
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import Problems
 from mobile_vla.model.adapter import trainable_parameters
@@ -51,7 +51,7 @@ def _here(tmp_path, monkeypatch):
 def load(experiments, more=MORE, base=BASE):
     Path("config.yaml").write_text(base + experiments)
     Path("more.yaml").write_text(more)
-    return load_project(yaml.safe_load(base + experiments), [Path("config.yaml")])
+    return read_project(Path("config.yaml"))
 
 
 def problems(experiments, more=MORE, base=BASE):

@@ -19,21 +19,12 @@ from support import configured
 from support.report import drawn, run_files, written
 from support.results import make_results
 
-BASE = """\
-datasets:
-  demo: {kind: simulated, simulation: {scenes: 3}}
-backbones:
-  tiny: {weights: random}
+PRESETS = """\
 presets:
   small: {lora: {r: 2}, window: 2}
   large: {lora: {r: 64}, window: 3}
-defaults:
-  dataset: demo
-  backbone: tiny
-  window: 4
-  chunk: 10
-experiments:
 """
+BASE = PRESETS + configured.BASE.removesuffix("  lora: {}\n")
 
 
 def load(experiments, tmp_path, base=BASE):
