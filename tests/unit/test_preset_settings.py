@@ -13,25 +13,17 @@ from mobile_vla.config.windows import Actions
 from mobile_vla.errors import Problems
 from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.model.skeleton import skeleton
+from support import configured
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("mobile_vla_lora_20251106", "mobile_vla_lora_20251112", "robovlms_full_finetune")
 
-BASE = """\
-include: [more.yaml]
-datasets:
-  demo: {kind: simulated, simulation: {scenes: 3}}
-backbones:
-  tiny: {weights: random}
-defaults:
-  dataset: demo
-  backbone: tiny
-  window: 4
-  chunk: 10
+OWN = """\
   lora: {r: 2, alpha: 3}
   training: {epochs: 2, batch_size: 3}
 experiments:
 """
+BASE = "include: [more.yaml]\n" + configured.BASE.replace("experiments:\n  lora: {}\n", OWN)
 MORE = """\
 presets:
   small:
