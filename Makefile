@@ -69,7 +69,7 @@ schema: .venv/installed-dev
 # Results of experiments, datasets and backbones that config.yaml no longer names: listed, and removed
 # with `make clean-stale YES=1`.
 clean-stale: .venv/installed
-	$(BIN)/python -m mobile_vla.config.stale $(if $(YES),--remove)
+	$(BIN)/python -m mobile_vla.config.clean_stale $(if $(YES),--remove)
 
 # Forget everything that was computed. `snakemake` makes it anew.
 clean:

@@ -16,8 +16,10 @@ configfile: "config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/simulator.smk"
 include: "workflow/rules/lerobot.smk"
+include: "workflow/rules/ingest.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/backbone.smk"
@@ -25,6 +27,10 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/timing.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/comparison.smk"
+include: "workflow/rules/rollout.smk"
+include: "workflow/rules/language.smk"
+include: "workflow/rules/latency.smk"
 include: "workflow/rules/reporting.smk"
 
 
@@ -32,3 +38,6 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+
+
+complete_commands()

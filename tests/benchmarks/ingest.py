@@ -26,13 +26,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings
+from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes
 from mobile_vla.config.windows import Windows
-from mobile_vla.data.ingest import ingest
-from mobile_vla.data.resize import to_frame
+from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.resize import to_frame
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.simulate import drive
 from support.made import facts_of, write_facts

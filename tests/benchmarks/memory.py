@@ -39,7 +39,7 @@ CONFIGURATIONS = [
 
 def backbone(folder: Path, width: int) -> Path:
     """Write a random backbone of a width, in bf16."""
-    from mobile_vla.backbone.random import random_backbone
+    from mobile_vla.backbone.random_backbone import random_backbone
     from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 
     size = {"hidden_size": width, **SIZES[width]}
@@ -65,7 +65,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     from mobile_vla.machine import default_device, peak_memory
     from mobile_vla.model.adapter import load_backbone
     from mobile_vla.model.policy import Policy
-    from mobile_vla.training.batches import Batch
+    from mobile_vla.runs.samples import Batch
     from mobile_vla.training.memory import Load, estimate
     from mobile_vla.training.trainer import Trainer
 

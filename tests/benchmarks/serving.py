@@ -20,9 +20,9 @@ import numpy as np
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "workflow")]
 
-from mobile_vla.model.stream import Stream  # noqa: E402
-from mobile_vla.robot.opened import open_policy  # noqa: E402
-from mobile_vla.robot.pictures import frame_of  # noqa: E402
+from mobile_vla.model.streaming import Stream  # noqa: E402
+from mobile_vla.robot.images import frame_of  # noqa: E402
+from mobile_vla.robot.policy import open_policy  # noqa: E402
 from support.demo import demo_pictures, demo_policy  # noqa: E402
 from support.served import Client, encoded  # noqa: E402
 

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.backbone.random import random_backbone
+from mobile_vla.backbone.random_backbone import random_backbone
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
 from mobile_vla.config.model import Head, Lora, PolicySettings
@@ -37,14 +37,15 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.frames import open_frames
-from mobile_vla.features.extract import extract
+from mobile_vla.features.features import extract
 from mobile_vla.features.store import FrameRows
 from mobile_vla.files import describe, write_json
 from mobile_vla.machine import default_device, peak_memory
+from mobile_vla.runs.data import RunData, load_data
+from mobile_vla.runs.policy import build_policy
+from mobile_vla.timing.data_wait import Watched
 from mobile_vla.timing.flops import counted
 from mobile_vla.timing.reference import PerWindow
-from mobile_vla.timing.watched import Watched
-from mobile_vla.training.run import RunData, build_policy, load_data
 from mobile_vla.training.trainer import Source, Trainer
 from support.made import make_dataset, names, write_roles
 

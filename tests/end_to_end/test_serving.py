@@ -10,8 +10,8 @@ import numpy as np
 import psutil
 import pytest
 
-from mobile_vla.robot.opened import ask, open_policy
-from mobile_vla.robot.pictures import decode, frame_of
+from mobile_vla.robot.images import decode, frame_of
+from mobile_vla.robot.policy import ask, open_policy
 from support.demo import demo_pictures, demo_policy
 from support.project import ROOT
 from support.served import Client, encoded

@@ -11,12 +11,12 @@ import numpy as np
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import SimulateSettings, World, unseen_episodes
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.evaluation.driving import summary
-from mobile_vla.evaluation.film import paths_and_strips
-from mobile_vla.evaluation.language import listening
-from mobile_vla.evaluation.pilots import Expert
-from mobile_vla.evaluation.trial import Rollout, roll_out
 from mobile_vla.files import write_json
+from mobile_vla.language.language import listening
+from mobile_vla.rollout.drivers import Expert
+from mobile_vla.rollout.outcomes import summary
+from mobile_vla.rollout.simulation import Rollout, roll_out
+from mobile_vla.rollout.trajectories import paths_and_strips
 
 SCENES = 8
 LIMIT = 30

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.backbone.random import random_backbone
+from mobile_vla.backbone.random_backbone import random_backbone
 from mobile_vla.config.loading import read_project
-from mobile_vla.data.frames import FRAME_SIZE
+from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.data.prompts import render
 from mobile_vla.model.policy import Policy
 from mobile_vla.simulator.camera import render as picture
-from mobile_vla.simulator.drive import drive
+from mobile_vla.simulator.driver import drive
 from support.project import ROOT
 
 EXPERIMENT = "lora"

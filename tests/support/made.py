@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mobile_vla.config.manifest import ManifestSettings
+from mobile_vla.config.data import ManifestSettings
+from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.frames import FRAME_SHAPE
 from mobile_vla.data.manifest import manifest
-from mobile_vla.data.scenario import parse_scenario
 from mobile_vla.files import describe, digest_of, write_json
+from mobile_vla.ingest.scenario import parse_scenario
 
 
 def facts_of(name: str, frames: int = 18, **changes: Any) -> dict[str, Any]:

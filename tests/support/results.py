@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from mobile_vla.comparison.compare import compare
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.reporting import FIGURES, Report, ReportedRun, ReportSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Dimension
-from mobile_vla.data.frames import FRAME_SHAPE
-from mobile_vla.data.scenario import parse_scenario
+from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.evaluation.baselines import Learnt, baselines
-from mobile_vla.evaluation.compare import compare
-from mobile_vla.evaluation.competitors import Competitors
+from mobile_vla.evaluation.predictors import Competitors
 from mobile_vla.evaluation.score import Rules, score
 from mobile_vla.evaluation.scoring import arrays
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.files import describe, digest_of, write_json
+from mobile_vla.ingest.scenario import parse_scenario
 from support.behaviour import write_language, write_latency, write_rollouts
 from support.trained import EPOCHS, FRAMES, WINDOW, write_provenance, write_timing, write_training
 

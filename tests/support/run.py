@@ -17,7 +17,7 @@ from mobile_vla.config.split import Holdout, SplitSettings
 from mobile_vla.config.training import Training, TrainSettings
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.split import split
-from mobile_vla.features.extract import extract
+from mobile_vla.features.features import extract
 from mobile_vla.training.train import train
 from support.made import make_dataset, names
 from support.tiny import SIZE, make_backbone

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mobile_vla.robot.app import Limits, Server
-from mobile_vla.robot.opened import Opened
+from mobile_vla.robot.policy import Opened
 from mobile_vla.robot.serve import http_server, listening
 
 LIMITS = Limits(sessions=3, idle_seconds=600.0, body_bytes=400_000)

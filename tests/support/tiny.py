@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.backbone.random import random_backbone
+from mobile_vla.backbone.random_backbone import random_backbone
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 
 SIZE: dict[str, Any] = {

@@ -10,11 +10,11 @@ import pytest
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import Padding, PolicySettings
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.evaluation.loaded import check_settings
 from mobile_vla.files import write_json
 from mobile_vla.model.agreement import PACKAGES, check_versions
 from mobile_vla.model.folder import settings_of
 from mobile_vla.model.policy import Policy
+from mobile_vla.runs.policy import check_settings
 from support.run import Inputs, run
 from support.run import settings_of as run_settings
 from support.tiny import make_backbone

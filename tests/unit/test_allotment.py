@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mobile_vla.allotment import model_mb, training_mb, training_minutes
+from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
 
 
 @pytest.fixture

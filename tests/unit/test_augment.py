@@ -15,10 +15,11 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
 from mobile_vla.data.mirror import EXCHANGED, SIGNS, mirrored_frames, mirrored_values
 from mobile_vla.errors import UserError
-from mobile_vla.features.extract import extract
-from mobile_vla.training.labels import Labels
-from mobile_vla.training.photometric import change, draw_factors
-from mobile_vla.training.run import build_policy, load_data
+from mobile_vla.features.features import extract
+from mobile_vla.runs.data import load_data
+from mobile_vla.runs.labels import Labels
+from mobile_vla.runs.photometric import change, draw_factors
+from mobile_vla.runs.policy import build_policy
 from mobile_vla.training.trainer import Trainer
 from support.made import make_dataset, names
 from support.run import Inputs, settings_of

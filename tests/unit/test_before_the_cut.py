@@ -10,8 +10,8 @@ from mobile_vla.config.model import Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.model.adapter import BEFORE, load_backbone
+from mobile_vla.model.meta import backbone_parameters
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.skeleton import backbone_parameters
 from support.tiny import make_backbone
 
 FEATURES = {"image_embeds": (3, 4, 32), "readout": (3, 32)}

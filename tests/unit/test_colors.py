@@ -9,8 +9,8 @@ from mobile_vla.audit.audit import look
 from mobile_vla.config.audit import AuditSettings, Declared
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import Simulation, simulated_episodes
-from mobile_vla.data.ingest import strong_colours
-from mobile_vla.data.resize import to_frame
+from mobile_vla.ingest.ingest import strong_colours
+from mobile_vla.ingest.resize import to_frame
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.simulate import drive
 from support.made import facts_of

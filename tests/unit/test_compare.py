@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mobile_vla.comparison.compare import compare
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.errors import UserError
-from mobile_vla.evaluation.compare import compare
 from mobile_vla.files import describe, read_json, write_json
 from support.results import UNCERTAINTY, Results, make_results
 

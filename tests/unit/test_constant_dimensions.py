@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.config.manifest import ManifestSettings
+from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.model import FullFinetune
 from mobile_vla.config.windows import Actions
 from mobile_vla.data.manifest import manifest
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_json
 from mobile_vla.model.policy import Policy
-from mobile_vla.training.run import build_policy, load_data
+from mobile_vla.runs.data import load_data
+from mobile_vla.runs.policy import build_policy
 from mobile_vla.training.trainer import Trainer
 from support.made import facts_of, write_facts
 from support.run import Inputs, settings_of

@@ -16,8 +16,9 @@ from mobile_vla.evaluation.controls import (
     shuffled_prompts,
     without_images,
 )
-from mobile_vla.features.extract import extract
-from mobile_vla.training.run import RunData, build_policy, load_data
+from mobile_vla.features.features import extract
+from mobile_vla.runs.data import RunData, load_data
+from mobile_vla.runs.policy import build_policy
 from support.run import Inputs, settings_of
 
 

@@ -18,8 +18,8 @@ from mobile_vla.config.findings import CATALOGUE
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
-from mobile_vla.data.ingest import ingest
 from mobile_vla.files import read_json, sha256_of
+from mobile_vla.ingest.ingest import ingest
 from support.corruptions import FILES, IT, SETS, THE_SET
 from support.recorded import write_episode, write_folder
 from support.spoil import (

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mobile_vla.config.findings import CATALOGUE
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.data import isolation
-from mobile_vla.data.ingest import ingest
 from mobile_vla.files import read_json
+from mobile_vla.ingest import isolation
+from mobile_vla.ingest.ingest import ingest
 from support.recorded import write_episode
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -5,7 +5,7 @@ import pytest
 
 from mobile_vla.audit.flags import flags
 from mobile_vla.config.audit import FlagSettings
-from mobile_vla.config.manifest import ManifestSettings
+from mobile_vla.config.data import ManifestSettings
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.manifest import manifest
 from mobile_vla.errors import Problems, UserError

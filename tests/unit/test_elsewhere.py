@@ -7,7 +7,7 @@ from mobile_vla.config.evaluation import EvaluateSettings, Evaluation
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.evaluation.elsewhere import evaluate_on
+from mobile_vla.evaluation.evaluate_on import evaluate_on
 from mobile_vla.files import read_json, write_json
 from support.made import names
 from support.run import Inputs, run, settings_of

@@ -12,8 +12,8 @@ from mobile_vla.config.windows import Windows
 from mobile_vla.data.windows import make_windows
 from mobile_vla.evaluation import nearest, pictures
 from mobile_vla.evaluation.nearest import nearest_neighbours
-from mobile_vla.evaluation.pictures import Pictures, pictures_of
 from mobile_vla.evaluation.ridge import ridge
+from mobile_vla.evaluation.window_vectors import Pictures, pictures_of
 from mobile_vla.features.store import FeatureStore
 from support.made import make_dataset, names
 

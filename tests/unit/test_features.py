@@ -11,7 +11,7 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
 from mobile_vla.data.prompts import PromptTable
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.features.extract import extract
+from mobile_vla.features.features import extract
 from mobile_vla.features.store import open_rows
 from mobile_vla.files import read_json
 from mobile_vla.machine import use_threads

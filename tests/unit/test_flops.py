@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.backbone.random import model_config
+from mobile_vla.backbone.random_backbone import model_config
 from mobile_vla.config.backbone import RandomBackbone
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.model.adapter import part_of, trainable_parameters
+from mobile_vla.model.meta import skeleton
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.skeleton import skeleton
 from mobile_vla.timing.flops import counted, formula
 from support.tiny import make_backbone
 

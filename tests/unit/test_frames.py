@@ -5,11 +5,12 @@ import pytest
 from PIL import Image
 
 from mobile_vla.config.ingest import Images
+from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.data import frames as module
-from mobile_vla.data.frames import FRAME_SHAPE, FrameStore
-from mobile_vla.data.resize import to_frame
+from mobile_vla.data.frames import FrameStore
 from mobile_vla.errors import UserError
 from mobile_vla.files import sha256_of
+from mobile_vla.ingest.resize import to_frame
 
 
 def stripes(height=720, width=1280):

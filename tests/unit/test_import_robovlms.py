@@ -12,7 +12,7 @@ import yaml
 from mobile_vla.config.loading import load_project
 from mobile_vla.errors import UserError
 from mobile_vla.importing.account import VERDICTS, Account
-from mobile_vla.importing.robovlms import convert, import_robovlms
+from mobile_vla.importing.import_robovlms import convert, import_robovlms
 
 FILES = Path(__file__).parents[1] / "support/robovlms"
 ROOT = Path(__file__).parents[2]

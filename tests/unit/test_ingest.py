@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.data import images as images_module
-from mobile_vla.data import isolation
-from mobile_vla.data.ingest import ingest
-from mobile_vla.data.resize import to_frame
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, sha256_of
+from mobile_vla.ingest import images as images_module
+from mobile_vla.ingest import isolation
+from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.resize import to_frame
 from support.recorded import write_episode
 from support.spoil import FRAMES, SIZE, drop, edit, moved_images, plain_texts, replace, values
 

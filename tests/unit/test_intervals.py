@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mobile_vla.evaluation import intervals
-from mobile_vla.evaluation.intervals import (
+from mobile_vla.statistics import intervals
+from mobile_vla.statistics.intervals import (
     bootstrap,
     described,
     holm,

@@ -11,20 +11,21 @@ import yaml
 from mobile_vla.audit.audit import look
 from mobile_vla.audit.flags import flags
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
+from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.loading import load_project
-from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
-from mobile_vla.data.actions import denormalise, normalise
-from mobile_vla.data.ingest import ingest
+from mobile_vla.conventions import denormalise, normalise
 from mobile_vla.data.manifest import manifest
 from mobile_vla.data.prompts import PromptTable, render
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.controls import predict
 from mobile_vla.files import read_json
-from mobile_vla.training.run import build_policy, load_data
+from mobile_vla.ingest.ingest import ingest
+from mobile_vla.runs.data import load_data
+from mobile_vla.runs.policy import build_policy
 from support.made import facts_of, make_dataset
 from support.project import SMALL
 from support.recorded import write_folder

@@ -16,13 +16,13 @@ from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
-from mobile_vla.evaluation.language import language, listening
-from mobile_vla.evaluation.latency import latency
 from mobile_vla.files import read_json
+from mobile_vla.language.language import language, listening
+from mobile_vla.latency.latency import latency
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
-from mobile_vla.training.run import identity_of
+from mobile_vla.runs.data import identity_of
 from support.made import make_dataset, names, write_roles
 from support.tiny import make_backbone
 

@@ -9,17 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.dataset import LerobotDataset
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.simulator import SimulateSettings, Simulation, simulated_episodes
-from mobile_vla.data.actions import ACTION_COLUMNS
-from mobile_vla.data.ingest import ingest
+from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.data.manifest import manifest
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import describe, read_json, write_json
-from mobile_vla.lerobot.export import export_lerobot
-from mobile_vla.lerobot.imported import import_lerobot
+from mobile_vla.ingest.ingest import ingest
+from mobile_vla.lerobot.export_lerobot import export_lerobot
+from mobile_vla.lerobot.import_lerobot import import_lerobot
 from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.lerobot.tables import IMAGE
 from mobile_vla.simulator.simulate import simulate
@@ -234,8 +234,8 @@ def test_statistics_are_those_of_the_pixels_and_numbers(raws, exported):
 
 
 def test_a_large_dataset_goes_into_several_files(raws, tmp_path, monkeypatch):
-    monkeypatch.setattr("mobile_vla.lerobot.layout.DATA_MB", 1 / 64)
-    monkeypatch.setattr("mobile_vla.lerobot.layout.CHUNK_FILES", 2)
+    monkeypatch.setattr("mobile_vla.lerobot.format.DATA_MB", 1 / 64)
+    monkeypatch.setattr("mobile_vla.lerobot.format.CHUNK_FILES", 2)
     export_lerobot("ours", tmp_path / "out", **project(tmp_path, raws))
     files = sorted(str(file.relative_to(tmp_path / "out")) for file in tmp_path.rglob("data/*/*"))
     assert files[0] == "data/chunk-000/file-000.parquet" and len(files) > 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mobile_vla.backbone.random import model_config
+from mobile_vla.backbone.random_backbone import model_config
 from mobile_vla.config.backbone import RandomBackbone
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt

@@ -15,7 +15,7 @@ from mobile_vla.model.encoder import Encoder
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.robot.merge import merge
-from mobile_vla.robot.opened import ask, open_policy
+from mobile_vla.robot.policy import ask, open_policy
 from support.tiny import make_backbone
 
 TEXTS = ("on the left", "on the right side of the box")

@@ -10,7 +10,7 @@ from scipy.linalg import expm
 from sklearn.metrics import confusion_matrix, f1_score, precision_score, recall_score
 
 from mobile_vla.config.evaluation import DeadBand
-from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.evaluation.motions import (
     CLASSES,
     SIGNS,
@@ -21,8 +21,14 @@ from mobile_vla.evaluation.motions import (
     name_of,
     signs_of,
 )
-from mobile_vla.evaluation.paths import displacement, integrate, roughness, saturation, stitch
 from mobile_vla.evaluation.steps import Scored
+from mobile_vla.evaluation.trajectories import (
+    displacement,
+    integrate,
+    roughness,
+    saturation,
+    stitch,
+)
 
 XY = ("linear_x", "linear_y")
 BAND = DeadBand()

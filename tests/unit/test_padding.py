@@ -14,11 +14,11 @@ from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.windows import make_windows
 from mobile_vla.features.store import FeatureStore
-from mobile_vla.model.head import LstmHead
+from mobile_vla.model.heads.lstm import LstmHead
 from mobile_vla.model.policy import Policy
-from mobile_vla.training.batches import Samples
+from mobile_vla.runs.labels import Labels
+from mobile_vla.runs.samples import Samples
 from mobile_vla.training.history import write_metrics
-from mobile_vla.training.labels import Labels
 from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.loss import Objective
 from mobile_vla.training.trainer import Trainer

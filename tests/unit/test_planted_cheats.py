@@ -12,8 +12,8 @@ from mobile_vla.config.evaluation import EvaluateSettings, Evaluation
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.baselines import Learnt, baselines
-from mobile_vla.evaluation.competitors import Competitors
 from mobile_vla.evaluation.evaluate import evaluate
+from mobile_vla.evaluation.predictors import Competitors
 from mobile_vla.evaluation.score import Rules, score
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.files import read_json, write_json

@@ -10,7 +10,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
-from mobile_vla.data.actions import normalise
+from mobile_vla.conventions import normalise
 from mobile_vla.data.prompts import PromptTable
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.model.policy import Policy

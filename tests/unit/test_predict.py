@@ -10,10 +10,10 @@ from PIL import Image
 
 from mobile_vla.cli import main
 from mobile_vla.config.ingest import Images
-from mobile_vla.data.resize import to_frame
 from mobile_vla.errors import UserError
-from mobile_vla.robot.opened import ask, open_policy
-from mobile_vla.robot.pictures import decode, frame_of, unpack
+from mobile_vla.ingest.resize import to_frame
+from mobile_vla.robot.images import decode, frame_of, unpack
+from mobile_vla.robot.policy import ask, open_policy
 from mobile_vla.robot.predict import predict
 from support.recorded import write_episode
 from support.run import Inputs, run, settings_of

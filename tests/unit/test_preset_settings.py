@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mobile_vla.backbone.random import model_config
+from mobile_vla.backbone.random_backbone import model_config
 from mobile_vla.config.backbone import RandomBackbone
 from mobile_vla.config.loading import read_project
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import Problems
 from mobile_vla.model.adapter import trainable_parameters
-from mobile_vla.model.skeleton import skeleton
+from mobile_vla.model.meta import skeleton
 from support import configured
 
 ROOT = Path(__file__).parents[2]

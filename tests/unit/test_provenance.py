@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from mobile_vla.commands import STAGES
 from mobile_vla.files import sha256_of
 from mobile_vla.provenance import code
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.provenance.record import Recorder, git_state
-from mobile_vla.stages import STAGES
 
 LIBRARY = Path(__file__).parents[2] / "workflow/mobile_vla"
 

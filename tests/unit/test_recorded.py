@@ -9,9 +9,9 @@ from pathlib import Path
 import h5py
 
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.data.ingest import ingest
-from mobile_vla.data.scenario import follows_scheme
 from mobile_vla.files import read_json
+from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.scenario import follows_scheme
 from support import recorded
 
 

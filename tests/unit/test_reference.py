@@ -13,9 +13,9 @@ from mobile_vla.data.frames import open_frames
 from mobile_vla.data.windows import make_windows
 from mobile_vla.features.store import FeatureStore, FrameRows
 from mobile_vla.model.policy import Policy
+from mobile_vla.runs.labels import Labels
+from mobile_vla.runs.samples import Samples
 from mobile_vla.timing.reference import PerWindow
-from mobile_vla.training.batches import Samples
-from mobile_vla.training.labels import Labels
 from mobile_vla.training.trainer import Trainer
 from support.made import make_dataset, names
 from support.tiny import make_backbone

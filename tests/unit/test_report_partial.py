@@ -10,7 +10,7 @@ import pytest
 from mobile_vla.config.reporting import PartialSettings
 from mobile_vla.config.sweep import Member, Sweep
 from mobile_vla.errors import UserError
-from mobile_vla.reporting.partial import partial_report
+from mobile_vla.reporting.partial_report import partial_report
 from support.report import TEMPLATES, texts_of
 from support.results import UNCERTAINTY, Results, make_results
 

@@ -18,18 +18,18 @@ from mobile_vla.config.simulator import (
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.ingest import ingest
-from mobile_vla.evaluation.driving import against, summary
-from mobile_vla.evaluation.pilots import Expert, Replay, Steering, Usual
-from mobile_vla.evaluation.proportion import above, below, paired, share
-from mobile_vla.evaluation.rollout import rollout
-from mobile_vla.evaluation.trial import ended, frame_of, outcome, roll_out
 from mobile_vla.files import read_json
+from mobile_vla.ingest.ingest import ingest
 from mobile_vla.model.policy import Policy
-from mobile_vla.simulator.drive import drive, robot_of
+from mobile_vla.rollout.drivers import Expert, Replay, Steering, Usual
+from mobile_vla.rollout.outcomes import against, summary
+from mobile_vla.rollout.rollout import rollout
+from mobile_vla.rollout.simulation import ended, frame_of, outcome, roll_out
+from mobile_vla.runs.data import identity_of
+from mobile_vla.simulator.driver import drive, robot_of
 from mobile_vla.simulator.simulate import simulate
 from mobile_vla.simulator.world import Pose
-from mobile_vla.training.run import identity_of
+from mobile_vla.statistics.proportions import above, below, paired, share
 from support.made import make_dataset, write_roles
 from support.tiny import make_backbone
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mobile_vla.data.scenario import follows_scheme, parse_scenario
+from mobile_vla.ingest.scenario import follows_scheme, parse_scenario
 
 
 def scenario(*values):

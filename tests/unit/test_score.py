@@ -11,7 +11,7 @@ import pytest
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import UserError
-from mobile_vla.evaluation.competitors import Competitors
+from mobile_vla.evaluation.predictors import Competitors
 from mobile_vla.evaluation.score import Rules, score
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.files import canonical_json

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mobile_vla.robot.app import Limits
-from mobile_vla.robot.opened import ask, open_policy
+from mobile_vla.robot.policy import ask, open_policy
 from mobile_vla.robot.sessions import Refused, Sessions
 from support.project import ROOT
 from support.run import Inputs, run, settings_of

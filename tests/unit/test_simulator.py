@@ -10,10 +10,10 @@ from PIL import Image
 
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes
-from mobile_vla.data.ingest import ingest
 from mobile_vla.files import describe, read_json
+from mobile_vla.ingest.ingest import ingest
 from mobile_vla.simulator.camera import render
-from mobile_vla.simulator.drive import drive
+from mobile_vla.simulator.driver import drive
 from mobile_vla.simulator.scene import Cuboid, make_scene
 from mobile_vla.simulator.simulate import event_types, simulate, time_period
 from mobile_vla.simulator.world import START, STEP, Pose, Robot, passed_side, reached, touches_box

@@ -9,7 +9,7 @@ from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.stream import Stream
+from mobile_vla.model.streaming import Stream
 from support.tiny import make_backbone
 
 TEXTS = ("left", "Navigate around the box on the right side and reach the target")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.split import SplitSettings
@@ -18,22 +18,23 @@ from mobile_vla.config.training import Training, TrainSettings
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
-from mobile_vla.data.ingest import ingest
 from mobile_vla.data.manifest import manifest
 from mobile_vla.data.split import split
 from mobile_vla.errors import UserError
-from mobile_vla.features.extract import extract
+from mobile_vla.features.features import extract
 from mobile_vla.features.store import FrameRows
 from mobile_vla.files import read_json
+from mobile_vla.ingest.ingest import ingest
 from mobile_vla.model.precision import resolve
-from mobile_vla.timing.ladder import climb, rungs
+from mobile_vla.runs.data import load_data
+from mobile_vla.runs.policy import build_policy
+from mobile_vla.timing.ablation import climb, rungs
 from mobile_vla.timing.matrix_rate import matrix_rate
-from mobile_vla.timing.measure import measure
 from mobile_vla.timing.raw_rows import RawRows
-from mobile_vla.training.demand import load_of
-from mobile_vla.training.run import build_policy, load_data
+from mobile_vla.timing.timing import measure
 from mobile_vla.training.train import train
 from mobile_vla.training.trainer import Trainer
+from mobile_vla.training.worst_case import load_of
 from support.recorded import write_folder
 from support.tiny import make_backbone
 

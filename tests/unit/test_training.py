@@ -16,9 +16,9 @@ from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import FeatureStore
 from mobile_vla.model.policy import Policy
-from mobile_vla.training.batches import Samples
+from mobile_vla.runs.labels import Labels
+from mobile_vla.runs.samples import Samples
 from mobile_vla.training.history import Epoch, Validation, exhausted, write_metrics
-from mobile_vla.training.labels import Labels
 from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.loss import absolute_error, summed_loss
 from mobile_vla.training.matching import steps_of

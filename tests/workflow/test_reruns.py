@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mobile_vla.commands import STAGES
 from mobile_vla.provenance import code
-from mobile_vla.stages import STAGES
 from support.edits import page, rows
 from support.project import ROOT, Project
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from mobile_vla.config.clean_stale import stale
 from mobile_vla.config.loading import read_project
-from mobile_vla.config.stale import stale
 from support.project import SMALL, Project
 
 DATASETS = """\

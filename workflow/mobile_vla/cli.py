@@ -1,9 +1,10 @@
-"""The command line: a stage's function, with its arguments by name.
+"""The command line: a command's function, with its arguments by name.
 
-``python -m mobile_vla ingest --settings '{…}' --raw a.h5 --facts a.json --frames a.npy`` calls
-``mobile_vla.data.ingest.ingest``. The options are the function's own parameters, so that a stage is
-written once and can be run by hand. A parameter that can be given by its place in Python stands
-without a name on the command line, too: ``predict POLICY EPISODE``.
+``python -m mobile_vla ingest --settings '{…}' --raw a.h5 --facts a.json --frames a.npy`` calls the
+function ``ingest`` of ``mobile_vla.ingest.ingest``. The options are the function's own parameters,
+so that a command is written once and can be run by hand: a parameter that is a group of files
+becomes an option for each of its files. A tool's parameters that can be given by place in Python
+stand without a name here, too: ``predict POLICY EPISODE``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import signal
 import sys
 import typing
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -25,14 +27,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from mobile_vla import gpus
-from mobile_vla.config.base import Settings
+from mobile_vla.commands import COMMANDS, Command
+from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.errors import UserError
 from mobile_vla.files import DISK_FULL
+from mobile_vla.layout import Files
 from mobile_vla.orphan import watch_parent
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
 from mobile_vla.ranks import processes, rank
-from mobile_vla.stages import COMMANDS, Command
 
 log = logging.getLogger(__name__)
 
@@ -53,21 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
     parser = argparse.ArgumentParser(prog="python -m mobile_vla", description=__doc__)
-    parser.add_argument("command", choices=COMMANDS)
-    name = parser.parse_args(arguments[:1]).command
+    parser.add_argument("command", choices=[name.replace("_", "-") for name in COMMANDS])
+    name = parser.parse_args([word.replace("_", "-") for word in arguments[:1]]).command
+    command = COMMANDS[name.replace("-", "_")]
     # As an exception, so that temporary files are removed; training installs a handler of its own.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     watch_parent()
-    command = COMMANDS[name]
-    recorder = Recorder(name, command.module, command.packages)
+    recorder = Recorder(command.name, command.module, command.packages)
     try:
         if command.runs_model:
             gpus.take()
         function = _function(command)
         options = _parser(name, function).parse_args(arguments[1:])
         _log_to(options.log)
-        values = {key: getattr(options, key) for key in inspect.signature(function).parameters}
-        recorder.note_inputs(values.values())
+        values = _arguments(function, options)
+        recorder.note_inputs(_inputs(values))
         function(**values)
         if options.record is not None and rank() == 0:
             settings = values.get("settings")
@@ -97,7 +100,7 @@ def _function(command: Command) -> Callable[..., None]:
     """
     try:
         # The one dynamic import: a command must not load what the others need.
-        return getattr(importlib.import_module(command.module), command.function)
+        return getattr(importlib.import_module(command.module), command.name)
     except ModuleNotFoundError as error:
         if command.extra is None or str(error.name).startswith(__package__):
             raise
@@ -137,31 +140,69 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     hints = typing.get_type_hints(function)
+    staged = "settings" in hints  # a stage's arguments all have names: a rule writes them
     for name, parameter in inspect.signature(function).parameters.items():
         kind = hints[name]
-        required = parameter.default is inspect.Parameter.empty
         placed = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-        if placed and not (isinstance(kind, type) and issubclass(kind, Settings)):
+        if is_dataclass(kind):
+            of_field = typing.get_type_hints(kind)
+            for field in fields(kind):
+                written = issubclass(kind, Files)  # whose defaults are patterns
+                default = inspect.Parameter.empty if written else field.default
+                _add_option(parser, field.name, of_field[field.name], default)
+        elif placed and not staged:
             parser.add_argument(name, metavar=name.upper(), **_placed(kind))
-            continue
-        option: dict[str, Any] = {"required": required}
-        if not required:
-            option["default"] = parameter.default
-        if typing.get_origin(kind) is list:
-            # an empty list of files is the plain option without values
-            option |= {"nargs": "*", "type": typing.get_args(kind)[0]}
-        elif isinstance(kind, type) and issubclass(kind, Settings):
-            option |= {"type": _settings(kind), "metavar": "JSON|-"}
-        elif kind is bool:
-            option |= {"action": "store_true"}
-        elif required:
-            option["type"] = kind
-        else:  # the option may stand without a value, so that a rule need not leave it out
-            option |= {"type": _plain(kind), "nargs": "?"}
-        parser.add_argument("--" + name.replace("_", "-"), **option)
+        else:
+            _add_option(parser, name, kind, parameter.default)
     parser.add_argument("--log", type=Path, help="file that messages are written to as well")
     parser.add_argument("--record", type=Path, help="JSON file for the circumstances")
     return parser
+
+
+def _add_option(parser: argparse.ArgumentParser, name: str, kind: Any, default: Any) -> None:
+    """Add an option for a parameter, or for a file of a group of files."""
+    required = default in (inspect.Parameter.empty, MISSING)
+    option: dict[str, Any] = {"required": required}
+    if not required:
+        option["default"] = default
+    if typing.get_origin(kind) is list:
+        # an empty list of files is the plain option without values
+        option |= {"nargs": "*", "type": typing.get_args(kind)[0]}
+    elif isinstance(kind, type) and issubclass(kind, Settings):
+        option |= {"type": _settings(kind), "metavar": "JSON|-"}
+    elif kind is bool:
+        option |= {"action": "store_true"}
+    elif required:
+        option["type"] = kind
+    else:  # the option may stand without a value, so that a rule need not leave it out
+        option |= {"type": _plain(kind), "nargs": "?"}
+    parser.add_argument("--" + name.replace("_", "-"), **option)
+
+
+def _arguments(function: Callable[..., None], options: argparse.Namespace) -> dict[str, Any]:
+    """Return a function's arguments, groups of files put together of the options."""
+    hints = typing.get_type_hints(function)
+    return {
+        name: hints[name](
+            **{field.name: getattr(options, field.name) for field in fields(hints[name])}
+        )
+        if is_dataclass(hints[name])
+        else getattr(options, name)
+        for name in inspect.signature(function).parameters
+    }
+
+
+def _inputs(values: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the files that a command reads, as far as its arguments name them."""
+    for value in values.values():
+        if isinstance(value, Gathered):
+            yield from value.files(values["results"])
+        elif is_dataclass(value) and not isinstance(value, Files):
+            yield from (path for path in vars(value).values() if path is not None)
+        elif isinstance(value, Path):
+            yield value
+        elif isinstance(value, list):
+            yield from (path for path in value if isinstance(path, Path))
 
 
 def _placed(kind: Any) -> dict[str, Any]:

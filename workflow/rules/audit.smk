@@ -1,49 +1,48 @@
 # What is wrong or odd about the data. Only the report reads it, so rewording it trains nothing.
+AUDIT = outputs(AuditFiles)
+
+
 rule audit_dataset:
     input:
-        facts=of_episodes("results/datasets/{dataset}/episodes/{episode}.json"),
-        frames=frame_files,
+        frame_files,
+        facts=of_episodes(EpisodeFiles.below().facts),
     output:
-        report="results/datasets/{dataset}/audit.json",
+        report=AUDIT["report"],
         page=report(
-            "results/datasets/{dataset}/audit.html",
+            AUDIT["page"],
             caption="../report/audit.rst",
             category="Audits",
             labels={"dataset": "{dataset}"},
         ),
-        provenance="results/datasets/{dataset}/audit.provenance.json",
+        provenance=AUDIT["provenance"],
     log:
-        "results/logs/audit/{dataset}.log",
+        AuditFiles.log(),
     conda:
         ENVIRONMENT
     params:
         *tracked("audit"),
         settings=lambda w: project.audit(w.dataset).canonical(),
     shell:
-        "python -m mobile_vla audit --settings {params.settings:q} --facts {input.facts:q}"
-        " --report {output.report:q} --page {output.page:q}"
-        " --record {output.provenance:q} --log {log:q}"
+        command("audit")
 
 
 # Which episodes have warnings: made for, and read by, the manifest of a dataset that leaves them out.
 rule flags:
     input:
-        facts=of_episodes("results/datasets/{dataset}/episodes/{episode}.json"),
+        facts=of_episodes(EpisodeFiles.below().facts),
     output:
-        flags="results/datasets/{dataset}/flags.json",
-        provenance="results/datasets/{dataset}/flags.provenance.json",
+        **outputs(FlagFiles),
     log:
-        "results/logs/flags/{dataset}.log",
+        FlagFiles.log(),
     conda:
         ENVIRONMENT
     params:
         *tracked("flags"),
         settings=lambda w: project.flags(w.dataset).canonical(),
     shell:
-        "python -m mobile_vla flags --settings {params.settings:q} --facts {input.facts:q}"
-        " --flags {output.flags:q} --record {output.provenance:q} --log {log:q}"
+        command("flags")
 
 
 rule audit:
     input:
-        expand("results/datasets/{dataset}/audit.html", dataset=project.datasets),
+        expand(AUDIT["page"], dataset=project.datasets),

@@ -1,11 +1,25 @@
 # Backbones: drawn at random and written as a checkpoint folder, or found and described.
+def pretrained_content(wildcards):
+    """Return the identity of a local checkpoint's bytes; a hub's is its revision."""
+    backbone = project.backbones[wildcards.backbone]
+    folder = Path(backbone.checkpoint).expanduser()
+    if backbone.revision is not None or not folder.is_dir():
+        return []
+    ids = content_ids(checkpoint_files(folder), CONTENT_CACHE)
+    return [f"{path.name} {identity}" for path, identity in ids.items()]
+
+
+def backbones(random):
+    """Return a pattern of the backbones whose weights are, or are not, drawn here."""
+    return one_of(name for name in project.backbones if project.is_random(name) == random)
+
+
 rule random_backbone:
     output:
-        description="results/backbones/{backbone}/backbone.json",
-        weights="results/backbones/{backbone}/model.safetensors",
-        provenance="results/backbones/{backbone}/backbone.provenance.json",
+        BackboneFiles.weights(),
+        **outputs(BackboneFiles),
     log:
-        "results/logs/backbone/{backbone}.log",
+        BackboneFiles.log(),
     wildcard_constraints:
         backbone=backbones(random=True),
     conda:
@@ -14,24 +28,21 @@ rule random_backbone:
         *tracked("random_backbone"),
         settings=lambda w: project.backbone(w.backbone).canonical(),
     shell:
-        "python -m mobile_vla random_backbone --settings {params.settings:q}"
-        " --description {output.description:q} --record {output.provenance:q} --log {log:q}"
+        command("random_backbone")
 
 
 rule pretrained_backbone:
     output:
-        description="results/backbones/{backbone}/backbone.json",
-        provenance="results/backbones/{backbone}/backbone.provenance.json",
+        **outputs(BackboneFiles),
     log:
-        "results/logs/backbone/{backbone}.log",
+        BackboneFiles.log(),
     wildcard_constraints:
         backbone=backbones(random=False),
     conda:
         ENVIRONMENT
     params:
         *tracked("pretrained_backbone"),
+        pretrained_content,
         settings=lambda w: project.backbone(w.backbone).canonical(),
-        content=pretrained_content,
     shell:
-        "python -m mobile_vla pretrained_backbone --settings {params.settings:q}"
-        " --description {output.description:q} --record {output.provenance:q} --log {log:q}"
+        command("pretrained_backbone")

@@ -8,17 +8,36 @@ from functools import cache
 
 from snakemake.settings.types import DeploymentMethod
 
-from mobile_vla.allotment import model_mb, training_mb, training_minutes
+from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
 from mobile_vla.backbone.local import checkpoint_files
 from mobile_vla.config.loading import load_project
-from mobile_vla.data.recorded import recorded_episodes
+from mobile_vla.ingest.recorded import recorded_episodes
 from mobile_vla.gpus import visible
+from mobile_vla.layout import (
+    RESULTS,
+    AuditFiles,
+    BackboneFiles,
+    ComparisonFiles,
+    EpisodeFiles,
+    EvaluationFiles,
+    FeatureFiles,
+    FlagFiles,
+    LanguageFiles,
+    LatencyFiles,
+    ManifestFiles,
+    OtherEvaluationFiles,
+    RawFiles,
+    RolloutFiles,
+    SplitFiles,
+    TimingFiles,
+    TrainingFiles,
+)
 from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.provenance.content import content_ids
-from mobile_vla.stages import STAGES
+from mobile_vla.commands import STAGES
 
 ENVIRONMENT = "../../envs/mobile-vla.yaml"
-CONTENT_CACHE = Path("results/.cache/content.json")
+CONTENT_CACHE = RESULTS / ".cache/content.json"
 
 
 with mistakes_without_traceback():
@@ -124,6 +143,58 @@ def episodes(dataset):
 def of_kind(kind):
     """Return a pattern of the datasets of a kind: one rule makes the raw files of each."""
     return one_of(name for name, dataset in project.datasets.items() if dataset.kind == kind)
+
+
+def outputs(files):
+    """Return the files that a command writes, as a rule's outputs: each with its option's name."""
+    return {**files.below().by_name(), "provenance": str(files.provenance())}
+
+
+def tracked_results(settings):
+    """Return what a command reads of the results of all runs, large files as `ancient`."""
+    files = map(str, settings.files(RESULTS))
+    return [ancient(file) if file.endswith((".npy", ".npz")) else file for file in files]
+
+
+LINES = {}
+
+
+def command(name):
+    """Return the line that calls a command; while rules are read still its name: see below."""
+    return LINES.get(name, name)
+
+
+def complete_commands():
+    """Make the line of each command of what its rule names: inputs, params and outputs.
+
+    What a rule does not name is tracked and no option. Snakemake reads a rule's line before its
+    inputs are known, so the lines are made when all rules are there.
+    """
+    for rule in workflow.rules:
+        if rule.shellcmd in STAGES:
+            LINES[rule.shellcmd] = rule.shellcmd = line_of(rule, STAGES[rule.shellcmd])
+
+
+def line_of(rule, command):
+    """Return the line that calls a command with the files and parameters of its rule."""
+    start = "{resources.launcher}" if "launcher" in rule.resources else "python -m mobile_vla"
+    given = f"- --results {RESULTS}" if command.gathers else "{params.settings:q}"
+    groups = {"input": rule.input, "params": rule.params, "output": rule.output}
+    options = [
+        f"--{name.replace('_', '-')} {{{group}.{name}:q}}"
+        for group, named in groups.items()
+        for name in named.keys()
+        if name not in ("settings", "provenance")
+    ]
+    if command.runs_model:
+        options.append("--threads {threads}")
+    if "memory_limit_gb" in rule.resources:
+        options.append("--memory-limit-gb {resources.memory_limit_gb}")
+    if "provenance" in rule.output.keys():
+        options.append("--record {output.provenance:q}")
+    here = " <<'SETTINGS'\n{params.settings}\nSETTINGS\n" if command.gathers else ""
+    listed = " ".join(options)
+    return f"{start} {command.name} --settings {given} {listed} --log {{log:q}}{here}"
 
 
 def of_episodes(pattern):

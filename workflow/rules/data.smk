@@ -1,61 +1,45 @@
-# From raw episodes to frames, a manifest and a split. None of it takes an experiment's setting.
-rule ingest:
-    input:
-        raw_inputs,
-    output:
-        facts="results/datasets/{dataset}/episodes/{episode}.json",
-        frames="results/datasets/{dataset}/episodes/{episode}.npy",
-        provenance="results/datasets/{dataset}/episodes/{episode}.provenance.json",
-    log:
-        "results/logs/ingest/{dataset}/{episode}.log",
-    conda:
-        ENVIRONMENT
-    params:
-        *tracked("ingest"),
-        settings=lambda w: project.ingest(w.dataset, w.episode).canonical(),
-        raw=raw_path,
-        content=raw_content,
-    shell:
-        "python -m mobile_vla ingest --settings {params.settings:q} --raw {params.raw:q}"
-        " --facts {output.facts:q} --frames {output.frames:q}"
-        " --record {output.provenance:q} --log {log:q}"
+# From the facts of all episodes to a manifest and a split. Neither takes an experiment's setting.
+def frame_files(wildcards):
+    """Return the frames of all episodes, which their facts describe."""
+    return [ancient(file) for file in of_episodes(EpisodeFiles.below().frames)(wildcards)]
+
+
+def flag_file(wildcards):
+    """Return the list of episodes with warnings, where such episodes are left out."""
+    if project.datasets[wildcards.dataset].on_warning == "keep":
+        return []
+    return str(FlagFiles.below(**wildcards).flags)
 
 
 rule manifest:
     input:
-        facts=of_episodes("results/datasets/{dataset}/episodes/{episode}.json"),
-        frames=frame_files,
+        frame_files,
+        facts=of_episodes(EpisodeFiles.below().facts),
         flags=flag_file,
     output:
-        manifest="results/datasets/{dataset}/manifest.json",
-        actions="results/datasets/{dataset}/actions.npy",
-        provenance="results/datasets/{dataset}/manifest.provenance.json",
+        **outputs(ManifestFiles),
     log:
-        "results/logs/manifest/{dataset}.log",
+        ManifestFiles.log(),
     conda:
         ENVIRONMENT
     params:
         *tracked("manifest"),
         settings=lambda w: project.manifest(w.dataset).canonical(),
     shell:
-        "python -m mobile_vla manifest --settings {params.settings:q} --facts {input.facts:q}"
-        " --flags {input.flags:q} --manifest {output.manifest:q} --actions {output.actions:q}"
-        " --record {output.provenance:q} --log {log:q}"
+        command("manifest")
 
 
 rule split:
     input:
-        manifest="results/datasets/{dataset}/manifest.json",
+        manifest=ManifestFiles.below().manifest,
     output:
-        split="results/datasets/{dataset}/split.json",
-        provenance="results/datasets/{dataset}/split.provenance.json",
+        **outputs(SplitFiles),
     log:
-        "results/logs/split/{dataset}.log",
+        SplitFiles.log(),
     conda:
         ENVIRONMENT
     params:
         *tracked("split"),
         settings=lambda w: project.split(w.dataset).canonical(),
     shell:
-        "python -m mobile_vla split --settings {params.settings:q} --manifest {input.manifest:q}"
-        " --split {output.split:q} --record {output.provenance:q} --log {log:q}"
+        command("split")

@@ -1,14 +1,14 @@
 # The frozen prefix over every frame, once for all experiments that read the same features.
 rule features:
     input:
-        unpack(lambda w: backbone_files(w.backbone)),
-        unpack(lambda w: dataset_files(w.dataset)),
+        lambda w: backbone_weights(w.backbone),
+        manifest=ManifestFiles.below().manifest,
+        actions=ancient(str(ManifestFiles.below().actions)),
+        backbone=BackboneFiles.below().description,
     output:
-        features="results/features/{dataset}/{backbone}/{cut}-{key}.npy",
-        description="results/features/{dataset}/{backbone}/{cut}-{key}.json",
-        provenance="results/features/{dataset}/{backbone}/{cut}-{key}.provenance.json",
+        **outputs(FeatureFiles),
     log:
-        "results/logs/features/{dataset}/{backbone}/{cut}-{key}.log",
+        FeatureFiles.log(),
     conda:
         ENVIRONMENT
     threads: project.features.threads
@@ -19,7 +19,4 @@ rule features:
         *tracked("features"),
         settings=lambda w: project.extract(w.dataset, w.backbone, w.cut, w.key).canonical(),
     shell:
-        "python -m mobile_vla features --settings {params.settings:q} --manifest {input.manifest:q}"
-        " --actions {input.actions:q} --backbone {input.backbone:q}"
-        " --threads {threads} --features {output.features:q}"
-        " --description {output.description:q} --record {output.provenance:q} --log {log:q}"
+        command("features")

@@ -21,20 +21,20 @@ from mobile_vla.audit.thumbnails import thumbnails
 from mobile_vla.config.audit import AuditSettings
 from mobile_vla.config.findings import SEVERITIES
 from mobile_vla.files import read_json, write_json, write_text
+from mobile_vla.layout import AuditFiles
 
 log = logging.getLogger(__name__)
 
 
-def audit(settings: AuditSettings, *, facts: list[Path], report: Path, page: Path) -> None:
+def audit(settings: AuditSettings, outputs: AuditFiles, *, facts: list[Path]) -> None:
     """Look at all episodes of a dataset and report everything that is wrong or odd.
 
     Findings never stop the workflow; ``manifest`` decides what is used.
 
     Args:
         settings: dataset, what it declares, what was accepted, and what its experiments ask of it.
+        outputs: the files to write; the page is one file without references to others.
         facts: ``EPISODE.json`` of every episode, in any order, with its ``EPISODE.npy`` beside it.
-        report: ``audit.json`` to write.
-        page: ``audit.html`` to write, one file without references to others.
     """
     read = sorted(((read_json(path), path) for path in facts), key=lambda one: _name(one[0]))
     every = [content for content, _ in read]
@@ -54,8 +54,8 @@ def audit(settings: AuditSettings, *, facts: list[Path], report: Path, page: Pat
         ),
         "thumbnails": thumbnails(looked.findings, looked.used, frames),
     }
-    write_json(report, content)
-    write_text(page, render_page(content))
+    write_json(outputs.report, content)
+    write_text(outputs.page, render_page(content))
     level = logging.INFO if all(one.accepted for one in looked.findings) else logging.WARNING
     log.log(level, "%s", table(settings.dataset, len(every), looked.findings))
 

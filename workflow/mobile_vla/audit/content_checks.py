@@ -8,7 +8,7 @@ import numpy as np
 
 from mobile_vla.audit.findings import EpisodeCheck, Facts, Finding, of_episode, spans
 from mobile_vla.config.audit import Declared
-from mobile_vla.data.actions import ACTION_COLUMNS, columns_of
+from mobile_vla.conventions import ACTION_COLUMNS, columns_of
 
 # Of a frame's values in 0..255. A lens cap measures below 5, an overexposed sky above 250; a wall
 # that fills the picture still has noise and shading of more than 2.

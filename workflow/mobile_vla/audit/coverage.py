@@ -14,7 +14,7 @@ import numpy as np
 from mobile_vla.audit.content_checks import actions_of
 from mobile_vla.audit.findings import Facts
 from mobile_vla.config.scenario import ScenarioKey
-from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.conventions import ACTION_COLUMNS
 
 CELL_KEYS: tuple[ScenarioKey, ...] = ("side", "distance", "style")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mobile_vla.audit.findings import EpisodeCheck, Facts, Finding, of_episode
 from mobile_vla.config.audit import Declared
-from mobile_vla.data.scenario import SCHEME, follows_scheme
+from mobile_vla.ingest.scenario import SCHEME, follows_scheme
 
 SIDE_WORDS = {"left": r"\bleft\b|왼쪽", "right": r"\bright\b|오른쪽"}
 

@@ -11,11 +11,12 @@ from mobile_vla.audit.findings import Finding
 from mobile_vla.audit.inspection import inspect
 from mobile_vla.config.audit import FlagSettings
 from mobile_vla.files import read_json, write_json
+from mobile_vla.layout import FlagFiles
 
 log = logging.getLogger(__name__)
 
 
-def flags(settings: FlagSettings, *, facts: list[Path], flags: Path) -> None:
+def flags(settings: FlagSettings, outputs: FlagFiles, *, facts: list[Path]) -> None:
     """List the episodes with warnings that the user did not accept.
 
     Made only where ``on_warning: quarantine`` lets ``manifest`` read it. It knows no experiment:
@@ -23,12 +24,12 @@ def flags(settings: FlagSettings, *, facts: list[Path], flags: Path) -> None:
 
     Args:
         settings: dataset, what it declares, and the accepted codes.
+        outputs: the file to write.
         facts: ``EPISODE.json`` of every episode, in any order.
-        flags: ``flags.json`` to write.
     """
     every = sorted((read_json(path) for path in facts), key=lambda one: str(one["episode"]))
     codes = flagged(inspect(every, settings.declared), settings.accepted)
-    write_json(flags, {"dataset": settings.dataset, "episodes": codes})
+    write_json(outputs.flags, {"dataset": settings.dataset, "episodes": codes})
     log.info(
         "dataset %s: %d of %d episodes have warnings", settings.dataset, len(codes), len(every)
     )

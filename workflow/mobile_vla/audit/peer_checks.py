@@ -11,7 +11,7 @@ from mobile_vla.audit.colors import mixed_order
 from mobile_vla.audit.content_checks import TOLERANCE, actions_of
 from mobile_vla.audit.findings import Facts, Finding, SetCheck, of_dataset, of_episode
 from mobile_vla.config.audit import Declared
-from mobile_vla.data.actions import columns_of
+from mobile_vla.conventions import columns_of
 
 
 def duplicates(every: Sequence[Facts], _: Declared) -> Iterator[Finding]:

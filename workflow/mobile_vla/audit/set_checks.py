@@ -11,7 +11,7 @@ from mobile_vla.audit.content_checks import actions_of
 from mobile_vla.audit.coverage import CELL_KEYS, KNOWN, coverage, shared_sequences
 from mobile_vla.audit.findings import Facts, Finding, SetCheck, of_dataset
 from mobile_vla.config.audit import Declared
-from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.conventions import ACTION_COLUMNS
 
 FEW = 5  # episodes below which shares say nothing
 SAME_SEQUENCE = 0.5  # share of episodes with one action sequence that is worth a warning

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mobile_vla.audit.findings import Facts, Finding
 from mobile_vla.config.findings import CATALOGUE
-from mobile_vla.data.frames import FRAME_SHAPE
+from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.errors import UserError
 
 SIZE = 112  # pixels, both ways

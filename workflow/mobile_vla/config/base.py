@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -34,6 +36,14 @@ class Settings(BaseModel):
     def canonical(self) -> str:
         """Return the settings as canonical JSON: the text that a stage is tracked by."""
         return canonical_json(self.model_dump(mode="json"))
+
+
+class Gathered(Settings):
+    """Settings of a command that reads the results of all runs."""
+
+    @abstractmethod
+    def files(self, results: Path) -> list[Path]:
+        """Return all that the command reads below the folder of all results."""
 
 
 def _is_number(annotation: Any) -> bool:

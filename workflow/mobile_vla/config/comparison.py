@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from mobile_vla.config.base import Settings
+from pathlib import Path
+
+from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.layout import EvaluationFiles
 
 
 class ComparedRun(Settings):
@@ -13,8 +16,16 @@ class ComparedRun(Settings):
     run: str
 
 
-class CompareSettings(Settings):
-    """What ``compare`` is given; lists of files come in the order of ``runs``."""
+class CompareSettings(Gathered):
+    """What ``compare`` is given."""
 
     runs: tuple[ComparedRun, ...]
     uncertainty: Uncertainty
+
+    def files(self, results: Path) -> list[Path]:
+        """Return each run's scores and predictions."""
+        each = [
+            EvaluationFiles.below(results, experiment=own.experiment, run=own.run)
+            for own in self.runs
+        ]
+        return [*(one.evaluation for one in each), *(one.predictions for one in each)]

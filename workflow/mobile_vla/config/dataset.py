@@ -8,9 +8,9 @@ from pydantic import Field
 
 from mobile_vla.config.audit import OnWarning
 from mobile_vla.config.base import Settings
+from mobile_vla.config.data import OnError
 from mobile_vla.config.findings import Accepted
 from mobile_vla.config.ingest import Images
-from mobile_vla.config.manifest import OnError
 from mobile_vla.config.simulator import Simulation
 from mobile_vla.config.split import Holdout, Split
 from mobile_vla.config.windows import Actions, Dimension

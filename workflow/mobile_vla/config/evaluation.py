@@ -7,10 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from mobile_vla.config.base import Settings
-from mobile_vla.config.features import Precision
-from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.run import TrainedRunSettings
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.config.windows import Windows
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -55,18 +53,9 @@ class Evaluation(Settings):
         return self
 
 
-class EvaluateSettings(Settings):
+class EvaluateSettings(TrainedRunSettings):
     """What the ``evaluate`` stage is given: one run of one experiment."""
 
-    experiment: str
-    run: str
-    seed: int
-    fold: Annotated[int, Field(ge=0)] = 0
-    subset: Annotated[int, Field(ge=1)] | None = None
-    windows: Windows
-    policy: PolicySettings
-    precision: Precision
-    threads: Annotated[int, Field(ge=1)]
     huber_delta: Positive
     evaluation: Evaluation
     uncertainty: Uncertainty

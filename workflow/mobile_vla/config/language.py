@@ -7,11 +7,9 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from mobile_vla.config.base import Settings
-from mobile_vla.config.features import Precision
-from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.run import TrainedRunSettings
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.config.windows import Windows
 
 
 class Language(Settings):
@@ -36,16 +34,8 @@ class Language(Settings):
         return value
 
 
-class LanguageSettings(Settings):
+class LanguageSettings(TrainedRunSettings):
     """What the ``language`` stage is given: one run of one experiment."""
 
-    experiment: str
-    run: str
-    fold: Annotated[int, Field(ge=0)] = 0
-    subset: Annotated[int, Field(ge=1)] | None = None
-    windows: Windows
-    policy: PolicySettings
-    precision: Precision
-    threads: Annotated[int, Field(ge=1)]
     language: Language
     uncertainty: Uncertainty

@@ -7,9 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from mobile_vla.config.base import Settings
-from mobile_vla.config.features import Precision
-from mobile_vla.config.model import PolicySettings
-from mobile_vla.config.windows import Windows
+from mobile_vla.config.run import TrainedRunSettings
 
 
 class Latency(Settings):
@@ -23,15 +21,7 @@ class Latency(Settings):
     """Validation windows predicted at a time, for the error that a number format costs."""
 
 
-class LatencySettings(Settings):
+class LatencySettings(TrainedRunSettings):
     """What the ``latency`` stage is given: an experiment's first run."""
 
-    experiment: str
-    run: str
-    fold: Annotated[int, Field(ge=0)] = 0
-    subset: Annotated[int, Field(ge=1)] | None = None
-    windows: Windows
-    policy: PolicySettings
-    precision: Precision
-    threads: Annotated[int, Field(ge=1)]
     latency: Latency

@@ -12,6 +12,7 @@ from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, 
 from mobile_vla.config.backbone import Backbone, BackboneSettings, RandomBackbone
 from mobile_vla.config.base import Settings
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
+from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.dataset import Dataset, SimulatedDataset
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.experiment import Experiment
@@ -19,7 +20,6 @@ from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Featu
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
-from mobile_vla.config.manifest import ManifestSettings
 from mobile_vla.config.matching import matched
 from mobile_vla.config.reporting import (
     FIGURES,
@@ -222,18 +222,31 @@ class Project(Settings):
             compute=self.features,
         )
 
+    def _run(self, name: str, run: str) -> dict[str, Any]:
+        """Return what the settings of every stage of a run have in common."""
+        experiment = self.experiments[name]
+        seed, fold = _seed_and_fold(run)
+        return {
+            "experiment": name,
+            "run": run,
+            "seed": seed,
+            "fold": fold,
+            "subset": experiment.subset,
+            "windows": experiment.windows(),
+            "policy": experiment.policy(self.datasets[experiment.dataset].actions),
+        }
+
+    def _trained_run(self, name: str, run: str) -> dict[str, Any]:
+        """Return what the settings of every stage that tests a policy have in common."""
+        training = self.experiments[name].training
+        computed = {"precision": training.precision, "threads": training.threads}
+        return {**self._run(name, run), **computed}
+
     def train(self, name: str, run: str) -> TrainSettings:
         """Return what ``train`` is given for one run."""
         experiment = self.experiments[name]
-        seed, fold = _seed_and_fold(run)
         return TrainSettings(
-            experiment=name,
-            run=run,
-            seed=seed,
-            fold=fold,
-            subset=experiment.subset,
-            windows=experiment.windows(),
-            policy=experiment.policy(self.datasets[experiment.dataset].actions),
+            **self._run(name, run),
             images=self.datasets[experiment.dataset].images.settled(),
             photometric=experiment.augment.photometric(),
             training=experiment.trained(),
@@ -257,17 +270,8 @@ class Project(Settings):
     def evaluate(self, name: str, run: str) -> EvaluateSettings:
         """Return what ``evaluate`` is given for one run."""
         experiment = self.experiments[name]
-        seed, fold = _seed_and_fold(run)
         return EvaluateSettings(
-            experiment=name,
-            run=run,
-            seed=seed,
-            fold=fold,
-            subset=experiment.subset,
-            windows=experiment.windows(),
-            policy=experiment.policy(self.datasets[experiment.dataset].actions),
-            precision=experiment.training.precision,
-            threads=experiment.training.threads,
+            **self._trained_run(name, run),
             huber_delta=experiment.training.huber_delta,
             evaluation=experiment.evaluation,
             uncertainty=self.uncertainty,
@@ -277,14 +281,7 @@ class Project(Settings):
         """Return what ``language`` is given for one run."""
         experiment = self.experiments[name]
         return LanguageSettings(
-            experiment=name,
-            run=run,
-            fold=_seed_and_fold(run)[1],
-            subset=experiment.subset,
-            windows=experiment.windows(),
-            policy=experiment.policy(self.datasets[experiment.dataset].actions),
-            precision=experiment.training.precision,
-            threads=experiment.training.threads,
+            **self._trained_run(name, run),
             language=experiment.language,
             uncertainty=self.uncertainty,
         )
@@ -295,18 +292,8 @@ class Project(Settings):
 
     def latency(self, name: str) -> LatencySettings:
         """Return what ``latency`` is given: the experiment's first run."""
-        experiment, run = self.experiments[name], self.first_run(name)
-        return LatencySettings(
-            experiment=name,
-            run=run,
-            fold=_seed_and_fold(run)[1],
-            subset=experiment.subset,
-            windows=experiment.windows(),
-            policy=experiment.policy(self.datasets[experiment.dataset].actions),
-            precision=experiment.training.precision,
-            threads=experiment.training.threads,
-            latency=experiment.latency,
-        )
+        run, latency = self.first_run(name), self.experiments[name].latency
+        return LatencySettings(**self._trained_run(name, run), latency=latency)
 
     def rolled_out(self) -> list[str]:
         """Return the experiments whose world is known: those on simulated datasets."""
@@ -322,14 +309,7 @@ class Project(Settings):
         dataset = self.datasets[experiment.dataset]
         assert isinstance(dataset, SimulatedDataset)  # see `rolled_out`
         return RolloutSettings(
-            experiment=name,
-            run=run,
-            fold=_seed_and_fold(run)[1],
-            subset=experiment.subset,
-            policy=experiment.policy(dataset.actions),
-            target=experiment.target,
-            precision=experiment.training.precision,
-            threads=experiment.training.threads,
+            **self._trained_run(name, run),
             images=dataset.images.settled(),
             world=dataset.simulation.world,
             rollout=experiment.rollout,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from mobile_vla.config.base import Settings
-from mobile_vla.config.features import Precision
 from mobile_vla.config.ingest import Images
-from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.run import TrainedRunSettings
 from mobile_vla.config.simulator import World
 from mobile_vla.config.uncertainty import Uncertainty
 
@@ -30,17 +29,9 @@ class Rollout(Settings):
     """Rollouts that are kept as small pictures: half of them failures, if there are any."""
 
 
-class RolloutSettings(Settings):
+class RolloutSettings(TrainedRunSettings):
     """What the ``rollout`` stage is given: one run of one experiment, and its dataset's world."""
 
-    experiment: str
-    run: str
-    fold: Annotated[int, Field(ge=0)] = 0
-    subset: Annotated[int, Field(ge=1)] | None = None
-    policy: PolicySettings
-    target: Literal["next", "current"]
-    precision: Precision
-    threads: Annotated[int, Field(ge=1)]
     images: Images
     world: World
     rollout: Rollout

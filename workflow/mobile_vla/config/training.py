@@ -10,7 +10,7 @@ from mobile_vla.config.augment import Photometric
 from mobile_vla.config.base import Settings
 from mobile_vla.config.features import Precision
 from mobile_vla.config.ingest import Images
-from mobile_vla.config.model import PolicySettings
+from mobile_vla.config.run import RunSettings
 from mobile_vla.config.windows import Windows
 
 
@@ -83,16 +83,9 @@ class Matched(Settings):
     epochs: int
 
 
-class TrainSettings(Settings):
+class TrainSettings(RunSettings):
     """What the ``train`` stage is given: one run of one experiment."""
 
-    experiment: str
-    run: str
-    seed: int
-    fold: Annotated[int, Field(ge=0)] = 0
-    subset: Annotated[int, Field(ge=1)] | None = None
-    windows: Windows
-    policy: PolicySettings
     images: Images = Images().settled()
     """How the frames were made: the policy takes it along to the robot."""
     photometric: Photometric = Photometric()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.data.prompts import prompt_values
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, verify

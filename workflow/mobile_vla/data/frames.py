@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import UserError
 from mobile_vla.files import sha256_of
-
-FRAME_SIZE = 224  # pixels, both ways: what Kosmos-2's vision tower takes
-FRAME_SHAPE = (FRAME_SIZE, FRAME_SIZE, 3)
 
 OPEN_FILES = 64  # each memory map holds a file descriptor, and systems often allow just 1024
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mobile_vla.config.manifest import ManifestSettings
-from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.config.data import ManifestSettings
+from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import atomic_path, describe, digest_of, read_json, write_json
+from mobile_vla.layout import ManifestFiles
 
 log = logging.getLogger(__name__)
 
@@ -22,21 +23,19 @@ Facts = Mapping[str, Any]
 
 def manifest(
     settings: ManifestSettings,
+    outputs: ManifestFiles,
     *,
     facts: list[Path],
     flags: Path | None = None,
-    manifest: Path,
-    actions: Path,
 ) -> None:
     """Decide which episodes are used; write the manifest and their actions.
 
     Args:
         settings: dataset, and what a rejected episode does.
+        outputs: the files to write.
         facts: ``EPISODE.json`` of every episode, in any order.
         flags: ``flags.json`` with the episodes that are left out for their warnings; None where
             ``on_warning`` keeps them.
-        manifest: ``manifest.json`` to write.
-        actions: ``actions.npy`` to write, (rows, 3) float32.
 
     Raises:
         Problems: episodes were rejected and ``on_error`` is ``fail``: all their defects.
@@ -63,11 +62,11 @@ def manifest(
     if out:
         log.warning("%s", _summary(settings.dataset, out, warnings, len(every)))
     values = np.concatenate([_actions(one) for one in kept])  # (rows, 3)
-    with atomic_path(actions) as temporary:
+    with atomic_path(outputs.actions) as temporary:
         np.save(temporary, values)
     entries = [_entry(one) for one in kept]
     write_json(
-        manifest,
+        outputs.manifest,
         {
             "dataset": settings.dataset,
             "rows": len(values),
@@ -80,7 +79,7 @@ def manifest(
                 }
                 for one in out
             ],
-            "actions_file": describe(actions),
+            "actions_file": describe(outputs.actions),
         },
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.conventions import ACTION_COLUMNS
 
 SIGNS = np.array([1.0, -1.0, -1.0], dtype=np.float32)
 """Of :data:`ACTION_COLUMNS`: x points forward, y to the left, and a turn changes its sense."""

@@ -13,11 +13,12 @@ from mobile_vla.data.folds import Entry, Fold, make_folds
 from mobile_vla.data.roles import ROLES, shared_content
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.layout import SplitFiles
 
 log = logging.getLogger(__name__)
 
 
-def split(settings: SplitSettings, *, manifest: Path, split: Path) -> None:
+def split(settings: SplitSettings, outputs: SplitFiles, *, manifest: Path) -> None:
     """Give every episode of a manifest its role in each fold.
 
     All episodes of a group play the same role, and groups are stratified by cell; see
@@ -26,8 +27,8 @@ def split(settings: SplitSettings, *, manifest: Path, split: Path) -> None:
 
     Args:
         settings: dataset, kind of split, shares, seed and stratification.
+        outputs: the file to write; its counts are of episodes.
         manifest: ``manifest.json``.
-        split: ``split.json`` to write; its counts are of episodes.
 
     Raises:
         Problems: two files with the same bytes would be on two sides.
@@ -44,7 +45,7 @@ def split(settings: SplitSettings, *, manifest: Path, split: Path) -> None:
     _refuse_duplicates(settings.dataset, contents, entries)
     warn_of_empty_cells(settings.dataset, folds, settings.split)
     write_json(
-        split,
+        outputs.split,
         {
             "dataset": settings.dataset,
             "settings": settings.split.model_dump(mode="json"),

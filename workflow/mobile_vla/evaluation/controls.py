@@ -16,7 +16,7 @@ from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
 from mobile_vla.progress import Progress
-from mobile_vla.training.batches import Samples
+from mobile_vla.runs.samples import Samples
 
 SEEN = 1000
 """Training frames that the image's stand-in is the mean of, at most; evenly spaced."""

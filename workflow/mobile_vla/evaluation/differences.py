@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.evaluation.intervals import bootstrap, holm, needed
 from mobile_vla.evaluation.metrics import sums_by
 from mobile_vla.evaluation.steps import Steps
 from mobile_vla.evaluation.verdict import Difference
+from mobile_vla.statistics.intervals import bootstrap, holm, needed
 
 
 @dataclass(frozen=True, eq=False)

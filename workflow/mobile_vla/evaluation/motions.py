@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mobile_vla.config.evaluation import DeadBand
-from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.conventions import ACTION_COLUMNS
 
 ALONG = {1: "forward", 0: "", -1: "backward"}
 ASIDE = {1: "left", 0: "", -1: "right"}  # linear_y points left

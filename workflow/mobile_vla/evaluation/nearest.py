@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mobile_vla.evaluation.pictures import SIDES, Pictures
+from mobile_vla.evaluation.window_vectors import SIDES, Pictures
 
 QUERIES, CANDIDATES = 256, 4096  # windows compared at a time: memory stays flat
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobile_vla.evaluation.nearest import CANDIDATES, standard
-from mobile_vla.evaluation.pictures import SIDES, Pictures
+from mobile_vla.evaluation.window_vectors import SIDES, Pictures
 
 
 @dataclass(frozen=True, eq=False)

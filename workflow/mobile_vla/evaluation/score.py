@@ -11,16 +11,22 @@ import numpy as np
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import UserError
-from mobile_vla.evaluation.competitors import Competitors
 from mobile_vla.evaluation.differences import Sums, differences
-from mobile_vla.evaluation.intervals import bootstrap, described
 from mobile_vla.evaluation.metrics import errors, huber
 from mobile_vla.evaluation.motions import classes_of, direction, motion, signs_of
-from mobile_vla.evaluation.paths import displacement, displacements, roughness, saturation, stitch
+from mobile_vla.evaluation.predictors import Competitors
 from mobile_vla.evaluation.slices import by_frame, by_keys, by_step, choices_of, chosen
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.evaluation.tolerance import match_rates
+from mobile_vla.evaluation.trajectories import (
+    displacement,
+    displacements,
+    roughness,
+    saturation,
+    stitch,
+)
 from mobile_vla.evaluation.verdict import Use, use_of, verdict
+from mobile_vla.statistics.intervals import bootstrap, described
 
 UNIT = "raw command units"
 Flat = dict[str, np.ndarray]

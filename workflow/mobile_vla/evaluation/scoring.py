@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +11,38 @@ import numpy as np
 
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.roles import Role, Roles
-from mobile_vla.evaluation.competitors import Competitors, competitors, untrained_policy
 from mobile_vla.evaluation.controls import predict
-from mobile_vla.evaluation.loaded import check_origin, load_policy
+from mobile_vla.evaluation.predictors import Competitors, competitors, untrained_policy
 from mobile_vla.evaluation.score import Rules, score
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.files import atomic_path, describe, read_json, sha256_of, write_json
-from mobile_vla.training.batches import Samples
-from mobile_vla.training.run import RunData
+from mobile_vla.layout import EvaluationFiles
+from mobile_vla.runs.data import RunData
+from mobile_vla.runs.policy import check_origin, load_policy
+from mobile_vla.runs.samples import Samples
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoredData:
+    """The windows that a policy is scored on, and where they come from."""
+
+    samples: Samples
+    roles: Roles
+    """The fold that they are taken from."""
+    role: Role
+    """The role that they have in it."""
+    split: Path
+    """The ``split.json`` of their dataset."""
 
 
 def write_scores(
     settings: EvaluateSettings,
     policy: Path,
     data: RunData,
-    samples: Samples,
-    *,
-    roles: Roles,
-    role: Role,
-    split: Path,
-    evaluation: Path,
-    predictions: Path,
+    on: ScoredData,
+    outputs: EvaluationFiles,
 ) -> None:
     """Predict the windows of the scored episodes, and compare with truth and baselines.
 
@@ -43,21 +53,18 @@ def write_scores(
         settings: the run.
         policy: its ``policy.json``.
         data: what it was trained on.
-        samples: the scored windows.
-        roles: the fold that they are taken from.
-        role: the role that they have in it.
-        split: the split of the scored dataset.
-        evaluation: ``evaluation.json`` to write.
-        predictions: ``predictions.npz`` to write.
+        on: what it is scored on.
+        outputs: the files to write.
 
     Raises:
         UserError: the policy is not the one of this run's settings, data or backbone.
     """
+    samples, roles = on.samples, on.roles
     check_origin(policy, data.identity, data.precision)
     dataset, actions = samples.dataset, settings.policy.actions
     untrained = untrained_policy(settings, data, samples)
-    trained = load_policy(policy, settings.policy, data.identity, data.precision, data.backbone)
-    label, size = f"{settings.experiment} {settings.run}", settings.evaluation.batch_size
+    trained = load_policy(policy, settings.policy, data)
+    label, size = settings.title, settings.evaluation.batch_size
     predicted = predict(trained, samples, size, data.precision, label)  # (N, C, A)
     scored = Scored.of(
         dataset, samples.table, samples.raw_actions, settings.windows.target, actions.dimensions
@@ -71,12 +78,12 @@ def write_scores(
             "dataset": dataset.name,
             "backbone": data.backbone.name,
             "manifest": dataset.digest,
-            "split": sha256_of(split),
+            "split": sha256_of(on.split),
             "fold": roles.fold,
             "folds": roles.folds,
             "held_out": roles.held_out,
             "trained_on": data.identity,
-            "scored_on": "test" if role == "test" else "val",
+            "scored_on": "test" if on.role == "test" else "val",
         },
         scored,
         predicted,
@@ -87,12 +94,12 @@ def write_scores(
             scale=actions.scale,
             fixed=tuple(data.fixed),
             huber_delta=settings.huber_delta,
-            cell=tuple(read_json(split)["settings"]["stratify_by"]),
+            cell=tuple(read_json(on.split)["settings"]["stratify_by"]),
         ),
     )
-    with atomic_path(predictions) as temporary:
+    with atomic_path(outputs.predictions) as temporary:
         np.savez(temporary, **arrays(scored, predicted, others))
-    write_json(evaluation, {**result, "predictions_file": describe(predictions)})
+    write_json(outputs.evaluation, {**result, "predictions_file": describe(outputs.predictions)})
     log.info("%s on %s: %s", label, dataset.name, result["verdict"]["text"])
 
 

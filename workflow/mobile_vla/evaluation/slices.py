@@ -9,8 +9,8 @@ import numpy as np
 
 from mobile_vla.evaluation.metrics import errors_by, sums_by
 from mobile_vla.evaluation.motions import STOP
-from mobile_vla.evaluation.paths import Stitched
 from mobile_vla.evaluation.steps import Scored, Steps
+from mobile_vla.evaluation.trajectories import Stitched
 
 Predictions = Mapping[str, np.ndarray]
 """By name (``policy`` is the first), (S, A) in raw command units."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mobile_vla.evaluation.intervals import FEWEST
+from mobile_vla.statistics.intervals import FEWEST
 
 Outcome = Literal["beats", "does_not_beat", "cannot_be_told", "ignores_image", "no_verdict"]
 Use = Literal["used", "ignored", "misleading", "cannot be told", "not tested"]

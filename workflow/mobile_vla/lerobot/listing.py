@@ -9,10 +9,10 @@ from typing import Any
 
 from mobile_vla.config.dataset import LerobotDataset
 from mobile_vla.config.lerobot import ImportSettings
-from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json
-from mobile_vla.lerobot.layout import OURS, camera_of, columns_in, read_info
+from mobile_vla.lerobot.format import OURS, camera_of, columns_in, read_info
 
 INSTALL = "python -m pip install -r envs/requirements-lerobot.txt -c envs/constraints.txt"
 INDEX = "meta/episodes"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.data.actions import denormalise, normalise
+from mobile_vla.conventions import denormalise, normalise
 from mobile_vla.errors import UserError
 from mobile_vla.model.adapter import (
     expected_parts,
@@ -30,7 +30,7 @@ from mobile_vla.model.folder import (
     settings_of,
     write_folder,
 )
-from mobile_vla.model.head import LstmHead
+from mobile_vla.model.heads.lstm import LstmHead
 from mobile_vla.model.prompts import PromptTokens
 
 

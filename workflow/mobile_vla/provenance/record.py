@@ -66,16 +66,15 @@ class Recorder:
         self.started = datetime.now(UTC)
         self.inputs: dict[str, str] = {}
 
-    def note_inputs(self, values: Iterable[Any]) -> None:
-        """Note which files a job begins with: those among its arguments that are there already.
+    def note_inputs(self, paths: Iterable[Path]) -> None:
+        """Note the files that a job begins with, of those that are there.
 
         Small ones with the SHA-256 of their bytes: a manifest, a split, a policy's description.
         They hold the digests of the large ones, which are not read twice for this.
         """
-        for value in values:
-            for path in value if isinstance(value, list) else [value]:
-                if isinstance(path, Path) and path.is_file() and path.stat().st_size <= SMALL:
-                    self.inputs[str(path)] = sha256_of(path)
+        for path in paths:
+            if path.is_file() and path.stat().st_size <= SMALL:
+                self.inputs[str(path)] = sha256_of(path)
 
     def write(self, path: Path, settings: Any) -> None:
         """Write the provenance of a job that has just ended.

@@ -20,12 +20,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from mobile_vla.config.base import Settings
-from mobile_vla.data.frames import FRAME_SHAPE
+from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.errors import UserError
-from mobile_vla.model.stream import Stream
+from mobile_vla.model.streaming import Stream
 from mobile_vla.robot.gate import Gate, body_of, refusal
-from mobile_vla.robot.opened import Opened, ask
-from mobile_vla.robot.pictures import Color, decode, frame_of, unpack
+from mobile_vla.robot.images import Color, decode, frame_of, unpack
+from mobile_vla.robot.policy import Opened, ask
 from mobile_vla.robot.sessions import Refused, Session, Sessions
 
 log = logging.getLogger(__name__)

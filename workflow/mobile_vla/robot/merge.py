@@ -15,7 +15,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.files import describe, write_json
 from mobile_vla.model.folder import CARD
 from mobile_vla.model.policy import Policy
-from mobile_vla.robot.opened import BACKBONE, backbone_of, description_of, open_backbone
+from mobile_vla.robot.policy import BACKBONE, backbone_of, description_of, open_backbone
 
 log = logging.getLogger(__name__)
 

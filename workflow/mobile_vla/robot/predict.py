@@ -14,12 +14,13 @@ import numpy as np
 from mobile_vla.config.features import Precision
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.data.ingest import ingest
 from mobile_vla.data.prompts import lacking, lacks, prompt_values, render
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import read_json, write_text
-from mobile_vla.robot.opened import Opened, ask, description_of, images_of, open_policy
-from mobile_vla.robot.pictures import decode, frame_of
+from mobile_vla.ingest.ingest import ingest
+from mobile_vla.layout import EpisodeFiles
+from mobile_vla.robot.images import decode, frame_of
+from mobile_vla.robot.policy import Opened, ask, description_of, images_of, open_policy
 
 log = logging.getLogger(__name__)
 
@@ -84,15 +85,15 @@ def predict(
 def _episode(path: Path, images: Images) -> tuple[np.ndarray, dict[str, str | None]]:
     """Return an episode's frames as ``ingest`` makes them, and what its prompt is made of."""
     with tempfile.TemporaryDirectory() as folder:
-        facts, frames = Path(folder, "facts.json"), Path(folder, "frames.npy")
+        files = EpisodeFiles(Path(folder, "facts.json"), Path(folder, "frames.npy"))
         wanted = IngestSettings(dataset="predict", episode=path.stem, images=images)
-        ingest(wanted, raw=path, facts=facts, frames=frames)
-        found = read_json(facts)
+        ingest(wanted, files, raw=path)
+        found = read_json(files.facts)
         if found["errors"]:
             raise Problems(
                 f"{path} cannot be used", [_problem(path, one) for one in found["errors"]]
             )
-        return np.load(frames), prompt_values(found["scenario"], found["instruction"])
+        return np.load(files.frames), prompt_values(found["scenario"], found["instruction"])
 
 
 def _problem(path: Path, defect: dict[str, Any]) -> Problem:

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from mobile_vla.config.features import Precision
 from mobile_vla.errors import UserError
 from mobile_vla.robot.app import Limits, Server
-from mobile_vla.robot.opened import Opened, open_policy
+from mobile_vla.robot.policy import Opened, open_policy
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mobile_vla.model.stream import Stream
+from mobile_vla.model.streaming import Stream
 
 
 class Refused(Exception):  # noqa: N818  (nothing went wrong here: the request is at fault)

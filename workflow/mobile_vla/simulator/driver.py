@@ -1,4 +1,4 @@
-"""The scripted driver: keys as a person would press them, 0 or ±1.15."""
+"""The scripted driver, whose keys are 0 or ±1.15, and its drive through one episode."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mobile_vla.config.simulator import Side, Style
-from mobile_vla.simulator.scene import Scene
-from mobile_vla.simulator.world import RADIUS, SPEED, STEP, Pose, distance
+from mobile_vla.config.simulator import Side, SimulateSettings, Style
+from mobile_vla.simulator.scene import Scene, derived_rng, make_scene
+from mobile_vla.simulator.world import RADIUS, SPEED, STEP, Pose, Robot, distance
+
+INSTRUCTION = "Navigate around obstacles and reach the front of the beverage bottle on the {side}"
 
 LEAD = 0.75  # metres before contact at which the driver begins to swerve
 CLEARANCE = 0.12  # metres to spare between robot and box
@@ -63,3 +65,47 @@ class Driver:
         if abs(aside) > STRAIGHT:
             return forward, int(np.sign(aside))
         return forward or 1, 0
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What happened in one simulated episode of T frames."""
+
+    scene: Scene
+    poses: list[Pose]
+    """(T,) where the robot stood at each frame."""
+    actions: np.ndarray
+    """(T, 3) float32, the keys pressed at each frame, raw units."""
+    arrival: int | None
+    """The first frame at which the target is reached; None if it never is."""
+    succeeded: bool
+
+
+def drive(settings: SimulateSettings) -> Drive:
+    """Let the scripted driver drive through an episode, without rendering it."""
+    world = settings.world
+    robot = robot_of(settings)
+    scene = robot.scene
+    driver = Driver(scene, settings.side, settings.style)
+    poses, actions, arrival = [], [], None
+    for frame in range(world.frames):
+        poses.append(robot.pose)
+        if robot.reached and arrival is None:
+            arrival = frame
+        actions.append(driver.command(frame, robot.pose))
+        if frame + 1 < world.frames:
+            robot.step(actions[-1])
+    return Drive(scene, poses, np.stack(actions), arrival, robot.succeeded(settings.side))
+
+
+def robot_of(settings: SimulateSettings) -> Robot:
+    """Return the robot at the start of an episode, in its scene and with its slips to come."""
+    world = settings.world
+    scene = make_scene(world, settings.scene, settings.distance, settings.layout)
+    rng = derived_rng("slips", world.seed, settings.scene, settings.side)
+    return Robot(scene, rng, world.slip)
+
+
+def instruction(settings: SimulateSettings) -> str:
+    """Return the text that an episode's file carries."""
+    return INSTRUCTION.format(side=settings.side)

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from mobile_vla.config.simulator import SimulateSettings
-from mobile_vla.data.collector import write_episode
 from mobile_vla.files import describe, write_json
+from mobile_vla.ingest.collector import write_episode
+from mobile_vla.layout import RawFiles
 from mobile_vla.simulator.camera import HEIGHT, WIDTH, render
-from mobile_vla.simulator.drive import drive, instruction
+from mobile_vla.simulator.driver import drive, instruction
 
 SECONDS_PER_FRAME = 2.0  # a frame is stored for each key press
 ACTION_CHUNK_SIZE = 10
 
 
-def simulate(settings: SimulateSettings, *, raw: Path, digest: Path) -> None:
+def simulate(settings: SimulateSettings, outputs: RawFiles) -> None:
     """Write one simulated episode in the format of recorded ones.
 
     The same settings give the same bytes.
 
     Args:
         settings: the episode's scenario and world.
-        raw: ``EPISODE.h5`` to write.
-        digest: ``EPISODE.json`` to write: SHA-256 and size of ``raw``.
+        outputs: the files to write.
     """
     driven = drive(settings)
     collected, length = settings.collected, len(driven.actions)
     write_episode(
-        raw,
+        outputs.raw,
         (render(driven.scene, pose) for pose in driven.poses),
         driven.actions,
         size=(HEIGHT, WIDTH),
@@ -48,7 +46,7 @@ def simulate(settings: SimulateSettings, *, raw: Path, digest: Path) -> None:
             "scene": f"scene-{settings.scene}",
         },
     )
-    write_json(digest, describe(raw))
+    write_json(outputs.digest, describe(outputs.raw))
 
 
 def event_types(actions: np.ndarray) -> list[str]:

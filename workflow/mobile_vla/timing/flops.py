@@ -65,7 +65,7 @@ def formula(
     checkpointing the layers run forward once more.
 
     Args:
-        layers: what :func:`mobile_vla.model.skeleton.skeleton` returned.
+        layers: what :func:`mobile_vla.model.meta.skeleton` returned.
         config: the backbone's ``Kosmos2Config``.
         settings: the policy's settings.
         cut: where the features that the step reads were taken.

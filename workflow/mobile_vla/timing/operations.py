@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from mobile_vla.config.training import TrainSettings
+from mobile_vla.model.meta import skeleton
 from mobile_vla.model.precision import autocast
-from mobile_vla.model.skeleton import skeleton
+from mobile_vla.runs.data import RunData
 from mobile_vla.timing.flops import counted, formula
 from mobile_vla.timing.matrix_rate import matrix_rate
-from mobile_vla.training.demand import longest_prompt
-from mobile_vla.training.run import RunData
 from mobile_vla.training.trainer import Trainer
+from mobile_vla.training.worst_case import longest_prompt
 
 
 class Operations:

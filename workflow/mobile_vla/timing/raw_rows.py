@@ -11,13 +11,13 @@ from torch import Tensor
 from mobile_vla.config.features import View
 from mobile_vla.config.ingest import Images
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.defects import Rejected
-from mobile_vla.data.episode import IMAGES
-from mobile_vla.data.rawfile import open_raw
-from mobile_vla.data.resize import to_frame
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import seen
 from mobile_vla.files import read_json
+from mobile_vla.ingest.defects import Rejected
+from mobile_vla.ingest.episode import IMAGES
+from mobile_vla.ingest.rawfile import open_raw
+from mobile_vla.ingest.resize import to_frame
 
 
 class RawRows:

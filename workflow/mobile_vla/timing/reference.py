@@ -13,7 +13,7 @@ import torch
 
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.features.store import Rows
-from mobile_vla.training.batches import Batch, Samples
+from mobile_vla.runs.samples import Batch, Samples
 
 
 class PerWindow:

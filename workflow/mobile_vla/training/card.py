@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mobile_vla.config.training import TrainSettings
-from mobile_vla.data.frames import FRAME_SIZE
+from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.data.roles import Role
 from mobile_vla.model.policy import Policy
+from mobile_vla.runs.data import RunData
 from mobile_vla.training.history import Epoch
-from mobile_vla.training.run import RunData
 
 PROMPTS = 20  # that the card lists; policy.json has all
 

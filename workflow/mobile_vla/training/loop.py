@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from mobile_vla.training.batches import Samples
+from mobile_vla.runs.samples import Samples
 from mobile_vla.training.history import Epoch
 from mobile_vla.training.trainer import Trainer
 

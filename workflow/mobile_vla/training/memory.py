@@ -21,11 +21,11 @@ from torch.utils._pytree import tree_leaves
 from mobile_vla.backbone.checkpoint import FLOAT32, empty
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import Lora, PolicySettings
-from mobile_vla.data.frames import FRAME_SIZE
+from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.errors import UserError
 from mobile_vla.model.adapter import BEFORE
+from mobile_vla.model.meta import skeleton
 from mobile_vla.model.precision import DTYPES
-from mobile_vla.model.skeleton import skeleton
 
 # Python with PyTorch, transformers and PEFT imported, on a CPU. A GPU's own count has none of it.
 PROCESS = {"cpu": 550_000_000, "cuda": 0}

@@ -8,9 +8,9 @@ from typing import Any
 
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.model.adapter import trainable_parameters
-from mobile_vla.model.skeleton import backbone_parameters
+from mobile_vla.model.meta import backbone_parameters
+from mobile_vla.runs.data import RunData
 from mobile_vla.training.history import Epoch, best_of
-from mobile_vla.training.run import RunData
 from mobile_vla.training.trainer import Trainer
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.errors import Interrupted
 from mobile_vla.files import digest_of, read_json, sha256_of, write_json
+from mobile_vla.layout import TrainingFiles
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
 from mobile_vla.provenance.code import code_of
 from mobile_vla.provenance.record import versions
+from mobile_vla.runs.data import RunData, open_run
+from mobile_vla.runs.inputs import TrainingInputs
+from mobile_vla.runs.policy import build_policy
 from mobile_vla.training.card import facts_of, model_card
-from mobile_vla.training.demand import load_of
 from mobile_vla.training.events import Events
 from mobile_vla.training.history import Epoch, best_of, exhausted, write_metrics
 from mobile_vla.training.interruption import Request, requests
@@ -25,9 +27,9 @@ from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.matching import steps_of
 from mobile_vla.training.memory import check_memory
 from mobile_vla.training.results import training_results
-from mobile_vla.training.run import RunData, build_policy, load_data
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
+from mobile_vla.training.worst_case import load_of
 
 log = logging.getLogger(__name__)
 
@@ -36,20 +38,11 @@ SAVE_EVERY = 100  # optimiser steps between states, besides one at each epoch's 
 
 def train(
     settings: TrainSettings,
+    inputs: TrainingInputs,
+    outputs: TrainingFiles,
     *,
-    manifest: Path,
-    actions: Path,
-    split: Path,
-    backbone: Path,
-    features: Path | None = None,
-    mirrored: Path | None = None,
-    init_from: Path | None = None,
     threads: int,
     memory_limit_gb: float | None = None,
-    policy: Path,
-    last: Path,
-    metrics: Path,
-    results: Path,
     save_every: int = SAVE_EVERY,
 ) -> None:
     """Fine-tune a backbone and a head, and keep the best and the last policy.
@@ -58,20 +51,11 @@ def train(
 
     Args:
         settings: the run.
-        manifest: the dataset's ``manifest.json``.
-        actions: the dataset's ``actions.npy``.
-        split: the dataset's ``split.json``.
-        backbone: the ``backbone.json``.
-        features: the JSON of the features that the run reads; none at the cut
-            ``pixels``, where it reads the frames.
-        mirrored: the same of the mirror images, where the run learns from them.
-        init_from: the ``policy.json`` to start from.
+        inputs: its data, and the policy to start from.
+        outputs: the files to write. The best policy is that of the epoch with the lowest validation
+            loss.
         threads: cores that the job was given.
         memory_limit_gb: 10⁹ bytes that a step may take; more is refused at once.
-        policy: ``policy.json`` of the epoch with the lowest validation loss.
-        last: ``policy.json`` of the last epoch.
-        metrics: ``metrics.csv``.
-        results: ``training_results.json``.
         save_every: optimiser steps between states that a killed run goes on from.
 
     Raises:
@@ -79,21 +63,8 @@ def train(
         Interrupted: SIGTERM or SIGINT came; the state is saved, and the same call goes on.
     """
     use_threads(settings.training.threads, threads, "training.threads")
-    data = load_data(
-        settings.policy,
-        settings.windows,
-        settings.training.precision,
-        fold=settings.fold,
-        subset=settings.subset,
-        manifest=manifest,
-        actions=actions,
-        split=split,
-        backbone=backbone,
-        features=features,
-        mirrored=mirrored,
-        photometric=settings.photometric,
-    )
-    steps = steps_of(settings.matched, data.dataset, split, settings.fold)
+    data = open_run(settings, inputs, settings.training.precision, settings.photometric)
+    steps = steps_of(settings.matched, data.dataset, inputs.split, settings.fold)
     if memory_limit_gb is not None:
         check_memory(
             data.backbone.config(),
@@ -103,27 +74,31 @@ def train(
             memory_limit_gb,
         )
     trainer = Trainer(
-        build_policy(settings.policy, settings.seed, data, init_from),
+        build_policy(settings.policy, settings.seed, data, inputs.init_from),
         settings.training,
         data.samples["train"],
         settings.seed,
         data.precision,
         steps,
     )
-    identity = _fingerprint(settings, data, trainer, [features, mirrored], init_from)
-    state = RunState(policy.parents[1] / ".work", identity)
+    identity = _fingerprint(settings, data, trainer, inputs)
+    folder = outputs.policy.parents[1]
+    state = RunState(folder / ".work", identity)
     with state.locked() if trainer.writes else nullcontext(), requests() as request:
-        run = _Run(settings, trainer, data, state, request, policy.parents[1], save_every)
+        run = _Run(settings, trainer, data, state, request, folder, save_every)
         run.train()
         if not trainer.writes:
             return
-        run.save_policy(last.parent, run.history[-1])
+        run.save_policy(outputs.last.parent, run.history[-1])
         assert run.best is not None  # the first epoch is better than none
         trainer.policy.load_trained(state.load_best(run.best))
         best = best_of(run.history)
-        run.save_policy(policy.parent, best)
-        write_metrics(metrics, run.history)
-        write_json(results, training_results(settings, trainer, data, run.history, policy.parent))
+        run.save_policy(outputs.policy.parent, best)
+        write_metrics(outputs.metrics, run.history)
+        write_json(
+            outputs.results,
+            training_results(settings, trainer, data, run.history, outputs.policy.parent),
+        )
         state.discard()
     log.info(
         "%s: best epoch %d with validation loss %.4f; %s in all",
@@ -135,11 +110,7 @@ def train(
 
 
 def _fingerprint(
-    settings: TrainSettings,
-    data: RunData,
-    trainer: Trainer,
-    features: Sequence[Path | None],
-    init_from: Path | None,
+    settings: TrainSettings, data: RunData, trainer: Trainer, inputs: TrainingInputs
 ) -> str:
     """Return the identity of all that a run's result depends on.
 
@@ -153,8 +124,11 @@ def _fingerprint(
             "versions": versions(packages),
             "data": data.identity,
             "backbone": data.backbone.digest,
-            "features": [None if path is None else read_json(path) for path in features],
-            "init_from": None if init_from is None else sha256_of(init_from),
+            "features": [
+                None if path is None else read_json(path)
+                for path in (inputs.features, inputs.mirrored)
+            ],
+            "init_from": None if inputs.init_from is None else sha256_of(inputs.init_from),
             "precision": data.precision,
             "device": trainer.accelerator.device.type,
         },
@@ -189,7 +163,7 @@ class _Run:
     ):
         self.settings, self.trainer, self.data = settings, trainer, data
         self.state, self.request, self.save_every = state, request, save_every
-        self.title = f"{settings.experiment} {settings.run}"
+        self.title = settings.title
         self.position, self.best = _restored(trainer, state)
         self.snapshots = folder / "snapshots"
         if not self.position.step and trainer.writes:

@@ -19,7 +19,8 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
-from mobile_vla.training.batches import Batch, Samples, dealt, epoch_batches, steps_per_epoch
+from mobile_vla.runs.samples import Batch, Samples
+from mobile_vla.training.batches import dealt, epoch_batches, steps_per_epoch
 from mobile_vla.training.history import Validation
 from mobile_vla.training.loss import Objective, absolute_error
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from mobile_vla.data.actions import ACTION_COLUMNS
+from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.reporting.drawing.drawn import Drawn
 from mobile_vla.reporting.drawing.style import hide, new_figure

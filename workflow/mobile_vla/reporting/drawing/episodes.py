@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mobile_vla.data.frames import FRAME_SIZE, open_frames
+from mobile_vla.conventions import FRAME_SIZE
+from mobile_vla.data.frames import open_frames
 from mobile_vla.reporting.drawing.drawn import Drawn
 from mobile_vla.reporting.drawing.predicted_paths import t_kind
 from mobile_vla.reporting.drawing.style import new_figure

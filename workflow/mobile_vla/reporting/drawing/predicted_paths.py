@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mobile_vla.data.actions import columns_of
-from mobile_vla.evaluation.paths import integrate
+from mobile_vla.conventions import columns_of
+from mobile_vla.evaluation.trajectories import integrate
 from mobile_vla.reporting.drawing.drawn import Drawn
 from mobile_vla.reporting.drawing.style import new_figure
 from mobile_vla.reporting.format import number

@@ -1,0 +1,93 @@
+"""All commands: which package and function each one is, and what its result depends on.
+
+Snakemake's rules and the command line read the same table, so that what is tracked is what runs.
+The commands of stages are called by rules, the tools by users alone. Nothing of either is imported
+here: the workflow is parsed without torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mobile_vla.provenance.code import code_of
+from mobile_vla.provenance.record import versions
+
+# What a forward pass goes through, the tokenizer of its prompts included.
+ENCODING = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
+PREDICTING = (*ENCODING, "peft")
+TRAINING = (*PREDICTING, "accelerate")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: the function ``name`` of the module ``mobile_vla.{stage}.{name}``.
+
+    Args:
+        name: its name, which is that of its rule, its module and its function.
+        stage: its package, which is that of the file of its rules and of its settings' module.
+        packages: those whose version can change the result.
+        extra: the optional extra of this package that it needs.
+        gathers: whether it reads results of all runs, which its settings list. Those of many
+            experiments are longer than an argument may be, and come on standard input.
+    """
+
+    name: str
+    stage: str
+    packages: tuple[str, ...] = ()
+    extra: str | None = None
+    gathers: bool = False
+
+    @property
+    def module(self) -> str:
+        """Full name of the module that holds the command's function."""
+        return f"mobile_vla.{self.stage}.{self.name}"
+
+    @property
+    def runs_model(self) -> bool:
+        """Whether it runs the model, on a GPU where there is one."""
+        return set(ENCODING) <= set(self.packages)
+
+    def tracked(self) -> list[str]:
+        """Return code digests and versions, one line each: the rule's parameters."""
+        found = versions(self.packages)
+        return [*code_of(self.module), *(f"{name} {found[name]}" for name in sorted(found))]
+
+
+def _by_name(*commands: Command) -> dict[str, Command]:
+    return {command.name: command for command in commands}
+
+
+STAGES = _by_name(
+    Command("simulate", "simulator", ("h5py", "numpy", "pillow")),
+    Command("import_lerobot", "lerobot", ("h5py", "numpy", "pillow", "pyarrow"), extra="lerobot"),
+    Command("ingest", "ingest", ("h5py", "numpy", "pillow")),
+    Command("manifest", "data", ("numpy",)),
+    Command("split", "data"),
+    Command("audit", "audit", ("jinja2", "numpy", "pillow")),
+    Command("flags", "audit", ("numpy",)),
+    Command("random_backbone", "backbone", ("torch", "transformers", "tokenizers", "safetensors")),
+    Command("pretrained_backbone", "backbone"),
+    Command("features", "features", ENCODING),
+    Command("train", "training", TRAINING),
+    Command("timing", "timing", TRAINING),
+    Command("evaluate", "evaluation", PREDICTING),
+    Command("evaluate_on", "evaluation", PREDICTING),
+    Command("compare", "comparison", ("numpy",), gathers=True),
+    Command("rollout", "rollout", (*PREDICTING, "pillow")),
+    Command("language", "language", PREDICTING),
+    Command("latency", "latency", PREDICTING),
+    Command("figures", "reporting", ("matplotlib", "numpy", "pyyaml"), gathers=True),
+    Command("tables", "reporting", gathers=True),
+    Command("page", "reporting", ("jinja2", "pyyaml"), gathers=True),
+    Command("partial_report", "reporting", gathers=True),
+)
+
+TOOLS = _by_name(
+    Command("predict", "robot", (*PREDICTING, "pillow")),
+    Command("serve", "robot", (*PREDICTING, "pillow"), extra="serve"),
+    Command("merge", "robot", PREDICTING),
+    Command("export_lerobot", "lerobot", extra="lerobot"),
+    Command("import_robovlms", "importing"),
+)
+
+COMMANDS = {**STAGES, **TOOLS}

@@ -1,0 +1,1 @@
+"""Experiments against their baselines and each other, on the steps that all predict."""

@@ -1,0 +1,130 @@
+"""Score one run's policy on another dataset, none of whose scored episodes it has ever seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mobile_vla.config.evaluation import EvaluateSettings
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.prompts import render
+from mobile_vla.data.roles import Roles, load_split
+from mobile_vla.data.windows import make_windows
+from mobile_vla.errors import Problem, Problems
+from mobile_vla.evaluation.scoring import ScoredData, write_scores
+from mobile_vla.features.store import open_rows
+from mobile_vla.layout import OtherEvaluationFiles
+from mobile_vla.machine import use_threads
+from mobile_vla.runs.data import open_run
+from mobile_vla.runs.inputs import OtherDatasetInputs
+from mobile_vla.runs.labels import Labels
+from mobile_vla.runs.samples import Samples
+
+SCORED_FOLD = 0  # of the other dataset's split, whose folds are nothing to this policy
+
+
+def evaluate_on(
+    settings: EvaluateSettings,
+    inputs: OtherDatasetInputs,
+    outputs: OtherEvaluationFiles,
+    *,
+    threads: int,
+) -> None:
+    """Predict every window of another dataset's test episodes: those of its split's first fold.
+
+    The baselines know what the policy knows: they are fitted on the policy's own training episodes,
+    not on the dataset that is scored.
+
+    Args:
+        settings: the run.
+        inputs: its policy and data, and the dataset that is scored.
+        outputs: the files to write.
+        threads: cores that the job was given.
+
+    Raises:
+        Problems: scored episodes trained or selected the policy, or have a prompt that it was not
+            trained with.
+        UserError: the policy is not the one of this run's settings, data or backbone.
+    """
+    use_threads(settings.threads, threads, "training.threads")
+    data = open_run(settings, inputs, settings.precision)
+    other = Dataset.load(inputs.on_manifest, inputs.on_actions)
+    roles = load_split(inputs.on_split, other, SCORED_FOLD)
+    scored = roles.of["test"]
+    _refuse_seen(settings, data.dataset, data.roles, other, scored)
+    labels = Labels.of(other, settings.policy).under(data.prompts.texts)
+    _refuse_unknown_prompts(labels, other, scored, settings)
+    samples = Samples(
+        other,
+        make_windows(other, scored, settings.windows),
+        open_rows(other, data.backbone.digest, data.precision, inputs.on_features, "plain"),
+        labels,
+        settings.policy.actions.scale,
+    )
+    write_scores(
+        settings,
+        inputs.policy,
+        data,
+        ScoredData(samples, roles, "test", inputs.on_split),
+        outputs,
+    )
+
+
+def _refuse_seen(
+    settings: EvaluateSettings,
+    own: Dataset,
+    own_roles: Roles,
+    other: Dataset,
+    scored: Sequence[int],
+) -> None:
+    """Refuse to score episodes whose bytes trained or selected the policy.
+
+    Raises:
+        Problems: all such episodes, with the names that they have in both datasets.
+    """
+    seen = {
+        own.episodes[index].raw_sha256: (own.episodes[index].name, role)
+        for role in ("train", "val")
+        for index in own_roles.of[role]
+    }
+    problems = [
+        Problem(
+            f"{other.name}, {other.episodes[index].name} (test)",
+            "the same bytes as {}, which is in {} of {}".format(
+                *seen[other.episodes[index].raw_sha256], own.name
+            ),
+        )
+        for index in scored
+        if other.episodes[index].raw_sha256 in seen
+    ]
+    if problems:
+        raise Problems(
+            f"{settings.experiment} {settings.run} cannot be scored on {other.name}: it has seen "
+            f"{len(problems)} of the {len(scored)} test episodes; score it on a dataset that "
+            "shares none, or make one dataset of all episodes and let experiments differ in "
+            "`subset`",
+            problems,
+        )
+
+
+def _refuse_unknown_prompts(
+    labels: Labels, dataset: Dataset, scored: Sequence[int], settings: EvaluateSettings
+) -> None:
+    """Refuse to score episodes whose prompt the policy was not trained with.
+
+    Raises:
+        Problems: all such episodes.
+    """
+    missing = [
+        Problem(
+            f"{dataset.name}, {dataset.episodes[index].name} (test)",
+            f"the prompt {render(settings.policy.prompt, dataset.episodes[index].prompt_values)!r}",
+        )
+        for index in scored
+        if labels.prompts.of_episode[index] < 0
+    ]
+    if missing:
+        raise Problems(
+            f"{dataset.name} has prompts that the policy was not trained with; it knows "
+            + ", ".join(map(repr, labels.prompts.texts)),
+            missing,
+        )

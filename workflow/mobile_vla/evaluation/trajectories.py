@@ -1,0 +1,154 @@
+"""The way that commands lead: predicted and true, integrated over each episode.
+
+One command is held for one frame. A path is in command steps: the way of a command of 1 held for
+one frame. Neither is a metre, and the robot of the recording saw other pictures than the predicted
+path would have led it to: this is a replay of commands, and no drive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mobile_vla.conventions import ACTION_COLUMNS, columns_of
+from mobile_vla.evaluation.steps import Scored
+
+
+@dataclass(frozen=True, eq=False)
+class Stitched:
+    """One step for each frame of the scored episodes: the one that was predicted last.
+
+    Args:
+        index: (F,) which of the steps of ``Scored.steps``; episode by episode, in time.
+        episode: (F,) the episode of each.
+        frame: (F,) the frame of each.
+    """
+
+    index: np.ndarray
+    episode: np.ndarray
+    frame: np.ndarray
+
+    def episodes(self) -> list[np.ndarray]:
+        """Return the steps of each episode that has any, in their order."""
+        return np.split(self.index, np.flatnonzero(np.diff(self.episode)) + 1)
+
+    def segments(self, chosen: np.ndarray) -> list[np.ndarray]:
+        """Return the steps of each longest run of neighbouring frames that are all chosen.
+
+        Args:
+            chosen: (S,) bool, of the steps of ``Scored.steps``.
+        """
+        kept = np.flatnonzero(chosen[self.index])  # places among the F frames
+        same = (np.diff(self.episode[kept]) == 0) & (np.diff(self.frame[kept]) == 1)
+        return np.split(self.index[kept], np.flatnonzero(~same) + 1) if len(kept) else []
+
+
+def stitch(scored: Scored) -> Stitched:
+    """Choose for each frame the step from the latest window, as a robot would carry it out.
+
+    It predicts anew as soon as there is a new window, and carries out the rest of the last chunk
+    when the episode's windows end.
+    """
+    steps = scored.steps
+    # By episode, frame and place in the chunk: the first of each frame is its latest prediction.
+    order = np.lexsort((steps.step, steps.frame, steps.episode))
+    episode, frame = steps.episode[order], steps.frame[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (episode[1:] != episode[:-1]) | (frame[1:] != frame[:-1])
+    return Stitched(order[first], episode[first], frame[first])
+
+
+def integrate(velocities: np.ndarray) -> np.ndarray:
+    """Integrate body velocities into poses, each command held for one frame.
+
+    The exact solution on SE(2) for a constant twist (Lynch and Park 2017, Modern Robotics, 3.3.3),
+    so that a turn is an arc and not a polygon.
+
+    Args:
+        velocities: (F, 3) linear_x, linear_y and angular_z, the last in radians a frame.
+
+    Returns:
+        (F, 3): x, y and heading after each command, from (0, 0, 0).
+    """
+    x, y, turn = velocities.astype(np.float64).T
+    heading = np.cumsum(turn)
+    start = heading - turn
+    small = np.abs(turn) < 1e-6
+    safe = np.where(small, 1.0, turn)
+    along = np.where(small, 1 - turn**2 / 6, np.sin(safe) / safe)
+    across = np.where(small, turn / 2, (1 - np.cos(safe)) / safe)
+    forward, aside = along * x - across * y, across * x + along * y  # in the frame of the start
+    moved_x = np.cos(start) * forward - np.sin(start) * aside
+    moved_y = np.sin(start) * forward + np.cos(start) * aside
+    return np.stack([np.cumsum(moved_x), np.cumsum(moved_y), heading], axis=1)
+
+
+def displacement(
+    ways: Sequence[np.ndarray], prediction: np.ndarray, truth: np.ndarray, dimensions: Sequence[str]
+) -> np.ndarray:
+    """Return the average and the final displacement error of each way.
+
+    ADE: the mean distance between the two paths over the frames; FDE: the distance at the end
+    (Pellegrini et al. 2009, ICCV; as in trajectory forecasting). Both paths begin at one pose.
+
+    Args:
+        ways: the steps of each: a whole episode's, or a segment's.
+        prediction: (S, A) in raw command units.
+        truth: (S, A) in raw command units.
+        dimensions: names of the A dimensions; what is not predicted is 0 on both paths.
+
+    Returns:
+        (n, 2) ADE and FDE in command steps.
+    """
+    columns = columns_of(dimensions)
+    found = np.zeros((len(ways), 2))
+    for place, own in enumerate(ways):
+        twists = np.zeros((2, len(own), len(ACTION_COLUMNS)))
+        twists[0][:, columns], twists[1][:, columns] = prediction[own], truth[own]
+        apart = np.linalg.norm(integrate(twists[0])[:, :2] - integrate(twists[1])[:, :2], axis=1)
+        found[place] = apart.mean(), apart[-1]
+    return found
+
+
+def displacements(
+    ways: Sequence[np.ndarray],
+    predictions: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    dimensions: Sequence[str],
+) -> dict[str, dict[str, float]]:
+    """Return the mean ADE and FDE over the ways, by predictor; see :func:`displacement`."""
+    means = {
+        name: displacement(ways, values, truth, dimensions).mean(axis=0)
+        for name, values in predictions.items()
+    }
+    return {name: {"ade": float(ade), "fde": float(fde)} for name, (ade, fde) in means.items()}
+
+
+def roughness(
+    stitched: Stitched, actions: np.ndarray, dimensions: Sequence[str]
+) -> dict[str, float]:
+    """Return the mean absolute change from one frame's command to the next, by dimension.
+
+    Args:
+        stitched: which steps make up the paths.
+        actions: (S, A) in raw command units.
+        dimensions: names of the A dimensions.
+    """
+    joined = np.diff(stitched.episode) == 0  # no change from one episode to another
+    change = np.abs(np.diff(actions[stitched.index], axis=0))[joined]
+    means = change.mean(axis=0) if len(change) else np.zeros(len(dimensions))
+    return dict(zip(dimensions, means.tolist(), strict=True))
+
+
+def saturation(actions: np.ndarray, limit: float, dimensions: Sequence[str]) -> dict[str, float]:
+    """Return the share of commands beyond the action scale, by dimension.
+
+    Args:
+        actions: (S, A) in raw command units.
+        limit: the action scale; the robot's motors give no more.
+        dimensions: names of the A dimensions.
+    """
+    beyond = (np.abs(actions) > limit * (1 + 1e-6)).mean(axis=0)
+    return dict(zip(dimensions, beyond.tolist(), strict=True))

@@ -1,0 +1,129 @@
+"""Run the frozen prefix over every frame of a dataset, once."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.features import ExtractSettings, FeatureKey
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.frames import open_frames
+from mobile_vla.data.mirror import mirrored_values
+from mobile_vla.data.prompts import PromptTable
+from mobile_vla.features.store import seen
+from mobile_vla.files import atomic_path, describe, write_json
+from mobile_vla.layout import FeatureFiles
+from mobile_vla.machine import default_device, use_threads
+from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
+from mobile_vla.model.precision import DTYPES, autocast, resolve
+from mobile_vla.model.prompts import PromptTokens
+from mobile_vla.progress import Progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureInputs:
+    """A dataset and a backbone."""
+
+    manifest: Path
+    """The dataset's ``manifest.json``; the frames lie in ``episodes/`` beside it."""
+    actions: Path
+    """The dataset's ``actions.npy``."""
+    backbone: Path
+    """The ``backbone.json``."""
+
+
+def features(
+    settings: ExtractSettings, inputs: FeatureInputs, outputs: FeatureFiles, *, threads: int
+) -> None:
+    """Compute a dataset's features at a cut.
+
+    Args:
+        settings: which cut, precision and prompts.
+        inputs: the dataset and the backbone.
+        outputs: the files to write, the description last.
+        threads: cores that the job was given.
+    """
+    use_threads(settings.compute.threads, threads, "features.threads")
+    dataset = Dataset.load(inputs.manifest, inputs.actions)
+    store = open_frames(dataset)
+    checkpoint = Checkpoint.read(inputs.backbone)
+    device = default_device()
+    precision = resolve(settings.key.precision, device)
+    encoder, prompts = _encoder(settings.key, dataset, checkpoint, precision)
+    encoder.to(device)
+
+    outputs.description.unlink(missing_ok=True)  # while it is absent, nothing reads the features
+    size = settings.compute.batch_size
+    progress = Progress(f"features at {settings.key.cut}", len(store), "frames")
+    with (
+        atomic_path(outputs.features) as temporary,
+        torch.inference_mode(),
+        autocast(precision, device),
+    ):
+        array = None
+        for start in range(0, len(store), size):
+            rows = np.arange(start, min(start + size, len(store)))
+            frames = seen(store[rows], settings.key.view)
+            batch = torch.from_numpy(frames).to(device)  # (n, 224, 224, 3)
+            found = encoder.image_embeds(batch)  # (n, L, D)
+            if settings.key.cut == "readout":
+                found = encoder.language(found, prompts[rows].to(device))  # (n, D)
+            dtype = str(found.dtype).removeprefix("torch.")
+            if array is None:
+                array = np.lib.format.open_memmap(
+                    temporary,
+                    mode="w+",
+                    dtype=np.uint16 if dtype == "bfloat16" else dtype,
+                    shape=(len(store), *found.shape[1:]),
+                )
+            bits = found.view(torch.uint16) if dtype == "bfloat16" else found
+            array[rows] = bits.cpu().numpy()
+            progress.update(len(rows))
+        assert array is not None  # a manifest without episodes is refused when it is made
+        array.flush()
+        shape = list(array.shape)
+    progress.close()
+    write_json(
+        outputs.description,
+        {
+            "cut": settings.key.cut,
+            "key": settings.key.model_dump(mode="json"),
+            "precision": precision,
+            "dtype": dtype,
+            "shape": shape,
+            **describe(outputs.features),
+            "manifest": dataset.digest,
+            "backbone": checkpoint.digest,
+        },
+    )
+
+
+def _encoder(
+    key: FeatureKey, dataset: Dataset, checkpoint: Checkpoint, precision: str
+) -> tuple[Encoder, torch.Tensor]:
+    """Return the frozen encoder, and the prompt of each row.
+
+    At ``image_embeds`` no prompt has been read yet: the encoder gets an empty one and its
+    language model stays unused.
+    """
+    kosmos = checkpoint.model(DTYPES[precision])
+    processor = checkpoint.processor()
+    texts: tuple[str, ...] = ("",)
+    of_row = torch.zeros(dataset.rows, dtype=torch.long)
+    if key.prompt is not None:
+        values = [episode.prompt_values for episode in dataset.episodes]
+        if key.view == "mirrored":
+            values = [mirrored_values(one) for one in values]
+        table = PromptTable.of(key.prompt, values, [episode.name for episode in dataset.episodes])
+        texts = table.texts
+        of_row = torch.from_numpy(np.repeat(table.of_episode, dataset.lengths))
+    tokens = PromptTokens.of(texts, processor, kosmos.config.latent_query_num)
+    token = initial_action_token(kosmos, READOUT_TOKEN_SEED)
+    return Encoder(kosmos, processor, tokens, token, learned=False).eval(), of_row

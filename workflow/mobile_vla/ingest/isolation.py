@@ -1,0 +1,101 @@
+"""Reading in a process of its own: damaged files can crash the HDF5 library or hang it.
+
+A single wrong bit in a file can send HDF5 into an endless loop or a segmentation fault, where no
+Python exception helps. The child that reads says where it is; when it falls silent or dies, the
+place it named last becomes the defect's.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from mobile_vla.errors import UserError
+from mobile_vla.ingest.defects import Defect, Rejected
+
+STALL_SECONDS = 120.0  # without a sign of life; a block of images takes one or two, even over NFS
+
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
+"""Signals that a damaged file causes. Others come from outside: a user, or the lack of memory."""
+
+T = TypeVar("T")
+
+Tell = Callable[[str], None]
+"""Says which place in the file is read next."""
+
+
+def isolated(work: Callable[[Tell], T]) -> T:
+    """Run a function in a child process and return its picklable result.
+
+    Args:
+        work: what to run; it calls its argument with the place before each thing that it reads.
+
+    Raises:
+        Rejected: ``work`` raised it, crashed, or fell silent for ``STALL_SECONDS``.
+        UserError: the child was killed from outside.
+        Exception: whatever else ``work`` raised.
+    """
+    # A forked child starts at once and has everything imported; a fresh interpreter would take
+    # longer than reading an episode does.
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_run, args=(work, receiver, sender))
+    child.start()
+    sender.close()
+    place = "file"
+    try:
+        while True:
+            if not receiver.poll(STALL_SECONDS):
+                raise _unreadable(place, f"HDF5 did not come to an end in {STALL_SECONDS:g} s")
+            try:
+                kind, value = receiver.recv()
+            except EOFError:
+                child.join()
+                raise _died(place, child.exitcode) from None
+            if kind == "place":
+                place = value
+            elif kind == "result":
+                return value
+            else:
+                raise value
+    finally:
+        child.kill()
+        child.join()
+        receiver.close()
+
+
+def _run(work: Callable[[Tell], object], receiver: Connection, sender: Connection) -> None:
+    # Only the parent may hold the reading end: once it is gone, the next report ends the child.
+    receiver.close()
+    try:
+        result = work(lambda place: sender.send(("place", place)))
+    except Exception as error:
+        sender.send(("error", error))
+    else:
+        sender.send(("result", result))
+
+
+def _died(place: str, code: int | None) -> Exception:
+    number = -code if code is not None and code < 0 else 0
+    reason = signal.Signals(number).name if number else f"exit status {code}"
+    if number in CRASHES:
+        return _unreadable(place, f"HDF5 crashed ({reason}) while reading it")
+    return UserError(
+        f"reading was interrupted at {place} ({reason}), which says nothing of the file; "
+        "run snakemake again, and if it happens again look for lack of memory or disk space"
+    )
+
+
+def _unreadable(place: str, found: str) -> Rejected:
+    return Rejected(
+        Defect(
+            "unreadable",
+            place,
+            found,
+            "an intact HDF5 file",
+            "copy the file again from where it was recorded",
+        )
+    )

@@ -1,0 +1,1 @@
+"""The prompt-swap test: predictions under other prompts."""

@@ -1,0 +1,1 @@
+"""Time of a control step, by number format."""

@@ -1,0 +1,123 @@
+"""How long a control step takes on this device, by number format, and what the format costs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mobile_vla.config.latency import LatencySettings
+from mobile_vla.data.frames import open_frames
+from mobile_vla.files import write_json
+from mobile_vla.language.prompts import RIGHT, ask
+from mobile_vla.layout import LatencyFiles
+from mobile_vla.machine import default_device, device_name, peak_memory, use_threads
+from mobile_vla.model.policy import Policy
+from mobile_vla.model.precision import resolve
+from mobile_vla.model.streaming import Stream
+from mobile_vla.runs.data import RunData, open_run
+from mobile_vla.runs.inputs import PolicyInputs
+from mobile_vla.runs.policy import load_policy
+
+log = logging.getLogger(__name__)
+
+SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+def latency(
+    settings: LatencySettings, inputs: PolicyInputs, outputs: LatencyFiles, *, threads: int
+) -> None:
+    """Time the control step of one robot, from the frame in memory to the chunk in memory.
+
+    Args:
+        settings: the run, and how many steps are timed.
+        inputs: its policy and data; the robot sees the validation frames.
+        outputs: the file to write; it holds times, and differs from run to run.
+        threads: cores that the job was given.
+
+    Raises:
+        UserError: the policy is not the one of these settings, data or backbone.
+    """
+    use_threads(settings.threads, threads, "training.threads")
+    # Frames in any case: a robot has no stored features.
+    data = open_run(settings, replace(inputs, features=None), settings.precision)
+    device, own = default_device(), data.precision
+    formats = list(dict.fromkeys([own, "fp32", resolve("auto", device)]))
+    measured = [_measure(inputs.policy, precision, data, settings) for precision in formats]
+    for one in measured:
+        one["mae_change"] = one["validation_mae"] - measured[0]["validation_mae"]
+    load = os.getloadavg()[0]
+    slow = any(one["seconds"]["p99"] > 3 * one["seconds"]["p50"] for one in measured)
+    write_json(
+        outputs.latency,
+        {
+            "experiment": settings.experiment,
+            "run": settings.run,
+            "device": device.type,
+            "device_name": device_name(device),
+            "threads": settings.threads,
+            "warmup_steps": settings.latency.warmup_steps,
+            "steps": settings.latency.steps,
+            "trained_in": own,
+            "unit": "raw command units",
+            "memory_of": "the GPU" if device.type == "cuda" else "the process, at its peak so far",
+            "precisions": measured,
+            "load_average": load,
+            "contended": slow or load > len(os.sched_getaffinity(0)) + 0.5,
+        },
+    )
+    for one in measured:
+        log.info(
+            "%s %s in %s: a step takes %.2f ms (p99 %.2f ms), validation MAE %.4f",
+            settings.experiment,
+            settings.run,
+            one["precision"],
+            1000 * one["seconds"]["p50"],
+            1000 * one["seconds"]["p99"],
+            one["validation_mae"],
+        )
+
+
+def _measure(
+    path: Path, precision: str, data: RunData, settings: LatencySettings
+) -> dict[str, Any]:
+    samples, device = data.samples["val"], default_device()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    policy = load_policy(path, settings.policy, data, run_in=precision)
+    seconds = _steps(policy, precision, data, settings)
+    memory = peak_memory(device)
+    asked = {RIGHT: samples.prompt_of_row.numpy()}
+    predicted = ask(policy, samples, asked, precision, settings.latency.batch_size)[RIGHT]
+    table = samples.table
+    error = np.abs(predicted.astype(np.float64) - samples.raw_actions[table.targets])[table.mask]
+    found = {name: float(np.quantile(seconds, share)) for name, share in SHARES.items()}
+    return {
+        "precision": precision,
+        "seconds": {**found, "min": float(seconds.min()), "max": float(seconds.max())},
+        # at this rate 99 of 100 steps are done in time
+        "control_rate_hz": 1 / found["p99"],
+        "memory_bytes": memory,
+        "validation_mae": float(error.mean()),
+    }
+
+
+def _steps(policy: Policy, precision: str, data: RunData, settings: LatencySettings) -> np.ndarray:
+    """Return the seconds of each measured step; the chunk's way to the CPU ends a step."""
+    samples, frames = data.samples["val"], open_frames(data.dataset)
+    rows = np.unique(samples.table.frames)
+    stream = Stream(policy, [int(samples.prompt_of_row[rows[0]])], precision)
+    seconds = []
+    for number in range(settings.latency.warmup_steps + settings.latency.steps):
+        frame = frames[rows[[number % len(rows)]]]  # (1, 224, 224, 3)
+        started = time.perf_counter()
+        stream.step(frame)
+        if number >= settings.latency.warmup_steps:
+            seconds.append(time.perf_counter() - started)
+    return np.array(seconds)

@@ -1,0 +1,293 @@
+"""Every path below ``results/``, once: which files a dataset, a backbone, a run and the report have.
+
+A class holds the files that one command writes. Its fields are their places below the folder of all
+results, with the names in braces that tell one such set of files from another. The rules take them
+as Snakemake's patterns, commands and report fill in the names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import ClassVar, Self
+
+RESULTS = Path("results")
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files that one command writes, and its job's provenance and log."""
+
+    PROVENANCE: ClassVar[str]
+    LOG: ClassVar[str]
+
+    @classmethod
+    def below(cls, results: Path = RESULTS, **names: str) -> Self:
+        """Return the files in a folder of results.
+
+        Args:
+            results: the folder of all results.
+            names: what stands in place of the names in braces; without any, the braces stay, as
+                Snakemake's rules want them.
+        """
+        return cls(**{field.name: place(results, field.default, names) for field in fields(cls)})
+
+    @classmethod
+    def provenance(cls, results: Path = RESULTS, **names: str) -> Path:
+        """Return the JSON with the circumstances of the job that wrote the files."""
+        return place(results, cls.PROVENANCE, names)
+
+    @classmethod
+    def log(cls, results: Path = RESULTS, **names: str) -> Path:
+        """Return the log of the job that writes the files."""
+        return place(results, f"logs/{cls.LOG}", names)
+
+    def by_name(self) -> dict[str, str]:
+        """Return the paths by the names of their fields, as a rule's outputs."""
+        return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+
+
+def place(results: Path, pattern: object, names: dict[str, str]) -> Path:
+    """Return a pattern's place below the results, with its names filled in, if there are any."""
+    text = str(pattern)
+    return results / (text.format(**names) if names else text)
+
+
+@dataclass(frozen=True)
+class RawFiles(Files):
+    """A raw episode that was made here: simulated, or imported."""
+
+    PROVENANCE = "datasets/{dataset}/raw/{episode}.provenance.json"
+    LOG = "raw/{dataset}/{episode}.log"
+
+    raw: Path = Path("datasets/{dataset}/raw/{episode}.h5")
+    """The episode, as the robot's collector writes it."""
+    digest: Path = Path("datasets/{dataset}/raw/{episode}.json")
+    """Its SHA-256 and size."""
+
+
+@dataclass(frozen=True)
+class EpisodeFiles(Files):
+    """What ``ingest`` makes of one raw episode."""
+
+    PROVENANCE = "datasets/{dataset}/episodes/{episode}.provenance.json"
+    LOG = "ingest/{dataset}/{episode}.log"
+
+    facts: Path = Path("datasets/{dataset}/episodes/{episode}.json")
+    """All of the episode but its frames, and what makes it unusable."""
+    frames: Path = Path("datasets/{dataset}/episodes/{episode}.npy")
+    """(T, 224, 224, 3) uint8, RGB; no rows for a rejected episode."""
+
+
+@dataclass(frozen=True)
+class ManifestFiles(Files):
+    """Which episodes of a dataset are used."""
+
+    PROVENANCE = "datasets/{dataset}/manifest.provenance.json"
+    LOG = "manifest/{dataset}.log"
+
+    manifest: Path = Path("datasets/{dataset}/manifest.json")
+    """The episodes that are used, in order, and those that are not, with the reasons."""
+    actions: Path = Path("datasets/{dataset}/actions.npy")
+    """(rows, 3) float32 in raw command units."""
+
+
+@dataclass(frozen=True)
+class SplitFiles(Files):
+    """Which episodes of a dataset train, select and are scored."""
+
+    PROVENANCE = "datasets/{dataset}/split.provenance.json"
+    LOG = "split/{dataset}.log"
+
+    split: Path = Path("datasets/{dataset}/split.json")
+
+
+@dataclass(frozen=True)
+class FlagFiles(Files):
+    """Which episodes of a dataset have warnings."""
+
+    PROVENANCE = "datasets/{dataset}/flags.provenance.json"
+    LOG = "flags/{dataset}.log"
+
+    flags: Path = Path("datasets/{dataset}/flags.json")
+
+
+@dataclass(frozen=True)
+class AuditFiles(Files):
+    """What is wrong or odd about a dataset."""
+
+    PROVENANCE = "datasets/{dataset}/audit.provenance.json"
+    LOG = "audit/{dataset}.log"
+
+    report: Path = Path("datasets/{dataset}/audit.json")
+    page: Path = Path("datasets/{dataset}/audit.html")
+    """The same for people."""
+
+
+@dataclass(frozen=True)
+class BackboneFiles(Files):
+    """A backbone."""
+
+    PROVENANCE = "backbones/{backbone}/backbone.provenance.json"
+    LOG = "backbone/{backbone}.log"
+
+    description: Path = Path("backbones/{backbone}/backbone.json")
+    """Where its checkpoint lies, and the digests of its files."""
+
+    @staticmethod
+    def weights(results: Path = RESULTS, **names: str) -> str:
+        """Return the weights of a backbone that was drawn here."""
+        return str(place(results, "backbones/{backbone}/model.safetensors", names))
+
+
+@dataclass(frozen=True)
+class FeatureFiles(Files):
+    """The frozen prefix's output over a dataset."""
+
+    PROVENANCE = "features/{dataset}/{backbone}/{cut}-{key}.provenance.json"
+    LOG = "features/{dataset}/{backbone}/{cut}-{key}.log"
+
+    features: Path = Path("features/{dataset}/{backbone}/{cut}-{key}.npy")
+    """One row a frame."""
+    description: Path = Path("features/{dataset}/{backbone}/{cut}-{key}.json")
+    """Its shape, number format and digest, and what it depends on."""
+
+
+@dataclass(frozen=True)
+class TrainingFiles(Files):
+    """What a run's training leaves behind."""
+
+    PROVENANCE = "experiments/{experiment}/{run}/training.provenance.json"
+    LOG = "train/{experiment}/{run}.log"
+
+    policy: Path = Path("experiments/{experiment}/{run}/policy/policy.json")
+    """The best policy's description; its files lie beside it."""
+    last: Path = Path("experiments/{experiment}/{run}/last/policy.json")
+    """The same after the last epoch."""
+    metrics: Path = Path("experiments/{experiment}/{run}/metrics.csv")
+    """A line an epoch."""
+    results: Path = Path("experiments/{experiment}/{run}/training_results.json")
+    """What the run came to, and how long it took."""
+
+
+@dataclass(frozen=True)
+class TimingFiles(Files):
+    """How long an experiment's epoch takes."""
+
+    PROVENANCE = "experiments/{experiment}/timing.provenance.json"
+    LOG = "timing/{experiment}.log"
+
+    timing: Path = Path("experiments/{experiment}/timing.json")
+    page: Path = Path("experiments/{experiment}/timing.html")
+    """The same for people."""
+
+
+@dataclass(frozen=True)
+class EvaluationFiles(Files):
+    """A run's scores."""
+
+    PROVENANCE = "experiments/{experiment}/{run}/evaluation.provenance.json"
+    LOG = "evaluate/{experiment}/{run}.log"
+
+    evaluation: Path = Path("experiments/{experiment}/{run}/evaluation.json")
+    predictions: Path = Path("experiments/{experiment}/{run}/predictions.npz")
+    """The policy's, the baselines' and the controls' predictions of each scored window."""
+
+
+@dataclass(frozen=True)
+class OtherEvaluationFiles(EvaluationFiles):
+    """A run's scores on another dataset."""
+
+    PROVENANCE = "experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"
+    LOG = "evaluate/{experiment}/{run}/on/{dataset}.log"
+
+    evaluation: Path = Path("experiments/{experiment}/{run}/on/{dataset}/evaluation.json")
+    predictions: Path = Path("experiments/{experiment}/{run}/on/{dataset}/predictions.npz")
+
+
+@dataclass(frozen=True)
+class RolloutFiles(Files):
+    """A run's policy in closed loop."""
+
+    PROVENANCE = "experiments/{experiment}/{run}/rollouts.provenance.json"
+    LOG = "rollout/{experiment}/{run}.log"
+
+    rollouts: Path = Path("experiments/{experiment}/{run}/rollouts.json")
+    paths: Path = Path("experiments/{experiment}/{run}/rollouts.npz")
+    """The trajectory of each rollout, and film strips of some."""
+
+
+@dataclass(frozen=True)
+class LanguageFiles(Files):
+    """A run's policy under other prompts."""
+
+    PROVENANCE = "experiments/{experiment}/{run}/language.provenance.json"
+    LOG = "language/{experiment}/{run}.log"
+
+    language: Path = Path("experiments/{experiment}/{run}/language.json")
+
+
+@dataclass(frozen=True)
+class LatencyFiles(Files):
+    """How long an experiment's control step takes."""
+
+    PROVENANCE = "experiments/{experiment}/latency.provenance.json"
+    LOG = "latency/{experiment}.log"
+
+    latency: Path = Path("experiments/{experiment}/latency.json")
+
+
+@dataclass(frozen=True)
+class ComparisonFiles(Files):
+    """All experiments on the steps that all of them predict."""
+
+    PROVENANCE = "comparison.provenance.json"
+    LOG = "compare.log"
+
+    comparison: Path = Path("comparison.json")
+
+
+@dataclass(frozen=True)
+class FigureFiles(Files):
+    """A figure in its formats."""
+
+    PROVENANCE = "figures/figures.provenance.json"
+    LOG = "figures.log"
+
+    svg: Path = Path("figures/{figure}.svg")
+    pdf: Path = Path("figures/{figure}.pdf")
+    png: Path = Path("figures/{figure}.png")
+
+
+@dataclass(frozen=True)
+class TableFiles(Files):
+    """A table in its formats."""
+
+    PROVENANCE = "tables/tables.provenance.json"
+    LOG = "tables.log"
+
+    csv: Path = Path("tables/{table}.csv")
+    """With all digits."""
+    latex: Path = Path("tables/{table}.tex")
+    """For a paper; some tables have none."""
+
+
+@dataclass(frozen=True)
+class CaptionFiles(Files):
+    """What the figures say of themselves."""
+
+    PROVENANCE = FigureFiles.PROVENANCE
+    LOG = FigureFiles.LOG
+
+    captions: Path = Path("figures/captions.json")
+    """Title, caption and alternative text of each figure."""
+
+
+@dataclass(frozen=True)
+class ReportFiles(Files):
+    """The report's page."""
+
+    PROVENANCE = "report.provenance.json"
+    LOG = "page.log"
+
+    report: Path = Path("report.html")

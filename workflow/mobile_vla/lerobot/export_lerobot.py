@@ -1,0 +1,331 @@
+"""Export: a dataset's raw episodes as a LeRobotDataset v3, with its images in Parquet files."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from mobile_vla.config.loading import read_project
+from mobile_vla.config.prompt import Prompt
+from mobile_vla.conventions import ACTION_COLUMNS
+from mobile_vla.data.prompts import lacking, lacks, prompt_values, render
+from mobile_vla.errors import Problem, Problems, UserError
+from mobile_vla.files import read_json, verify, write_json, write_text
+from mobile_vla.ingest.episode import RawEpisode, read_episode
+from mobile_vla.ingest.images import image_blocks
+from mobile_vla.ingest.rawfile import open_raw
+from mobile_vla.lerobot import format as layout
+from mobile_vla.lerobot.statistics import flattened, histogram, of_images, of_values
+from mobile_vla.lerobot.tables import (
+    INDICES,
+    data_schema,
+    described_features,
+    episodes_table,
+    tasks_table,
+)
+
+log = logging.getLogger(__name__)
+
+COMPRESSION = 3  # of PNG: half the time of the usual 6, for a few per cent of the bytes
+FORMAT = 1  # of our own file in meta/
+
+CARD = """\
+---
+task_categories: [robotics]
+tags: [LeRobot]
+configs:
+- config_name: default
+  data_files: data/*/*.parquet
+---
+The dataset `{dataset}`: {episodes} episodes, {frames} frames of {width}×{height} pixels, as a
+LeRobotDataset {version}.
+
+`{action}` holds commands of a mobile robot ({columns}), in raw command units of the tele-operation
+and not in metres a second. The episodes have no time stamps: {fps} frames a second is a nominal
+figure.
+"""
+
+
+def export_lerobot(
+    dataset: str,
+    folder: Path,
+    *,
+    config: Path = Path("config.yaml"),
+    results: Path = Path("results"),
+    camera: str = "front",
+    task: str | None = None,
+    fps: int = 1,
+) -> None:
+    """Write a dataset's episodes as a LeRobotDataset v3, with every pixel of the raw images.
+
+    Exported are the episodes of the dataset's manifest: those that the experiments use.
+
+    Args:
+        dataset: its name in config.yaml.
+        folder: the folder to write; it must not be there yet.
+        config: the configuration.
+        results: where the workflow's results lie.
+        camera: name of the camera; its images become `observation.images.NAME`.
+        task: instruction of the episodes whose files have none, such as "pass on the {side}".
+        fps: frames a second that the time stamps claim; the episodes have none of their own.
+
+    Raises:
+        UserError: the manifest is not there, a raw file is not as it was ingested, an episode has
+            no instruction, or the images differ in size.
+    """
+    if folder.exists():
+        raise UserError(f"{folder}: it is there already; name a folder that is not")
+    if fps < 1:
+        raise UserError(f"--fps {fps}: expected 1 or more")
+    project = read_project(config)
+    if dataset not in project.datasets:
+        known = ", ".join(project.datasets)
+        raise UserError(f"{config} (datasets): no {dataset!r}; expected one of {known}")
+    place = results / "datasets" / dataset
+    listed = _listed(place / "manifest.json")
+    facts = [read_json(place / "episodes" / f"{name}.json") for name in listed["episodes"]]
+    tasks = _tasks(facts, task)
+    shape = _shape(facts)
+    bgr = project.datasets[dataset].images.settled().color == "bgr"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as unfinished:
+        target = Path(unfinished, folder.name)
+        written = _Written(target, layout.CAMERAS + camera, fps, bgr)
+        for own, text in zip(facts, tasks, strict=True):
+            written.add(own, text)
+        written.close(shape)
+        _write_ours(target, dataset, listed, facts)
+        card = {"dataset": dataset, "episodes": len(facts), "frames": written.frames}
+        size = {"height": shape[0], "width": shape[1], "fps": fps, "version": layout.VERSION}
+        columns = ", ".join(ACTION_COLUMNS)
+        text = CARD.format(**card, **size, action=layout.ACTION, columns=columns)
+        write_text(target / "README.md", text)
+        target.rename(folder)
+    log.info("%s: %d episodes, %d frames", folder, len(facts), written.frames)
+
+
+def _listed(manifest: Path) -> dict[str, Any]:
+    if not manifest.is_file():
+        raise UserError(
+            f"{manifest}: not there; `snakemake --cores 1 {manifest}` checks the episodes first"
+        )
+    found = read_json(manifest)
+    return {**found, "episodes": [one["episode"] for one in found["episodes"]]}
+
+
+def _tasks(facts: Sequence[Mapping[str, Any]], template: str | None) -> list[str]:
+    """Return each episode's instruction.
+
+    Raises:
+        Problems: episodes that have none.
+    """
+    prompt = None if template is None else Prompt(template=template)
+    found, problems = [], []
+    for one in facts:
+        values = prompt_values(one["scenario"], one["instruction"])
+        if one["instruction"] is not None:
+            found.append(str(one["instruction"]))
+        elif prompt is None:
+            problems.append(Problem(one["file"], "it has no language_instruction"))
+        elif missing := lacks(prompt, values):
+            problems.append(Problem(one["file"], "; ".join(map(lacking, missing))))
+        else:
+            found.append(render(prompt, values))
+    if problems:
+        raise Problems(
+            "each episode of a LeRobotDataset has an instruction; say what it is with `--task`, "
+            'such as `--task "pass on the {side}"`',
+            problems,
+        )
+    return found
+
+
+def _shape(facts: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
+    """Return the size of all images.
+
+    Raises:
+        UserError: they differ; the format has one for a dataset.
+    """
+    shapes = sorted({tuple(one["raw_shape"]) for one in facts})
+    if len(shapes) > 1:
+        sizes = ", ".join(f"{width}×{height}" for height, width, _ in shapes)
+        raise UserError(
+            f"the images have different sizes ({sizes}), and a LeRobotDataset has one; export "
+            "datasets of one size each, by their `pattern`"
+        )
+    return shapes[0]
+
+
+def _write_ours(
+    target: Path, dataset: str, listed: Mapping[str, Any], facts: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write what the format has no place for, so that nothing is lost on the way back."""
+    kept = ("episode", "frames", "instruction", "event_types", "attributes")
+    write_json(
+        target / layout.OURS,
+        {
+            "format": FORMAT,
+            "dataset": dataset,
+            "manifest": listed["digest"],
+            "episodes": [
+                {**{key: one[key] for key in kept}, "raw_sha256": one["sha256"]} for one in facts
+            ],
+            "quarantined": listed["quarantined"],
+        },
+    )
+
+
+@dataclass
+class _Written:
+    """A dataset that is being written, an episode after the other."""
+
+    folder: Path
+    camera: str
+    fps: int
+    bgr: bool
+    frames: int = 0
+    file: int = 0
+    """Number of the data file that is written to."""
+    size: int = 0
+    """Bytes of the images in it."""
+    writer: pq.ParquetWriter | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    tasks: dict[str, int] = field(default_factory=dict)
+    levels: np.ndarray | None = None
+    """(3, 256) how often each level occurs in all images."""
+    values: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    """The numbers of all episodes, by feature."""
+
+    def add(self, facts: Mapping[str, Any], task: str) -> None:
+        """Write an episode's rows, and note where they are."""
+        path = Path(facts["file"])
+        verify(path, facts, "it was ingested with others: run snakemake again, then export")
+        number, length = len(self.rows), int(facts["frames"])
+        levels = np.zeros((3, 256), dtype=np.int64)
+        with open_raw(path) as raw:
+            episode = read_episode(raw, _nobody)
+            columns = self._columns(episode.actions, number, task)
+            images = []
+            for image in self._images(episode):
+                levels += histogram(image)
+                images.append(png(image))
+        self._roll_over(sum(map(len, images)))
+        self._write(images, columns)
+        own = {
+            self.camera: of_images(levels, length),
+            **{name: of_values(values) for name, values in columns.items()},
+        }
+        self.rows.append(
+            {
+                "episode_index": number,
+                "tasks": [task],
+                "length": length,
+                **_place("data/", self.file),
+                "dataset_from_index": self.frames,
+                "dataset_to_index": self.frames + length,
+                **flattened(own),
+                **_place("meta/episodes/", 0),
+            }
+        )
+        self.frames += length
+        self.levels = levels if self.levels is None else self.levels + levels
+        for name, values in columns.items():
+            self.values.setdefault(name, []).append(values)
+
+    def _images(self, episode: RawEpisode) -> Iterator[np.ndarray]:
+        for _, block in image_blocks(episode.file, episode.place, _nobody):
+            for image in block:
+                yield image[..., ::-1] if self.bgr else image
+
+    def _columns(self, actions: np.ndarray, number: int, task: str) -> dict[str, np.ndarray]:
+        length = len(actions)
+        at = np.arange(length, dtype=np.int64)
+        task_index = self.tasks.setdefault(task, len(self.tasks))
+        indices = (at, np.full_like(at, number), at + self.frames, np.full_like(at, task_index))
+        return {
+            layout.ACTION: actions,
+            "timestamp": (at / self.fps).astype(np.float32),
+            **dict(zip(INDICES, indices, strict=True)),
+        }
+
+    def _roll_over(self, size: int) -> None:
+        """Begin another file where the present one would become too large."""
+        self.size += size
+        if self.writer is not None and self.size > layout.DATA_MB * 2**20:
+            self.writer.close()
+            self.writer, self.file, self.size = None, self.file + 1, size
+
+    def _write(self, images: Sequence[bytes], columns: Mapping[str, np.ndarray]) -> None:
+        schema = data_schema(self.camera, layout.ACTION, len(ACTION_COLUMNS))
+        if self.writer is None:
+            path = self.folder / layout.DATA.format(**_numbers(self.file))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.writer = pq.ParquetWriter(path, schema, compression="snappy")
+        stored = [
+            {"bytes": image, "path": f"frame-{index:06d}.png"} for index, image in enumerate(images)
+        ]
+        arrays: dict[str, Any] = {name: values.tolist() for name, values in columns.items()}
+        # an episode is a row group, so that one can be read without the others
+        self.writer.write_table(pa.table({self.camera: stored, **arrays}, schema=schema))
+
+    def close(self, shape: tuple[int, int, int]) -> None:
+        """Write what is known of all episodes together."""
+        assert self.writer is not None and self.levels is not None  # there is an episode at least
+        self.writer.close()
+        index = self.folder / layout.EPISODES.format(**_numbers(0))
+        index.parent.mkdir(parents=True)
+        pq.write_table(episodes_table(self.rows), index, compression="snappy")
+        pq.write_table(tasks_table(list(self.tasks)), self.folder / layout.TASKS)
+        statistics: dict[str, Any] = {self.camera: of_images(self.levels, self.frames)}
+        for name, values in self.values.items():
+            statistics[name] = of_values(np.concatenate(values))
+        write_json(self.folder / layout.STATISTICS, statistics)
+        features = described_features(self.camera, shape, layout.ACTION, ACTION_COLUMNS)
+        write_json(
+            self.folder / layout.INFO,
+            {
+                "codebase_version": layout.VERSION,
+                "robot_type": None,
+                "total_episodes": len(self.rows),
+                "total_frames": self.frames,
+                "total_tasks": len(self.tasks),
+                "chunks_size": layout.CHUNK_FILES,
+                "data_files_size_in_mb": layout.DATA_MB,
+                "video_files_size_in_mb": layout.VIDEO_MB,
+                "fps": self.fps,
+                "splits": {"train": f"0:{len(self.rows)}"},
+                "data_path": layout.DATA,
+                "video_path": None,
+                "features": features,
+            },
+        )
+
+
+def png(image: np.ndarray) -> bytes:
+    """Return an image (H, W, 3) uint8 as the bytes of a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG", compress_level=COMPRESSION)
+    return file.getvalue()
+
+
+def _numbers(file: int) -> dict[str, int]:
+    chunk, number = divmod(file, layout.CHUNK_FILES)
+    return {"chunk_index": chunk, "file_index": number}
+
+
+def _place(prefix: str, file: int) -> dict[str, int]:
+    return {f"{prefix}{name}": number for name, number in _numbers(file).items()}
+
+
+def _nobody(place: str) -> None:
+    """Take no note of what is read: these files were read to their ends before."""

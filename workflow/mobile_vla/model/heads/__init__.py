@@ -1,0 +1,1 @@
+"""The heads: what turns a window's readouts into a chunk of actions."""

@@ -1,0 +1,1 @@
+"""Closed loop: policies drive in simulated scenes that they have never seen."""

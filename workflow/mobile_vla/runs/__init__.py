@@ -1,0 +1,1 @@
+"""What every stage that opens a run shares: files, settings, data, samples, policy, predictions."""

@@ -1,0 +1,107 @@
+"""A run's data, put together from the files of the earlier stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.augment import Photometric
+from mobile_vla.config.features import Precision
+from mobile_vla.config.run import RunSettings
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.prompts import PromptTable
+from mobile_vla.data.roles import Role, Roles, load_split
+from mobile_vla.data.windows import WindowTable, make_windows
+from mobile_vla.features.store import BothViews, Rows, open_rows
+from mobile_vla.files import sha256_of
+from mobile_vla.machine import default_device
+from mobile_vla.model.precision import resolve
+from mobile_vla.runs.inputs import RunInputs, TrainingInputs
+from mobile_vla.runs.labels import Labels
+from mobile_vla.runs.samples import Samples
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a run reads: its backbone, and its windows by role."""
+
+    backbone: Checkpoint
+    precision: str
+    """Resolved number format of the forward pass on this machine."""
+    dataset: Dataset
+    roles: Roles
+    prompts: PromptTable
+    fixed: dict[str, float]
+    """Dimensions that are not learnt, with the constant that they have in the training episodes."""
+    samples: dict[Role, Samples]
+    identity: dict[str, Any]
+    """See :func:`identity_of`."""
+
+
+def open_run(
+    settings: RunSettings,
+    inputs: RunInputs,
+    precision: Precision,
+    photometric: Photometric | None = None,
+) -> RunData:
+    """Open the backbone, the dataset, a fold of its split, and the windows of each role.
+
+    Where the policy learns from mirror images and they can be read, the training windows are
+    followed by their mirror images: at the cut ``pixels``, or with ``mirrored`` features.
+
+    Args:
+        settings: the run.
+        inputs: its files.
+        precision: number format of the forward pass.
+        photometric: how far the pictures of training windows may be changed.
+
+    Raises:
+        UserError: no episode of a role is long enough, prompts do not tell scenarios apart, no
+            dimension is left to learn, or files do not belong together.
+    """
+    policy = settings.policy
+    checkpoint = Checkpoint.read(inputs.backbone)
+    resolved = resolve(precision, default_device())
+    dataset = Dataset.load(inputs.manifest, inputs.actions)
+    roles = load_split(inputs.split, dataset, settings.fold, settings.subset)
+    labels = Labels.of(dataset, policy)
+    rows = open_rows(dataset, checkpoint.digest, resolved, inputs.features, "plain")
+    tables: dict[Role, WindowTable] = {
+        role: make_windows(dataset, episodes, settings.windows)
+        for role, episodes in roles.of.items()
+    }
+    samples = {
+        role: Samples(dataset, table, rows, labels, policy.actions.scale)
+        for role, table in tables.items()
+    }
+    learnt: Rows = rows
+    table = tables["train"]
+    mirrored = inputs.mirrored if isinstance(inputs, TrainingInputs) else None
+    if policy.mirror and (policy.cut == "pixels" or mirrored is not None):
+        flipped = open_rows(dataset, checkpoint.digest, resolved, mirrored, "mirrored")
+        learnt = BothViews(rows, flipped, dataset.rows)
+        table = table.with_mirror_images(dataset.rows)
+    samples["train"] = Samples(dataset, table, learnt, labels, policy.actions.scale, photometric)
+    return RunData(
+        backbone=checkpoint,
+        precision=resolved,
+        dataset=dataset,
+        roles=roles,
+        prompts=labels.prompts,
+        fixed=labels.constants(dataset, roles.of["train"], policy.actions),
+        samples=samples,
+        identity=identity_of(dataset, inputs.split, settings),
+    )
+
+
+def identity_of(dataset: Dataset, split: Path, settings: RunSettings) -> dict[str, Any]:
+    """Return what a policy is trained on: dataset, digests of manifest and split, fold, subset."""
+    return {
+        "dataset": dataset.name,
+        "manifest": dataset.digest,
+        "split": sha256_of(split),
+        "fold": settings.fold,
+        "subset": settings.subset,
+    }

@@ -1,0 +1,142 @@
+"""A run's policy: built to be trained, or loaded to be tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.features import Cut
+from mobile_vla.config.model import PolicySettings
+from mobile_vla.errors import Problem, Problems, UserError
+from mobile_vla.files import read_json
+from mobile_vla.machine import default_device
+from mobile_vla.model.adapter import load_backbone
+from mobile_vla.model.folder import read_folder
+from mobile_vla.model.policy import Policy
+from mobile_vla.runs.data import RunData
+
+
+def build_policy(
+    settings: PolicySettings,
+    seed: int,
+    data: RunData,
+    init_from: Path | None = None,
+    cut: Cut | None = None,
+) -> Policy:
+    """Build a run's policy, fresh from its seed or from another run's weights.
+
+    Args:
+        settings: the policy's settings.
+        seed: the run's seed.
+        data: what the run reads.
+        init_from: the ``policy.json`` to start from.
+        cut: where the forward pass will begin, by default where the run's stored features were
+            taken: nothing that lies before is loaded, not even the vision tower.
+
+    Raises:
+        UserError: the other policy was trained on another split or fold, so that it may have seen
+            this one's validation or test episodes. Another subset of the same training episodes
+            is allowed.
+    """
+    backbone = data.backbone
+    kosmos = load_backbone(backbone, settings, data.precision, cut or settings.cut)
+    processor = backbone.processor()
+    policy = Policy(settings, kosmos, processor, data.prompts.texts, seed, data.fixed)
+    if init_from is not None:
+        described, tensors = read_folder(init_from.parent, backbone)
+        other = described["data"]
+        if {**other, "subset": None} != {**data.identity, "subset": None}:
+            raise UserError(
+                f"{init_from} (data): trained on dataset {other['dataset']!r} with another "
+                f"manifest, split or fold than {data.identity['dataset']!r} has now, so it may "
+                "have seen episodes that are scored here; train both on the same dataset and split"
+            )
+        policy.load_trained(tensors)
+    return policy
+
+
+def load_policy(
+    path: Path, settings: PolicySettings, data: RunData, run_in: str | None = None
+) -> Policy:
+    """Load a run's policy onto this machine's device, in evaluation mode.
+
+    Args:
+        path: its ``policy.json``.
+        settings: what config.yaml says that it is.
+        data: what it must have been trained on.
+        run_in: the number format that it is to run in; by default that of its training.
+
+    Raises:
+        UserError: it is not the policy of these settings, data, backbone or precision.
+    """
+    return open_policy(path, settings, data.identity, data.precision, data.backbone, run_in)
+
+
+def open_policy(
+    path: Path,
+    settings: PolicySettings,
+    identity: Mapping[str, Any],
+    precision: str,
+    backbone: Checkpoint,
+    run_in: str | None = None,
+) -> Policy:
+    """Load a policy as :func:`load_policy` does, where a run's windows are not opened.
+
+    Args:
+        path: its ``policy.json``.
+        settings: what config.yaml says that it is.
+        identity: the data that it must have been trained on.
+        precision: the resolved number format that it must have been trained in.
+        backbone: what it must have been trained on.
+        run_in: the number format that it is to run in; by default that of its training.
+
+    Raises:
+        UserError: it is not the policy of these settings, data, backbone or precision.
+    """
+    check_origin(path, identity, precision)
+    policy = Policy.from_pretrained(path.parent, backbone, run_in or precision)
+    check_settings(path, policy.settings, settings)
+    return policy.to(default_device())
+
+
+def check_settings(path: Path, trained: PolicySettings, wanted: PolicySettings) -> None:
+    """Refuse a policy that was trained with other settings than config.yaml says now.
+
+    Raises:
+        Problems: each setting that differs, such as another chunk than the trained one.
+    """
+    before, now = trained.model_dump(mode="json"), wanted.model_dump(mode="json")
+    problems = [
+        Problem(f"{path} (settings.{name})", f"trained with {before[name]}", f"{now[name]}")
+        for name in before
+        if before[name] != now[name]
+    ]
+    if problems:
+        raise Problems(
+            "the policy is not that of config.yaml; run snakemake again, it trains it anew",
+            problems,
+        )
+
+
+def check_origin(path: Path, identity: Mapping[str, Any], precision: str) -> None:
+    """Refuse a policy of another split, which may have seen what is scored, or precision.
+
+    Raises:
+        UserError: the policy's data are not those of ``identity``, or it was trained in another
+            number format than ``precision``.
+    """
+    described = read_json(path)
+    if described["data"] != identity:
+        raise UserError(
+            f"{path} (data): trained on another manifest, split, fold or subset of "
+            f"{described['data']['dataset']!r} than is scored, so it may have seen the scored "
+            "episodes; run snakemake again, it trains the policy anew"
+        )
+    if described["precision"] != precision:
+        raise UserError(
+            f"{path} (precision): trained in {described['precision']}, and this machine would run "
+            f"it in {precision}; say `training.precision: {described['precision']}` in config.yaml "
+            "instead of auto"
+        )

@@ -1,0 +1,1 @@
+"""Intervals, tests and proportions: what several stages compute of their numbers."""

@@ -1,0 +1,67 @@
+"""What a run's largest step has to hold, known before its backbone is loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from mobile_vla.config.training import TrainSettings
+from mobile_vla.data.windows import WindowTable
+from mobile_vla.machine import default_device
+from mobile_vla.model.prompts import PromptTokens
+from mobile_vla.ranks import local_processes
+from mobile_vla.runs.data import RunData
+from mobile_vla.training.batches import dealt, epoch_batches, steps_per_epoch
+from mobile_vla.training.memory import Load
+
+
+def load_of(settings: TrainSettings, data: RunData, steps: int | None = None) -> Load:
+    """Return what the largest step of one of the run's processes has to hold.
+
+    Args:
+        settings: the run.
+        data: what it reads.
+        steps: optimiser steps in all; None: those of ``training.epochs``.
+    """
+    training, samples = settings.training, data.samples["train"]
+    table, windows = samples.table, min(training.batch_size, len(samples))
+    windows = -(-windows // training.processes)
+    frames = windows * table.frames.shape[1]
+    if samples.photometric is None:  # with it, each window has pictures of its own
+        frames = max(
+            len(np.unique(table.frames[share]))
+            for batch in _batches(settings, table, steps)
+            for share in dealt(batch, training.processes)
+        )
+    return Load(
+        frames=frames,
+        windows=windows,
+        tokens=longest_prompt(data),
+        accumulation=training.accumulation,
+        precision=data.precision,
+        checkpointing=training.gradient_checkpointing,
+        cut=settings.policy.cut,
+        processes=local_processes() if default_device().type == "cpu" else 1,
+    )
+
+
+def _batches(
+    settings: TrainSettings, table: WindowTable, steps: int | None
+) -> Iterator[np.ndarray]:
+    """Yield the window indices of each batch of the run."""
+    training = settings.training
+    per_epoch = steps_per_epoch(len(table), training.batch_size, training.accumulation)
+    total = per_epoch * training.epochs if steps is None else steps
+    whole, rest = divmod(total, per_epoch)
+    for epoch in range(math.ceil(total / per_epoch)):
+        batches = epoch_batches(table, training.batch_size, training.segment, settings.seed, epoch)
+        yield from batches if epoch < whole else batches[: rest * training.accumulation]
+
+
+def longest_prompt(data: RunData) -> int:
+    """Return the number of tokens of the longest prompt, with image and action token."""
+    backbone = data.backbone
+    latents = backbone.config().latent_query_num
+    return int(PromptTokens.of(data.prompts.texts, backbone.processor(), latents).action.max()) + 1

@@ -1,0 +1,30 @@
+# The validation frames of each run under other prompts.
+def promptless_features(wildcards):
+    """Return an experiment's features where they hold no prompt: a readout has read the right one."""
+    if project.feature_key(wildcards.experiment).cut == "readout":
+        return None
+    return run_feature_files(wildcards)
+
+
+rule language:
+    input:
+        lambda w: backbone_weights(backbone_of(w)),
+        lambda w: stored(promptless_features(w)),
+        **behaviour_inputs,
+        features=lambda w: described(promptless_features(w)),
+        policy=TrainingFiles.below().policy,
+    output:
+        **outputs(LanguageFiles),
+    log:
+        LanguageFiles.log(),
+    conda:
+        ENVIRONMENT
+    threads: model_threads
+    resources:
+        gpu=min(1, GPUS),
+        mem_mb=model_memory,
+    params:
+        *tracked("language"),
+        settings=lambda w: project.language(w.experiment, w.run).canonical(),
+    shell:
+        command("language")
