@@ -34,14 +34,18 @@ from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
 from mobile_vla.config.model import Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.run import RunSettings
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.frames import open_frames
-from mobile_vla.features.features import extract
+from mobile_vla.features.features import FeatureInputs
+from mobile_vla.features.features import features as extract
 from mobile_vla.features.store import FrameRows
 from mobile_vla.files import describe, write_json
+from mobile_vla.layout import FeatureFiles
 from mobile_vla.machine import default_device, peak_memory
-from mobile_vla.runs.data import RunData, load_data
+from mobile_vla.runs.data import RunData, open_run
+from mobile_vla.runs.inputs import RunInputs
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.timing.data_wait import Watched
 from mobile_vla.timing.flops import counted
@@ -150,12 +154,11 @@ def opened(case: Case, folder: Path, backbone: Path) -> tuple[RunData, float]:
         ExtractSettings(
             dataset="made", backbone="made", key=key, compute=Features(threads=THREADS)
         ),
-        manifest=data / "manifest.json",
-        actions=data / "actions.npy",
-        backbone=backbone,
+        FeatureInputs(
+            manifest=data / "manifest.json", actions=data / "actions.npy", backbone=backbone
+        ),
+        FeatureFiles(features.with_suffix(".npy"), features),
         threads=THREADS,
-        features=features.with_suffix(".npy"),
-        description=features,
     )
     seconds = time.perf_counter() - started
     return read(case, folder, backbone), seconds
@@ -164,18 +167,17 @@ def opened(case: Case, folder: Path, backbone: Path) -> tuple[RunData, float]:
 def read(case: Case, folder: Path, backbone: Path) -> RunData:
     """Open a case's files."""
     data = folder / "dataset"
-    return load_data(
-        policy_of(case),
-        case.windows,
-        "fp32",
-        fold=0,
-        subset=None,
+    run = RunSettings(
+        experiment="made", run="seed0", seed=0, windows=case.windows, policy=policy_of(case)
+    )
+    inputs = RunInputs(
         manifest=data / "manifest.json",
         actions=data / "actions.npy",
         split=data / "split.json",
         backbone=backbone,
         features=folder / "features.json",
     )
+    return open_run(run, inputs, "fp32")
 
 
 def trainer_of(case: Case, data: RunData) -> Trainer:

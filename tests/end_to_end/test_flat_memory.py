@@ -14,6 +14,7 @@ from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.data.split import split
 from mobile_vla.evaluation.evaluate import evaluate
 from mobile_vla.files import describe, read_json, write_json
+from mobile_vla.layout import EvaluationFiles
 from support.made import make_dataset, names
 from support.run import Inputs, run, settings_of
 
@@ -64,15 +65,9 @@ def score(inputs: Inputs, folder: Path) -> None:
             evaluation=Evaluation(),
             uncertainty=Uncertainty(),
         ),
-        policy=folder / "run/policy/policy.json",
-        manifest=inputs.manifest,
-        actions=inputs.manifest.with_name("actions.npy"),
-        split=inputs.split,
-        backbone=inputs.backbone,
-        features=inputs.features,
+        inputs.of_policy(folder / "run/policy/policy.json"),
+        EvaluationFiles(folder / "evaluation.json", folder / "predictions.npz"),
         threads=1,
-        evaluation=folder / "evaluation.json",
-        predictions=folder / "predictions.npz",
     )
     (folder / "peak").write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 

@@ -7,6 +7,7 @@ from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.files import read_json
+from mobile_vla.layout import AuditFiles
 from support.made import facts_of, write_facts
 
 NAMES = [
@@ -64,8 +65,7 @@ def colours(red, blue):
 def run(folder, every, frames=(), **changes):
     audit(
         settings(**changes),
+        AuditFiles(folder / "audit.json", folder / "audit.html"),
         facts=write_facts(folder, every, frames=frames),
-        report=folder / "audit.json",
-        page=folder / "audit.html",
     )
     return read_json(folder / "audit.json"), (folder / "audit.html").read_text()

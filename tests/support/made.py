@@ -14,6 +14,7 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.manifest import manifest
 from mobile_vla.files import describe, digest_of, write_json
 from mobile_vla.ingest.scenario import parse_scenario
+from mobile_vla.layout import ManifestFiles
 
 
 def facts_of(name: str, frames: int = 18, **changes: Any) -> dict[str, Any]:
@@ -98,9 +99,8 @@ def make_dataset(folder: Path, lengths: dict[str, int], *, frames: bool = False)
     files = folder / "manifest.json", folder / "actions.npy"
     manifest(
         ManifestSettings(dataset="made", on_error="fail"),
+        ManifestFiles(*files),
         facts=paths,
-        manifest=files[0],
-        actions=files[1],
     )
     return Dataset.load(*files)
 

@@ -24,6 +24,7 @@ from mobile_vla.evaluation.scoring import arrays
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.files import describe, digest_of, write_json
 from mobile_vla.ingest.scenario import parse_scenario
+from mobile_vla.layout import ComparisonFiles
 from support.behaviour import write_language, write_latency, write_rollouts
 from support.trained import EPOCHS, FRAMES, WINDOW, write_provenance, write_timing, write_training
 
@@ -131,9 +132,8 @@ def make_results(
             runs=tuple(ComparedRun(experiment=own.experiment, run=own.run) for own in runs),
             uncertainty=UNCERTAINTY,
         ),
-        evaluations=made.evaluations,
-        predictions=made.predictions,
-        comparison=made.comparison,
+        folder / "results",
+        ComparisonFiles(made.comparison),
     )
     for name in names:
         made.timings.append(folder / f"results/experiments/{name}/timing.json")

@@ -17,7 +17,9 @@ from mobile_vla.config.split import Holdout, SplitSettings
 from mobile_vla.config.training import Training, TrainSettings
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.split import split
-from mobile_vla.features.features import extract
+from mobile_vla.features.features import FeatureInputs, features
+from mobile_vla.layout import FeatureFiles, SplitFiles, TrainingFiles
+from mobile_vla.runs.inputs import PolicyInputs, TrainingInputs
 from mobile_vla.training.train import train
 from support.made import make_dataset, names
 from support.tiny import SIZE, make_backbone
@@ -50,20 +52,35 @@ class Inputs:
         shares = Holdout(train=0.5, val=0.25, test=0.25, stratify_by=())
         split(
             SplitSettings(dataset="made", split=shares),
+            SplitFiles(inputs.split),
             manifest=inputs.manifest,
-            split=inputs.split,
         )
-        key = FeatureKey(cut="image_embeds", precision="fp32", prompt=None)
-        extract(
-            ExtractSettings(dataset="made", backbone="tiny", key=key, compute=Features()),
-            manifest=inputs.manifest,
-            actions=data / "actions.npy",
-            backbone=inputs.backbone,
-            threads=1,
-            features=inputs.features.with_suffix(".npy"),
-            description=inputs.features,
-        )
+        inputs.store(FeatureKey(cut="image_embeds", precision="fp32", prompt=None), inputs.features)
         return inputs
+
+    def store(self, key: FeatureKey, description: Path) -> None:
+        """Store features of the dataset."""
+        features(
+            ExtractSettings(dataset="made", backbone="tiny", key=key, compute=Features()),
+            FeatureInputs(
+                manifest=self.manifest,
+                actions=self.manifest.with_name("actions.npy"),
+                backbone=self.backbone,
+            ),
+            FeatureFiles(description.with_suffix(".npy"), description),
+            threads=1,
+        )
+
+    def of_run(self, **changes: Any) -> TrainingInputs:
+        """Return what a run reads; with ``features=None`` frames."""
+        return TrainingInputs(**{**self._files(), **changes})
+
+    def of_policy(self, policy: Path, **changes: Any) -> PolicyInputs:
+        """Return what a test of a policy reads."""
+        return PolicyInputs(policy=policy, **{**self._files(), **changes})
+
+    def _files(self) -> dict[str, Any]:
+        return {**vars(self), "actions": self.manifest.with_name("actions.npy")}
 
 
 def settings_of(**training: Any) -> TrainSettings:
@@ -98,20 +115,8 @@ def settings_of(**training: Any) -> TrainSettings:
 def run(inputs: Inputs, folder: Path, settings: TrainSettings, save_every: int = 2) -> None:
     """Train in this process."""
     torch.set_num_threads(1)
-    train(
-        settings,
-        manifest=inputs.manifest,
-        actions=inputs.manifest.with_name("actions.npy"),
-        split=inputs.split,
-        backbone=inputs.backbone,
-        features=inputs.features,
-        threads=1,
-        policy=folder / OUTPUTS[0],
-        last=folder / OUTPUTS[1],
-        metrics=folder / OUTPUTS[2],
-        results=folder / OUTPUTS[3],
-        save_every=save_every,
-    )
+    outputs = TrainingFiles(*(folder / name for name in OUTPUTS))
+    train(settings, inputs.of_run(), outputs, threads=1, save_every=save_every)
 
 
 def in_child(work: Callable[[], None]) -> int:

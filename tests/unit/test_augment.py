@@ -8,15 +8,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from mobile_vla.config.augment import Photometric
-from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.features import FeatureKey
 from mobile_vla.config.model import FullFinetune
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
 from mobile_vla.data.mirror import EXCHANGED, SIGNS, mirrored_frames, mirrored_values
 from mobile_vla.errors import UserError
-from mobile_vla.features.features import extract
-from mobile_vla.runs.data import load_data
+from mobile_vla.runs.data import open_run
 from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.photometric import change, draw_factors
 from mobile_vla.runs.policy import build_policy
@@ -42,20 +41,8 @@ def at_pixels(**changes):
 
 
 def load(inputs, run, features=None, mirrored=None, photometric=None):
-    return load_data(
-        run.policy,
-        run.windows,
-        "fp32",
-        fold=0,
-        subset=None,
-        manifest=inputs.manifest,
-        actions=inputs.manifest.with_name("actions.npy"),
-        split=inputs.split,
-        backbone=inputs.backbone,
-        features=features,
-        mirrored=mirrored,
-        photometric=photometric,
-    )
+    files = inputs.of_run(features=features, mirrored=mirrored)
+    return open_run(run, files, "fp32", photometric)
 
 
 texts = st.text(alphabet="leftrigh LEFTRIGH왼오른쪽,.", max_size=40)
@@ -121,15 +108,7 @@ def test_stored_features_of_the_mirror_image_are_those_of_flipped_frames(inputs,
     key = FeatureKey(
         cut=cut, view="mirrored", precision="fp32", prompt=prompt if cut == "readout" else None
     )
-    extract(
-        ExtractSettings(dataset="made", backbone="tiny", key=key, compute=Features()),
-        manifest=inputs.manifest,
-        actions=inputs.manifest.with_name("actions.npy"),
-        backbone=inputs.backbone,
-        threads=1,
-        features=tmp_path / "mirrored.npy",
-        description=tmp_path / "mirrored.json",
-    )
+    inputs.store(key, tmp_path / "mirrored.json")
     dataset = Dataset.load(inputs.manifest, inputs.manifest.with_name("actions.npy"))
     rows = np.arange(dataset.lengths[0])  # of the first episode, which passes on the left
     flipped = torch.from_numpy(mirrored_frames(open_frames(dataset)[rows]))

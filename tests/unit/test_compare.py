@@ -13,6 +13,7 @@ from mobile_vla.comparison.compare import compare
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.errors import UserError
 from mobile_vla.files import describe, read_json, write_json
+from mobile_vla.layout import ComparisonFiles
 from support.results import UNCERTAINTY, Results, make_results
 
 
@@ -21,9 +22,8 @@ def again(made: Results) -> dict[str, Any]:
     runs = tuple(ComparedRun(experiment=own.experiment, run=own.run) for own in made.settings.runs)
     compare(
         CompareSettings(runs=runs, uncertainty=UNCERTAINTY),
-        evaluations=made.evaluations,
-        predictions=made.predictions,
-        comparison=made.comparison,
+        made.folder / "results",
+        ComparisonFiles(made.comparison),
     )
     found: dict[str, Any] = read_json(made.comparison)
     return found

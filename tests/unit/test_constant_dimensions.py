@@ -13,8 +13,9 @@ from mobile_vla.config.windows import Actions
 from mobile_vla.data.manifest import manifest
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.layout import ManifestFiles
 from mobile_vla.model.policy import Policy
-from mobile_vla.runs.data import load_data
+from mobile_vla.runs.data import open_run
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.training.trainer import Trainer
 from support.made import facts_of, write_facts
@@ -41,9 +42,8 @@ def turning(inputs, tmp_path):
     path = tmp_path / "manifest.json"
     manifest(
         ManifestSettings(dataset="made", on_error="fail"),
+        ManifestFiles(path, tmp_path / "actions.npy"),
         facts=write_facts(tmp_path, facts),
-        manifest=path,
-        actions=tmp_path / "actions.npy",
     )
     (tmp_path / "episodes").symlink_to(inputs.manifest.parent / "episodes")
     return path
@@ -60,18 +60,10 @@ def load(inputs, manifest_, constant, dimensions=DIMENSIONS, mirror=False):
             "mirror": mirror,
         }
     )
-    data = load_data(
-        policy,
-        run.windows,
-        "fp32",
-        fold=0,
-        subset=None,
-        manifest=manifest_,
-        actions=manifest_.with_name("actions.npy"),
-        split=inputs.split,
-        backbone=inputs.backbone,
-        features=None,
+    files = inputs.of_run(
+        manifest=manifest_, actions=manifest_.with_name("actions.npy"), features=None
     )
+    data = open_run(run.model_copy(update={"policy": policy}), files, "fp32")
     return policy, data
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.features import FeatureKey
 from mobile_vla.config.model import FullFinetune
 from mobile_vla.evaluation.controls import (
     from_frames,
@@ -16,8 +16,7 @@ from mobile_vla.evaluation.controls import (
     shuffled_prompts,
     without_images,
 )
-from mobile_vla.features.features import extract
-from mobile_vla.runs.data import RunData, load_data
+from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.policy import build_policy
 from support.run import Inputs, settings_of
 
@@ -41,27 +40,9 @@ def made(request, inputs, tmp_path) -> tuple[RunData, object]:
     if settings.cut == "readout":
         features = tmp_path / "readout.json"
         key = FeatureKey(cut="readout", precision="fp32", prompt=settings.prompt)
-        extract(
-            ExtractSettings(dataset="made", backbone="tiny", key=key, compute=Features()),
-            manifest=inputs.manifest,
-            actions=inputs.manifest.with_name("actions.npy"),
-            backbone=inputs.backbone,
-            threads=1,
-            features=features.with_suffix(".npy"),
-            description=features,
-        )
-    data = load_data(
-        settings,
-        settings_of().windows,
-        "fp32",
-        fold=0,
-        subset=None,
-        manifest=inputs.manifest,
-        actions=inputs.manifest.with_name("actions.npy"),
-        split=inputs.split,
-        backbone=inputs.backbone,
-        features=features,
-    )
+        inputs.store(key, features)
+    run = settings_of().model_copy(update={"policy": settings})
+    data = open_run(run, inputs.of_run(features=features), "fp32")
     return data, build_policy(settings, 3, data, cut="pixels").eval()
 
 

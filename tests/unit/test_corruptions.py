@@ -20,6 +20,7 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.files import read_json, sha256_of
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.layout import EpisodeFiles
 from support.corruptions import FILES, IT, SETS, THE_SET
 from support.recorded import write_episode, write_folder
 from support.spoil import (
@@ -105,7 +106,7 @@ def facts_of(paths, out):
         if key not in KNOWN:
             facts, frames = out / f"{path.stem}.json", out / f"{path.stem}.npy"
             settings = IngestSettings(dataset="made", episode=path.stem, images=Images().settled())
-            ingest(settings, raw=path, facts=facts, frames=frames)
+            ingest(settings, EpisodeFiles(facts, frames), raw=path)
             KNOWN[key] = {**read_json(facts), "frames of it": len(np.load(frames, mmap_mode="r"))}
         every.append(KNOWN[key])
         if key is None:

@@ -15,6 +15,7 @@ from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.files import read_json
 from mobile_vla.ingest import isolation
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.layout import EpisodeFiles
 from support.recorded import write_episode
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -28,9 +29,8 @@ def read(content):
         (folder / NAME).write_bytes(content)
         ingest(
             IngestSettings(dataset="made", episode="made", images=Images().settled()),
+            EpisodeFiles(folder / "facts.json", folder / "frames.npy"),
             raw=folder / NAME,
-            facts=folder / "facts.json",
-            frames=folder / "frames.npy",
         )
         assert len(list(folder.iterdir())) == 3
         return read_json(folder / "facts.json"), np.load(folder / "frames.npy")

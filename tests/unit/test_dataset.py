@@ -10,6 +10,7 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.manifest import manifest
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.layout import FlagFiles, ManifestFiles
 from support.made import facts_of, make_dataset, write_facts
 
 DEFECT = {
@@ -25,10 +26,9 @@ def run(folder, every, on_error="fail", flags=None):
     files = folder / "manifest.json", folder / "actions.npy"
     manifest(
         ManifestSettings(dataset="made", on_error=on_error),
+        ManifestFiles(*files),
         facts=write_facts(folder, every),
         flags=flags,
-        manifest=files[0],
-        actions=files[1],
     )
     return files
 
@@ -37,8 +37,8 @@ def flagged(folder, every, **changes):
     """Return the flags of episodes, as the stage of that name writes them."""
     flags(
         FlagSettings(dataset="made", **changes),
+        FlagFiles(folder / "flags.json"),
         facts=write_facts(folder / "flagged", every),
-        flags=folder / "flags.json",
     )
     return folder / "flags.json"
 

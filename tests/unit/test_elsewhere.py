@@ -9,6 +9,8 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate_on import evaluate_on
 from mobile_vla.files import read_json, write_json
+from mobile_vla.layout import OtherEvaluationFiles
+from mobile_vla.runs.inputs import OtherDatasetInputs
 from support.made import names
 from support.run import Inputs, run, settings_of
 
@@ -40,19 +42,15 @@ def score(own, other, folder, settings=SCORED):
     inputs, policy = own
     evaluate_on(
         settings,
-        policy=policy,
-        manifest=inputs.manifest,
-        actions=inputs.manifest.with_name("actions.npy"),
-        split=inputs.split,
-        on_manifest=other.manifest,
-        on_actions=other.manifest.with_name("actions.npy"),
-        on_split=other.split,
-        backbone=inputs.backbone,
-        features=inputs.features,
-        on_features=other.features,
+        OtherDatasetInputs(
+            **vars(inputs.of_policy(policy)),
+            on_manifest=other.manifest,
+            on_actions=other.manifest.with_name("actions.npy"),
+            on_split=other.split,
+            on_features=other.features,
+        ),
+        OtherEvaluationFiles(folder / "evaluation.json", folder / "predictions.npz"),
         threads=1,
-        evaluation=folder / "evaluation.json",
-        predictions=folder / "predictions.npz",
     )
     return read_json(folder / "evaluation.json"), np.load(folder / "predictions.npz")
 

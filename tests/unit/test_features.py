@@ -11,9 +11,10 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
 from mobile_vla.data.prompts import PromptTable
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.features.features import extract
+from mobile_vla.features.features import FeatureInputs, features
 from mobile_vla.features.store import open_rows
 from mobile_vla.files import read_json
+from mobile_vla.layout import FeatureFiles
 from mobile_vla.machine import use_threads
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
 from mobile_vla.model.precision import autocast, resolve
@@ -43,15 +44,11 @@ def run(manifest, backbone, folder, cut, precision, batch_size=4):
     settings = ExtractSettings(
         dataset="demo", backbone="tiny", key=key, compute=Features(batch_size=batch_size)
     )
-    extract(
-        settings,
-        manifest=manifest,
-        actions=manifest.with_name("actions.npy"),
-        backbone=backbone,
-        threads=1,
-        features=folder / "features.npy",
-        description=folder / "features.json",
+    inputs = FeatureInputs(
+        manifest=manifest, actions=manifest.with_name("actions.npy"), backbone=backbone
     )
+    outputs = FeatureFiles(folder / "features.npy", folder / "features.json")
+    features(settings, inputs, outputs, threads=1)
     return folder / "features.json"
 
 

@@ -15,6 +15,7 @@ from mobile_vla.data.roles import load_split
 from mobile_vla.data.split import split
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.layout import SplitFiles
 from support.made import make_dataset
 
 SIDES = ("left", "right")
@@ -215,7 +216,7 @@ def written(folder, wanted, entries=None, lengths=24):
         write_json(folder / "manifest.json", content)
         dataset = type(dataset).load(folder / "manifest.json", folder / "actions.npy")
     settings = SplitSettings(dataset="made", split=wanted)
-    split(settings, manifest=folder / "manifest.json", split=folder / "split.json")
+    split(settings, SplitFiles(folder / "split.json"), manifest=folder / "manifest.json")
     return dataset, folder / "split.json"
 
 

@@ -20,6 +20,7 @@ from mobile_vla.ingest import images as images_module
 from mobile_vla.ingest import isolation
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.resize import to_frame
+from mobile_vla.layout import EpisodeFiles
 from support.recorded import write_episode
 from support.spoil import FRAMES, SIZE, drop, edit, moved_images, plain_texts, replace, values
 
@@ -45,7 +46,7 @@ def run(raw: Path, **images):
     """Ingest a file; return its facts and frames."""
     facts, frames = raw.parent / "out" / "facts.json", raw.parent / "out" / "frames.npy"
     wanted = IngestSettings(dataset="made", episode=raw.stem, images=Images(**images))
-    ingest(wanted, raw=raw, facts=facts, frames=frames)
+    ingest(wanted, EpisodeFiles(facts, frames), raw=raw)
     assert sorted(path.name for path in facts.parent.iterdir()) == ["facts.json", "frames.npy"]
     return read_json(facts), np.load(frames)
 
@@ -81,7 +82,7 @@ def test_a_good_file_gives_facts_and_frames(good):
 
 def test_a_folders_name_is_no_part_of_the_scenario(good, tmp_path):
     wanted = IngestSettings(dataset="made", episode=f"right--{NAME}", images=Images())
-    ingest(wanted, raw=good, facts=tmp_path / "facts.json", frames=tmp_path / "frames.npy")
+    ingest(wanted, EpisodeFiles(tmp_path / "facts.json", tmp_path / "frames.npy"), raw=good)
     facts = read_json(tmp_path / "facts.json")
     assert facts["episode"] == facts["group"] == f"right--{NAME}"
     assert facts["scenario"]["side"] == "left"

@@ -24,7 +24,8 @@ from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.controls import predict
 from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
-from mobile_vla.runs.data import load_data
+from mobile_vla.layout import EpisodeFiles, FlagFiles, ManifestFiles
+from mobile_vla.runs.data import open_run
 from mobile_vla.runs.policy import build_policy
 from support.made import facts_of, make_dataset
 from support.project import SMALL
@@ -63,7 +64,7 @@ def ingested(paths, folder, **how):
     for path in paths:
         files.append(folder / "facts" / f"{path.stem}.json")
         wanted = IngestSettings(dataset="made", episode=path.stem, images=Images(**how).settled())
-        ingest(wanted, raw=path, facts=files[-1], frames=files[-1].with_suffix(".npy"))
+        ingest(wanted, EpisodeFiles(files[-1], files[-1].with_suffix(".npy")), raw=path)
     return [read_json(file) for file in files], files
 
 
@@ -139,18 +140,7 @@ def test_failure_14_the_scale_has_an_exact_inverse_and_clipping_is_counted():
 def test_failure_15_values_derived_from_the_prompt_never_count_as_predictions(tmp_path):
     """A policy whose head says nothing predicts nothing: no rule adds a direction on the way."""
     inputs, run = Inputs.make(tmp_path), settings_of()
-    data = load_data(
-        run.policy,
-        run.windows,
-        "fp32",
-        fold=0,
-        subset=None,
-        manifest=inputs.manifest,
-        actions=inputs.manifest.with_name("actions.npy"),
-        split=inputs.split,
-        backbone=inputs.backbone,
-        features=inputs.features,
-    )
+    data = open_run(run, inputs.of_run(), "fp32")
     assert len(data.prompts.texts) == 2
     policy = build_policy(run.policy, 0, data).eval()
     assert np.abs(predict(policy, data.samples["test"], 64, "fp32", "lora")).max() > 0
@@ -202,13 +192,13 @@ def test_failure_22_broken_and_useless_files_are_quarantined_with_their_reasons(
     with h5py.File(paths[5], "r+") as file:
         file["actions"][3] = np.nan
     facts, files = ingested(paths, tmp_path)
-    flags(FlagSettings(dataset="made"), facts=files, flags=tmp_path / "flags.json")
+    outputs = FlagFiles(tmp_path / "flags.json")
+    flags(FlagSettings(dataset="made"), outputs, facts=files)
     manifest(
         ManifestSettings(dataset="made", on_error="quarantine"),
+        ManifestFiles(tmp_path / "manifest.json", tmp_path / "actions.npy"),
         facts=files,
-        flags=tmp_path / "flags.json",
-        manifest=tmp_path / "manifest.json",
-        actions=tmp_path / "actions.npy",
+        flags=outputs.flags,
     )
     content = read_json(tmp_path / "manifest.json")
     reasons = {

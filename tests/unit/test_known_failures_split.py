@@ -17,6 +17,7 @@ from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate import evaluate
 from mobile_vla.files import read_json, write_json
+from mobile_vla.layout import SplitFiles
 from support.made import make_dataset
 from support.run import Inputs, run, settings_of
 
@@ -38,7 +39,7 @@ def names(sides):
 def make(folder, wanted, sides=("left",) * 20 + ("right",) * 20):
     dataset = make_dataset(folder, dict.fromkeys(names(sides), 9))
     settings = SplitSettings(dataset="made", split=wanted)
-    split(settings, manifest=folder / "manifest.json", split=folder / "split.json")
+    split(settings, SplitFiles(folder / "split.json"), manifest=folder / "manifest.json")
     return dataset, folder / "split.json"
 
 
@@ -102,7 +103,7 @@ def test_failure_08_nothing_is_drawn_twice_and_the_seed_alone_decides(tmp_path):
     write_json(tmp_path / "one/manifest.json", content)
     settings = SplitSettings(dataset="made", split=wanted)
     with pytest.raises(Problems, match=rf"{first} \(train\) and {copied} \(val\)"):
-        split(settings, manifest=tmp_path / "one/manifest.json", split=path)
+        split(settings, SplitFiles(path), manifest=tmp_path / "one/manifest.json")
 
 
 def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episode(tmp_path):

@@ -12,6 +12,7 @@ from mobile_vla.config.language import Language, LanguageSettings
 from mobile_vla.config.latency import Latency, LatencySettings
 from mobile_vla.config.model import FullFinetune, Head, PolicySettings
 from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.run import RunSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
@@ -19,10 +20,12 @@ from mobile_vla.data.frames import open_frames
 from mobile_vla.files import read_json
 from mobile_vla.language.language import language, listening
 from mobile_vla.latency.latency import latency
+from mobile_vla.layout import LanguageFiles, LatencyFiles
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
 from mobile_vla.runs.data import identity_of
+from mobile_vla.runs.inputs import PolicyInputs
 from support.made import make_dataset, names, write_roles
 from support.tiny import make_backbone
 
@@ -40,14 +43,14 @@ class Inputs:
     dataset: Dataset
     checkpoint: Checkpoint
 
-    def common(self):
-        return {
-            "manifest": self.folder / "manifest.json",
-            "actions": self.folder / "actions.npy",
-            "split": self.folder / "split.json",
-            "backbone": self.folder / "backbone/backbone.json",
-            "threads": 1,
-        }
+    def of_policy(self, folder):
+        return PolicyInputs(
+            policy=folder / "policy/policy.json",
+            manifest=self.folder / "manifest.json",
+            actions=self.folder / "actions.npy",
+            split=self.folder / "split.json",
+            backbone=self.folder / "backbone/backbone.json",
+        )
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +118,15 @@ def make_policy(inputs, taught, kind="listens"):
     return policy
 
 
+def run_of(policy):
+    return RunSettings(
+        experiment="made", run="seed0", seed=0, windows=WINDOWS, policy=policy.settings
+    )
+
+
 def store(inputs, policy, folder):
     """Store a policy as training does."""
-    identity = identity_of(inputs.dataset, inputs.folder / "split.json", 0, None)
+    identity = identity_of(inputs.dataset, inputs.folder / "split.json", run_of(policy))
     facts = {"precision": "fp32", "data": identity}
     policy.save_pretrained(folder / "policy", inputs.checkpoint, facts)
 
@@ -127,19 +136,15 @@ def stage(inputs, policy, folder, **changes):
     store(inputs, policy, folder)
     language(
         LanguageSettings(
-            experiment="made",
-            run="seed0",
-            windows=WINDOWS,
-            policy=policy.settings,
+            **dict(run_of(policy)),
             precision="fp32",
             threads=1,
             language=Language(**{"paraphrase": "the {side} side", **changes}),
             uncertainty=UNCERTAINTY,
         ),
-        policy=folder / "policy/policy.json",
-        features=None,
-        language=folder / "language.json",
-        **inputs.common(),
+        inputs.of_policy(folder),
+        LanguageFiles(folder / "language.json"),
+        threads=1,
     )
     return read_json(folder / "language.json")
 
@@ -257,17 +262,14 @@ def test_a_control_step_is_timed_in_each_format(inputs, taught, tmp_path):
     store(inputs, policy, tmp_path)
     latency(
         LatencySettings(
-            experiment="made",
-            run="seed0",
-            windows=WINDOWS,
-            policy=policy.settings,
+            **dict(run_of(policy)),
             precision="fp32",
             threads=1,
             latency=Latency(warmup_steps=1, steps=20),
         ),
-        policy=tmp_path / "policy/policy.json",
-        latency=tmp_path / "latency.json",
-        **inputs.common(),
+        inputs.of_policy(tmp_path),
+        LatencyFiles(tmp_path / "latency.json"),
+        threads=1,
     )
     found = read_json(tmp_path / "latency.json")
     formats = [one["precision"] for one in found["precisions"]]

@@ -18,6 +18,7 @@ from mobile_vla.data.manifest import manifest
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import describe, read_json, write_json
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.layout import EpisodeFiles, ManifestFiles, RawFiles
 from mobile_vla.lerobot.export_lerobot import export_lerobot
 from mobile_vla.lerobot.import_lerobot import import_lerobot
 from mobile_vla.lerobot.listing import lerobot_episodes
@@ -49,12 +50,11 @@ def project(folder, raws, color="rgb"):
     for raw in raws:
         facts.append(place / "episodes" / f"{raw.stem}.json")
         wanted = IngestSettings(dataset="ours", episode=raw.stem, images=Images(color=color))
-        ingest(wanted, raw=raw, facts=facts[-1], frames=facts[-1].with_suffix(".npy"))
+        ingest(wanted, EpisodeFiles(facts[-1], facts[-1].with_suffix(".npy")), raw=raw)
     manifest(
         ManifestSettings(dataset="ours", on_error="quarantine"),
+        ManifestFiles(place / "manifest.json", place / "actions.npy"),
         facts=facts,
-        manifest=place / "manifest.json",
-        actions=place / "actions.npy",
     )
     return {"config": folder / "config.yaml", "results": folder / "results"}
 
@@ -92,7 +92,7 @@ def listed(folder, **settings):
 
 def imported(one, folder):
     raw = folder / f"{one.settings.episode}.h5"
-    import_lerobot(one.settings, data=one.data, raw=raw, digest=raw.with_suffix(".json"))
+    import_lerobot(one.settings, RawFiles(raw, raw.with_suffix(".json")), data=one.data)
     assert read_json(raw.with_suffix(".json")) == describe(raw)
     return raw
 

@@ -16,16 +16,18 @@ from mobile_vla.config.simulator import (
     unseen_episodes,
 )
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.config.windows import Actions
+from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.layout import EpisodeFiles, RawFiles, RolloutFiles
 from mobile_vla.model.policy import Policy
 from mobile_vla.rollout.drivers import Expert, Replay, Steering, Usual
 from mobile_vla.rollout.outcomes import against, summary
 from mobile_vla.rollout.rollout import rollout
 from mobile_vla.rollout.simulation import ended, frame_of, outcome, roll_out
 from mobile_vla.runs.data import identity_of
+from mobile_vla.runs.inputs import PolicyInputs
 from mobile_vla.simulator.driver import drive, robot_of
 from mobile_vla.simulator.simulate import simulate
 from mobile_vla.simulator.world import Pose
@@ -76,12 +78,11 @@ def test_a_pilot_sees_the_frames_that_ingest_makes_of_the_raw_file(tmp_path, ima
         iter(simulated_episodes(Simulation(scenes=1, world=World(frames=4))).items())
     )
     raw = tmp_path / f"{name}.h5"
-    simulate(episode, raw=raw, digest=tmp_path / "digest.json")
+    simulate(episode, RawFiles(raw, tmp_path / "digest.json"))
     ingest(
         IngestSettings(dataset="demo", episode=name, images=images),
+        EpisodeFiles(tmp_path / "facts.json", tmp_path / "frames.npy"),
         raw=raw,
-        facts=tmp_path / "facts.json",
-        frames=tmp_path / "frames.npy",
     )
     Recorder.shown = []
     roll_out([episode], Recorder, images=images, limit=4, batch_size=1)
@@ -288,14 +289,12 @@ def finished(tmp_path_factory):
         actions=Actions(),
     )
     policy = Policy(settings, checkpoint.model(), checkpoint.processor(), ("only this one",), 0)
-    identity = identity_of(Dataset.load(manifest, folder / "actions.npy"), split, 0, None)
-    facts = {"precision": "fp32", "data": identity}
-    policy.save_pretrained(folder / "policy", checkpoint, facts)
     given = RolloutSettings(
         experiment="made",
         run="seed0",
+        seed=0,
+        windows=Windows(window=settings.window, chunk=settings.chunk),
         policy=settings,
-        target="next",
         precision="fp32",
         threads=1,
         images=IMAGES,
@@ -304,18 +303,20 @@ def finished(tmp_path_factory):
         uncertainty=UNCERTAINTY,
     )
 
+    identity = identity_of(Dataset.load(manifest, folder / "actions.npy"), split, given)
+    facts = {"precision": "fp32", "data": identity}
+    policy.save_pretrained(folder / "policy", checkpoint, facts)
+    inputs = PolicyInputs(
+        policy=folder / "policy/policy.json",
+        manifest=manifest,
+        actions=folder / "actions.npy",
+        split=split,
+        backbone=backbone,
+    )
+
     def run(name):
-        rollout(
-            given,
-            policy=folder / "policy/policy.json",
-            manifest=manifest,
-            actions=folder / "actions.npy",
-            split=split,
-            backbone=backbone,
-            threads=1,
-            rollouts=folder / name / "rollouts.json",
-            paths=folder / name / "rollouts.npz",
-        )
+        outputs = RolloutFiles(folder / name / "rollouts.json", folder / name / "rollouts.npz")
+        rollout(given, inputs, outputs, threads=1)
         return folder / name
 
     return run("one"), run("two"), Dataset.load(manifest, folder / "actions.npy")

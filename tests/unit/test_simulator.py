@@ -12,6 +12,7 @@ from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes
 from mobile_vla.files import describe, read_json
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.layout import EpisodeFiles
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.driver import drive
 from mobile_vla.simulator.scene import Cuboid, make_scene
@@ -237,9 +238,8 @@ def test_a_simulated_episode_passes_ingest(written, tmp_path):
     settings, path, _ = written
     ingest(
         IngestSettings(dataset="demo", episode=path.stem, images=Images()),
+        EpisodeFiles(tmp_path / "facts.json", tmp_path / "frames.npy"),
         raw=path,
-        facts=tmp_path / "facts.json",
-        frames=tmp_path / "frames.npy",
     )
     facts = read_json(tmp_path / "facts.json")
     assert facts["errors"] == []

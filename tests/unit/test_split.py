@@ -12,6 +12,7 @@ from mobile_vla.data.roles import ROLES, load_split
 from mobile_vla.data.split import split
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.layout import SplitFiles
 from support.made import make_dataset
 
 CELLS = [
@@ -176,7 +177,7 @@ def made(tmp_path):
     write_json(tmp_path / "manifest.json", content)
     dataset = type(dataset).load(tmp_path / "manifest.json", tmp_path / "actions.npy")
     settings = SplitSettings(dataset="made", split=Holdout(train=0.5, val=0.25, test=0.25))
-    split(settings, manifest=tmp_path / "manifest.json", split=tmp_path / "split.json")
+    split(settings, SplitFiles(tmp_path / "split.json"), manifest=tmp_path / "manifest.json")
     return dataset, tmp_path / "split.json"
 
 

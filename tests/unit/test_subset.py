@@ -14,6 +14,7 @@ from mobile_vla.data.roles import load_split
 from mobile_vla.data.split import split
 from mobile_vla.data.subset import subset_order
 from mobile_vla.errors import UserError
+from mobile_vla.layout import SplitFiles
 from support.made import make_dataset, names
 
 KEYS = ("side", "distance")
@@ -82,7 +83,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     dataset = make_dataset(folder, dict.fromkeys(names(40), 4))
     wanted = SplitSettings(dataset="made", split=Holdout(stratify_by=("side",)))
-    split(wanted, manifest=folder / "manifest.json", split=folder / "split.json")
+    split(wanted, SplitFiles(folder / "split.json"), manifest=folder / "manifest.json")
     return dataset, folder / "split.json"
 
 

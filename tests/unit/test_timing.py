@@ -21,17 +21,26 @@ from mobile_vla.data.frames import open_frames
 from mobile_vla.data.manifest import manifest
 from mobile_vla.data.split import split
 from mobile_vla.errors import UserError
-from mobile_vla.features.features import extract
+from mobile_vla.features.features import FeatureInputs, features
 from mobile_vla.features.store import FrameRows
 from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.layout import (
+    EpisodeFiles,
+    FeatureFiles,
+    ManifestFiles,
+    SplitFiles,
+    TimingFiles,
+    TrainingFiles,
+)
 from mobile_vla.model.precision import resolve
-from mobile_vla.runs.data import load_data
+from mobile_vla.runs.data import open_run
+from mobile_vla.runs.inputs import TrainingInputs
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.timing.ablation import climb, rungs
 from mobile_vla.timing.matrix_rate import matrix_rate
 from mobile_vla.timing.raw_rows import RawRows
-from mobile_vla.timing.timing import measure
+from mobile_vla.timing.timing import timing
 from mobile_vla.training.train import train
 from mobile_vla.training.trainer import Trainer
 from mobile_vla.training.worst_case import load_of
@@ -55,23 +64,22 @@ def files(tmp_path_factory):
         facts.append(folder / "episodes" / f"{raw.stem}.json")
         frames.append(facts[-1].with_suffix(".npy"))
         wanted = IngestSettings(dataset="made", episode=raw.stem, images=Images(color="bgr"))
-        ingest(wanted, raw=raw, facts=facts[-1], frames=frames[-1])
+        ingest(wanted, EpisodeFiles(facts[-1], frames[-1]), raw=raw)
     given = {"manifest": folder / "manifest.json", "actions": folder / "actions.npy"}
-    manifest(ManifestSettings(dataset="made", on_error="fail"), facts=facts, **given)
+    manifest(ManifestSettings(dataset="made", on_error="fail"), ManifestFiles(**given), facts=facts)
     given["split"] = folder / "split.json"
     shares = {"train": 0.5, "val": 0.25, "test": 0.25, "stratify_by": ["side"]}
     wanted = SplitSettings.model_validate({"dataset": "made", "split": shares})
-    split(wanted, manifest=given["manifest"], split=given["split"])
+    split(wanted, SplitFiles(given["split"]), manifest=given["manifest"])
     given["backbone"] = make_backbone(folder / "backbone")
     for cut in ("image_embeds", "readout"):
         prompt = PROMPT if cut == "readout" else None
         key = FeatureKey(cut=cut, precision="fp32", prompt=prompt)
-        extract(
+        features(
             ExtractSettings(dataset="made", backbone="tiny", key=key, compute=Features()),
-            **{name: given[name] for name in ("manifest", "actions", "backbone")},
+            FeatureInputs(**{name: given[name] for name in ("manifest", "actions", "backbone")}),
+            FeatureFiles(folder / f"{cut}.npy", folder / f"{cut}.json"),
             threads=1,
-            features=folder / f"{cut}.npy",
-            description=folder / f"{cut}.json",
         )
     return given
 
@@ -105,16 +113,12 @@ def features_of(files, run):
     return None if cut == "pixels" else files["manifest"].with_name(f"{cut}.json")
 
 
+def inputs_of(files, run):
+    return TrainingInputs(features=features_of(files, run), **files)
+
+
 def data_of(files, run):
-    return load_data(
-        run.policy,
-        run.windows,
-        "fp32",
-        fold=0,
-        subset=None,
-        features=features_of(files, run),
-        **files,
-    )
+    return open_run(run, inputs_of(files, run), "fp32")
 
 
 def trainer_of(files, run, data):
@@ -195,14 +199,12 @@ def test_a_ladder_counts_an_epoch_and_leaves_the_trainer_as_it_was(files):
 
 def timed(files, tmp_path, finetune, ladder=False, limit=None, **training):
     run = run_of(finetune, **training)
-    measure(
+    timing(
         TimeSettings(run=run, timing=Timing(warmup_steps=1, steps=3, ladder=ladder)),
-        features=features_of(files, run),
+        inputs_of(files, run),
+        TimingFiles(tmp_path / "timing.json", tmp_path / "timing.html"),
         threads=1,
         memory_limit_gb=limit,
-        timing=tmp_path / "timing.json",
-        page=tmp_path / "timing.html",
-        **files,
     )
     return read_json(tmp_path / "timing.json"), (tmp_path / "timing.html").read_text()
 
@@ -244,17 +246,9 @@ def test_what_does_not_fit_is_neither_trained_nor_timed(files, tmp_path):
     with pytest.raises(UserError, match=r"memory_limit_gb.*0\.1 GB are allowed"):
         timed(files, tmp_path, "lora", limit=0.1)
     run = run_of("lora")
-    outputs = {name: tmp_path / "seed0" / name / "policy.json" for name in ("policy", "last")}
-    outputs |= {name: tmp_path / "seed0" / name for name in ("metrics", "results")}
+    outputs = TrainingFiles.below(tmp_path, experiment="made", run="seed0")
     with pytest.raises(UserError, match=r"memory_limit_gb"):
-        train(
-            run,
-            features=features_of(files, run),
-            threads=1,
-            memory_limit_gb=0.1,
-            **outputs,
-            **files,
-        )
+        train(run, inputs_of(files, run), outputs, threads=1, memory_limit_gb=0.1)
     assert not list(tmp_path.iterdir())
 
 

@@ -146,8 +146,8 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
         placed = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
         if is_dataclass(kind):
             of_field = typing.get_type_hints(kind)
+            written = isinstance(kind, type) and issubclass(kind, Files)  # defaults are patterns
             for field in fields(kind):
-                written = issubclass(kind, Files)  # whose defaults are patterns
                 default = inspect.Parameter.empty if written else field.default
                 _add_option(parser, field.name, of_field[field.name], default)
         elif placed and not staged:

@@ -1,4 +1,4 @@
-"""Every path below ``results/``, once: which files a dataset, a backbone, a run and the report have.
+"""Every path below ``results/``, once: the files of datasets, backbones, runs and the report.
 
 A class holds the files that one command writes. Its fields are their places below the folder of all
 results, with the names in braces that tell one such set of files from another. The rules take them

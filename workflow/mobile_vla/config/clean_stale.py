@@ -1,4 +1,4 @@
-"""Results that config.yaml no longer names: ``python -m mobile_vla.config.clean_stale [--remove]``."""
+"""Results that config.yaml no longer names: listed, and removed on wish."""
 
 from __future__ import annotations
 
