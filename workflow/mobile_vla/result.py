@@ -1,0 +1,52 @@
+"""The form of result files: written by the stage that makes them, read by all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mobile_vla.errors import Problem, Problems
+from mobile_vla.files import read_json, write_json
+
+
+class Result(BaseModel):
+    """The content of a result file, or a part of it; fields stand in the file's order."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a JSON file.
+
+        Raises:
+            UserError: the file is missing, is not JSON, or has another form.
+        """
+        return cls.checked(path, read_json(path))
+
+    @classmethod
+    def checked(cls, path: Path, value: Any) -> Self:
+        """Check the content of a file; all that is wrong is reported together.
+
+        Raises:
+            UserError: something is missing, unknown, or of another type.
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            problems = [
+                Problem(
+                    f"{path} ({'.'.join(map(str, fault['loc'])) or 'whole file'})",
+                    fault["msg"],
+                    remedy="remove the file and run snakemake again",
+                )
+                for fault in error.errors()
+            ]
+            raise Problems("A result file is not as this version writes it", problems) from None
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_json(path, self.model_dump(mode="json"))
