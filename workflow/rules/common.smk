@@ -165,21 +165,21 @@ def command(name):
 
 
 def complete_commands():
-    """Make the line of each command of what its rule names: inputs, params and outputs.
+    """Make the line of each command from the inputs, params and outputs that its rule names.
 
     What a rule does not name is tracked and no option. Snakemake reads a rule's line before its
     inputs are known, so the lines are made when all rules are there.
     """
-    for rule in workflow.rules:
-        if rule.shellcmd in STAGES:
-            LINES[rule.shellcmd] = rule.shellcmd = line_of(rule, STAGES[rule.shellcmd])
+    for made in workflow.rules:
+        if made.shellcmd in STAGES:
+            LINES[made.shellcmd] = made.shellcmd = line_of(made, STAGES[made.shellcmd])
 
 
-def line_of(rule, command):
+def line_of(made, command):
     """Return the line that calls a command with the files and parameters of its rule."""
-    start = "{resources.launcher}" if "launcher" in rule.resources else "python -m mobile_vla"
+    start = "{resources.launcher}" if "launcher" in made.resources else "python -m mobile_vla"
     given = f"- --results {RESULTS}" if command.gathers else "{params.settings:q}"
-    groups = {"input": rule.input, "params": rule.params, "output": rule.output}
+    groups = {"input": made.input, "params": made.params, "output": made.output}
     options = [
         f"--{name.replace('_', '-')} {{{group}.{name}:q}}"
         for group, named in groups.items()
@@ -188,9 +188,9 @@ def line_of(rule, command):
     ]
     if command.runs_model:
         options.append("--threads {threads}")
-    if "memory_limit_gb" in rule.resources:
+    if "memory_limit_gb" in made.resources:
         options.append("--memory-limit-gb {resources.memory_limit_gb}")
-    if "provenance" in rule.output.keys():
+    if "provenance" in made.output.keys():
         options.append("--record {output.provenance:q}")
     here = " <<'SETTINGS'\n{params.settings}\nSETTINGS\n" if command.gathers else ""
     listed = " ".join(options)

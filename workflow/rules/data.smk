@@ -1,16 +1,4 @@
 # From the facts of all episodes to a manifest and a split. Neither takes an experiment's setting.
-def frame_files(wildcards):
-    """Return the frames of all episodes, which their facts describe."""
-    return [ancient(file) for file in of_episodes(EpisodeFiles.below().frames)(wildcards)]
-
-
-def flag_file(wildcards):
-    """Return the list of episodes with warnings, where such episodes are left out."""
-    if project.datasets[wildcards.dataset].on_warning == "keep":
-        return []
-    return str(FlagFiles.below(**wildcards).flags)
-
-
 rule manifest:
     input:
         frame_files,

@@ -22,19 +22,6 @@ rule evaluate:
 
 
 # The same policy on another dataset's test episodes, none of which it may have seen.
-def scored_elsewhere():
-    """Return a pattern of the experiments with `evaluate_on`, each followed by one of its datasets.
-
-    What config.yaml does not name is not made, and so it is with what it does not pair.
-    """
-    patterns = [
-        f"{re.escape(name)}(?=/[^/]+/on/(?:{one_of(experiment.evaluate_on)})/)"
-        for name, experiment in project.experiments.items()
-        if experiment.evaluate_on
-    ]
-    return "|".join(patterns) or "(?!)"
-
-
 rule evaluate_on:
     input:
         run_stored,

@@ -1,5 +1,58 @@
-# What the stages of a run read. A file that is named becomes an option of the command; one that is
-# not, such as weights that a JSON beside them describes, is only tracked.
+# What the stages read. A file that is named becomes an option of the command; one that is not, such
+# as weights that a JSON beside them describes, is only tracked.
+def raw_inputs(wildcards):
+    """Return the raw file that is made here; a recorded one is no input, but a param.
+
+    A recorded file may be missing, unreadable or a broken link. As an input it would stop
+    Snakemake before any audit could say so.
+    """
+    if project.datasets[wildcards.dataset].kind == "recorded":
+        return []
+    made = RawFiles.below(**wildcards)
+    return [ancient(str(made.raw)), str(made.digest)]
+
+
+def raw_path(wildcards):
+    """Return where an episode's raw file lies."""
+    if project.datasets[wildcards.dataset].kind == "recorded":
+        return str(recorded(wildcards.dataset)[wildcards.episode][0])
+    return str(RawFiles.below(**wildcards).raw)
+
+
+def raw_content(wildcards):
+    """Return the identity of a recorded file's bytes; that of one made here stands in its JSON."""
+    if project.datasets[wildcards.dataset].kind == "recorded":
+        return recorded(wildcards.dataset)[wildcards.episode][1]
+    return ""
+
+
+def frame_files(wildcards):
+    """Return the frames of all episodes, which their facts describe."""
+    return [ancient(file) for file in of_episodes(EpisodeFiles.below().frames)(wildcards)]
+
+
+def flag_file(wildcards):
+    """Return the list of episodes with warnings, where such episodes are left out."""
+    if project.datasets[wildcards.dataset].on_warning == "keep":
+        return []
+    return str(FlagFiles.below(**wildcards).flags)
+
+
+def pretrained_content(wildcards):
+    """Return the identity of a local checkpoint's bytes; a hub's is its revision."""
+    backbone = project.backbones[wildcards.backbone]
+    folder = Path(backbone.checkpoint).expanduser()
+    if backbone.revision is not None or not folder.is_dir():
+        return []
+    ids = content_ids(checkpoint_files(folder), CONTENT_CACHE)
+    return [f"{path.name} {identity}" for path, identity in ids.items()]
+
+
+def backbones(random):
+    """Return a pattern of the backbones whose weights are, or are not, drawn here."""
+    return one_of(name for name in project.backbones if project.is_random(name) == random)
+
+
 def dataset_of(wildcards):
     """Return the name of an experiment's dataset."""
     return project.experiments[wildcards.experiment].dataset
@@ -66,12 +119,32 @@ def other_stored(wildcards):
     return stored(feature_files(wildcards.experiment, wildcards.dataset))
 
 
+def promptless_features(wildcards):
+    """Return an experiment's features where they hold no prompt: a readout has read the right one."""
+    if project.feature_key(wildcards.experiment).cut == "readout":
+        return None
+    return run_feature_files(wildcards)
+
+
 def start_policy(wildcards):
     """Return the policy that a run starts from, where its experiment names one."""
     start = project.experiments[wildcards.experiment].training.init_from
     if start is None:
         return []
     return str(TrainingFiles.below(experiment=start, run=wildcards.run).policy)
+
+
+def scored_elsewhere():
+    """Return a pattern of the experiments with `evaluate_on`, each followed by one of its datasets.
+
+    What config.yaml does not name is not made, and so it is with what it does not pair.
+    """
+    patterns = [
+        f"{re.escape(name)}(?=/[^/]+/on/(?:{one_of(experiment.evaluate_on)})/)"
+        for name, experiment in project.experiments.items()
+        if experiment.evaluate_on
+    ]
+    return "|".join(patterns) or "(?!)"
 
 
 def dataset_inputs(prefix, dataset):

@@ -1,11 +1,4 @@
 # The validation frames of each run under other prompts.
-def promptless_features(wildcards):
-    """Return an experiment's features where they hold no prompt: a readout has read the right one."""
-    if project.feature_key(wildcards.experiment).cut == "readout":
-        return None
-    return run_feature_files(wildcards)
-
-
 rule language:
     input:
         lambda w: backbone_weights(backbone_of(w)),
