@@ -30,7 +30,7 @@ SEVEN = Padding(action_dim=7, gripper_loss_ratio=0.01)
 
 def test_the_head_writes_velocities_zeros_and_a_gripper():
     settings = Head(hidden_size=8, layers=2, mlp=(6, 5), activation="relu", output="tanh")
-    head = LstmHead(settings, 16, 3, 2, SEVEN).eval()
+    head = LstmHead(settings, 16, 3, 6, gripper=True).eval()
     with torch.no_grad():
         head.mlp[-1].weight.mul_(100)
         head.gripper[-1].bias.fill_(5.0)
