@@ -2,8 +2,9 @@
 
 Names of modules and of parameters, fields of the configuration, and the way images and words go
 into the model stand here and nowhere else (random weights, which are drawn module by module, in
-``random_backbone``). Everybody else calls what is public here. A second backbone is another module
-with the same functions, and with the same meaning of *part* and *cut*:
+``random_backbone``). Other packages call the public functions. A second backbone is another module
+with the same functions and the same meaning of *part* and *cut*, and a place that chooses between
+the two:
 
 - loading: ``load_config``, ``load_processor``, ``load_model``, ``build_model``;
 - sizes: ``sizes_of``;
@@ -54,13 +55,13 @@ _BEFORE: dict[Cut, tuple[str, ...]] = {
     "image_embeds": (_VISION, _PROJECTION),
     "readout": (_VISION, _PROJECTION, f"{_TEXT}.model.layers"),
 }
-# Parts of names of weights that stay in float32 whatever the rest is held in. Autocast adds the
-# residual stream and normalises in float32, and so does the model held in half precision: rounded
-# there, the small differences between frames would drown. All of them are 8 % of a Kosmos-2.
+# Parts of names of weights that always stay in float32. Autocast adds the residual stream and
+# normalises in float32, and so does the model held in half precision: rounded there, the small
+# differences between frames would drown. All of them are 8 % of a Kosmos-2.
 _FLOAT32 = ("norm", "inner_attn_ln", "embed", "bias", "latent_query")
 
 NOT_CHECKPOINTED: frozenset[str] = frozenset({"projection"})
-"""Parts that gradient checkpointing leaves alone: what is not a stack of layers."""
+"""Parts that gradient checkpointing does not run again: they are no stack of layers."""
 
 
 def load_config(source: str, **options: Any) -> Kosmos2Config:
@@ -88,7 +89,7 @@ def load_model(
     """Load the model of a checkpoint.
 
     Each tensor is brought into its format as it is read: there is never a float32 copy of the
-    whole model where another format is asked for.
+    whole model when another format is wanted.
 
     Args:
         source: a folder, or a hub id.
@@ -145,7 +146,7 @@ def part_of(name: str) -> Part | None:
     """Return the part that a parameter belongs to; None if it is not one of the backbone's.
 
     Args:
-        name: the parameter's full name, with whatever the backbone's own name comes after.
+        name: the parameter's full name, with the prefixes of PEFT and of the policy.
     """
     if f"{_VISION}." in name:
         return "vision"
@@ -174,7 +175,7 @@ def remove_before(model: nn.Module, cut: Cut) -> None:
 
 
 def kept_in_float32(name: str) -> bool:
-    """Return whether a parameter stays in float32 whatever the matrices are held in.
+    """Return whether a parameter stays in float32 when the matrices are in another format.
 
     Norms, biases, embeddings and latent queries do, so that a forward pass under autocast gives the
     same bits as with float32 weights.

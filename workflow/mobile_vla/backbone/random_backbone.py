@@ -36,8 +36,8 @@ CHECKPOINT_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # in the order of Kosmos-2's own vocabulary
-PRINTABLE = tuple(map(chr, range(33, 127)))  # whatever is not a known word is spelt with these
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # in the order of Kosmos-2's vocabulary
+PRINTABLE = tuple(map(chr, range(33, 127)))  # unknown words are spelt with these
 SPELLING = -20.0  # log-probability of a letter: any known word is likelier than its spelling
 
 

@@ -1,4 +1,4 @@
-"""The policy folder: small, complete, safetensors only, and checked against its own digests."""
+"""Write and read the policy folder: safetensors and JSON, checked against their digests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_folder(
     facts: Mapping[str, Any],
     card: str | None = None,
 ) -> None:
-    """Write a policy's folder; ``policy.json`` goes first and comes last.
+    """Write a policy's folder; ``policy.json`` is removed first and written last.
 
     While it is absent the folder is unfinished, and nothing reads it.
 
@@ -55,7 +55,7 @@ def write_folder(
         settings: the policy's settings.
         tensors: what was trained; each part becomes ``PART.safetensors``.
         backbone: what it was trained on.
-        facts: what else to say of the policy, as plain JSON values.
+        facts: further entries of ``policy.json``, as plain JSON values.
         card: text of ``README.md``, for people: it has no digest, and may be added to.
     """
     folder.mkdir(parents=True, exist_ok=True)

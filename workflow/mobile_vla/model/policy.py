@@ -43,7 +43,7 @@ class Policy(nn.Module):
     Args:
         settings: all that shapes the policy.
         model: the backbone's model; it is frozen, adapted and changed in place. What is trained of
-            it must be in float32; adapters are, whatever it is held in.
+            it must be in float32; adapters always are.
         processor: its processor.
         texts: the prompts that the policy is trained with.
         seed: seed of adapters, head and action token.

@@ -35,10 +35,10 @@ from mobile_vla.model.encoder import base_model
 from mobile_vla.model.meta import skeleton
 from mobile_vla.model.precision import DTYPES
 
-# Python with PyTorch, transformers and PEFT imported, on a CPU. A GPU's own count has none of it.
+# Python with PyTorch, transformers and PEFT imported, on a CPU. The count of a GPU has none of it.
 PROCESS = {"cpu": 550_000_000, "cuda": 0}
 # Freed blocks that the C library keeps among those in use, as a share of what a step allocates:
-# 0.3 to 0.6 on the configurations of tests/benchmarks/memory.py. A GPU's own count has none of it.
+# 0.3 to 0.6 on the configurations of tests/benchmarks/memory.py. The count of a GPU has none of it.
 KEPT = {"cpu": 0.6, "cuda": 0.0}
 GB = 1e9
 

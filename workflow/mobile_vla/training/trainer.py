@@ -204,11 +204,11 @@ class Trainer:
 
     @property
     def writes(self) -> bool:
-        """Whether this is the one of the run's processes that writes."""
+        """Whether this process writes the run's files."""
         return self.rank == 0
 
     def share(self, indices: np.ndarray) -> np.ndarray:
-        """Return this process's windows of a batch, or one that counts nothing in their place."""
+        """Return this process's windows of a batch, or a stand-in whose loss is not counted."""
         share = dealt(indices, self.training.processes)[self.rank]
         return share if len(share) else indices[:1]
 

@@ -30,7 +30,7 @@ def load_of(settings: TrainSettings, data: RunData, steps: int | None = None) ->
     table, windows = samples.table, min(training.batch_size, len(samples))
     windows = -(-windows // training.processes)
     frames = windows * table.frames.shape[1]
-    if samples.photometric is None:  # with it, each window has pictures of its own
+    if samples.photometric is None:  # with it, windows share no pictures
         frames = max(
             len(np.unique(table.frames[share]))
             for batch in _batches(settings, table, steps)
