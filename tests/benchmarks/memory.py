@@ -60,6 +60,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     import torch
 
     from mobile_vla.backbone.checkpoint import Checkpoint
+    from mobile_vla.backbone.kosmos2 import sizes_of
     from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
     from mobile_vla.config.prompt import Prompt
     from mobile_vla.config.training import Training
@@ -74,6 +75,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     torch.set_num_threads(1)
     checkpoint = Checkpoint.read(Path(description))
     config = checkpoint.config()
+    sizes = sizes_of(config)
     settings = PolicySettings(
         window=8,
         chunk=10,
@@ -85,8 +87,8 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
         actions=Actions(),
     )
     text = "Navigate around the box on the left side and reach the target"
-    kosmos = load_backbone(checkpoint, settings, precision, settings.cut)
-    policy = Policy(settings, kosmos, checkpoint.processor(), (text,), 0)
+    model = load_backbone(checkpoint, settings, precision, settings.cut)
+    policy = Policy(settings, model, checkpoint.processor(), (text,), 0)
     windows = 8
     load = Load(
         frames=frames,
@@ -101,8 +103,8 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     found = estimate(config, settings, load, device.type)
     shape = {
         "pixels": (224, 224, 3),
-        "image_embeds": (config.latent_query_num, config.text_config.embed_dim),
-        "readout": (config.text_config.embed_dim,),
+        "image_embeds": (sizes.image_tokens, sizes.width),
+        "readout": (sizes.width,),
     }[settings.cut]
     features = torch.zeros(frames, *shape, dtype=torch.uint8) if settings.cut == "pixels" else None
 

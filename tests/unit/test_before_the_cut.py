@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.kosmos2 import modules_before
 from mobile_vla.config.model import Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
-from mobile_vla.model.adapter import BEFORE, load_backbone
+from mobile_vla.model.adapter import load_backbone
 from mobile_vla.model.meta import backbone_parameters
 from mobile_vla.model.policy import Policy
 from support.tiny import make_backbone
@@ -34,8 +35,8 @@ def policy_from(checkpoint: Checkpoint, finetune: str, cut: str) -> Policy:
         prompt=Prompt(),
         actions=Actions(),
     )
-    kosmos = load_backbone(checkpoint, settings, "fp32", cut)
-    return Policy(settings, kosmos, checkpoint.processor(), ("on the left",), 0)
+    model = load_backbone(checkpoint, settings, "fp32", cut)
+    return Policy(settings, model, checkpoint.processor(), ("on the left",), 0)
 
 
 @pytest.mark.parametrize(("finetune", "cut"), [("lora", "image_embeds"), ("none", "readout")])
@@ -64,9 +65,9 @@ def test_nothing_of_what_lies_before_is_held(
 ) -> None:
     sizes = {}
     for finetune, cut in (("lora", "pixels"), ("lora", "image_embeds"), ("none", "readout")):
-        kosmos = policy_from(checkpoint, finetune, cut).encoder.kosmos
-        own = {name: p for name, p in kosmos.named_parameters() if "lora_" not in name}
-        assert not [name for name in own if name.startswith(BEFORE[cut])]
-        sizes[cut] = sum(parameter.numel() for parameter in own.values())
+        model = policy_from(checkpoint, finetune, cut).encoder.base_model
+        held = {name: p for name, p in model.named_parameters() if "lora_" not in name}
+        assert not [name for name in held if name.startswith(modules_before(cut))]
+        sizes[cut] = sum(parameter.numel() for parameter in held.values())
     assert sizes["pixels"] == backbone_parameters(checkpoint.config())
     assert sizes["pixels"] > sizes["image_embeds"] > sizes["readout"]

@@ -9,7 +9,7 @@ from mobile_vla.config.backbone import RandomBackbone
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
-from mobile_vla.model.adapter import part_of, trainable_parameters
+from mobile_vla.model.adapter import policy_part_of, trainable_parameters
 from mobile_vla.model.meta import skeleton
 from mobile_vla.model.policy import Policy
 from mobile_vla.timing.flops import counted, formula
@@ -112,7 +112,7 @@ def test_the_full_size_costs_what_was_measured_of_it():
     assert forward == pytest.approx(162 + 7.7 + 197, rel=0.02)
     sizes = {"vision": 0, "projection": 0, "text": 0, "text_embedding": 0}
     for name, parameter in layers["backbone"].named_parameters():
-        sizes[part_of(name)] += parameter.numel()
+        sizes[policy_part_of(name)] += parameter.numel()
     sizes["text"] += sizes.pop("text_embedding")
     assert sizes == {
         "vision": pytest.approx(303.2e6, rel=1e-3),

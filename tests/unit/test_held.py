@@ -33,8 +33,8 @@ def make_policy(backbone, precision, lora=None, full=None):
         prompt=Prompt(),
         actions=Actions(),
     )
-    kosmos = load_backbone(backbone, settings, precision)
-    return Policy(settings, kosmos, backbone.processor(), TEXTS, seed=0)
+    model = load_backbone(backbone, settings, precision)
+    return Policy(settings, model, backbone.processor(), TEXTS, seed=0)
 
 
 KINDS = {

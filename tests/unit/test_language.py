@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.kosmos2 import token_embeddings
 from mobile_vla.config.language import Language, LanguageSettings
 from mobile_vla.config.latency import Latency, LatencySettings
 from mobile_vla.config.model import FullFinetune, Head, PolicySettings
@@ -113,7 +114,7 @@ def make_policy(inputs, taught, kind="listens"):
         if kind == "deaf":  # both sides' words are the same to it
             tokenizer = inputs.checkpoint.processor().tokenizer
             left, right = tokenizer.convert_tokens_to_ids(["▁left", "▁right"])
-            words = policy.encoder.kosmos.get_input_embeddings().weight
+            words = token_embeddings(policy.encoder.base_model)
             words[left] = words[right]
     return policy
 

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoProcessor, Kosmos2Model
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.kosmos2 import sizes_of
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
@@ -79,7 +80,7 @@ def test_the_merged_checkpoint_gives_the_same_outputs(backbone, tmp_path, kind):
     assert {parameter.dtype for parameter in kosmos.parameters()} == {torch.float32}
     assert not any("lora" in name for name, _ in kosmos.named_parameters())
     processor = AutoProcessor.from_pretrained(tmp_path / "out/merged")
-    prompts = PromptTokens.of(TEXTS, processor, kosmos.config.latent_query_num)
+    prompts = PromptTokens.of(TEXTS, processor, sizes_of(kosmos.config).image_tokens)
     token = original.policy.encoder.action_token.detach()
     plain = Encoder(kosmos, processor, prompts, token, learned=False)
     untouched = Encoder(Checkpoint.read(backbone).model(), processor, prompts, token, False)

@@ -30,7 +30,7 @@ SEVEN = Padding(action_dim=7, gripper_loss_ratio=0.01)
 
 def test_the_head_writes_velocities_zeros_and_a_gripper():
     settings = Head(hidden_size=8, layers=2, mlp=(6, 5), activation="relu", output="tanh")
-    head = LstmHead(settings, 16, 3, 2, SEVEN).eval()
+    head = LstmHead(settings, 16, 3, 6, gripper=True).eval()
     with torch.no_grad():
         head.mlp[-1].weight.mul_(100)
         head.gripper[-1].bias.fill_(5.0)
@@ -46,7 +46,7 @@ def test_the_losses_of_a_case_worked_by_hand():
     outputs = torch.tensor([[[0.5, 0.0, 0.5, 2.0, 0.0], [9.0] * 5, [0, 2.0, 0, 0, -math.log(3)]]])
     targets = torch.tensor([[[0.0, 2.0], [0.0, 0.0], [0.0, 2.0]]])
     mask = torch.tensor([[True, False, True]])
-    sums = objective.sums(outputs, targets, mask)
+    loss, sums = objective.compute_loss(outputs, targets, mask, 2)
     # Huber at delta 1: 0.5²/2 and 2 - 0.5, of velocities and zeros alike; softplus of the logits
     entropy = math.log(2) + math.log(4 / 3)
     torch.testing.assert_close(sums, torch.tensor([1.625, 1.625, entropy, 2.0]))
@@ -58,14 +58,15 @@ def test_the_losses_of_a_case_worked_by_hand():
             "acc_gripper_act": 1.0,
         }
     )
-    assert objective.minimised(sums, 2).item() == pytest.approx(3.25 / 8 + 0.5 * entropy / 2)
+    assert loss.item() == pytest.approx(3.25 / 8 + 0.5 * entropy / 2)
 
 
 def test_without_padding_the_loss_over_the_velocities_is_minimised():
     objective = Objective(1.0, 2, 2, None)
-    sums = objective.sums(torch.ones(1, 1, 2), torch.zeros(1, 1, 2), torch.ones(1, 1).bool())
+    batch = torch.ones(1, 1, 2), torch.zeros(1, 1, 2), torch.ones(1, 1).bool()
+    loss, sums = objective.compute_loss(*batch, 1)
     assert sums.tolist() == [1.0]
-    assert objective.minimised(sums, 1).item() == 0.5
+    assert loss.item() == 0.5
     assert objective.reported([1.0], 1) == {"loss": 0.5}
 
 
@@ -73,8 +74,8 @@ def test_padding_dilutes_the_gradient_of_the_velocities():
     def gradient(padding, outputs):
         predicted = torch.full((1, 1, outputs), 0.5, requires_grad=True)
         objective = Objective(1.0, 2, 2, padding)
-        sums = objective.sums(predicted, torch.zeros(1, 1, 2), torch.ones(1, 1).bool())
-        objective.minimised(sums, 1).backward()
+        batch = predicted, torch.zeros(1, 1, 2), torch.ones(1, 1).bool()
+        objective.compute_loss(*batch, 1)[0].backward()
         return predicted.grad[0, 0, 0].item()
 
     assert gradient(SEVEN, 7) == pytest.approx(gradient(None, 2) * 2 / 6)

@@ -7,6 +7,7 @@ import torch
 from peft import PeftModel
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.kosmos2 import module_of
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
@@ -102,12 +103,12 @@ def test_frames_shared_by_windows_are_encoded_once_with_the_same_result(backbone
 
 def test_training_mode_leaves_the_frozen_prefix_in_evaluation(backbone):
     policy = make_policy(backbone).train()
-    kosmos = policy.encoder.kosmos
-    assert not kosmos.vision_model.training
-    assert not kosmos.image_to_text_projection.training
-    assert kosmos.text_model.training and policy.head.training
-    full = make_policy(backbone, "full").train().encoder.kosmos
-    assert full.vision_model.training and full.image_to_text_projection.training
+    model = policy.encoder.base_model
+    assert not module_of(model, "vision").training
+    assert not module_of(model, "projection").training
+    assert module_of(model, "text").training and policy.head.training
+    full = make_policy(backbone, "full").train().encoder.base_model
+    assert module_of(full, "vision").training and module_of(full, "projection").training
 
 
 @pytest.mark.parametrize("finetune", FINETUNES)
@@ -115,7 +116,7 @@ def test_a_stored_policy_predicts_the_same(backbone, finetune, tmp_path):
     policy = make_policy(backbone, finetune, mlp=(8,))
     if finetune == "full":
         with torch.no_grad():
-            policy.encoder.kosmos.vision_model.model.post_layernorm.bias += 0.5
+            module_of(policy.encoder.base_model, "vision").model.post_layernorm.bias += 0.5
     stale = tmp_path / "policy" / "adapter_model.safetensors.old"
     stale.parent.mkdir()
     stale.write_text("of an earlier run")

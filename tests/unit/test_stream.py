@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.kosmos2 import module_of
 from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
@@ -80,7 +81,7 @@ def test_robots_side_by_side_do_not_disturb_each_other(backbone):
 
 def test_each_frame_is_encoded_once(backbone):
     policy, encoded = make_policy(backbone), []
-    policy.encoder.kosmos.vision_model.register_forward_hook(
+    module_of(policy.encoder.base_model, "vision").register_forward_hook(
         lambda module, inputs, output: encoded.append(len(output[0]))
     )
     stream = Stream(policy, [0])

@@ -20,7 +20,7 @@ from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.samples import Samples
 from mobile_vla.training.history import Epoch, Validation, exhausted, write_metrics
 from mobile_vla.training.loop import Position, run_epochs
-from mobile_vla.training.loss import absolute_error, summed_loss
+from mobile_vla.training.loss import Objective, summed_error
 from mobile_vla.training.matching import steps_of
 from mobile_vla.training.trainer import Trainer
 from support.made import make_dataset, names, write_roles
@@ -95,8 +95,10 @@ def test_the_loss_counts_what_exists_and_nothing_else():
     targets = torch.tensor([[[0.0, 2.0], [0.0, 0.0]]])
     mask = torch.tensor([[True, False]])
     # Huber at delta 1: 0.5² / 2, and 2 - 0.5
-    assert summed_loss(predicted, targets, mask, 1.0).item() == pytest.approx(0.125 + 1.5)
-    assert absolute_error(predicted, targets, mask).tolist() == [0.5, 2.0]
+    loss, sums = Objective(1.0, 2, 2, None).compute_loss(predicted, targets, mask, 1)
+    assert sums.tolist() == [pytest.approx(0.125 + 1.5)]
+    assert loss.item() == pytest.approx((0.125 + 1.5) / 2)
+    assert summed_error(predicted, targets, mask).tolist() == [0.5, 2.0]
 
 
 def gradients(trainer):
@@ -112,16 +114,18 @@ def test_a_step_equals_the_computation_window_by_window(backbone, dataset, label
     indices = np.arange(len(samples))
     together = make_trainer(backbone, samples)
     apart = make_trainer(backbone, samples)
-    count = samples.batch(indices).supervised * 2
+    actions = samples.batch(indices).supervised
     for trainer, groups in ((together, [indices]), (apart, indices.reshape(-1, 1))):
         trainer.policy.train()
         total = 0.0
         for group in groups:
             batch = samples.batch(group)
             predicted = trainer.policy(batch.features, batch.prompts, batch.windows)
-            loss = summed_loss(predicted, batch.targets, batch.mask, 1.0)
-            (loss / count).backward()
-            total += loss.item()
+            loss, sums = trainer.objective.compute_loss(
+                predicted, batch.targets, batch.mask, actions
+            )
+            loss.backward()
+            total += sums.item()
         trainer.total = total
     assert together.total == pytest.approx(apart.total, rel=1e-5)
     one, other = gradients(together), gradients(apart)

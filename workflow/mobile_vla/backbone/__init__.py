@@ -1,1 +1,1 @@
-"""The vision-language model: a checkpoint folder that is made here, or one from outside."""
+"""The vision-language model: checkpoints, random or from outside, and its structure."""

@@ -1,26 +1,22 @@
-"""A backbone as the later stages know it: ``backbone.json``, and the one way to load it."""
+"""Checkpoints: what ``backbone.json`` says of a backbone, and loading it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
+from mobile_vla.backbone import kosmos2
+from mobile_vla.backbone.kosmos2 import Part
 from mobile_vla.backbone.local import checkpoint_files
+from mobile_vla.config.features import Cut
 from mobile_vla.errors import UserError
 from mobile_vla.files import describe, digest_of, read_json, verify
-
-# Parts of names of weights that stay in float32 whatever the rest is held in. Autocast adds the
-# residual stream and normalises in float32, and so does the model held in half precision: rounded
-# there, the small differences between frames would drown. All of them are 8 % of a Kosmos-2.
-FLOAT32 = ("norm", "inner_attn_ln", "embed", "bias", "latent_query")
 
 
 @dataclass(frozen=True)
@@ -80,67 +76,35 @@ class Checkpoint:
         return {} if self.revision is None else {"revision": self.revision}
 
     def processor(self) -> Any:
-        """Load the ``Kosmos2Processor``: tokenizer, image mean and standard deviation."""
-        return _load(AutoProcessor.from_pretrained, self, **self._options())
+        """Load the processor: tokenizer, image mean and standard deviation."""
+        return _load(kosmos2.load_processor, self, **self._options())
 
     def config(self) -> Any:
-        """Load the ``Kosmos2Config``: the sizes of the model, without its weights."""
-        return _load(Kosmos2Config.from_pretrained, self, **self._options())
+        """Load the configuration: the sizes of the model, without its weights."""
+        return _load(kosmos2.load_config, self, **self._options())
 
     def model(
         self,
         dtype: torch.dtype = torch.float32,
-        float32: Iterable[str] = (),
-        without: Sequence[str] = (),
-    ) -> Kosmos2Model:
-        """Load the stock ``Kosmos2Model``, without an output layer, frozen and in eval mode.
-
-        Each tensor is brought into its format as it is read: there is never a float32 copy of the
-        whole model where another format is asked for.
+        trained: Iterable[Part] = (),
+        cut: Cut = "pixels",
+    ) -> nn.Module:
+        """Load the model, without an output layer, frozen and in evaluation mode.
 
         Args:
             dtype: format of the matrices. Norms, biases, embeddings and latent queries stay in
                 float32, so that a forward pass under autocast gives the same bits as with
                 float32 weights.
-            float32: parts of names of weights that stay in float32 too: those to be trained.
-            without: modules that are not loaded, and are empty.
+            trained: parts that are to be trained, and stay in float32 too.
+            cut: where the forward pass will begin; what lies before it is not loaded.
         """
-        kept = {*FLOAT32, *float32}
-
-        class Kosmos2(Kosmos2Model):
-            _keep_in_fp32_modules_strict = kept
-            _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [
-                rf"\b{re.escape(name)}\." for name in without
-            ]
-
-            def __init__(self, config: Any):
-                super().__init__(config)
-                empty(self, without)
-
-        Kosmos2.__name__ = Kosmos2Model.__name__  # which is written where it is saved again
-        model = _load(
-            Kosmos2.from_pretrained,
-            self,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            **self._options(),
-        )
-        # The code of positions is no weight: it was computed in `dtype`, and is again in float32.
-        positions = model.text_model.model.embed_positions
-        count, width = positions.weights.shape
-        positions.weights = positions.get_embedding(count, width, positions.padding_idx)
+        wanted = {"dtype": dtype, "trained": trained, "cut": cut}
+        model: nn.Module = _load(kosmos2.load_model, self, **wanted, **self._options())
         return model.requires_grad_(False).eval()
 
 
-def empty(model: nn.Module, names: Iterable[str]) -> None:
-    """Put empty modules in place of those of the given names."""
-    for name in names:
-        like = nn.ModuleList if isinstance(model.get_submodule(name), nn.ModuleList) else nn.Module
-        model.set_submodule(name, like())
-
-
 def _load(loader: Any, checkpoint: Checkpoint, **options: Any) -> Any:
-    """Call a ``from_pretrained``, and say what to do when it fails."""
+    """Load a part of a checkpoint, and say what to do when that fails."""
     try:
         return loader(str(Path(checkpoint.source).expanduser()), **options)
     except (OSError, ValueError, SafetensorError) as error:
@@ -156,6 +120,6 @@ def unreachable(name: str, source: str, error: Exception) -> str:
         "    expected: a checkpoint folder of Kosmos-2 with config.json, model.safetensors, the "
         "tokenizer and the processor\n"
         "    to do:    on a machine that reaches the hub: "
-        "`hf download microsoft/kosmos-2-patch14-224 --local-dir kosmos-2`; "
+        f"`hf download {kosmos2.HUB_ID} --local-dir kosmos-2`; "
         f"copy the folder here and write `checkpoint: ./kosmos-2` under backbones.{name}"
     )

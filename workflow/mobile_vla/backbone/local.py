@@ -1,4 +1,4 @@
-"""Which files of a folder are a checkpoint: known to the plan, without heavy imports."""
+"""List the files of a checkpoint folder, without heavy imports: the plan does it too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Kosmos-2 checkpoint from outside: found, checked and described; its weights stay in place."""
+"""Check and describe a checkpoint from outside; its weights stay where they are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from mobile_vla.backbone.checkpoint import unreachable
+from mobile_vla.backbone.kosmos2 import MODEL_TYPE
 from mobile_vla.backbone.local import PATTERNS, checkpoint_files
 from mobile_vla.config.backbone import BackboneSettings, PretrainedBackbone
 from mobile_vla.errors import Problem, Problems, UserError
@@ -53,7 +54,7 @@ def _download(name: str, hub_id: str, revision: str) -> Path:
 
 
 def _check(name: str, folder: Path) -> None:
-    """Check that a folder holds a whole Kosmos-2, before an hour of computing finds out.
+    """Check that a folder holds a whole checkpoint, before an hour of computing shows it.
 
     Raises:
         UserError: it does not.
@@ -84,8 +85,9 @@ def _check(name: str, folder: Path) -> None:
         except (OSError, ValueError) as error:
             problems.append(Problem(str(file), f"not readable: {error}", "JSON", again))
             continue
-        if file.name == "config.json" and content.get("model_type") != "kosmos-2":
-            found = f"a model of the type {content.get('model_type')!r}"
-            problems.append(Problem(str(file), found, "'kosmos-2'", "use a Kosmos-2 checkpoint"))
+        if file.name == "config.json" and content.get("model_type") != MODEL_TYPE:
+            kind = f"a model of the type {content.get('model_type')!r}"
+            use = "use a Kosmos-2 checkpoint"
+            problems.append(Problem(str(file), kind, repr(MODEL_TYPE), use))
     if problems:
         raise Problems(f"the backbone {name!r} cannot be used", problems)

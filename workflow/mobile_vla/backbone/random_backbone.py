@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from transformers import (
     Kosmos2Config,
     Kosmos2Model,
     Kosmos2Processor,
+    XLMRobertaTokenizer,
 )
 
-from mobile_vla.backbone.tokenizer import train_tokenizer
+from mobile_vla.backbone.kosmos2 import module_of
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 from mobile_vla.errors import UserError
 from mobile_vla.files import adopt, describe, write_json
@@ -34,6 +36,9 @@ CHECKPOINT_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # in the order of Kosmos-2's vocabulary
+PRINTABLE = tuple(map(chr, range(33, 127)))  # unknown words are spelt with these
+SPELLING = -20.0  # log-probability of a letter: any known word is likelier than its spelling
 
 
 def model_config(settings: RandomBackbone) -> Kosmos2Config:
@@ -71,10 +76,10 @@ def random_model(settings: RandomBackbone) -> Kosmos2Model:
         model = Kosmos2Model(model_config(settings))
         gains = settings.initialisation
         with torch.no_grad():
-            embeddings = model.vision_model.model.embeddings
-            _smooth_positions(embeddings.position_embedding.weight)
-            embeddings.position_embedding.weight.mul_(gains.position_gain)
-            projection = model.image_to_text_projection
+            positions = module_of(model, "vision").model.embeddings.position_embedding.weight
+            _smooth_positions(positions)
+            positions.mul_(gains.position_gain)
+            projection = module_of(model, "projection")
             projection.dense.weight.mul_(gains.projection_gain)
             projection.x_attn.q_proj.weight.mul_(gains.attention_gain)
             projection.x_attn.k_proj.weight.mul_(gains.attention_gain)
@@ -110,6 +115,27 @@ def _smooth_positions(weight: torch.Tensor) -> None:
     phase = torch.rand(width)
     wave = rows.reshape(-1, 1) * frequency[0] + columns.reshape(-1, 1) * frequency[1] + phase
     weight[1:] = torch.cos(2 * math.pi * wave) * math.sqrt(2) * scale  # (side², D)
+
+
+def train_tokenizer(corpus: Sequence[str]) -> XLMRobertaTokenizer:
+    """Train a unigram tokenizer, of the class that Kosmos-2 uses, on a corpus of sentences.
+
+    Its pieces are the corpus's words, with the logarithm of their share as score, and single
+    characters. (The trainer of `tokenizers` gives other scores and pieces from call to call on so
+    small a corpus, and cuts its words into letters: prompts four times as long.)
+    """
+    counts = Counter("▁" + word for sentence in corpus for word in sentence.split())
+    total = sum(counts.values())
+    characters = sorted({*PRINTABLE, *(letter for word in counts for letter in word)} - {"▁"})
+    words = [(word, math.log(count / total)) for word, count in sorted(counts.items())]
+    return XLMRobertaTokenizer(
+        vocab=[
+            *((piece, 0.0) for piece in SPECIAL),
+            *words,
+            ("▁", SPELLING),
+            *((character, SPELLING) for character in characters if character not in counts),
+        ]
+    )
 
 
 def random_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> None:

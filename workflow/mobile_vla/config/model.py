@@ -117,6 +117,12 @@ class PolicySettings(Settings):
         return "image_embeds"
 
     @property
+    def head_dimensions(self) -> int:
+        """Velocities and zeros that the head writes for a step, without the gripper's output."""
+        padding = self.padding
+        return len(self.actions.dimensions) if padding is None else padding.action_dim - 1
+
+    @property
     def learned_action_token(self) -> bool:
         """Whether the action token is trained: not where the readout itself is stored."""
         return self.cut != "readout"

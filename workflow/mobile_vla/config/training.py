@@ -46,10 +46,9 @@ class Training(Settings):
     """Share of all optimiser steps in which the learning rate rises linearly."""
     clip: Annotated[float, Field(gt=0)] | None = 1.0
     """Largest norm of the gradient; null switches clipping off."""
-    loss: Literal["huber"] = "huber"
-    """Loss over the real dimensions, in normalised units."""
     huber_delta: Annotated[float, Field(gt=0)] = 1.0
-    """Where the Huber loss turns from square to linear, in normalised units."""
+    """Where the loss, Huber's over the real dimensions, turns from square to linear, in normalised
+    units."""
     precision: Precision = "auto"
     """Number format of the forward pass; auto: bf16 where the hardware has it, else fp32.
     fp16 scales the loss and needs a GPU; fp16_on_gpu: fp32 where there is none."""

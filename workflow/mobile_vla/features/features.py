@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.kosmos2 import sizes_of
 from mobile_vla.config.features import ExtractSettings, FeatureKey
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
@@ -72,18 +73,18 @@ def features(
             rows = np.arange(start, min(start + size, len(store)))
             frames = seen(store[rows], settings.key.view)
             batch = torch.from_numpy(frames).to(device)  # (n, 224, 224, 3)
-            found = encoder.image_embeds(batch)  # (n, L, D)
+            computed = encoder.image_embeds(batch)  # (n, L, D)
             if settings.key.cut == "readout":
-                found = encoder.language(found, prompts[rows].to(device))  # (n, D)
-            dtype = str(found.dtype).removeprefix("torch.")
+                computed = encoder.language(computed, prompts[rows].to(device))  # (n, D)
+            dtype = str(computed.dtype).removeprefix("torch.")
             if array is None:
                 array = np.lib.format.open_memmap(
                     temporary,
                     mode="w+",
                     dtype=np.uint16 if dtype == "bfloat16" else dtype,
-                    shape=(len(store), *found.shape[1:]),
+                    shape=(len(store), *computed.shape[1:]),
                 )
-            bits = found.view(torch.uint16) if dtype == "bfloat16" else found
+            bits = computed.view(torch.uint16) if dtype == "bfloat16" else computed
             array[rows] = bits.cpu().numpy()
             progress.update(len(rows))
         assert array is not None  # a manifest without episodes is refused when it is made
@@ -113,17 +114,17 @@ def _encoder(
     At ``image_embeds`` no prompt has been read yet: the encoder gets an empty one and its
     language model stays unused.
     """
-    kosmos = checkpoint.model(DTYPES[precision])
+    model = checkpoint.model(DTYPES[precision])
     processor = checkpoint.processor()
     texts: tuple[str, ...] = ("",)
     of_row = torch.zeros(dataset.rows, dtype=torch.long)
     if key.prompt is not None:
         values = [episode.prompt_values for episode in dataset.episodes]
         if key.view == "mirrored":
-            values = [mirrored_values(one) for one in values]
+            values = [mirrored_values(value) for value in values]
         table = PromptTable.of(key.prompt, values, [episode.name for episode in dataset.episodes])
         texts = table.texts
         of_row = torch.from_numpy(np.repeat(table.of_episode, dataset.lengths))
-    tokens = PromptTokens.of(texts, processor, kosmos.config.latent_query_num)
-    token = initial_action_token(kosmos, READOUT_TOKEN_SEED)
-    return Encoder(kosmos, processor, tokens, token, learned=False).eval(), of_row
+    tokens = PromptTokens.of(texts, processor, sizes_of(model.config).image_tokens)
+    token = initial_action_token(model, READOUT_TOKEN_SEED)
+    return Encoder(model, processor, tokens, token, learned=False).eval(), of_row

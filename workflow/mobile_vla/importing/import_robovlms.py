@@ -235,7 +235,7 @@ def _training(account: Account) -> dict[str, Any]:
     _plain(account, found, "weight_decay", "training.weight_decay")
     found |= _schedule(account)
     found |= _clip(account)
-    found |= {"loss": "huber", "huber_delta": 1}
+    found["huber_delta"] = 1
     precision = account.get("trainer.precision")
     if str(precision) in PRECISIONS:
         found["precision"] = PRECISIONS[str(precision)]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mobile_vla.conventions import FRAME_SIZE
+
 ANY = object()
 """Whatever the value."""
 
@@ -37,6 +39,7 @@ class Inert:
 
 
 OFF = (False, None)
+SIDES = f"{FRAME_SIZE}×{FRAME_SIZE}"
 FOLDERS = "what a run writes lies in results/experiments/NAME"
 CHECKPOINT = "which checkpoint is read is said under `backbones`; give the experiment its name"
 OTHER_MODELS = "read for other language models than Kosmos-2"
@@ -54,7 +57,7 @@ INERT: dict[str, Inert] = {
     "model_path": Inert(CHECKPOINT),
     "model_config": Inert(CHECKPOINT),
     "seq_len": Inert("printed beside the learning rate, and used for nothing else"),
-    "image_size": Inert("frames are 224×224", (224,), "frames are 224×224 here"),
+    "image_size": Inert(f"frames are {SIDES}", (FRAME_SIZE,), f"frames are {SIDES} here"),
     "image_mean": Inert(
         "the backbone's processor says the same",
         ([0.48145466, 0.4578275, 0.40821073],),
@@ -173,7 +176,9 @@ INERT: dict[str, Inert] = {
     "train_dataset.model_name": Inert("the backbone's own processor"),
     "train_dataset.window_size": Inert(AT_THE_TOP),
     "train_dataset.chunk_size": Inert(AT_THE_TOP),
-    "train_dataset.image_size": Inert("frames are 224×224", (224,), "frames are 224×224 here"),
+    "train_dataset.image_size": Inert(
+        f"frames are {SIDES}", (FRAME_SIZE,), f"frames are {SIDES} here"
+    ),
     "train_dataset.action_dim": Inert("act_head.action_dim is what counts, and is mapped"),
     "train_dataset.normalize_actions": Inert("see norm_action"),
     "train_dataset.shift_first": Inert("switched off", OFF, "frames are not shifted here"),

@@ -1,8 +1,7 @@
-"""What of the backbone is trained: adapters, whole parts, or nothing; and the count of each."""
+"""Adapt a backbone: adapters, parts that are trained as a whole, or neither; count what trains."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Any
 
@@ -11,42 +10,29 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.kosmos2 import (
+    PARTS,
+    Part,
+    adaptable_layers,
+    lora_targets,
+    module_of,
+    part_of,
+)
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.errors import UserError
 from mobile_vla.model.precision import DTYPES
 
-PARTS = ("vision", "projection", "text", "text_embedding")
-# Part of the names of each part's weights.
-NAMES = {
-    "vision": "vision_model",
-    "projection": "image_to_text_projection",
-    "text": "text_model",
-    "text_embedding": "embed_tokens",
-}
-
 
 def lora_config(lora: Lora) -> LoraConfig:
-    """Return PEFT's configuration.
-
-    The targets are a pattern scoped to the language model: bare names such as ``q_proj`` would
-    adapt the vision tower and the projection too.
-    """
+    """Return PEFT's configuration; the targets are layers of the language model alone."""
     return LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         bias=lora.bias,
-        target_modules=rf"text_model\..*\.({'|'.join(map(re.escape, lora.targets))})",
+        target_modules=lora_targets(lora.targets),
     )
-
-
-BEFORE: dict[Cut, tuple[str, ...]] = {
-    "pixels": (),
-    "image_embeds": ("vision_model", "image_to_text_projection"),
-    "readout": ("vision_model", "image_to_text_projection", "text_model.model.layers"),
-}
-"""The backbone's modules that lie before each cut: whoever enters there has no use for them."""
 
 
 def load_backbone(
@@ -60,16 +46,20 @@ def load_backbone(
         precision: resolved number format that the frozen matrices are held in.
         cut: where the forward pass will begin; what lies before it is not loaded.
     """
+    return checkpoint.model(DTYPES[precision], _trained_parts(settings), cut)
+
+
+def _trained_parts(settings: PolicySettings) -> list[Part]:
+    """Return the parts of the backbone that are trained as a whole."""
     full = settings.full
-    trained = [NAMES[part] for part in PARTS if full is not None and getattr(full, part)]
-    return checkpoint.model(DTYPES[precision], float32=trained, without=BEFORE[cut])
+    return [part for part in PARTS if full is not None and getattr(full, part)]
 
 
-def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:
+def prepare_backbone(model: nn.Module, settings: PolicySettings) -> nn.Module:
     """Freeze a backbone, then put in adapters or free the parts that are trained.
 
     Args:
-        kosmos: a ``Kosmos2Model``; it is changed in place.
+        model: the backbone's model; it is changed in place.
 
     Returns:
         The model, wrapped by PEFT with ``finetune: lora``.
@@ -77,10 +67,10 @@ def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:
     Raises:
         UserError: no layer has one of the names in ``lora.targets``.
     """
-    kosmos.requires_grad_(False)
+    model.requires_grad_(False)
     if settings.lora is not None:
-        _check_targets(kosmos, settings.lora)
-        wrapped: Any = get_peft_model(kosmos, lora_config(settings.lora))
+        _check_targets(model, settings.lora)
+        wrapped: Any = get_peft_model(model, lora_config(settings.lora))
         for name, parameter in wrapped.named_parameters():
             if part_of(name) in ("vision", "projection"):
                 parameter.requires_grad_(False)  # `bias: all` frees theirs too
@@ -91,19 +81,31 @@ def prepare_backbone(kosmos: nn.Module, settings: PolicySettings) -> nn.Module:
                 layer.cast_input_dtype_enabled = False
         return wrapped
     if settings.full is not None:
-        trained = {part for part in PARTS if getattr(settings.full, part)}
-        for name, parameter in kosmos.named_parameters():
+        trained = _trained_parts(settings)
+        for name, parameter in model.named_parameters():
             parameter.requires_grad_(part_of(name) in trained)
-    return kosmos
+    return model
 
 
-def _check_targets(kosmos: nn.Module, lora: Lora) -> None:
-    """Refuse a name that no layer has: PEFT adapts what it finds and says nothing of the rest."""
-    layers = {
-        name.rpartition(".")[2]
-        for name, module in kosmos.named_modules()
-        if name.startswith("text_model.") and isinstance(module, nn.Linear)
-    }
+def leave_frozen_in_evaluation(model: nn.Module, settings: PolicySettings) -> None:
+    """Switch a backbone's frozen prefix to evaluation, after all was switched to training.
+
+    The projection's attention has dropout: a feature that was stored must equal a live one.
+
+    Args:
+        model: the backbone's model, without PEFT's wrapper.
+        settings: what of it is trained.
+    """
+    for part in ("vision", "projection"):
+        if part not in _trained_parts(settings):
+            module_of(model, part).eval()
+    if settings.cut == "readout":
+        model.eval()
+
+
+def _check_targets(model: nn.Module, lora: Lora) -> None:
+    """Refuse a name that no layer has: PEFT ignores it without a word."""
+    layers = adaptable_layers(model)
     unknown = [target for target in lora.targets if target not in layers]
     if unknown:
         raise UserError(
@@ -112,19 +114,12 @@ def _check_targets(kosmos: nn.Module, lora: Lora) -> None:
         )
 
 
-def part_of(name: str) -> str:
+def policy_part_of(name: str) -> str:
     """Return which part of a policy a parameter belongs to, by its full name."""
     if "lora_" in name:
         return "adapter"
-    if "vision_model." in name:
-        return "vision"
-    if "image_to_text_projection." in name:
-        return "projection"
-    if ".embed_tokens." in name:
-        return "text_embedding"
-    if "text_model." in name:
-        return "text"
-    return "action_token" if name.endswith("action_token") else "head"
+    rest = "action_token" if name.endswith("action_token") else "head"
+    return part_of(name) or rest
 
 
 def trainable_parameters(model: nn.Module) -> dict[str, int]:
@@ -132,7 +127,7 @@ def trainable_parameters(model: nn.Module) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            counts[part_of(name)] += parameter.numel()
+            counts[policy_part_of(name)] += parameter.numel()
     return dict(sorted(counts.items()))
 
 
@@ -145,6 +140,5 @@ def expected_parts(settings: PolicySettings) -> set[str]:
         parts.add("adapter")
         if settings.lora.bias != "none":
             parts.add("text")
-    if settings.full is not None:
-        parts |= {part for part in PARTS if getattr(settings.full, part)}
+    parts.update(_trained_parts(settings))
     return parts

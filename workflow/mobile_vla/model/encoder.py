@@ -1,4 +1,4 @@
-"""From frames and prompts to readouts: the one forward pass through the backbone.
+"""Encode frames and prompts into readouts: the forward pass through the backbone.
 
 Training, feature extraction, evaluation and serving all call :meth:`Encoder.readouts`; they differ
 only in the cut at which they enter.
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mobile_vla.backbone.kosmos2 import encode_images, run_language_model, token_embeddings
 from mobile_vla.config.features import Cut
 from mobile_vla.files import digest_of
 from mobile_vla.model.prompts import PromptTokens
@@ -25,7 +26,7 @@ class Encoder(nn.Module):
     """A backbone, its prompts and its action token.
 
     Args:
-        backbone: a ``Kosmos2Model``, or one wrapped by PEFT.
+        backbone: the backbone's model, or PEFT's wrapper of it.
         processor: the backbone's processor, for the mean and standard deviation of pixels.
         prompts: P tokenised prompts.
         action_token: (D,) the action token's vector.
@@ -59,10 +60,9 @@ class Encoder(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     @property
-    def kosmos(self) -> Any:
-        """The ``Kosmos2Model`` itself, whether or not adapters are in it."""
-        peft = hasattr(self.backbone, "get_base_model")
-        return self.backbone.get_base_model() if peft else self.backbone  # type: ignore[operator]
+    def base_model(self) -> Any:
+        """The backbone's model itself, whether or not adapters are in it."""
+        return base_model(self.backbone)
 
     def use_prompts(self, prompts: PromptTokens) -> None:
         """Put other prompts in place of the present ones."""
@@ -84,7 +84,7 @@ class Encoder(nn.Module):
         """
         pixels = frames.permute(0, 3, 1, 2).float() / 255  # (N, 3, 224, 224)
         pixels = (pixels - self.mean) / self.std
-        return self.kosmos.get_image_features(pixels).pooler_output
+        return encode_images(self.base_model, pixels)
 
     def language(self, image_embeds: Tensor, prompts: Tensor) -> Tensor:
         """Run the language model, and read its state at the action token.
@@ -101,12 +101,12 @@ class Encoder(nn.Module):
         token = self.action_token.to(image_embeds.dtype).expand(count, 1, -1)  # (N, 1, D)
         at = self.action[prompts]  # (N,)
         length = int(at.max()) + 1  # padding that no prompt of this batch needs is cut off
-        hidden = self.backbone(
-            input_ids=self.ids[prompts, :length],
-            image_embeds=torch.cat([image_embeds, token], dim=1),  # (N, L + 1, D)
-            image_embeds_position_mask=self.slots[prompts, :length],
-            use_cache=False,
-        ).last_hidden_state  # (N, S, D)
+        hidden = run_language_model(
+            self.backbone,
+            ids=self.ids[prompts, :length],
+            embeds=torch.cat([image_embeds, token], dim=1),  # (N, L + 1, D)
+            slots=self.slots[prompts, :length],
+        )  # (N, S, D)
         return hidden[torch.arange(count, device=hidden.device), at]
 
     def readouts(self, features: Tensor, prompts: Tensor, cut: Cut) -> Tensor:
@@ -128,13 +128,18 @@ class Encoder(nn.Module):
         return self.language(features, prompts)
 
 
-def initial_action_token(kosmos: Any, seed: int) -> Tensor:
+def base_model(backbone: Any) -> Any:
+    """Return the backbone's model itself, whether or not PEFT wraps it."""
+    return backbone.get_base_model() if hasattr(backbone, "get_base_model") else backbone
+
+
+def initial_action_token(model: nn.Module, seed: int) -> Tensor:
     """Draw an action token that looks like a word to the language model.
 
     Returns:
         (D,) normal with the standard deviation of the token embeddings.
     """
-    embeddings = kosmos.get_input_embeddings().weight
+    embeddings = token_embeddings(model)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(embeddings.shape[1], generator=generator)
     return drawn * embeddings.detach().float().std().cpu()

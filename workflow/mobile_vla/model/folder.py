@@ -1,4 +1,4 @@
-"""The policy folder: small, complete, safetensors only, and checked against its own digests."""
+"""Write and read the policy folder: safetensors and JSON, checked against their digests."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from mobile_vla.model.agreement import (
     check_versions,
     digests_of,
 )
+from mobile_vla.model.heads.build import head_class
 from mobile_vla.model.tensors import write_tensors
 from mobile_vla.provenance.record import versions
 
 DESCRIPTION = "policy.json"
 CARD = "README.md"
 ADAPTER_CONFIG = "adapter_config.json"
+HEAD = "head."  # comes before the names of the head's tensors, beside the action token's
 FORMAT = 2
 
 Tensors = Mapping[str, Mapping[str, Tensor]]
@@ -44,7 +46,7 @@ def write_folder(
     facts: Mapping[str, Any],
     card: str | None = None,
 ) -> None:
-    """Write a policy's folder; ``policy.json`` goes first and comes last.
+    """Write a policy's folder; ``policy.json`` is removed first and written last.
 
     While it is absent the folder is unfinished, and nothing reads it.
 
@@ -53,7 +55,7 @@ def write_folder(
         settings: the policy's settings.
         tensors: what was trained; each part becomes ``PART.safetensors``.
         backbone: what it was trained on.
-        facts: what else to say of the policy, as plain JSON values.
+        facts: further entries of ``policy.json``, as plain JSON values.
         card: text of ``README.md``, for people: it has no digest, and may be added to.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +110,7 @@ def read_folder(folder: Path, backbone: Checkpoint) -> tuple[dict[str, Any], Ten
         verify(folder / name, file, "copy the policy's folder again, or run snakemake again")
     parts = [name for name in described["files"] if name.endswith(".safetensors")]
     tensors = {name.removesuffix(".safetensors"): load_file(folder / name) for name in parts}
-    _check_chunk(path, described, tensors)
+    _check_chunk(path, settings_of(folder, described), tensors["head"])
     check_values(path, described)
     check_backbone(path, described["backbone"], backbone)
     check_versions(path, described["versions"])
@@ -146,23 +148,17 @@ def settings_of(folder: Path, described: Mapping[str, Any]) -> PolicySettings:
         ) from None
 
 
-def _check_chunk(path: Path, described: Mapping[str, Any], tensors: Tensors) -> None:
-    """Compare the chunk with the head's last layer: C steps of A dimensions, or of the padded ones.
+def _check_chunk(path: Path, settings: PolicySettings, tensors: Mapping[str, Tensor]) -> None:
+    """Compare the chunk with the outputs of the trained head.
 
     Raises:
         UserError: it was trained for another chunk than ``policy.json`` says.
     """
-    settings, head = described["settings"], tensors["head"]
-    last = max(int(name.split(".")[2]) for name in head if name.startswith("head.mlp."))
-    values = len(head[f"head.mlp.{last}.bias"])
-    padding = settings["padding"]
-    # of padded outputs the gripper's has layers of its own
-    dimensions = (
-        len(settings["actions"]["dimensions"]) if padding is None else padding["action_dim"] - 1
-    )
-    if values != settings["chunk"] * dimensions:
+    head = {name.removeprefix(HEAD): tensors[name] for name in tensors if name.startswith(HEAD)}
+    values, dimensions = head_class(settings.head).outputs_of(head), settings.head_dimensions
+    if values != settings.chunk * dimensions:
         raise UserError(
-            f"{path} (settings.chunk): found {settings['chunk']}, but the head was trained to "
+            f"{path} (settings.chunk): found {settings.chunk}, but the head was trained to "
             f"predict {values} values, {values / dimensions:g} steps of {dimensions} dimensions; "
             "restore the file, or train a policy with this chunk"
         )

@@ -1,4 +1,4 @@
-"""A policy without its memory: layers and their shapes, known from the configuration alone."""
+"""Build a policy's modules on the meta device: their shapes without content."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import Kosmos2Model
 
+from mobile_vla.backbone.kosmos2 import build_model, sizes_of
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.model.adapter import prepare_backbone
-from mobile_vla.model.heads.lstm import LstmHead
+from mobile_vla.model.heads.build import build_head
 
 
 def backbone_parameters(config: Any) -> int:
     """Return how many parameters a backbone has, all of it and without adapters.
 
     Args:
-        config: the backbone's ``Kosmos2Config``.
+        config: the backbone's configuration.
     """
     with torch.device("meta"):
-        return sum(parameter.numel() for parameter in Kosmos2Model(config).parameters())
+        return sum(parameter.numel() for parameter in build_model(config).parameters())
 
 
 def skeleton(config: Any, settings: PolicySettings) -> nn.ModuleDict:
     """Build a policy's layers on PyTorch's ``meta`` device, where tensors have no content.
 
     Args:
-        config: the backbone's ``Kosmos2Config``.
+        config: the backbone's configuration.
         settings: the policy's settings.
 
     Returns:
@@ -35,12 +35,6 @@ def skeleton(config: Any, settings: PolicySettings) -> nn.ModuleDict:
         such. The action token is not in it.
     """
     with torch.device("meta"):
-        backbone = prepare_backbone(Kosmos2Model(config), settings)
-        head = LstmHead(
-            settings.head,
-            config.text_config.embed_dim,
-            settings.chunk,
-            len(settings.actions.dimensions),
-            settings.padding,
-        )
+        backbone = prepare_backbone(build_model(config), settings)
+        head = build_head(settings, sizes_of(config).width)
     return nn.ModuleDict({"backbone": backbone, "head": head})

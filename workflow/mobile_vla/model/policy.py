@@ -1,4 +1,4 @@
-"""The policy: what turns frames and an instruction into velocities."""
+"""The policy: a module that turns frames and an instruction into velocities."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.kosmos2 import checkpoint_activations, sizes_of
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.conventions import denormalise, normalise
 from mobile_vla.errors import UserError
 from mobile_vla.model.adapter import (
     expected_parts,
+    leave_frozen_in_evaluation,
     load_backbone,
     prepare_backbone,
     trainable_parameters,
@@ -25,12 +27,13 @@ from mobile_vla.model.adapter import (
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
 from mobile_vla.model.folder import (
     DESCRIPTION,
+    HEAD,
     Tensors,
     read_folder,
     settings_of,
     write_folder,
 )
-from mobile_vla.model.heads.lstm import LstmHead
+from mobile_vla.model.heads.build import build_head
 from mobile_vla.model.prompts import PromptTokens
 
 
@@ -39,8 +42,8 @@ class Policy(nn.Module):
 
     Args:
         settings: all that shapes the policy.
-        kosmos: a ``Kosmos2Model``; it is frozen, adapted and changed in place. What is trained of
-            it must be in float32; adapters are, whatever it is held in.
+        model: the backbone's model; it is frozen, adapted and changed in place. What is trained of
+            it must be in float32; adapters always are.
         processor: its processor.
         texts: the prompts that the policy is trained with.
         seed: seed of adapters, head and action token.
@@ -52,7 +55,7 @@ class Policy(nn.Module):
     def __init__(
         self,
         settings: PolicySettings,
-        kosmos: nn.Module,
+        model: nn.Module,
         processor: Any,
         texts: tuple[str, ...],
         seed: int,
@@ -66,25 +69,21 @@ class Policy(nn.Module):
         constants = [self.fixed_values.get(name, math.nan) for name in dimensions]
         # (A,) in normalised units, NaN where the head's output counts
         self.register_buffer("fixed", normalise(torch.tensor(constants), scale), persistent=False)
-        config: Any = kosmos.config
-        prompts = PromptTokens.of(texts, processor, config.latent_query_num)
+        sizes = sizes_of(model.config)
+        prompts = PromptTokens.of(texts, processor, sizes.image_tokens)
         learned = settings.learned_action_token
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            token = initial_action_token(kosmos, seed if learned else READOUT_TOKEN_SEED)
+            token = initial_action_token(model, seed if learned else READOUT_TOKEN_SEED)
             self.encoder = Encoder(
-                prepare_backbone(kosmos, settings), processor, prompts, token, learned
+                prepare_backbone(model, settings), processor, prompts, token, learned
             )
-            self.head = LstmHead(
-                settings.head,
-                config.text_config.hidden_size,
-                settings.chunk,
-                len(settings.actions.dimensions),
-                settings.padding,
+            self.head = build_head(settings, sizes.width)
+        trained, declared = set(trainable_parameters(self)), expected_parts(settings)
+        if trained != declared:
+            raise RuntimeError(
+                f"trained would be {sorted(trained)}, declared is {sorted(declared)}"
             )
-        found, declared = set(trainable_parameters(self)), expected_parts(settings)
-        if found != declared:
-            raise RuntimeError(f"trained would be {sorted(found)}, declared is {sorted(declared)}")
 
     @classmethod
     def from_pretrained(cls, folder: Path, backbone: Checkpoint, precision: str) -> Policy:
@@ -135,15 +134,16 @@ class Policy(nn.Module):
             facts: what else to say of it in ``policy.json``, as plain JSON values.
             card: text of its ``README.md``.
         """
-        own = {
+        facts = {
             "prompts": list(self.texts),
             "tokens": self.encoder.tokens_digest(),
             "fixed": self.fixed_values,
+            **facts,
         }
-        write_folder(folder, self.settings, self.trained(), backbone, {**own, **facts}, card)
+        write_folder(folder, self.settings, self.trained(), backbone, facts, card)
 
     def use_prompts(self, texts: tuple[str, ...], processor: Any) -> None:
-        """Be asked with other prompts than those of training, such as an unseen scene's.
+        """Replace the prompts of training by others, such as those of another dataset.
 
         Args:
             texts: what indices of prompts mean from now on.
@@ -152,20 +152,20 @@ class Policy(nn.Module):
         Raises:
             UserError: the tokenizer does not know a character of a prompt.
         """
-        size = self.encoder.kosmos.config.latent_query_num
-        self.encoder.use_prompts(PromptTokens.of(texts, processor, size))
+        image_tokens = sizes_of(self.encoder.base_model.config).image_tokens
+        self.encoder.use_prompts(PromptTokens.of(texts, processor, image_tokens))
         self.texts = texts
 
     def trained(self) -> Tensors:
         """Return the trained tensors of each part, and the action token even where it is fixed."""
-        head = {f"head.{name}": tensor for name, tensor in self.head.state_dict().items()}
+        head = {f"{HEAD}{name}": tensor for name, tensor in self.head.state_dict().items()}
         parts = {"head": {**head, "action_token": self.encoder.action_token.detach()}}
         if self.settings.lora is not None:
             parts["adapter_model"] = get_peft_model_state_dict(self.encoder.backbone)
         if self.settings.full is not None:
             parts["backbone"] = {
                 name: parameter.detach()
-                for name, parameter in self.encoder.kosmos.named_parameters()
+                for name, parameter in self.encoder.base_model.named_parameters()
                 if parameter.requires_grad
             }
         return parts
@@ -176,25 +176,24 @@ class Policy(nn.Module):
         Raises:
             UserError: they are not exactly the tensors that this policy trains.
         """
-        own = self.trained()
-        found, expected = (
+        stored, expected = (
             {f"{part}: {name}" for part, values in parts.items() for name in values}
-            for parts in (tensors, own)
+            for parts in (tensors, self.trained())
         )
-        if found != expected:
+        if stored != expected:
             raise UserError(
-                f"the policy's files hold {len(found - expected)} tensors that it does not train, "
-                f"and lack {len(expected - found)} that it does, such as "
-                f"{min(found ^ expected)}; train the policy again"
+                f"the policy's files hold {len(stored - expected)} tensors that it does not train, "
+                f"and lack {len(expected - stored)} that it does, such as "
+                f"{min(stored ^ expected)}; train the policy again"
             )
         head = dict(tensors["head"])
         with torch.no_grad():
             self.encoder.action_token.copy_(head.pop("action_token"))
-        self.head.load_state_dict({name.removeprefix("head."): head[name] for name in head})
+        self.head.load_state_dict({name.removeprefix(HEAD): head[name] for name in head})
         if self.settings.lora is not None:
             set_peft_model_state_dict(self.encoder.backbone, dict(tensors["adapter_model"]))
         if self.settings.full is not None:
-            self.encoder.kosmos.load_state_dict(tensors["backbone"], strict=False)
+            self.encoder.base_model.load_state_dict(tensors["backbone"], strict=False)
 
     @property
     def learned_dimensions(self) -> int:
@@ -204,25 +203,15 @@ class Policy(nn.Module):
     def checkpoint_gradients(self) -> None:
         """Keep only the layers' inputs for the backward pass; the result stays the same.
 
-        To be called on the finished policy: asked before adapters are in, PEFT would make the
-        embeddings require gradients, and writing image embeddings between them would fail.
+        It is for the finished policy: before adapters are in, PEFT would make the embeddings
+        require gradients, and writing image embeddings between them would fail.
         """
-        self.encoder.kosmos.activation_checkpointing_enable({"use_reentrant": False})
+        checkpoint_activations(self.encoder.base_model)
 
     def train(self, mode: bool = True) -> Policy:
-        """Switch to training, but leave the frozen prefix in evaluation.
-
-        The projection's attention has dropout: a feature that was stored must equal a live one.
-        """
+        """Switch to training, but leave the frozen prefix in evaluation."""
         super().train(mode)
-        full = self.settings.full
-        kosmos = self.encoder.kosmos
-        if full is None or not full.vision:
-            kosmos.vision_model.eval()
-        if full is None or not full.projection:
-            kosmos.image_to_text_projection.eval()
-        if self.settings.cut == "readout":
-            kosmos.eval()
+        leave_frozen_in_evaluation(self.encoder.base_model, self.settings)
         return self
 
     def forward(

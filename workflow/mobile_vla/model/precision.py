@@ -1,4 +1,4 @@
-"""Number formats: what `auto` means on a machine, and the one way to compute in it."""
+"""Number formats: resolve `auto` for a machine, and compute in the result."""
 
 from __future__ import annotations
 

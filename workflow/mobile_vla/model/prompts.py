@@ -1,4 +1,4 @@
-"""The tokens of prompts, with the place of image and action token."""
+"""Tokenise prompts, with the places of image and action token."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from mobile_vla.backbone.kosmos2 import tokenise
 from mobile_vla.errors import UserError
 
 
 @dataclass(frozen=True)
 class PromptTokens:
-    """Prompts as the language model reads them: ``<s> <image> … </image> words <action>``.
+    """Prompts as the language model reads them.
 
-    The action token stands right after the last real token and never after padding, so that what
-    else is in a batch cannot move it. Its vector comes through the same door as the image's.
+    The action token stands right after the last real token and never after padding, so that the
+    rest of a batch cannot move it.
 
     Args:
         ids: (P, S) token ids, padded on the right.
@@ -39,7 +39,6 @@ class PromptTokens:
                 differ in it would be the same to the model.
         """
         tokenizer = processor.tokenizer
-        blank = Image.new("RGB", (224, 224))
         rows, slots = [], []
         for text in texts:
             unknown = [
@@ -53,10 +52,9 @@ class PromptTokens:
                     f"{', '.join(map(repr, unknown))} in {text!r}; write the prompt with known "
                     "characters, or add a sentence to the backbone's `tokenizer_corpus`"
                 )
-            encoded = processor(text=text, images=blank, num_image_tokens=image_tokens)
-            # the placeholder's id is never looked up; it must not be padding, or it has no position
-            rows.append([*encoded["input_ids"], tokenizer.eos_token_id])
-            slots.append([*encoded["image_embeds_position_mask"], 1])
+            ids, marks = tokenise(processor, text, image_tokens)
+            rows.append(ids)
+            slots.append(marks)
         width = max(map(len, rows))
         padding = tokenizer.pad_token_id
         return cls(

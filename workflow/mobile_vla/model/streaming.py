@@ -1,4 +1,4 @@
-"""A policy at work: one frame a control step, with the readouts of the earlier ones kept."""
+"""Streaming inference: a frame a control step, with the readouts of earlier frames kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mobile_vla.model.precision import autocast
 
 
 class Stream:
-    """Robots that are steered side by side by one policy, each under a prompt of its own.
+    """Runs a policy for several robots at once, each with its prompt.
 
     Each control step encodes each robot's newest frame, once, and gives the head the last W
     readouts: what :class:`~mobile_vla.model.policy.Policy` predicts from the window of these
@@ -72,5 +72,5 @@ class Stream:
             else:
                 self.readouts = torch.cat([self.readouts[:, 1:], newest], dim=1)  # (B, W, D)
             normalised = policy.chunks(self.readouts).float()  # (B, C, A)
-        found: np.ndarray = policy.denormalise(normalised).cpu().numpy()
-        return found
+        actions: np.ndarray = policy.denormalise(normalised).cpu().numpy()
+        return actions

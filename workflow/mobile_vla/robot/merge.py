@@ -1,4 +1,4 @@
-"""Merge: a policy's adapters put into its backbone's weights, as a plain checkpoint."""
+"""Merge a policy's adapters into its backbone's weights, as a plain checkpoint."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.local import checkpoint_files
@@ -19,8 +21,8 @@ from mobile_vla.robot.policy import BACKBONE, backbone_of, description_of, open_
 
 log = logging.getLogger(__name__)
 
-# What `save_pretrained` writes itself, of the new policy.
-OWN = ("format", "settings", "backbone", "versions", "files", "digests")
+# Entries that `save_pretrained` writes for the new policy.
+WRITTEN = ("format", "settings", "backbone", "versions", "files", "digests")
 PROMPTS = ("prompts", "tokens", "fixed")
 
 NOTE = """
@@ -32,7 +34,7 @@ this policy is its head. Its predictions are those of the original to about 1e-4
 
 
 def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> None:
-    """Write a policy's backbone as a checkpoint with all that it has learnt, in float32.
+    """Write a policy's backbone as a checkpoint with everything it has learnt, in float32.
 
     `Kosmos2Model.from_pretrained(CHECKPOINT)` loads it without PEFT and without this program. Below
     it, in `policy`, lies the policy that predicts on it what the original predicts, for `predict`
@@ -56,39 +58,39 @@ def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> No
         raise UserError(f"{checkpoint}: it is there already; name a folder that is not")
     source = open_backbone(backbone or backbone_of(policy, described))
     merged = Policy.from_pretrained(policy, source, "fp32")
-    kosmos: Any = merged.encoder.backbone
+    model: Any = merged.encoder.backbone
     if merged.settings.lora is not None:
-        kosmos = kosmos.merge_and_unload()
+        model = model.merge_and_unload()
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=checkpoint.parent, prefix=".merging-") as unfinished:
         folder = Path(unfinished, checkpoint.name)
-        kosmos.save_pretrained(folder)
+        model.save_pretrained(folder)
         source.processor().save_pretrained(folder)
         files = {file.name: describe(file) for file in checkpoint_files(folder)}
-        own = {"name": checkpoint.name, "checkpoint": ".", "revision": None, "files": files}
-        write_json(folder / BACKBONE, own)
-        _write_policy(folder, merged, kosmos, described, _card(policy, described))
+        entries = {"name": checkpoint.name, "checkpoint": ".", "revision": None, "files": files}
+        write_json(folder / BACKBONE, entries)
+        _write_policy(folder, merged, model, described, _card(policy, described))
         folder.rename(checkpoint)
     log.info("%s: %.3g MB, and its policy", checkpoint, _size(files) / 1e6)
 
 
 def _write_policy(
-    folder: Path, original: Policy, kosmos: Any, described: Mapping[str, Any], card: str
+    folder: Path, original: Policy, model: nn.Module, described: Mapping[str, Any], card: str
 ) -> None:
-    """Write the policy whose backbone is frozen as it has become."""
+    """Write a policy of the same head whose backbone, the merged one, is frozen."""
     checkpoint = Checkpoint.read(folder / BACKBONE)
     frozen = {"finetune": "none", "lora": None, "full": None}
     settings = PolicySettings.model_validate({**original.settings.model_dump(), **frozen})
     policy = Policy(
         settings,
-        kosmos,
+        model,
         checkpoint.processor(),
         original.texts,
         seed=0,
         fixed=original.fixed_values,
     )
     policy.load_trained({"head": original.trained()["head"]})
-    facts = {key: value for key, value in described.items() if key not in (*OWN, *PROMPTS)}
+    facts = {key: value for key, value in described.items() if key not in (*WRITTEN, *PROMPTS)}
     merged = {"finetune": original.settings.finetune, "backbone": described["backbone"]["digest"]}
     policy.save_pretrained(folder / "policy", checkpoint, {**facts, "merged": merged}, card)
 

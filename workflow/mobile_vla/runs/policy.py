@@ -41,9 +41,9 @@ def build_policy(
             is allowed.
     """
     backbone = data.backbone
-    kosmos = load_backbone(backbone, settings, data.precision, cut or settings.cut)
+    model = load_backbone(backbone, settings, data.precision, cut or settings.cut)
     processor = backbone.processor()
-    policy = Policy(settings, kosmos, processor, data.prompts.texts, seed, data.fixed)
+    policy = Policy(settings, model, processor, data.prompts.texts, seed, data.fixed)
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
         other = described["data"]

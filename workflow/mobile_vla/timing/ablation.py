@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from mobile_vla.backbone.checkpoint import FLOAT32
+from mobile_vla.backbone.kosmos2 import kept_in_float32
 from mobile_vla.config.features import Cut
 from mobile_vla.features.store import Rows
 from mobile_vla.model.policy import Policy
@@ -150,5 +150,5 @@ def hold(policy: Policy, precision: str) -> None:
     What was rounded stays so: a policy that was timed is good for nothing else.
     """
     for name, parameter in policy.encoder.backbone.named_parameters():
-        if not parameter.requires_grad and not any(part in name for part in FLOAT32):
+        if not parameter.requires_grad and not kept_in_float32(name):
             parameter.data = parameter.data.to(DTYPES[precision])

@@ -1,8 +1,8 @@
-"""Floating-point operations of a step: counted while it runs, and from a formula.
+"""Count the floating-point operations of a step: while it runs, and by a formula.
 
-Both count the matrix products, two operations for each multiplication and addition, and leave out
-what is a per cent of them or less: norms, activations, softmax, dropout, table look-ups, the loss,
-and the optimiser.
+Both count the matrix products, two operations for each multiplication and addition. They leave out
+norms, activations, softmax, dropout, table look-ups, the loss and the optimiser, which are a per
+cent of them or less.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from mobile_vla.backbone.kosmos2 import NOT_CHECKPOINTED, attention_operations, use_of_matrix
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.model.adapter import part_of
+from mobile_vla.model.adapter import policy_part_of
 
 aten = torch.ops.aten
 
@@ -27,7 +28,7 @@ ATTENTION_BACKWARD = 2.5
 
 
 def counted(run: Callable[[], object]) -> int:
-    """Return the operations of whatever a function computes."""
+    """Return the operations that a function computes."""
     with FlopCounterMode(display=False, custom_mapping=KERNELS) as counter:
         run()
     return counter.get_total_flops()
@@ -35,7 +36,7 @@ def counted(run: Callable[[], object]) -> int:
 
 @dataclass(frozen=True)
 class Flops:
-    """Operations of a training step, by what they are proportional to."""
+    """Operations of a training step: a frame's and a window's, which add up."""
 
     frame: int
     """Of each distinct frame, forward and backward, through what lies behind the cut."""
@@ -66,69 +67,46 @@ def formula(
 
     Args:
         layers: what :func:`mobile_vla.model.meta.skeleton` returned.
-        config: the backbone's ``Kosmos2Config``.
+        config: the backbone's configuration.
         settings: the policy's settings.
         cut: where the features that the step reads were taken.
         tokens: S, length of the prompt with image and action token.
         checkpointing: whether activations are computed again for the backward pass.
     """
-    vision, text = config.vision_config, config.text_config
-    patches = (vision.image_size // vision.patch_size) ** 2
-    latents = config.latent_query_num
     full = settings.full
     in_vision = full is not None and full.vision
     in_projection = full is not None and full.projection
     flows = {"vision": in_vision, "projection": in_vision or in_projection}
     flows["text"] = flows["adapter"] = settings.cut != "readout"
-
-    def length(name: str) -> int:
-        """How many tokens of a frame a matrix is applied to."""
-        if "patch_embedding" in name:
-            return patches
-        if "image_to_text_projection" in name:
-            if "dense" in name:
-                return patches + 1
-            memory = name.endswith(("k_proj", "v_proj"))
-            return patches + 1 + latents if memory else latents
-        return patches + 1 if "vision_model" in name else tokens
+    flows_into = {"vision": False, "projection": in_vision}  # the first matrix of a part
 
     def repeated(part: str) -> bool:
-        """Whether a part's layers run forward once more in the backward pass."""
-        return checkpointing and flows[part] and part != "projection"
+        """Return whether a part's layers run forward once more in the backward pass."""
+        return checkpointing and flows[part] and part not in NOT_CHECKPOINTED
 
     frame = 0.0
     for name, module in layers["backbone"].named_modules():
         if not isinstance(module, nn.Linear | nn.Conv2d):
             continue
-        part = part_of(name + ".weight")
+        part = policy_part_of(name + ".weight")
         if not _runs(part, cut):
             continue
-        forward = 2 * module.weight.numel() * length(name)
-        # nothing lies before it that has a gradient
-        first = "patch_embedding" in name or ("dense" in name and not in_vision)
-        # a layer's last product is not computed again, unless dropout behind it asks for it
-        last = name.endswith("fc2") and (part == "vision" or not text.dropout)
-        again = repeated(part) and not (first or last)
-        passes = 1 + again + (flows[part] and not first) + module.weight.requires_grad
-        frame += forward * passes
-    attention = {
-        "vision": 4 * (patches + 1) ** 2 * vision.hidden_size * vision.num_hidden_layers,
-        "projection": 4 * latents * (patches + 1 + latents) * text.embed_dim,
-        "text": 4 * tokens**2 * text.embed_dim * text.layers,
-    }
-    for part, forward in attention.items():
+        use = use_of_matrix(config, name, tokens)
+        forward = 2 * module.weight.numel() * use.tokens
+        without_gradient = use.first and not flows_into[part]
+        again = repeated(part) and not (without_gradient or use.last)
+        backward = flows[part] and not without_gradient
+        frame += forward * (1 + again + backward + module.weight.requires_grad)
+    for part, forward in attention_operations(config, tokens).items():
         if _runs(part, cut):
             frame += forward * (1 + repeated(part) + ATTENTION_BACKWARD * flows[part])
-
-    matrices = {n: p.numel() for n, p in layers["head"].named_parameters() if "weight" in n}
-    # the LSTM runs over the window's frames, the layers behind it once
-    runs = {name: settings.window if name.startswith("lstm") else 1 for name in matrices}
-    window = 3 * 2 * sum(count * runs[name] for name, count in matrices.items())
-    return Flops(frame=round(frame), window=window)
+    # all of the head is trained: backward costs twice what forward does
+    head: Any = layers["head"]
+    return Flops(frame=round(frame), window=3 * head.operations(settings.window))
 
 
 def _runs(part: str, cut: Cut) -> bool:
-    """Whether a part of the backbone lies behind a cut."""
+    """Return whether a part of the backbone lies behind a cut."""
     return cut == "pixels" or (cut == "image_embeds" and part in ("text", "adapter"))
 
 
@@ -142,7 +120,7 @@ def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any
 
 
 def _rnn_layer(inputs: Any, w_input: Any, w_hidden: Any, *_: Any, **__: Any) -> int:
-    """An LSTM layer over (T, B, D) with weights (4H, D) and (4H, H)."""
+    """Count an LSTM layer over (T, B, D) with weights (4H, D) and (4H, H)."""
     steps, batch, _width = inputs
     weights = w_input[0] * w_input[1] + w_hidden[0] * w_hidden[1]
     return int(2 * steps * batch * weights)
@@ -153,7 +131,7 @@ def _rnn_layer_backward(*shapes: Any, **named: Any) -> int:
 
 
 def _lstm(inputs: Any, _state: Any, parameters: Any, *_: Any, **__: Any) -> int:
-    """All layers at once over (B, T, D) or (T, B, D), as without gradients."""
+    """Count all LSTM layers at once over (B, T, D) or (T, B, D), as without gradients."""
     matrices = sum(shape[0] * shape[1] for shape in parameters if len(shape) == 2)
     return int(2 * inputs[0] * inputs[1] * matrices)
 

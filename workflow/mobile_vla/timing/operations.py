@@ -1,4 +1,4 @@
-"""A run's operations, counted and from the formula, and the rate at which they are done."""
+"""A run's operations, counted and by the formula, and the rate that it achieves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mobile_vla.backbone.kosmos2 import sizes_of
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.model.meta import skeleton
 from mobile_vla.model.precision import autocast
@@ -19,7 +20,7 @@ from mobile_vla.training.worst_case import longest_prompt
 
 
 class Operations:
-    """What a run's steps cost, by the formula.
+    """The operations of a run's steps by the formula.
 
     Args:
         run: the run.
@@ -66,9 +67,12 @@ class Operations:
             sum(len(batch.features) for batch in batches), sum(map(len, shares))
         )
         of_step = counted(lambda: trainer.step(0, step))
-        width, ffn = self.config.text_config.embed_dim, self.config.text_config.ffn_dim
-        tokens = max(frames) * self.tokens
-        rate = matrix_rate(trainer.precision, device, ((tokens, width, ffn), (tokens, ffn, width)))
+        sizes, tokens = sizes_of(self.config), max(frames) * self.tokens
+        products = (
+            (tokens, sizes.width, sizes.feed_forward),
+            (tokens, sizes.feed_forward, sizes.width),
+        )
+        rate = matrix_rate(trainer.precision, device, products)
         # The measured steps differ in their frames; the formula, set right by the count, follows.
         correction = of_step / predicted
         achieved = statistics.median(

@@ -1,4 +1,4 @@
-"""What a policy says of itself: in ``policy.json`` for programs, in ``README.md`` for people."""
+"""Describe a trained policy: facts for ``policy.json``, and the text of its ``README.md``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mobile_vla.backbone.kosmos2 import MODEL_TYPE
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.data.roles import Role
@@ -18,7 +19,7 @@ PROMPTS = 20  # that the card lists; policy.json has all
 CARD = """\
 ---
 library_name: {library}{base}
-tags: [robotics, kosmos-2, velocity-policy]
+tags: [robotics, {model_type}, velocity-policy]
 ---
 # {experiment}, {run}
 
@@ -114,6 +115,7 @@ def model_card(
     return CARD.format(
         library="peft" if settings.policy.lora else "transformers",
         base="" if data.backbone.revision is None else f"\nbase_model: {data.backbone.source}",
+        model_type=MODEL_TYPE,
         experiment=settings.experiment,
         run=settings.run,
         window=windows.window,

@@ -1,4 +1,4 @@
-"""The training loop: one optimiser step after another, an epoch's end now and then."""
+"""The training loop: optimiser steps, and a validation pass after each epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mobile_vla.training.trainer import Trainer
 
 @dataclass
 class Position:
-    """How far a run has come: with the trainer's tensors, all that the rest of it depends on."""
+    """The progress of a run: with the trainer's tensors, all that the rest of it depends on."""
 
     step: int = 0
     """Optimiser steps that are done."""
@@ -54,20 +54,20 @@ def run_epochs(
         # the last epoch may end with the last step
         for batches in trainer.epoch(number)[position.step - before : trainer.total_steps - before]:
             started = time.perf_counter()
-            made = trainer.step(position.step, batches)
-            position.loss += made.loss
-            position.count += made.values
+            done = trainer.step(position.step, batches)
+            position.loss += done.loss
+            position.count += done.values
             position.padding = [
                 before + more
-                for before, more in zip_longest(position.padding, made.padding, fillvalue=0.0)
+                for before, more in zip_longest(position.padding, done.padding, fillvalue=0.0)
             ]
-            if math.isfinite(made.norm):  # else a step that the loss scaler skipped
-                position.gradient_norm = made.norm
+            if math.isfinite(done.norm):  # else a step that the loss scaler skipped
+                position.gradient_norm = done.norm
             position.step += 1
             position.seconds += time.perf_counter() - started
-            on_step(sum(map(len, batches)), made.loss / made.values)
+            on_step(sum(map(len, batches)), done.loss / done.values)
         started = time.perf_counter()
-        found = trainer.validate(validation)
+        scores = trainer.validate(validation)
         actions = position.count // trainer.objective.learned
         means = trainer.objective.reported([position.loss, *position.padding], actions)
         epoch = Epoch(
@@ -76,7 +76,7 @@ def run_epochs(
             learning_rate=trainer.learning_rate(position.step - 1),
             train_loss=means.pop("loss"),
             gradient_norm=position.gradient_norm,
-            validation=found,
+            validation=scores,
             seconds=position.seconds + time.perf_counter() - started,
             train_padded=means,
         )

@@ -1,4 +1,4 @@
-"""The loss and the errors that training watches."""
+"""The training loss, and the errors that are reported beside it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mobile_vla.config.model import Padding
 
 
 class Objective:
-    """What training minimises, and what it reports of it.
+    """The loss that training minimises, and its parts for the report.
 
-    That is the mean Huber loss over the velocities that are learnt. With padding it is RoboVLMs'
+    It is the mean Huber loss over the velocities that are learnt. With padding it is RoboVLMs'
     (Li et al. 2024, arXiv:2412.14058): ``loss_arm_act``, the mean over velocities and zeros, and a
-    weighted ``loss_gripper_act``. The velocities' own loss is reported in either case.
+    weighted ``loss_gripper_act``. The velocities' loss is reported in either case.
 
     Args:
         delta: where the Huber loss turns from square to linear, in normalised units.
@@ -28,74 +28,74 @@ class Objective:
     def __init__(self, delta: float, dimensions: int, learned: int, padding: Padding | None):
         self.delta, self.dimensions, self.learned = delta, dimensions, learned
         self.padding = padding
-        self.parts = 1 if padding is None else 4  # that `sums` returns
+        self.parts = 1 if padding is None else 4  # of the sums
         # what `loss_arm_act` is a mean over: velocities and zeros, without the gripper
         self.arm = learned if padding is None else learned + padding.action_dim - 1 - dimensions
 
-    def sums(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Sum what a batch of predictions got wrong.
+    def compute_loss(
+        self, outputs: Tensor, targets: Tensor, mask: Tensor, actions: float
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the loss of a batch.
+
+        Batches are ragged, and a step may have several. Each gives its part of the step's loss, and
+        the parts add up to the mean over all of the step's actions.
 
         Args:
             outputs: (B, C, P) all that the head writes: velocities in normalised units, then zeros,
                 and last the gripper's logit. Without padding P is A.
             targets: (B, C, A) true velocities.
             mask: (B, C) True where the action exists.
+            actions: number of actions that the loss is a mean over.
 
         Returns:
-            (1,) Huber loss of the velocities. With padding (4,): also Huber loss of the zeros,
-            cross entropy of the gripper, which is to stay open (a target of 0), and how many
-            actions it stays open in.
+            The loss, a scalar, and what was summed for it: see :meth:`reported`. The sums are (1,)
+            Huber loss of the velocities; with padding (4,), also Huber loss of the zeros, cross
+            entropy of the gripper, which is to stay open (a target of 0), and in how many actions
+            it does.
         """
-        velocities = summed_loss(outputs[..., : self.dimensions], targets, mask, self.delta)
+        velocities = summed_huber(outputs[..., : self.dimensions], targets, mask, self.delta)
         if self.padding is None:
-            return velocities[None]
+            return velocities / (actions * self.learned), velocities[None]
         zeros, gripper = outputs[..., self.dimensions : -1], outputs[..., -1].float()
-        wrong = summed_loss(zeros, torch.zeros_like(zeros).float(), mask, self.delta)
-        entropy = binary_cross_entropy_with_logits(
+        zeros_loss = summed_huber(zeros, torch.zeros_like(zeros).float(), mask, self.delta)
+        entropies = binary_cross_entropy_with_logits(
             gripper, torch.zeros_like(gripper), reduction="none"
         )
-        correct = ((gripper <= 0) & mask).sum()
-        return torch.stack([velocities, wrong, (entropy * mask).sum(), correct.float()])
-
-    def minimised(self, sums: Tensor, actions: float) -> Tensor:
-        """Return what is minimised, from the :meth:`sums` of a part of some actions."""
-        if self.padding is None:
-            return sums[0] / (actions * self.learned)
-        arm = (sums[0] + sums[1]) / (actions * self.arm)
-        return arm + self.padding.gripper_loss_ratio * sums[2] / actions
+        entropy = (entropies * mask).sum()
+        open_count = ((gripper <= 0) & mask).sum()
+        arm = (velocities + zeros_loss) / (actions * self.arm)
+        loss = arm + self.padding.gripper_loss_ratio * entropy / actions
+        return loss, torch.stack([velocities, zeros_loss, entropy, open_count.float()])
 
     def reported(self, sums: Sequence[float], actions: int) -> dict[str, float]:
         """Return the means: ``loss`` over the velocities and, with padding, RoboVLMs' by its names.
 
         Args:
-            sums: what :meth:`sums` returned, added up.
+            sums: those of :meth:`compute_loss`, added up.
             actions: number of actions that they were summed over.
         """
-        found = {"loss": sums[0] / (actions * self.learned)}
+        means = {"loss": sums[0] / (actions * self.learned)}
         if self.padding is not None:
-            found["loss_arm_act"] = (sums[0] + sums[1]) / (actions * self.arm)
-            found["loss_gripper_act"] = sums[2] / actions
-            found["acc_gripper_act"] = sums[3] / actions
-        return found
+            means["loss_arm_act"] = (sums[0] + sums[1]) / (actions * self.arm)
+            means["loss_gripper_act"] = sums[2] / actions
+            means["acc_gripper_act"] = sums[3] / actions
+        return means
 
 
-def summed_loss(predicted: Tensor, targets: Tensor, mask: Tensor, delta: float) -> Tensor:
-    """Sum the Huber loss over the actions that count.
-
-    The sum and not the mean: batches are ragged, and the mean over an optimiser step or over an
-    epoch is the sum of all divided by the number of all.
+def summed_huber(predicted: Tensor, targets: Tensor, mask: Tensor, delta: float) -> Tensor:
+    """Sum the Huber loss over the actions that exist (Huber 1964).
 
     Args:
         predicted: (B, C, A) in normalised units.
         targets: (B, C, A).
         mask: (B, C) True where the action exists.
-        delta: where the loss turns from square to linear (Huber 1964).
+        delta: where the loss turns from square to linear.
     """
     losses = huber_loss(predicted.float(), targets, reduction="none", delta=delta)  # (B, C, A)
     return (losses * mask[..., None]).sum()
 
 
-def absolute_error(predicted: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """Sum the absolute error over the actions that count, for each dimension: (A,)."""
+def summed_error(predicted: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Sum the absolute error over the actions that exist, for each dimension: (A,)."""
     errors = (predicted.float() - targets).abs() * mask[..., None]  # (B, C, A)
     return errors.sum(dim=(0, 1), dtype=torch.float64)

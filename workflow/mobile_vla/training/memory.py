@@ -1,8 +1,8 @@
-"""Peak memory of a training step, known before anything large is loaded.
+"""Estimate the peak memory of a training step before anything large is loaded.
 
 The step is run on tensors without content (PyTorch's fake tensors), so that what is alive at each
 moment is summed up as it would be, temporaries and gradients included. It takes a second or two
-for a full-size Kosmos-2, and next to no memory. The workspaces of single kernels are left out.
+for a backbone of full size, and next to no memory. The workspaces of single kernels are left out.
 """
 
 from __future__ import annotations
@@ -18,26 +18,34 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mobile_vla.backbone.checkpoint import FLOAT32, empty
+from mobile_vla.backbone.kosmos2 import (
+    checkpoint_activations,
+    encode_images,
+    kept_in_float32,
+    remove_before,
+    run_embedded,
+    sizes_of,
+)
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.errors import UserError
-from mobile_vla.model.adapter import BEFORE
+from mobile_vla.model.adapter import leave_frozen_in_evaluation
+from mobile_vla.model.encoder import base_model
 from mobile_vla.model.meta import skeleton
 from mobile_vla.model.precision import DTYPES
 
-# Python with PyTorch, transformers and PEFT imported, on a CPU. A GPU's own count has none of it.
+# Python with PyTorch, transformers and PEFT imported, on a CPU. The count of a GPU has none of it.
 PROCESS = {"cpu": 550_000_000, "cuda": 0}
 # Freed blocks that the C library keeps among those in use, as a share of what a step allocates:
-# 0.3 to 0.6 on the configurations of tests/benchmarks/memory.py. A GPU's own count has none of it.
+# 0.3 to 0.6 on the configurations of tests/benchmarks/memory.py. The count of a GPU has none of it.
 KEPT = {"cpu": 0.6, "cuda": 0.0}
 GB = 1e9
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a step has to hold at a time.
+    """The sizes of a training step that its memory depends on.
 
     Args:
         frames: F, most distinct frames of a batch.
@@ -70,11 +78,11 @@ class Estimate:
     step: int
     """Activations, temporaries and gradients, where their sum is largest."""
     allocator: int
-    """What the allocator keeps besides."""
+    """Freed blocks that the allocator keeps."""
 
     @property
     def total(self) -> int:
-        """Bytes in all."""
+        """Sum of the parts."""
         return self.process + self.weights + self.moments + self.step + self.allocator
 
     def record(self) -> dict[str, int]:
@@ -86,20 +94,21 @@ def estimate(config: Any, settings: PolicySettings, load: Load, device: str) -> 
     """Return the peak memory of training steps, of the second one on: the first has no moments.
 
     Args:
-        config: the backbone's ``Kosmos2Config``.
+        config: the backbone's configuration.
         settings: the policy's settings.
         load: what a step has to hold.
         device: ``cpu`` or ``cuda``.
     """
     with FakeTensorMode(allow_non_fake_inputs=True):
         layers = skeleton(config, settings)
-        kosmos: Any = layers["backbone"]
-        if settings.lora is not None:
-            kosmos = kosmos.get_base_model()
-        empty(kosmos, BEFORE[load.cut])
+        model = base_model(layers["backbone"])
+        remove_before(model, load.cut)
         _materialise(layers, load.precision)
-        _set_mode(layers, kosmos, settings, load)
-        token = nn.Parameter(torch.empty(config.text_config.embed_dim))
+        layers.train()
+        leave_frozen_in_evaluation(model, settings)
+        if load.checkpointing:
+            checkpoint_activations(model)
+        token = nn.Parameter(torch.empty(sizes_of(config).width))
         parameters = [*layers.parameters(), token]
         live = _Live(parameters)
         weights = live.now
@@ -109,7 +118,7 @@ def estimate(config: Any, settings: PolicySettings, load: Load, device: str) -> 
                 with torch.autocast(
                     "cpu", dtype=DTYPES[load.precision], enabled=load.precision != "fp32"
                 ):
-                    readouts = _readouts(kosmos, token, features, load)
+                    readouts = _readouts(model, token, features, load)
                     windows = torch.zeros(load.windows, settings.window, dtype=torch.long)
                     predicted = layers["head"](readouts[windows])
                 predicted.float().square().sum().backward()
@@ -156,7 +165,7 @@ def _materialise(layers: nn.Module, precision: str) -> None:
         for name, old in list(module._parameters.items()):
             if old is None:
                 continue
-            whole = old.requires_grad or any(part in f"{prefix}.{name}" for part in FLOAT32)
+            whole = old.requires_grad or kept_in_float32(f"{prefix}.{name}")
             dtype = torch.float32 if whole else DTYPES[precision]
             new = nn.Parameter(torch.empty(old.shape, dtype=dtype), requires_grad=old.requires_grad)
             module._parameters[name] = new
@@ -165,33 +174,19 @@ def _materialise(layers: nn.Module, precision: str) -> None:
                 module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)
 
 
-def _set_mode(layers: nn.Module, kosmos: Any, settings: PolicySettings, load: Load) -> None:
-    """Switch to training as ``Policy.train`` does."""
-    layers.train()
-    full = settings.full
-    if full is None or not full.vision:
-        kosmos.vision_model.eval()
-    if full is None or not full.projection:
-        kosmos.image_to_text_projection.eval()
-    if settings.cut == "readout":
-        kosmos.eval()
-    if load.checkpointing:
-        kosmos.activation_checkpointing_enable({"use_reentrant": False})
-
-
 def _features(config: Any, load: Load) -> Tensor:
     """Return a batch's features, without content, in the format that they are stored in."""
-    width = config.text_config.embed_dim
+    sizes = sizes_of(config)
     if load.cut == "pixels":
         return torch.empty(load.frames, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8)
     if load.cut == "readout":
-        return torch.empty(load.frames, width)
-    latents = config.latent_query_num
-    return torch.empty(load.frames, latents, width, dtype=DTYPES[load.precision])
+        return torch.empty(load.frames, sizes.width)
+    shape = (load.frames, sizes.image_tokens, sizes.width)
+    return torch.empty(shape, dtype=DTYPES[load.precision])
 
 
-def _readouts(kosmos: Any, token: Tensor, features: Tensor, load: Load) -> Tensor:
-    """Run what of the forward pass lies behind the cut, as ``Encoder.readouts``.
+def _readouts(model: nn.Module, token: Tensor, features: Tensor, load: Load) -> Tensor:
+    """Run the part of the forward pass that lies behind the cut, as ``Encoder.readouts``.
 
     That looks up tokens by their value, which fake tensors do not have.
     """
@@ -199,11 +194,10 @@ def _readouts(kosmos: Any, token: Tensor, features: Tensor, load: Load) -> Tenso
         return features
     if load.cut == "pixels":
         pixels = features.permute(0, 3, 1, 2).float() / 255
-        features = kosmos.get_image_features(pixels).pooler_output  # (F, L, D)
+        features = encode_images(model, pixels)  # (F, L, D)
     rest = token.expand(load.frames, load.tokens - features.shape[1], -1)
     embedded = torch.cat([features.float(), rest], dim=1)  # (F, S, D)
-    hidden = kosmos.text_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
-    return hidden[:, -1]
+    return run_embedded(model, embedded)[:, -1]
 
 
 def check_memory(
@@ -214,10 +208,10 @@ def check_memory(
     Raises:
         UserError: the estimate is above the limit; says what each remedy would come to.
     """
-    found = estimate(config, settings, load, device)
+    whole = estimate(config, settings, load, device)
     each = load.processes / GB
-    if limit_gb is None or found.total * each <= limit_gb:
-        return found
+    if limit_gb is None or whole.total * each <= limit_gb:
+        return whole
     options = [
         f"    {what}: about {estimate(config, policy, changed, device).total * each:.1f} GB"
         for what, policy, changed in _remedies(settings, load)
@@ -225,9 +219,9 @@ def check_memory(
     together = f" in {load.processes} processes" if load.processes > 1 else ""
     raise UserError(
         f"config.yaml (memory_limit_gb): a training step{together} would take about "
-        f"{found.total * each:.1f} GB at its peak, and {limit_gb:g} GB are allowed: weights "
-        f"{found.weights * each:.1f}, optimiser {found.moments * each:.1f}, activations and "
-        f"gradients {(found.step + found.allocator) * each:.1f} GB, "
+        f"{whole.total * each:.1f} GB at its peak, and {limit_gb:g} GB are allowed: weights "
+        f"{whole.weights * each:.1f}, optimiser {whole.moments * each:.1f}, activations and "
+        f"gradients {(whole.step + whole.allocator) * each:.1f} GB, "
         f"with {load.frames} distinct frames of {load.windows} windows in a batch. What would "
         "help, each by itself:\n" + "\n".join(options)
     )

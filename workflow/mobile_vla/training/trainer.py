@@ -1,10 +1,11 @@
-"""A policy with its optimiser and data: one step, and one pass over the validation windows."""
+"""The trainer: an optimiser step, and a pass over the validation windows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -22,11 +23,11 @@ from mobile_vla.model.precision import autocast
 from mobile_vla.runs.samples import Batch, Samples
 from mobile_vla.training.batches import dealt, epoch_batches, steps_per_epoch
 from mobile_vla.training.history import Validation
-from mobile_vla.training.loss import Objective, absolute_error
+from mobile_vla.training.loss import Objective, summed_error
 
 
 class Source(Protocol):
-    """Where a trainer's batches come from."""
+    """A source of batches."""
 
     @property
     def table(self) -> WindowTable:
@@ -42,7 +43,7 @@ class Source(Protocol):
 
 
 class Step(NamedTuple):
-    """What an optimiser step did."""
+    """Loss and gradient of an optimiser step."""
 
     loss: float
     """Loss over the velocities, summed."""
@@ -51,7 +52,7 @@ class Step(NamedTuple):
     norm: float
     """The gradient's norm before clipping."""
     padding: tuple[float, ...] = ()
-    """The rest of :meth:`Objective.sums`, with padding."""
+    """The other sums of :meth:`Objective.compute_loss`, with padding."""
 
 
 class Trainer:
@@ -69,7 +70,7 @@ class Trainer:
         samples: the training windows.
         seed: the run's seed.
         precision: resolved number format, ``fp32``, ``bf16`` or ``fp16``.
-        steps: optimiser steps in all; None: those of ``training.epochs``.
+        steps: total number of optimiser steps; None: those of ``training.epochs``.
 
     Attributes:
         cut: where the batches' features were taken; None where the policy's frozen prefix ends.
@@ -90,8 +91,8 @@ class Trainer:
         self.training, self.samples, self.seed = training, samples, seed
         self.precision = precision
         self.cut: Cut | None = None
-        # The number format is ours: Accelerate keeps its own for the whole process, and timing
-        # trains in several.
+        # Autocast is not left to Accelerate: it keeps one number format for the whole process, and
+        # timing trains in several.
         self.accelerator = Accelerator(mixed_precision="no", cpu=default_device().type == "cpu")
         if self.accelerator.num_processes != training.processes:
             raise UserError(
@@ -151,8 +152,8 @@ class Trainer:
         Raises:
             UserError: the loss or the gradient is not finite; nothing was updated.
         """
-        own = [self.rank] if self.rank else []  # each process drops others
-        seed = np.random.SeedSequence([self.seed, number, *own]).generate_state(1)[0]
+        rank = [self.rank] if self.rank else []  # each process drops others
+        seed = np.random.SeedSequence([self.seed, number, *rank]).generate_state(1)[0]
         torch.manual_seed(int(seed))
         self.policy.train()
         loaded = [
@@ -163,11 +164,15 @@ class Trainer:
         for place, (indices, batch) in enumerate(zip(batches, loaded, strict=True)):
             try:
                 with self._together(last=place == len(batches) - 1):
-                    sums = self._sums(batch.to(self.accelerator.device))
-                    if len(indices) <= self.rank:
-                        sums = sums * 0  # a stand-in for a share without windows
+                    batch = batch.to(self.accelerator.device)
+                    if len(indices) <= self.rank:  # a stand-in for a share without windows
+                        batch = replace(batch, mask=torch.zeros_like(batch.mask))
+                    outputs = self._predict(self.model, batch, self.cut)
                     # the gradient becomes the mean over the processes, and is to be the sum
-                    loss = self.objective.minimised(sums, actions / self.training.processes)
+                    mean_over = actions / self.training.processes
+                    loss, sums = self.objective.compute_loss(
+                        outputs, batch.targets, batch.mask, mean_over
+                    )
                     self.accelerator.backward(self.scaler.scale(loss))
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
@@ -199,39 +204,39 @@ class Trainer:
 
     @property
     def writes(self) -> bool:
-        """Whether this is the one of the run's processes that writes."""
+        """Whether this process writes the run's files."""
         return self.rank == 0
 
     def share(self, indices: np.ndarray) -> np.ndarray:
-        """Return this process's windows of a batch, or one that counts nothing in their place."""
-        own = dealt(indices, self.training.processes)[self.rank]
-        return own if len(own) else indices[:1]
+        """Return this process's windows of a batch, or a stand-in whose loss is not counted."""
+        share = dealt(indices, self.training.processes)[self.rank]
+        return share if len(share) else indices[:1]
 
     def summed(self, values: list[Any]) -> list[Any]:
         """Return the sums over all processes of numbers, or of lists of numbers."""
         if self.training.processes == 1:
             return values
-        mine = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
-        return self.accelerator.reduce(mine, "sum").tolist()
+        here = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
+        return self.accelerator.reduce(here, "sum").tolist()
 
     def agreed(self, number: int) -> int:
-        """Return the largest of the numbers that the processes call this with."""
+        """Return the largest of the processes' numbers."""
         if self.training.processes == 1:
             return number
-        mine = torch.tensor([number], device=self.accelerator.device)
-        return int(self.accelerator.gather(mine).max())
+        here = torch.tensor([number], device=self.accelerator.device)
+        return int(self.accelerator.gather(here).max())
 
     def _together(self, last: bool) -> AbstractContextManager[Any]:
         """Exchange gradients once a step: in the backward pass of its last batch."""
         return nullcontext() if last else self.accelerator.no_sync(self.model)
 
-    def _sums(self, batch: Batch) -> torch.Tensor:
-        """Return what the predictions of a batch got wrong, summed."""
+    def _predict(self, model: nn.Module, batch: Batch, cut: Cut | None = None) -> torch.Tensor:
+        """Return all that the head writes for a batch, (B, C, P)."""
         with autocast(self.precision, self.accelerator.device):
-            outputs = self.model(
-                batch.features, batch.prompts, batch.windows, self.cut, padded=True
+            outputs: torch.Tensor = model(
+                batch.features, batch.prompts, batch.windows, cut, padded=True
             )
-        return self.objective.sums(outputs, batch.targets, batch.mask)
+        return outputs
 
     def learning_rate(self, number: int) -> float:
         """Return the learning rate of a step.
@@ -260,23 +265,23 @@ class Trainer:
         beyond, count = 0, 0
         error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
         device = self.accelerator.device
-        with torch.inference_mode(), autocast(self.precision, device):
-            own = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
-            for _, batch in own:
+        share = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
+        with torch.inference_mode():
+            for _, batch in share:
                 batch = batch.to(device)
-                outputs = self.policy(
-                    batch.features, batch.prompts, batch.windows, padded=True
-                ).float()
-                sums = self.objective.sums(outputs, batch.targets, batch.mask).tolist()
-                totals = [total + value for total, value in zip(totals, sums, strict=True)]
-                predicted = outputs[..., : self.objective.dimensions]
-                error += absolute_error(predicted, batch.targets, batch.mask).cpu()
+                outputs = self._predict(self.policy, batch)
+                _, sums = self.objective.compute_loss(
+                    outputs, batch.targets, batch.mask, batch.supervised
+                )
+                totals = [total + value for total, value in zip(totals, sums.tolist(), strict=True)]
+                predicted = outputs[..., : self.objective.dimensions].float()
+                error += summed_error(predicted, batch.targets, batch.mask).cpu()
                 beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
                 count += batch.supervised
-        sums, error_sums, (beyond, count) = (
+        totals, error_sums, (beyond, count) = (
             self.summed(values) for values in (totals, error.tolist(), [beyond, count])
         )
-        means = self.objective.reported(sums, count)
+        means = self.objective.reported(totals, count)
         loss = means.pop("loss")
         if not math.isfinite(sum(means.values(), loss)):
             raise UserError(
@@ -311,7 +316,7 @@ class Trainer:
         )
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """Return all that the next step depends on besides its number.
+        """Return everything that the next step depends on, besides its number.
 
         Returns:
             The trained parameters and the optimiser's moments by name, and the loss scaler's
@@ -344,6 +349,6 @@ class Trainer:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Whether an exception means that memory ran out, on a GPU or on a CPU."""
+    """Return whether an exception means that memory ran out, on a GPU or on a CPU."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or "can't allocate memory" in str(error)

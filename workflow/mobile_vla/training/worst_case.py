@@ -1,4 +1,4 @@
-"""What a run's largest step has to hold, known before its backbone is loaded."""
+"""The largest step of a run, computed before its backbone is loaded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mobile_vla.backbone.kosmos2 import sizes_of
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.machine import default_device
@@ -18,18 +19,18 @@ from mobile_vla.training.memory import Load
 
 
 def load_of(settings: TrainSettings, data: RunData, steps: int | None = None) -> Load:
-    """Return what the largest step of one of the run's processes has to hold.
+    """Return the sizes of the largest step of a process of the run.
 
     Args:
         settings: the run.
         data: what it reads.
-        steps: optimiser steps in all; None: those of ``training.epochs``.
+        steps: total number of optimiser steps; None: those of ``training.epochs``.
     """
     training, samples = settings.training, data.samples["train"]
     table, windows = samples.table, min(training.batch_size, len(samples))
     windows = -(-windows // training.processes)
     frames = windows * table.frames.shape[1]
-    if samples.photometric is None:  # with it, each window has pictures of its own
+    if samples.photometric is None:  # with it, windows share no pictures
         frames = max(
             len(np.unique(table.frames[share]))
             for batch in _batches(settings, table, steps)
@@ -63,5 +64,6 @@ def _batches(
 def longest_prompt(data: RunData) -> int:
     """Return the number of tokens of the longest prompt, with image and action token."""
     backbone = data.backbone
-    latents = backbone.config().latent_query_num
-    return int(PromptTokens.of(data.prompts.texts, backbone.processor(), latents).action.max()) + 1
+    image_tokens = sizes_of(backbone.config()).image_tokens
+    prompts = PromptTokens.of(data.prompts.texts, backbone.processor(), image_tokens)
+    return int(prompts.action.max()) + 1

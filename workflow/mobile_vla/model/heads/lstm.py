@@ -1,24 +1,30 @@
-"""The head: an LSTM over a window's readouts, and layers that write the chunk."""
+"""The LSTM head: an LSTM over a window's readouts, and layers that write the chunk."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from mobile_vla.config.model import Head, Padding
+from mobile_vla.config.model import Head
+from mobile_vla.model.heads.head import ActionHead
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 
-class LstmHead(nn.Module):
-    """W readouts in, C actions of A dimensions out, in normalised units.
+class LstmHead(ActionHead):
+    """An LSTM that starts anew for each window, and an MLP on its last state.
 
-    The LSTM starts anew for each window, so that a window's prediction does not depend on where it
-    was cut from. With padding there are P outputs a step in place of A: after the velocities those
-    that are to be zero, and last the gripper's logit, which has layers of its own as in RoboVLMs
-    (Li et al. 2024, arXiv:2412.14058).
+    The gripper's logit has an MLP to itself, as in RoboVLMs (Li et al. 2024, arXiv:2412.14058).
+
+    Args:
+        settings: sizes, activation, output and dropout.
+        readout_size: D.
+        chunk: C, predicted actions.
+        dimensions: velocities and zeros a step.
+        gripper: whether there is a gripper's logit besides them.
     """
 
     def __init__(
@@ -27,11 +33,10 @@ class LstmHead(nn.Module):
         readout_size: int,
         chunk: int,
         dimensions: int,
-        padding: Padding | None = None,
+        gripper: bool = False,
     ):
-        super().__init__()
-        self.chunk, self.bounded = chunk, settings.output == "tanh"
-        self.dimensions = dimensions if padding is None else padding.action_dim - 1
+        super().__init__(chunk, dimensions)
+        self.bounded = settings.output == "tanh"
         self.lstm = nn.LSTM(
             readout_size,
             settings.hidden_size,
@@ -39,18 +44,11 @@ class LstmHead(nn.Module):
             batch_first=True,
             dropout=settings.dropout if settings.layers > 1 else 0.0,
         )
-        self.mlp = _layers(settings, chunk * self.dimensions)
-        self.gripper = None if padding is None else _layers(settings, chunk)
+        self.mlp = _layers(settings, chunk * dimensions)
+        self.gripper = _layers(settings, chunk) if gripper else None
 
     def forward(self, readouts: Tensor) -> Tensor:
-        """Predict a chunk from each window.
-
-        Args:
-            readouts: (B, W, D).
-
-        Returns:
-            (B, C, A) actions in normalised units; (B, C, P) with padding.
-        """
+        """Predict a chunk from each window; see :meth:`ActionHead.forward`."""
         states, _ = self.lstm(readouts)  # (B, W, H)
         last = states[:, -1]
         actions = self.mlp(last).view(-1, self.chunk, self.dimensions)
@@ -59,6 +57,18 @@ class LstmHead(nn.Module):
         if self.gripper is None:
             return actions
         return torch.cat([actions, self.gripper(last)[..., None]], dim=-1)
+
+    def operations(self, window: int) -> int:
+        """Return the operations of a window: the LSTM runs over its frames, the MLPs once."""
+        matrices = {name: p.numel() for name, p in self.named_parameters() if "weight" in name}
+        runs = {name: window if name.startswith("lstm.") else 1 for name in matrices}
+        return 2 * sum(count * runs[name] for name, count in matrices.items())
+
+    @staticmethod
+    def outputs_of(tensors: Mapping[str, Tensor]) -> int:
+        """Return the outputs of the MLP's last layer."""
+        last = max(int(name.split(".")[1]) for name in tensors if name.startswith("mlp."))
+        return len(tensors[f"mlp.{last}.bias"])
 
 
 def _layers(settings: Head, outputs: int) -> nn.Sequential:

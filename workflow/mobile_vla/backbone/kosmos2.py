@@ -1,0 +1,329 @@
+"""Kosmos-2: all that this library knows of the structure of its backbone.
+
+Names of modules and of parameters, fields of the configuration, and the way images and words go
+into the model stand here and nowhere else (random weights, which are drawn module by module, in
+``random_backbone``). Other packages call the public functions. A second backbone is another module
+with the same functions and the same meaning of *part* and *cut*, and a place that chooses between
+the two:
+
+- loading: ``load_config``, ``load_processor``, ``load_model``, ``build_model``;
+- sizes: ``sizes_of``;
+- parts: ``part_of``, ``module_of``, ``modules_before``, ``remove_before``, ``kept_in_float32``,
+  ``lora_targets``, ``adaptable_layers``;
+- the forward pass: ``tokenise``, ``encode_images``, ``run_language_model``, ``run_embedded``,
+  ``token_embeddings``, ``checkpoint_activations``;
+- its cost: ``use_of_matrix``, ``attention_operations``, ``NOT_CHECKPOINTED``.
+
+The model is the stock ``Kosmos2Model`` of transformers (Peng et al. 2023, arXiv:2306.14824),
+without its output layer. Where a model is an argument, it is the model itself and not PEFT's
+wrapper, unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
+
+from mobile_vla.config.features import Cut
+from mobile_vla.conventions import FRAME_SIZE
+
+MODEL_TYPE = "kosmos-2"
+"""What the ``config.json`` of a checkpoint says, and the tag of a model card."""
+HUB_ID = "microsoft/kosmos-2-patch14-224"
+
+Part = Literal["vision", "projection", "text", "text_embedding"]
+PARTS: tuple[Part, ...] = ("vision", "projection", "text", "text_embedding")
+"""What can be trained or frozen as a whole; settings name the parts so."""
+
+# Modules of the parts; the token embeddings lie within the text model.
+_VISION, _PROJECTION, _TEXT = "vision_model", "image_to_text_projection", "text_model"
+_MODULES: dict[Part, str] = {
+    "vision": _VISION,
+    "projection": _PROJECTION,
+    "text": _TEXT,
+    "text_embedding": f"{_TEXT}.model.embed_tokens",
+}
+_BEFORE: dict[Cut, tuple[str, ...]] = {
+    "pixels": (),
+    "image_embeds": (_VISION, _PROJECTION),
+    "readout": (_VISION, _PROJECTION, f"{_TEXT}.model.layers"),
+}
+# Parts of names of weights that always stay in float32. Autocast adds the residual stream and
+# normalises in float32, and so does the model held in half precision: rounded there, the small
+# differences between frames would drown. All of them are 8 % of a Kosmos-2.
+_FLOAT32 = ("norm", "inner_attn_ln", "embed", "bias", "latent_query")
+
+NOT_CHECKPOINTED: frozenset[str] = frozenset({"projection"})
+"""Parts that gradient checkpointing does not run again: they are no stack of layers."""
+
+
+def load_config(source: str, **options: Any) -> Kosmos2Config:
+    """Load the configuration of a checkpoint: the sizes of the model, without its weights.
+
+    Args:
+        source: a folder, or a hub id.
+        options: passed on to ``from_pretrained``, such as ``revision``.
+    """
+    return Kosmos2Config.from_pretrained(source, **options)
+
+
+def load_processor(source: str, **options: Any) -> Any:
+    """Load the processor of a checkpoint: tokenizer, image mean and standard deviation."""
+    return AutoProcessor.from_pretrained(source, **options)
+
+
+def load_model(
+    source: str,
+    dtype: torch.dtype,
+    trained: Iterable[Part],
+    cut: Cut,
+    **options: Any,
+) -> nn.Module:
+    """Load the model of a checkpoint.
+
+    Each tensor is brought into its format as it is read: there is never a float32 copy of the
+    whole model when another format is wanted.
+
+    Args:
+        source: a folder, or a hub id.
+        dtype: format of the matrices; :func:`kept_in_float32` says what is not held in it.
+        trained: parts that stay in float32 too.
+        cut: where the forward pass will begin; modules before it are not loaded, and are empty.
+        options: passed on to ``from_pretrained``, such as ``revision``.
+    """
+    kept = {*_FLOAT32, *(_MODULES[part].rpartition(".")[2] for part in trained)}
+
+    class Kosmos2(Kosmos2Model):
+        _keep_in_fp32_modules_strict = kept
+        _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [
+            rf"\b{re.escape(name)}\." for name in modules_before(cut)
+        ]
+
+        def __init__(self, config: Any):
+            super().__init__(config)
+            remove_before(self, cut)
+
+    Kosmos2.__name__ = Kosmos2Model.__name__  # which is written where it is saved again
+    model = Kosmos2.from_pretrained(source, dtype=dtype, attn_implementation="sdpa", **options)
+    # The code of positions is no weight: it was computed in `dtype`, and is again in float32.
+    positions = model.text_model.model.embed_positions
+    count, width = positions.weights.shape
+    positions.weights = positions.get_embedding(count, width, positions.padding_idx)
+    return model
+
+
+def build_model(config: Any) -> nn.Module:
+    """Build a model with the stock initialisation, on the device of the context."""
+    return Kosmos2Model(config)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a model that others need."""
+
+    width: int
+    """D, width of the language model, and so of image embeddings and readouts."""
+    feed_forward: int
+    """Width of the language model's feed-forward layers."""
+    image_tokens: int
+    """L, how many tokens an image becomes in the language model."""
+
+
+def sizes_of(config: Any) -> Sizes:
+    """Return the sizes that a configuration describes."""
+    text = config.text_config
+    return Sizes(text.embed_dim, text.ffn_dim, config.latent_query_num)
+
+
+def part_of(name: str) -> Part | None:
+    """Return the part that a parameter belongs to; None if it is not one of the backbone's.
+
+    Args:
+        name: the parameter's full name, with the prefixes of PEFT and of the policy.
+    """
+    if f"{_VISION}." in name:
+        return "vision"
+    if f"{_PROJECTION}." in name:
+        return "projection"
+    if ".embed_tokens." in name:
+        return "text_embedding"
+    return "text" if f"{_TEXT}." in name else None
+
+
+def module_of(model: nn.Module, part: Part) -> Any:
+    """Return the module of a part."""
+    return model.get_submodule(_MODULES[part])
+
+
+def modules_before(cut: Cut) -> tuple[str, ...]:
+    """Return the modules that lie before a cut: a pass that begins there has no use for them."""
+    return _BEFORE[cut]
+
+
+def remove_before(model: nn.Module, cut: Cut) -> None:
+    """Put empty modules in place of those that lie before a cut."""
+    for name in modules_before(cut):
+        like = nn.ModuleList if isinstance(model.get_submodule(name), nn.ModuleList) else nn.Module
+        model.set_submodule(name, like())
+
+
+def kept_in_float32(name: str) -> bool:
+    """Return whether a parameter stays in float32 when the matrices are in another format.
+
+    Norms, biases, embeddings and latent queries do, so that a forward pass under autocast gives the
+    same bits as with float32 weights.
+    """
+    return any(part in name for part in _FLOAT32)
+
+
+def lora_targets(layers: Iterable[str]) -> str:
+    """Return the pattern of the language model's layers of some names, for PEFT.
+
+    Bare names such as ``q_proj`` would adapt the vision tower and the projection too.
+    """
+    return rf"{_TEXT}\..*\.({'|'.join(map(re.escape, layers))})"
+
+
+def adaptable_layers(model: nn.Module) -> set[str]:
+    """Return the names of the layers that can be adapted: the language model's linear ones."""
+    return {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if name.startswith(f"{_TEXT}.") and isinstance(module, nn.Linear)
+    }
+
+
+def tokenise(processor: Any, text: str, image_tokens: int) -> tuple[list[int], list[int]]:
+    """Tokenise a prompt: ``<s> <image> … </image> words <action>``.
+
+    Returns:
+        (S,) token ids, and (S,) 1 where image embeddings and, last, the action token's vector go:
+        it comes through the same door as the image's.
+    """
+    blank = Image.new("RGB", (FRAME_SIZE, FRAME_SIZE))
+    encoded = processor(text=text, images=blank, num_image_tokens=image_tokens)
+    # the placeholder's id is never looked up; it must not be padding, or it has no position
+    ids = [*encoded["input_ids"], processor.tokenizer.eos_token_id]
+    return ids, [*encoded["image_embeds_position_mask"], 1]
+
+
+def encode_images(model: Any, pixels: Tensor) -> Tensor:
+    """Encode images up to the language model's input.
+
+    Args:
+        model: the model, without PEFT's wrapper.
+        pixels: (N, 3, 224, 224) normalised with the processor's mean and standard deviation.
+
+    Returns:
+        (N, L, D) image embeddings.
+    """
+    features: Tensor = model.get_image_features(pixels).pooler_output
+    return features
+
+
+def run_language_model(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor) -> Tensor:
+    """Run the language model over prompts with embeddings in their slots.
+
+    Args:
+        model: the model, or PEFT's wrapper.
+        ids: (N, S) token ids.
+        embeds: (N, L + 1, D) the image's embeddings and the action token's vector.
+        slots: (N, S) True where these go.
+
+    Returns:
+        (N, S, D) last hidden states; the attention is causal.
+    """
+    hidden: Tensor = model(
+        input_ids=ids, image_embeds=embeds, image_embeds_position_mask=slots, use_cache=False
+    ).last_hidden_state
+    return hidden
+
+
+def run_embedded(model: Any, embedded: Tensor) -> Tensor:
+    """Run the language model over tokens (N, S, D) that are embedded already.
+
+    It is for tensors without content, which cannot be looked up by their values.
+
+    Returns:
+        (N, S, D) last hidden states.
+    """
+    hidden: Tensor = model.text_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
+    return hidden
+
+
+def token_embeddings(model: Any) -> Tensor:
+    """Return the table of token embeddings, (vocabulary, D)."""
+    table: Tensor = model.get_input_embeddings().weight
+    return table
+
+
+def checkpoint_activations(model: Any) -> None:
+    """Keep only the layers' inputs for the backward pass; the result stays the same."""
+    model.activation_checkpointing_enable({"use_reentrant": False})
+
+
+@dataclass(frozen=True)
+class MatrixUse:
+    """How a weight matrix is applied to a frame and its prompt."""
+
+    tokens: int
+    """How many tokens it is applied to."""
+    first: bool
+    """Whether it is its part's first, so that its input has a gradient only if an earlier part is
+    trained."""
+    last: bool
+    """Whether nothing in its layer's backward pass reads its output, so that gradient checkpointing
+    does not compute it again."""
+
+
+def use_of_matrix(config: Any, name: str, tokens: int) -> MatrixUse:
+    """Return how a matrix of the model is applied.
+
+    Args:
+        config: the configuration.
+        name: name of its module, PEFT's wrapper and adapters included.
+        tokens: S, length of the prompt with image and action token.
+    """
+    patches, latents = _patches(config), config.latent_query_num
+    # a feed-forward layer ends with its second product, unless dropout behind it asks for that
+    last = name.endswith("fc2") and (f"{_VISION}." in name or not config.text_config.dropout)
+    if "patch_embedding" in name:
+        return MatrixUse(patches, first=True, last=last)
+    if _PROJECTION in name:
+        if "dense" in name:
+            return MatrixUse(patches + 1, first=True, last=last)
+        memory = name.endswith(("k_proj", "v_proj"))
+        return MatrixUse(patches + 1 + latents if memory else latents, first=False, last=last)
+    return MatrixUse(patches + 1 if _VISION in name else tokens, first=False, last=last)
+
+
+def attention_operations(config: Any, tokens: int) -> dict[Part, int]:
+    """Return the operations of each part's attention scores and sums, of a frame's forward pass.
+
+    Each of the two products takes two operations for each query, key and unit of width.
+
+    Args:
+        config: the configuration.
+        tokens: S of the language model, with image and action token.
+    """
+    vision, text = config.vision_config, config.text_config
+    patches, latents = _patches(config), config.latent_query_num
+    return {
+        "vision": 4 * (patches + 1) ** 2 * vision.hidden_size * vision.num_hidden_layers,
+        "projection": 4 * latents * (patches + 1 + latents) * text.embed_dim,
+        "text": 4 * tokens**2 * text.embed_dim * text.layers,
+    }
+
+
+def _patches(config: Any) -> int:
+    """Return how many patches the vision tower cuts an image into."""
+    vision = config.vision_config
+    patches: int = (vision.image_size // vision.patch_size) ** 2
+    return patches
