@@ -49,14 +49,24 @@ class LstmHead(ActionHead):
 
     def forward(self, readouts: Tensor) -> Tensor:
         """Predict a chunk from each window; see :meth:`ActionHead.forward`."""
-        states, _ = self.lstm(readouts)  # (B, W, H)
-        last = states[:, -1]
+        last = self._states(readouts)[:, -1]  # (B, H)
         actions = self.mlp(last).view(-1, self.chunk, self.dimensions)
         if self.bounded:
             actions = actions.tanh()
         if self.gripper is None:
             return actions
         return torch.cat([actions, self.gripper(last)[..., None]], dim=-1)
+
+    def _states(self, readouts: Tensor) -> Tensor:
+        """Return the LSTM's states, (B, W, H).
+
+        oneDNN has an LSTM in bf16 only for CPUs with AVX-512; on others it runs in float32.
+        """
+        reduced = readouts.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        if reduced and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            with torch.autocast("cpu", enabled=False):
+                return self.lstm(readouts.float())[0]
+        return self.lstm(readouts)[0]
 
     def operations(self, window: int) -> int:
         """Return the operations of a window: the LSTM runs over its frames, the MLPs once."""
