@@ -13,27 +13,25 @@ import yaml
 TABLE = Path(__file__).with_name("edits.yaml")
 
 HEAD = """\
-# What an edit makes run again
+# What an edit reruns
 
-Each row was tried by a dry run on a finished project with two experiments, `lora` and `head_only`,
-on twelve simulated episodes: `tests/workflow/test_reruns.py` does so in every `make test`, and this
-page is printed from the same table by `python tests/support/edits.py > docs/reruns.md`. A number is
-that of the jobs; `report` stands for figures, tables and page.
+Jobs that rerun after an edit of a finished project with two experiments, `lora` and `head_only`, on
+twelve simulated episodes. `report` stands for figures, tables and page. Each row is checked by
+`tests/workflow/test_reruns.py`; `python tests/support/edits.py > docs/reruns.md` prints this page.
 
-| edit | in | runs again |
+| edit | in | reruns |
 | --- | --- | --- |
 """
 
 FOOT = """
-Besides edits: touching every file, `cp -r` of the whole folder, and `git checkout` of another
-branch and back rerun nothing. A recorded episode reruns its own ingest and what depends on the
-manifest when its bytes change, even under an older time. `--cores` changes nothing. An experiment
-that leaves config.yaml leaves the report, and its results stay on disk until `make clean-stale`,
-which lists them first.
+Touching every file, `cp -r` of the whole folder, `git checkout` of another branch and back, and
+another `--cores` rerun nothing. A recorded episode whose bytes change reruns its ingest and what
+depends on the manifest, even if the file's time is older. An experiment that is removed from
+config.yaml leaves the report; its results stay on disk until `make clean-stale` removes them.
 
-Without `.snakemake/metadata`, Snakemake has forgotten what results were made with. It then goes by
-the times of files alone, and an edit of settings or code is not noticed for results that are there
-already. Keep that folder with `results/`, or begin anew with `make clean`.
+Keep `.snakemake/metadata` with `results/`: it records what results were made with. Without it
+Snakemake compares times of files only, and does not notice edits of settings or code. To begin
+again, run `make clean`.
 """
 
 
