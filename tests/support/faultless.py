@@ -1,14 +1,15 @@
-"""The facts of a set that nothing is to be said of, changed here and there, and its audit."""
+"""The facts of a dataset without findings, changed here and there, and its audit."""
 
 from __future__ import annotations
 
-from mobile_vla.audit.audit import audit, look
+from mobile_vla.audit.audit import assess, audit
+from mobile_vla.audit.result import Audit
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
-from mobile_vla.files import read_json
+from mobile_vla.ingest.result import StrongColors
 from mobile_vla.layout import AuditFiles
-from support.made import facts_of, write_facts
+from support.made import changed, facts_of, write_facts
 
 NAMES = [
     f"episode_20251103_09{index:02}{half:02}_1box_hori_{side}_{style}_{distance}"
@@ -23,10 +24,9 @@ USUAL = AuditedExperiment(
 
 
 def whole(**changes):
-    """Return facts of a faultless set, the first episode changed."""
-    every = [facts_of(name) for name in NAMES]
-    every[0] = {**every[0], **changes}
-    return every
+    """Return the facts of a dataset without findings, the first episode changed."""
+    first, *others = (facts_of(name) for name in NAMES)
+    return [changed(first, **changes), *others]
 
 
 def settings(**changes):
@@ -37,17 +37,17 @@ def found(every, actions=None, **changes):
     declared = Declared(actions=actions or Actions())
     return [
         (finding.code, finding.severity, finding.episode, finding.place)
-        for finding in look(every, settings(declared=declared, **changes)).findings
+        for finding in assess(every, settings(declared=declared, **changes)).findings
     ]
 
 
 def statistics(**changes):
-    return {**facts_of(NAMES[0])["image_statistics"], **changes}
+    return facts_of(NAMES[0]).image_statistics.model_copy(update=changes)
 
 
 def first(**changes):
     """Return the facts' actions of the first episode, some rows changed."""
-    actions = [list(action) for action in facts_of(NAMES[0])["actions"]]
+    actions = [list(action) for action in facts_of(NAMES[0]).actions]
     for row, action in changes.items():
         actions[int(row[1:])] = action
     return actions
@@ -59,7 +59,7 @@ LIKE_OTHER = facts_of(NAMES[1])
 
 
 def colours(red, blue):
-    return statistics(strong={"red": red, "blue": blue})
+    return statistics(strong=StrongColors(red=red, blue=blue))
 
 
 def run(folder, every, frames=(), **changes):
@@ -68,4 +68,4 @@ def run(folder, every, frames=(), **changes):
         AuditFiles(folder / "audit.json", folder / "audit.html"),
         facts=write_facts(folder, every, frames=frames),
     )
-    return read_json(folder / "audit.json"), (folder / "audit.html").read_text()
+    return Audit.read(folder / "audit.json"), (folder / "audit.html").read_text()

@@ -1,4 +1,4 @@
-"""Datasets as the ``manifest`` stage writes them, without raw files."""
+"""Synthetic facts of episodes, and datasets made of them without raw files."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from mobile_vla.config.data import ManifestSettings
 from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.manifest import manifest
-from mobile_vla.files import describe, digest_of, write_json
+from mobile_vla.data.result import ROLES, DatasetSplit, Episode, Fold, Manifest, SplitBasis
+from mobile_vla.files import digest_of
+from mobile_vla.ingest.result import EpisodeFacts, ImageStatistics, StrongColors
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import ManifestFiles
+from mobile_vla.result import FileDigest
 
 
-def facts_of(name: str, frames: int = 18, **changes: Any) -> dict[str, Any]:
-    """Return the facts of a faultless episode, with some of them changed."""
+def facts_of(name: str, frames: int = 18, **changes: Any) -> EpisodeFacts:
+    """Return the facts of an episode without findings, with some of them changed."""
     side = parse_scenario(name)["side"]
     lateral = {"left": 1.15, "right": -1.15, None: 1.15}[side]
     # Its second half depends on the name, so that no two episodes are the same.
@@ -26,7 +29,7 @@ def facts_of(name: str, frames: int = 18, **changes: Any) -> dict[str, Any]:
     actions = [[0.0, 0.0, 0.0]] + [
         [1.15, lateral if index < 2 or index == extra else 0.0, 0.0] for index in range(frames - 1)
     ]
-    return {
+    facts = {
         "episode": name,
         "file": f"raw/{name}.h5",
         "sha256": digest_of(["raw", name]),
@@ -34,27 +37,32 @@ def facts_of(name: str, frames: int = 18, **changes: Any) -> dict[str, Any]:
         "scenario": parse_scenario(name),
         "group": name,
         "frames": frames,
-        "frame_file": {"sha256": digest_of(["frames", name]), "size": 1000},
-        "raw_shape": [720, 1280, 3],
+        "frame_file": FileDigest(sha256=digest_of(["frames", name]), size=1000),
+        "raw_shape": (720, 1280, 3),
         "actions": actions,
         "event_types": ["episode_start"] + ["start_action"] * (frames - 1),
         "instruction": None,
         "attributes": {"num_frames": frames, "episode_name": name, "time_period": "dawn"},
-        "image_statistics": {
-            "mean": [120.0, 110.0, 100.0],
-            "frame_mean": [110.0] * frames,
-            "frame_std": [40.0] * frames,
-            "max": 240,
-            "strong": {"red": 0.2, "blue": 0.01},
-            "repeats": [],
-        },
+        "image_statistics": ImageStatistics(
+            mean=[120.0, 110.0, 100.0],
+            frame_mean=[110.0] * frames,
+            frame_std=[40.0] * frames,
+            max=240,
+            strong=StrongColors(red=0.2, blue=0.01),
+            repeats=[],
+        ),
         "errors": [],
-        **changes,
     }
+    return EpisodeFacts.model_validate({**facts, **changes})
+
+
+def changed(facts: EpisodeFacts, **changes: Any) -> EpisodeFacts:
+    """Return facts of which some are changed."""
+    return EpisodeFacts.model_validate({**dict(facts), **changes})
 
 
 def write_facts(
-    folder: Path, every: Sequence[dict[str, Any]], *, frames: Collection[str] = ()
+    folder: Path, every: Sequence[EpisodeFacts], *, frames: Collection[str] = ()
 ) -> list[Path]:
     """Write facts as ``ingest`` does; return their files in the order given.
 
@@ -62,11 +70,11 @@ def write_facts(
     """
     paths = []
     for index, facts in enumerate(every):
-        paths.append(folder / f"{index:04}" / f"{facts['episode']}.json")
-        write_json(paths[-1], facts)
-        if facts["episode"] in frames:
-            shade = np.array([int(digest_of(facts["episode"], 2), 16), 90, 30], dtype=np.uint8)
-            picture = np.broadcast_to(shade, (facts["frames"], *FRAME_SHAPE))
+        paths.append(folder / f"{index:04}" / f"{facts.episode}.json")
+        facts.write(paths[-1])
+        if facts.episode in frames:
+            shade = np.array([int(digest_of(facts.episode, 2), 16), 90, 30], dtype=np.uint8)
+            picture = np.broadcast_to(shade, (facts.frames, *FRAME_SHAPE))
             np.save(paths[-1].with_suffix(".npy"), picture)
     return paths
 
@@ -80,21 +88,23 @@ def names(count: int) -> list[str]:
     ]
 
 
-def make_frames(folder: Path, name: str, count: int) -> dict[str, Any]:
-    """Write random frames beside a manifest in ``folder``; return what facts say of them."""
+def make_frames(folder: Path, name: str, count: int) -> FileDigest:
+    """Write random frames beside a manifest in ``folder``; return their identity."""
     path = folder / "episodes" / f"{name}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(int(digest_of(name, 8), 16))
     np.save(path, random.integers(0, 256, size=(count, *FRAME_SHAPE), dtype=np.uint8))
-    return describe(path)
+    return FileDigest.of(path)
 
 
 def make_dataset(folder: Path, lengths: dict[str, int], *, frames: bool = False) -> Dataset:
     """Return a dataset of episodes of the given names and lengths, with random frames on wish."""
     facts = [facts_of(name, count) for name, count in lengths.items()]
     if frames:
-        for one in facts:
-            one["frame_file"] = make_frames(folder, one["episode"], one["frames"])
+        facts = [
+            changed(episode, frame_file=make_frames(folder, episode.episode, episode.frames))
+            for episode in facts
+        ]
     paths = write_facts(folder, facts)
     files = folder / "manifest.json", folder / "actions.npy"
     manifest(
@@ -105,8 +115,15 @@ def make_dataset(folder: Path, lengths: dict[str, int], *, frames: bool = False)
     return Dataset.load(*files)
 
 
+def rewrite_manifest(path: Path, episodes: Sequence[Episode]) -> None:
+    """Write a manifest again with other episodes."""
+    before = Manifest.read(path)
+    before.model_copy(update={"episodes": tuple(episodes)}).write(path)
+
+
 def write_roles(path: Path, roles: dict[str, Sequence[str]]) -> None:
     """Write a ``split.json`` of one fold with the roles given."""
-    listed = {role: list(roles.get(role, ())) for role in ("train", "val", "test")}
-    fold = {"held_out": None, "roles": listed, "unused": []}
-    write_json(path, {"settings": {"seed": 0, "stratify_by": []}, "folds": [fold]})
+    listed = {role: tuple(roles.get(role, ())) for role in ROLES}
+    fold = Fold(held_out=None, roles=listed, unused=(), cells=())
+    basis = SplitBasis(seed=0, stratify_by=())
+    DatasetSplit(dataset="made", settings=basis, folds=(fold,)).write(path)

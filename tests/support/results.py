@@ -9,6 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from mobile_vla.audit.result import (
+    Audit,
+    CoveredCell,
+    EpisodeCounts,
+    Finding,
+    FindingTotals,
+    Thumbnail,
+)
 from mobile_vla.comparison.compare import compare
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.evaluation import Evaluation
@@ -16,6 +24,15 @@ from mobile_vla.config.reporting import FIGURES, Report, ReportedRun, ReportSett
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Dimension
 from mobile_vla.conventions import FRAME_SHAPE
+from mobile_vla.data.result import (
+    CellCounts,
+    DatasetSplit,
+    Episode,
+    Fold,
+    Manifest,
+    Quarantined,
+    SplitBasis,
+)
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.evaluation.baselines import Learnt, baselines
 from mobile_vla.evaluation.predictors import Competitors
@@ -23,8 +40,10 @@ from mobile_vla.evaluation.score import Rules, score
 from mobile_vla.evaluation.scoring import arrays
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.files import describe, digest_of, write_json
+from mobile_vla.ingest.result import Defect
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import ComparisonFiles
+from mobile_vla.result import FileDigest
 from support.behaviour import write_language, write_latency, write_rollouts
 from support.trained import EPOCHS, FRAMES, WINDOW, write_provenance, write_timing, write_training
 
@@ -192,110 +211,113 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
         "test": names[bounds[1] :],
     }
     folder = made.folder / "results/datasets/demo"
-    fault = {
-        "code": "truncated",
-        "place": "images, frame 12",
-        "found": "the data end after 11 frames",
-        "expected": "18 readable frames",
-        "remedy": "copy the file again",
-    }
-    broken = {"episode": "episode_20251113_090000_1box_vert_left_core_far", "file": "raw/x.h5"}
+    defect = Defect(
+        code="truncated",
+        place="images, frame 12",
+        found="the data end after 11 frames",
+        expected="18 readable frames",
+        remedy="copy the file again",
+    )
+    broken = "episode_20251113_090000_1box_vert_left_core_far"
     values = np.concatenate(actions).astype(np.float32)
     made.actions.append(folder / "actions.npy")
     folder.mkdir(parents=True, exist_ok=True)
     np.save(made.actions[0], np.pad(values, ((0, 0), (0, 1))))  # angular_z
-    seen = _frames(folder / "episodes", names)
-    write_json(
-        folder / "manifest.json",
-        {
-            "dataset": "demo",
-            "rows": FRAMES * len(names),
-            "digest": digest_of(names),
-            "actions_file": describe(made.actions[0]),
-            "episodes": [
-                {
-                    "episode": name,
-                    "frames": FRAMES,
-                    "scenario": parse_scenario(name),
-                    "group": name,
-                    "instruction": None,
-                    "raw_sha256": digest_of(["raw", name]),
-                    "frames_sha256": seen,
-                }
-                for name in names
-            ],
-            "quarantined": [{**broken, "errors": [fault]}],
-        },
+    frames_sha256 = _frames(folder / "episodes", names)
+    manifest = Manifest(
+        dataset="demo",
+        rows=FRAMES * len(names),
+        digest=digest_of(names),
+        episodes=tuple(
+            Episode(
+                episode=name,
+                frames=FRAMES,
+                scenario=parse_scenario(name),
+                group=name,
+                instruction=None,
+                raw_sha256=digest_of(["raw", name]),
+                frames_sha256=frames_sha256,
+            )
+            for name in names
+        ),
+        quarantined=(Quarantined(episode=broken, file="raw/x.h5", errors=(defect,), warnings=()),),
+        actions_file=FileDigest.of(made.actions[0]),
     )
-    cells = [
-        {
-            "cell": {"side": "left+right", "distance": distance},
+    manifest.write(folder / "manifest.json")
+    cells = tuple(
+        CellCounts(
+            cell={"side": "left+right", "distance": distance},
             **{role: sum(name.endswith(distance) for name in roles[role]) for role in roles},
-        }
+        )
         for distance in ("close", "medium", "far")
-    ]
-    shares = {"train": 0.7, "val": 0.15, "test": 0.15, "seed": 0}
-    write_json(
-        folder / "split.json",
-        {
-            "dataset": "demo",
-            "settings": shares,
-            "folds": [{"held_out": None, "roles": roles, "unused": [], "cells": cells}],
-        },
     )
-    findings = [
-        {**broken, **fault, "severity": "error"},
-        {
-            "code": "side_sign",
-            "severity": "warning",
-            "episode": names[3],
-            "file": f"raw/{names[3]}.h5",
-            "place": "actions[:, 1]",
-            "found": "mean linear_y is +0.31 in a `right` episode",
-            "expected": "a negative mean: y points left",
-            "remedy": "check the sign of linear_y & the file's <name>",
-        },
-        {
-            "code": "black_frames",
-            "severity": "warning",
-            "episode": names[4],
-            "file": f"raw/{names[4]}.h5",
-            "place": "images, frame 3",
-            "found": "1 of 20 frames are black",
-            "expected": "the scene before the robot",
-            "remedy": "look at the recording",
-            "accepted": "the lamp failed, and the robot saw that too",
-        },
-    ]
+    fold = Fold(held_out=None, roles=roles, unused=(), cells=cells)
+    shares = {"kind": "holdout", "train": 0.7, "val": 0.15, "test": 0.15}
+    basis = SplitBasis(seed=0, stratify_by=("side", "distance"), **shares)
+    DatasetSplit(dataset="demo", settings=basis, folds=(fold,)).write(folder / "split.json")
+    findings = (
+        Finding(
+            severity="error",
+            episode=broken,
+            file="raw/x.h5",
+            frames=(),
+            accepted=None,
+            **defect.model_dump(),
+        ),
+        Finding(
+            code="side_sign",
+            severity="warning",
+            episode=names[3],
+            file=f"raw/{names[3]}.h5",
+            place="actions[:, 1]",
+            frames=(),
+            found="mean linear_y is +0.31 in a `right` episode",
+            expected="a negative mean: y points left",
+            remedy="check the sign of linear_y & the file's <name>",
+            accepted=None,
+        ),
+        Finding(
+            code="black_frames",
+            severity="warning",
+            episode=names[4],
+            file=f"raw/{names[4]}.h5",
+            place="images, frame 3",
+            frames=(3,),
+            found="1 of 20 frames are black",
+            expected="the scene before the robot",
+            remedy="look at the recording",
+            accepted="the lamp failed, and the robot saw that too",
+        ),
+    )
     pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
-    write_json(
-        folder / "audit.json",
-        {
-            "dataset": "demo",
-            "episodes": 31,
-            "totals": {"error": 1, "warning": 1, "info": 0, "accepted": 1},
-            "findings": findings,
-            "coverage": [
-                {
-                    "cell": {"side": side, "distance": distance, "style": style},
-                    "episodes": 5 if style == "core" else 0,
-                }
-                for side in ("left", "right")
-                for distance in ("close", "medium", "far")
-                for style in ("core", "variant")
-            ],
-            "thumbnails": [
-                {
-                    "code": "black_frames",
-                    "episode": names[4],
-                    "frame": 3,
-                    "swapped": False,
-                    "alt": f"black frames: frame 3 of {names[4]}",
-                    "image": pixel,
-                }
-            ],
-        },
+    report = Audit(
+        dataset="demo",
+        episodes=31,
+        totals=FindingTotals(error=1, warning=1, info=0, accepted=1),
+        findings=findings,
+        windows=(),
+        coverage=tuple(
+            CoveredCell(
+                cell={"side": side, "distance": distance, "style": style},
+                episodes=5 if style == "core" else 0,
+            )
+            for side in ("left", "right")
+            for distance in ("close", "medium", "far")
+            for style in ("core", "variant")
+        ),
+        statistics=EpisodeCounts(usable=30, rejected=1, flagged=0),
+        thumbnails=(
+            Thumbnail(
+                code="black_frames",
+                episode=names[4],
+                frame=3,
+                swapped=False,
+                alt=f"black frames: frame 3 of {names[4]}",
+                image=pixel,
+            ),
+        ),
     )
+    report.write(folder / "audit.json")
     for kind in ("manifest", "split", "audit"):
         getattr(made, f"{kind}s").append(folder / f"{kind}.json")
         _provenance(made, kind, f"results/datasets/demo/{kind}.json", dirty)
@@ -410,4 +432,4 @@ def _run(
 
 def _provenance(made: Results, stage: str, output: str, dirty: bool) -> None:
     made.provenance.append(made.folder / f"{output}.provenance.json")
-    write_provenance(made.provenance[-1], stage, output, dirty)
+    write_provenance(made.provenance[-1], stage, dirty)

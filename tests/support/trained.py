@@ -10,6 +10,7 @@ import numpy as np
 
 from mobile_vla.config.reporting import ReportedRun
 from mobile_vla.files import write_json, write_text
+from mobile_vla.provenance.result import Commit, Provenance
 
 FRAMES, WINDOW = 20, 4  # of an episode; of a window
 EPOCHS = 12
@@ -118,24 +119,22 @@ def write_timing(folder: Path, name: str, ladder: bool) -> None:
     )
 
 
-def write_provenance(path: Path, stage: str, output: str, dirty: bool) -> None:
+def write_provenance(path: Path, stage: str, dirty: bool) -> None:
     """Write the record of how an output was made."""
-    write_json(
-        path,
-        {
-            "stage": stage,
-            "outputs": [output],
-            "settings": {"threads": 1},
-            "code": ["mobile_vla.errors 0123abcd", f"mobile_vla.{stage} 89ab4567"],
-            "versions": {"numpy": "2.4.6", "torch": "2.13.0" if stage == "train" else None},
-            "git": {"commit": "4f2a9c1e7d3b" + "0" * 28, "dirty": dirty},
-            "command": f"python -m mobile_vla {stage} --settings '{{\"threads\": 1}}'",
-            "host": "workstation-3",
-            "device": "cpu" if stage == "train" else None,
-            "threads": 1 if stage == "train" else None,
-            "python": "3.11.7",
-            "started": "2025-11-20T09:12:44+00:00",
-            "finished": "2025-11-20T09:13:10+00:00",
-            "seconds": 26.2,
-        },
+    provenance = Provenance(
+        stage=stage,
+        settings={"threads": 1},
+        inputs={},
+        code=["mobile_vla.errors 0123abcd", f"mobile_vla.{stage} 89ab4567"],
+        versions={"numpy": "2.4.6", "torch": "2.13.0" if stage == "train" else None},
+        git=Commit(commit="4f2a9c1e7d3b" + "0" * 28, dirty=dirty),
+        command=f"python -m mobile_vla {stage} --settings '{{\"threads\": 1}}'",
+        host="workstation-3",
+        device="cpu" if stage == "train" else None,
+        threads=1 if stage == "train" else None,
+        python="3.11.7",
+        started="2025-11-20T09:12:44+00:00",
+        finished="2025-11-20T09:13:10+00:00",
+        seconds=26.2,
     )
+    provenance.write(path)

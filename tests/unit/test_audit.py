@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobile_vla.audit.audit import look
+from mobile_vla.audit.audit import assess
 from mobile_vla.audit.findings import LISTED, spans
 from mobile_vla.config.audit import Declared
 from mobile_vla.config.prompt import Prompt
@@ -23,7 +23,7 @@ from support.faultless import (
     statistics,
     whole,
 )
-from support.made import facts_of
+from support.made import changed, facts_of
 
 
 def test_a_faultless_set_gives_no_finding():
@@ -74,7 +74,7 @@ def test_a_faultless_set_gives_no_finding():
             "actions_all_zero", "warning", "actions",
         ),
         (
-            {"actions": [[x, -y, z] for x, y, z in facts_of(NAMES[0])["actions"]]},
+            {"actions": [[x, -y, z] for x, y, z in facts_of(NAMES[0]).actions]},
             "side_sign", "warning", "actions, linear_y",
         ),
         (
@@ -102,7 +102,7 @@ def test_what_is_odd_about_an_episode_is_found(changes, code, severity, place):
 
 def test_an_episode_in_a_subfolder_keeps_its_name():
     facts = facts_of(NAMES[0])
-    assert found(whole(episode=f"day1--{NAMES[0]}", attributes=facts["attributes"])) == []
+    assert found(whole(episode=f"day1--{NAMES[0]}", attributes=facts.attributes)) == []
 
 
 def test_a_side_that_no_name_tells_is_a_warning():
@@ -138,9 +138,9 @@ def test_errors_of_ingest_are_findings():
 
 
 def test_duplicates_are_found_by_bytes_and_by_content():
-    same_bytes = whole(sha256=LIKE_OTHER["sha256"])
+    same_bytes = whole(sha256=LIKE_OTHER.sha256)
     assert found(same_bytes) == [("duplicate_file", "warning", NAMES[1], "file")]
-    same_content = whole(frame_file=LIKE_OTHER["frame_file"], actions=LIKE_OTHER["actions"])
+    same_content = whole(frame_file=LIKE_OTHER.frame_file, actions=LIKE_OTHER.actions)
     assert found(same_content) == [("duplicate_content", "warning", NAMES[1], "file")]
 
 
@@ -154,23 +154,21 @@ def test_constant_and_unused_dimensions_are_found():
 
 
 def test_one_sequence_for_all_is_found():
-    usual = {side: facts_of(f"x_{side}")["actions"] for side in ("left", "right")}
+    actions = facts_of("x_left").actions
     every = [
-        {**facts, "actions": usual[facts["scenario"]["side"]]}
-        if facts["scenario"]["side"] == "left"
-        else facts
+        changed(facts, actions=actions) if facts.scenario["side"] == "left" else facts
         for facts in whole()
     ]
     assert found(every) == [("same_sequence", "warning", None, "actions, side left")]
 
 
 def test_empty_cells_and_missing_scenarios_are_found():
-    left = [facts for facts in whole() if facts["scenario"]["side"] == "left"]
+    left = [facts for facts in whole() if facts.scenario["side"] == "left"]
     assert found(left) == [("missing_side", "warning", None, "coverage, side")]
     holed = [
         facts
         for facts in whole()
-        if not facts["episode"].endswith(("right_core_far", "left_variant_far"))
+        if not facts.episode.endswith(("right_core_far", "left_variant_far"))
     ]
     assert found(holed) == [
         ("empty_cell", "warning", None, "coverage, left far variant"),
@@ -195,7 +193,7 @@ def mixed(lengths):
     return [facts_of(name, length) for name, length in zip(NAMES, lengths, strict=True)]
 
 
-def test_each_experiment_is_told_what_its_window_and_chunk_leave():
+def test_windows_are_counted_for_each_experiment():
     def experiment(name, **changes):
         return USUAL.model_copy(update={"name": name, "windows": Windows(**changes)})
 
@@ -207,16 +205,16 @@ def test_each_experiment_is_told_what_its_window_and_chunk_leave():
         experiment("long", window=16, chunk=10),
     )
     # the six episodes of the last two cells are short, and two of the first one
-    looked = look(mixed([14, 14] + [18] * 28 + [12] * 6), settings(experiments=experiments))
-    numbers = {cut.experiments: cut.record() for cut in looked.cuts}
+    assessed = assess(mixed([14, 14] + [18] * 28 + [12] * 6), settings(experiments=experiments))
+    numbers = {windows.experiments: windows for windows in assessed.windows}
     usual = numbers["usual", "twin"]
-    assert (usual["frames_needed"], usual["windows"], usual["episodes"]) == (18, 28, 28)
-    assert usual["too_short"] == sorted(NAMES[:2] + NAMES[30:], key=NAMES.index)
+    assert (usual.frames_needed, usual.windows, usual.episodes) == (18, 28, 28)
+    assert list(usual.too_short) == sorted(NAMES[:2] + NAMES[30:], key=NAMES.index)
     small = numbers[("small",)]
-    assert (small["windows"], small["episodes"], len(small["too_short"])) == (28 * 3 + 2, 30, 6)
+    assert (small.windows, small.episodes, len(small.too_short)) == (28 * 3 + 2, 30, 6)
     masked = numbers[("masked",)]
-    assert (masked["windows"], masked["too_short"]) == (28 * 10 + 2 * 6 + 6 * 4, [])
-    assert [(one.code, one.place) for one in looked.findings] == [
+    assert (masked.windows, masked.too_short) == (28 * 10 + 2 * 6 + 6 * 4, ())
+    assert [(finding.code, finding.place) for finding in assessed.findings] == [
         ("no_windows", "experiment long"),
         ("cell_too_short", "experiment small, left far variant"),
         ("cell_too_short", "experiment small, right far variant"),
@@ -225,7 +223,9 @@ def test_each_experiment_is_told_what_its_window_and_chunk_leave():
         ("too_short", "experiment small"),
         ("too_short", "experiments usual, twin"),
     ]
-    (usual_words,) = [one for one in looked.findings if one.place.endswith("usual, twin")]
+    (usual_words,) = [
+        finding for finding in assessed.findings if finding.place.endswith("usual, twin")
+    ]
     assert usual_words.found.startswith("8 of 36 episodes give no window, 28 give 28: ")
     assert f"{NAMES[0]} (14)" in usual_words.found
     assert usual_words.expected.startswith("18 frames for window 8 and chunk 10")
@@ -235,29 +235,29 @@ def test_prompts_must_differ_where_the_sides_do():
     constant = USUAL.model_copy(update={"name": "constant", "prompt": Prompt(template="go")})
     words = Prompt(template="{side}", words={"side": {"left": "on", "right": "on"}})
     mapped = USUAL.model_copy(update={"name": "mapped", "prompt": words})
-    looked = look(whole(), settings(experiments=(USUAL, constant, mapped)))
-    assert [(one.code, one.severity, one.place) for one in looked.findings] == [
+    assessed = assess(whole(), settings(experiments=(USUAL, constant, mapped)))
+    assert [(finding.code, finding.severity, finding.place) for finding in assessed.findings] == [
         ("same_prompt", "error", "experiment constant, prompt"),
         ("same_prompt", "error", "experiment mapped, prompt"),
     ]
-    left = [facts for facts in whole() if facts["scenario"]["side"] == "left"]
+    left = [facts for facts in whole() if facts.scenario["side"] == "left"]
     assert found(left, experiments=(constant,)) == [
         ("missing_side", "warning", None, "coverage, side")
     ]
 
 
 def test_the_order_of_colours_is_judged_by_clearly_coloured_things():
-    cool = [{**facts, "image_statistics": colours(0.01, 0.2)} for facts in whole()]
-    grey = [{**facts, "image_statistics": colours(0.001, 0.004)} for facts in whole()]
-    even = [{**facts, "image_statistics": colours(0.1, 0.15)} for facts in whole()]
+    cool = [changed(facts, image_statistics=colours(0.01, 0.2)) for facts in whole()]
+    grey = [changed(facts, image_statistics=colours(0.001, 0.004)) for facts in whole()]
+    even = [changed(facts, image_statistics=colours(0.1, 0.15)) for facts in whole()]
     assert found(cool) == [("probable_bgr", "warning", None, "images")]
     settled = Declared(color_settled=True)
-    assert not look(cool, settings(declared=settled)).findings
+    assert not assess(cool, settings(declared=settled)).findings
     assert found(grey) == found(even) == []
     one = whole(image_statistics=colours(0.001, 0.2))
     expected = [("other_color_order", "warning", NAMES[0], "images")]
     assert found(one) == expected
-    assert [finding.code for finding in look(one, settings(declared=settled)).findings] == [
+    assert [finding.code for finding in assess(one, settings(declared=settled)).findings] == [
         "other_color_order"
     ]
     assert found([cool[0], *whole()[1:]]) == expected
@@ -266,9 +266,9 @@ def test_the_order_of_colours_is_judged_by_clearly_coloured_things():
 
 def test_normalised_actions_are_found_in_one_episode_and_in_all():
     def divided(facts):
-        return {**facts, "actions": [[x / 1.15, y / 1.15, z] for x, y, z in facts["actions"]]}
+        return changed(facts, actions=[[x / 1.15, y / 1.15, z] for x, y, z in facts.actions])
 
-    one = [divided(facts) if facts["episode"] == NAMES[0] else facts for facts in whole()]
+    one = [divided(facts) if facts.episode == NAMES[0] else facts for facts in whole()]
     assert found(one) == [("actions_normalised", "warning", NAMES[0], "actions")]
     every = [divided(facts) for facts in whole()]
     assert found(every) == [("actions_normalised", "warning", None, "actions")]
@@ -284,8 +284,9 @@ def test_normalised_images_are_not_called_black_as_well():
 
 def test_lists_of_frames_are_bounded():
     odd = [index % 2 == 0 for index in range(400)]
-    facts = facts_of(NAMES[0], 400)
-    facts["image_statistics"]["frame_mean"] = [1.0 if one else 100.0 for one in odd]
-    (finding,) = [one for one in look([facts], settings()).findings if one.code == "black_frames"]
+    mean, std = [1.0 if dark else 100.0 for dark in odd], [40.0] * 400
+    shown = statistics(frame_mean=mean, frame_std=std)
+    facts = facts_of(NAMES[0], 400, image_statistics=shown)
+    (finding,) = [one for one in assess([facts], settings()).findings if one.code == "black_frames"]
     assert len(finding.frames) == LISTED
     assert finding.place.endswith("96, 98 and so on, 200 in all")

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mobile_vla.audit.findings import in_order
+from mobile_vla.audit.result import FindingTotals, Lengths
 from mobile_vla.audit.thumbnails import CODE, fair
 from mobile_vla.config.findings import CATALOGUE
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of, read_json
 from support.codes import PAGE, renewed
 from support.faultless import FRAMES, MEAN, NAMES, colours, run, statistics, whole
-from support.made import facts_of
+from support.made import changed, facts_of
 
 
 def spoilt():
@@ -30,19 +31,19 @@ def spoilt():
     hostile = "<script>alert(1)</script>"
     every.append(facts_of("z", frames=0, actions=[], errors=[{**error, "found": hostile}]))
     every.append(facts_of("a", frames=0, actions=[], errors=[error]))
-    every[4]["event_types"] = None
+    every[4] = changed(every[4], event_types=None)
     return every
 
 
 def test_findings_are_ordered_by_severity_then_episode(tmp_path):
     report, _ = run(tmp_path, spoilt())
-    assert [(one["severity"], one["episode"]) for one in report["findings"]] == [
+    assert [(finding.severity, finding.episode) for finding in report.findings] == [
         ("error", "a"),
         ("error", "z"),
         ("warning", NAMES[0]),
         ("info", NAMES[4]),
     ]
-    assert report["findings"][2] == {
+    assert report.findings[2].model_dump(mode="json") == {
         "code": "num_frames_differs",
         "severity": "warning",
         "episode": NAMES[0],
@@ -54,23 +55,23 @@ def test_findings_are_ordered_by_severity_then_episode(tmp_path):
         "remedy": "check that the recording was not cut short",
         "accepted": None,
     }
-    assert report["totals"] == {"error": 2, "warning": 1, "info": 1, "accepted": 0}
+    assert report.totals == FindingTotals(error=2, warning=1, info=1, accepted=0)
     assert in_order([]) == []
 
 
 def test_coverage_and_statistics_count_usable_episodes(tmp_path):
     report, _ = run(tmp_path, spoilt())
-    assert report["episodes"] == 38
-    assert len(report["coverage"]) == 12
-    assert all(entry["episodes"] == 3 for entry in report["coverage"])
-    assert report["coverage"][0]["cell"] == {"side": "left", "distance": "close", "style": "core"}
-    numbers = report["statistics"]
-    assert (numbers["usable"], numbers["rejected"], numbers["frames"]) == (36, 2, 648)
-    assert numbers["lengths"] == {"min": 18, "median": 18.0, "max": 18}
-    assert sum(numbers["motions"].values()) == 648
-    assert numbers["motions"]["standing"] == 36
-    assert numbers["actions"]["linear_x"]["nonzero"] == pytest.approx(17 / 18, abs=1e-6)
-    assert numbers["image_mean"] == [120.0, 110.0, 100.0]
+    assert report.episodes == 38
+    assert len(report.coverage) == 12
+    assert all(covered.episodes == 3 for covered in report.coverage)
+    assert report.coverage[0].cell == {"side": "left", "distance": "close", "style": "core"}
+    numbers = report.statistics
+    assert (numbers.usable, numbers.rejected, numbers.frames) == (36, 2, 648)
+    assert numbers.lengths == Lengths(min=18, median=18.0, max=18)
+    assert sum(numbers.motions.values()) == 648
+    assert numbers.motions["standing"] == 36
+    assert numbers.actions["linear_x"].nonzero == pytest.approx(17 / 18, abs=1e-6)
+    assert numbers.image_mean == [120.0, 110.0, 100.0]
 
 
 def test_the_page_is_whole_and_escapes_what_it_shows(tmp_path):
@@ -95,7 +96,7 @@ def test_the_page_gives_each_finding_its_own_remedy(tmp_path):
 
 
 def test_the_table_in_the_terminal_is_bounded(tmp_path, caplog):
-    every = [{**facts, "event_types": None} for facts in whole()]
+    every = [changed(facts, event_types=None) for facts in whole()]
     with caplog.at_level(logging.INFO):
         run(tmp_path, every)
     assert "36 findings about 36 episodes" in caplog.text
@@ -116,9 +117,9 @@ def test_accepted_findings_keep_their_place_and_count_apart(tmp_path, caplog):
     reason = "the collector's counter began at 1; <b>harmless</b>"
     with caplog.at_level(logging.INFO):
         report, page = run(tmp_path, spoilt(), accept={"num_frames_differs": reason})
-    assert report["totals"] == {"error": 2, "warning": 0, "info": 1, "accepted": 1}
-    last = report["findings"][-1]
-    assert (last["code"], last["accepted"]) == ("num_frames_differs", reason)
+    assert report.totals == FindingTotals(error=2, warning=0, info=1, accepted=1)
+    last = report.findings[-1]
+    assert (last.code, last.accepted) == ("num_frames_differs", reason)
     assert "harmless&lt;/b&gt;" in page and "1 accepted" in page
     assert "3 findings about 38 episodes, and 1 accepted" in caplog.text
     assert f"(accepted: {reason})" in caplog.text
@@ -132,23 +133,24 @@ def test_an_audit_in_which_all_is_accepted_is_no_warning(tmp_path, caplog):
 
 
 def test_episodes_left_out_for_warnings_count_nowhere(tmp_path):
-    every = [*whole(), facts_of("episode_20251103_101500_1box_hori_left_core_close", frames=9)]
-    every[-1]["attributes"]["num_frames"] = 8
+    name = "episode_20251103_101500_1box_hori_left_core_close"
+    attributes = {**facts_of(name).attributes, "num_frames": 8}
+    every = [*whole(), facts_of(name, frames=9, attributes=attributes)]
     kept, _ = run(tmp_path / "kept", every)
-    assert [one["code"] for one in kept["findings"]] == ["too_short", "num_frames_differs"]
-    assert kept["statistics"]["lengths"]["min"] == 9 and kept["statistics"]["flagged"] == 0
+    assert [finding.code for finding in kept.findings] == ["too_short", "num_frames_differs"]
+    assert kept.statistics.lengths.min == 9 and kept.statistics.flagged == 0
     out, page = run(tmp_path / "out", every, on_warning="quarantine")
-    assert [one["code"] for one in out["findings"]] == ["num_frames_differs"]
-    assert out["statistics"]["lengths"]["min"] == 18 and out["statistics"]["flagged"] == 1
+    assert [finding.code for finding in out.findings] == ["num_frames_differs"]
+    assert out.statistics.lengths.min == 18 and out.statistics.flagged == 1
     assert "1 left out for their warnings" in page
     accept = {"num_frames_differs": "known"}
     same, _ = run(tmp_path / "same", every, on_warning="quarantine", accept=accept)
-    assert [one["code"] for one in same["findings"]] == ["too_short", "num_frames_differs"]
+    assert [finding.code for finding in same.findings] == ["too_short", "num_frames_differs"]
 
 
 def test_thumbnails_show_the_frames_and_are_bounded(tmp_path):
     names = sorted(NAMES)
-    every = sorted(whole(), key=lambda facts: facts["episode"])
+    every = sorted(whole(), key=lambda facts: facts.episode)
     for index, (changes, actions) in enumerate(
         [
             ({"frame_mean": [1.0] * FRAMES}, None),
@@ -158,31 +160,34 @@ def test_thumbnails_show_the_frames_and_are_bounded(tmp_path):
         ]
         * 2
     ):
-        every[index]["image_statistics"] = statistics(**changes)
+        every[index] = changed(every[index], image_statistics=statistics(**changes))
         if actions:
-            every[index].update(actions=actions + every[index]["actions"][1:], event_types=None)
+            moved = actions + every[index].actions[1:]
+            every[index] = changed(every[index], actions=moved, event_types=None)
     report, page = run(tmp_path / "1", every, frames=names[:8])
-    pictures = report["thumbnails"]
-    assert Counter(picture["code"] for picture in pictures) == {
+    pictures = report.thumbnails
+    assert Counter(picture.code for picture in pictures) == {
         "black_frames": CODE,
         "flat_frames": 6,
         "white_frames": 2,
         "first_action_not_zero": 2,
     }
-    black = [(one["episode"], one["frame"]) for one in pictures if one["code"] == "black_frames"]
+    black = [
+        (picture.episode, picture.frame) for picture in pictures if picture.code == "black_frames"
+    ]
     assert black == [
         (names[half + index], frame)
         for half in (0, 4)
         for index, frames in ((0, (0, 8, 17)), (1, (0, 1)), (2, (17,)))
         for frame in frames
     ]
-    first = next(one for one in pictures if one["code"] == "black_frames")
-    assert first["alt"] == f"Frame 0 of {names[0]}: frames that are black"
-    image = Image.open(BytesIO(base64.b64decode(first["image"].partition(",")[2])))
+    first = next(picture for picture in pictures if picture.code == "black_frames")
+    assert first.alt == f"Frame 0 of {names[0]}: frames that are black"
+    image = Image.open(BytesIO(base64.b64decode(first.image.partition(",")[2])))
     assert image.size == (112, 112) and image.format == "JPEG"
-    assert page.count("<img ") == len(pictures) and first["image"] in page
+    assert page.count("<img ") == len(pictures) and first.image in page
     again, _ = run(tmp_path / "2", every, frames=names[:8])
-    assert again["thumbnails"] == pictures
+    assert again.thumbnails == pictures
 
 
 @given(
@@ -198,9 +203,9 @@ def test_pictures_are_shared_fairly(counts, total):
 
 
 def test_doubtful_colours_are_shown_both_ways(tmp_path):
-    every = [{**facts, "image_statistics": colours(0.01, 0.2)} for facts in whole()]
+    every = [changed(facts, image_statistics=colours(0.01, 0.2)) for facts in whole()]
     report, page = run(tmp_path, every, frames=sorted(NAMES)[:2])
-    assert [one["swapped"] for one in report["thumbnails"]] == [False, True] * 2
+    assert [picture.swapped for picture in report.thumbnails] == [False, True] * 2
     assert "red and blue swapped</figcaption>" in page
 
 
@@ -210,18 +215,17 @@ def test_frames_that_are_not_there_are_named(tmp_path):
         run(tmp_path, every)
 
 
-def test_the_statistics_hold_dates_and_the_commonest_sequence(tmp_path):
+def test_the_statistics_hold_dates_and_the_most_frequent_sequence(tmp_path):
     every = whole(
-        attributes={**facts_of(NAMES[0])["attributes"], "collection_datetime": "2025-12-24T09"}
+        attributes={**facts_of(NAMES[0]).attributes, "collection_datetime": "2025-12-24T09"}
     )
-    every[1]["actions"] = every[2]["actions"]
-    every[1]["scenario"] = every[2]["scenario"]
+    every[1] = changed(every[1], actions=every[2].actions, scenario=every[2].scenario)
     report, page = run(tmp_path, every)
-    assert report["statistics"]["dates"] == {"2025-11-03": 35, "2025-12-24": 1}
-    shared = report["statistics"]["same_sequence"]
-    assert set(shared) == {"left", "right"} and shared["left"]["episodes"] >= 2
-    assert shared["left"]["share"] == pytest.approx(
-        shared["left"]["episodes"] / shared["left"]["of"], abs=1e-6
+    assert report.statistics.dates == {"2025-11-03": 35, "2025-12-24": 1}
+    shared = report.statistics.same_sequence
+    assert set(shared) == {"left", "right"} and shared["left"].episodes >= 2
+    assert shared["left"].share == pytest.approx(
+        shared["left"].episodes / shared["left"].of, abs=1e-6
     )
     assert "Episodes, 2025-12-24" in page
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobile_vla.audit.audit import look
+from mobile_vla.audit.audit import assess
 from mobile_vla.config.audit import AuditSettings, Declared
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import Simulation, simulated_episodes
-from mobile_vla.ingest.ingest import strong_colours
+from mobile_vla.ingest.ingest import strong_colors
 from mobile_vla.ingest.resize import to_frame
+from mobile_vla.ingest.result import StrongColors
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.simulate import drive
 from support.made import facts_of
@@ -29,15 +30,17 @@ def pictures():
 
 
 def episode(name, images, read_as):
-    shares = np.mean([strong_colours(to_frame(one, Images(color=read_as))) for one in images], 0)
-    facts = facts_of(name)
-    facts["image_statistics"]["strong"] = dict(zip(("red", "blue"), shares.tolist(), strict=True))
-    return facts
+    shares = np.mean([strong_colors(to_frame(one, Images(color=read_as))) for one in images], 0)
+    red, blue = shares.tolist()
+    statistics = facts_of(name).image_statistics.model_copy(
+        update={"strong": StrongColors(red=red, blue=blue)}
+    )
+    return facts_of(name, image_statistics=statistics)
 
 
 def found(every, settled=False):
     declared = Declared(color_settled=settled)
-    findings = look(every, AuditSettings(dataset="made", declared=declared)).findings
+    findings = assess(every, AuditSettings(dataset="made", declared=declared)).findings
     return [(one.code, one.episode) for one in findings if "color" in one.code or "bgr" in one.code]
 
 
@@ -49,8 +52,8 @@ def test_pictures_read_in_their_order_are_beyond_suspicion(pictures):
         for name, images in pictures.items()
     ]
     assert found(stored_swapped) == []
-    assert [one["image_statistics"] for one in every] == [
-        one["image_statistics"] for one in stored_swapped
+    assert [facts.image_statistics for facts in every] == [
+        facts.image_statistics for facts in stored_swapped
     ]
 
 

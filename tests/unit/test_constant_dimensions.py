@@ -11,14 +11,16 @@ from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.model import FullFinetune
 from mobile_vla.config.windows import Actions
 from mobile_vla.data.manifest import manifest
+from mobile_vla.data.result import Manifest
 from mobile_vla.errors import UserError
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import write_json
 from mobile_vla.layout import ManifestFiles
 from mobile_vla.model.policy import Policy
+from mobile_vla.result import FileDigest
 from mobile_vla.runs.data import open_run
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.training.trainer import Trainer
-from support.made import facts_of, write_facts
+from support.made import changed, facts_of, write_facts
 from support.run import Inputs, settings_of
 
 TURN = 0.25
@@ -34,11 +36,11 @@ def inputs(tmp_path_factory):
 def turning(inputs, tmp_path):
     """The same episodes, all of them turning at the same rate all the time."""
     facts = []
-    for entry in read_json(inputs.manifest)["episodes"]:
-        one = facts_of(entry["episode"], entry["frames"])
-        one["actions"] = [[x, y, TURN] for x, y, _ in one["actions"]]
-        one["frame_file"]["sha256"] = entry["frames_sha256"]
-        facts.append(one)
+    for episode in Manifest.read(inputs.manifest).episodes:
+        straight = facts_of(episode.name, episode.frames)
+        actions = [[x, y, TURN] for x, y, _ in straight.actions]
+        frames = FileDigest(sha256=episode.frames_sha256, size=1000)
+        facts.append(changed(straight, actions=actions, frame_file=frames))
     path = tmp_path / "manifest.json"
     manifest(
         ManifestSettings(dataset="made", on_error="fail"),

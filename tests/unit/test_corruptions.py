@@ -12,14 +12,15 @@ import h5py
 import numpy as np
 import pytest
 
-from mobile_vla.audit.audit import look
+from mobile_vla.audit.audit import assess
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared
 from mobile_vla.config.findings import CATALOGUE
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
-from mobile_vla.files import read_json, sha256_of
+from mobile_vla.files import sha256_of
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
 from support.corruptions import FILES, IT, SETS, THE_SET
 from support.recorded import write_episode, write_folder
@@ -107,7 +108,10 @@ def facts_of(paths, out):
             facts, frames = out / f"{path.stem}.json", out / f"{path.stem}.npy"
             settings = IngestSettings(dataset="made", episode=path.stem, images=Images().settled())
             ingest(settings, EpisodeFiles(facts, frames), raw=path)
-            KNOWN[key] = {**read_json(facts), "frames of it": len(np.load(frames, mmap_mode="r"))}
+            KNOWN[key] = EpisodeFacts.read(facts)
+            # what is rejected leaves no frames behind, and what is not is whole
+            length = 0 if KNOWN[key].errors else len(KNOWN[key].actions)
+            assert len(np.load(frames, mmap_mode="r")) == KNOWN[key].frames == length
         every.append(KNOWN[key])
         if key is None:
             del KNOWN[None]
@@ -137,7 +141,7 @@ def found(every, about, template="pass on the {side}", dimensions=("linear_x", "
     )
     declared = Declared(actions=Actions(dimensions=dimensions))
     settings = AuditSettings(dataset="made", declared=declared, experiments=(experiment,))
-    findings = look(sorted(every, key=lambda one: one["episode"]), settings).findings
+    findings = assess(sorted(every, key=lambda facts: facts.episode), settings).findings
     names = {None: THE_SET, about: IT}
     for one in findings:
         assert all((one.found, one.expected, one.remedy, one.place))
@@ -167,8 +171,6 @@ def test_a_spoilt_file_gives_these_findings_and_no_others(case, good_facts, pati
     spoil, expected = FILES[case]
     it, facts = spoilt(spoil, patient, place)
     assert found([*good_facts, *facts], it.stem) == sorted(expected)
-    for one in facts:  # what is rejected leaves nothing behind, and what is not is whole
-        assert one["frames"] == one["frames of it"] == (0 if one["errors"] else len(one["actions"]))
 
 
 @pytest.mark.parametrize("case", SETS)
@@ -185,7 +187,7 @@ def test_a_spoilt_set_gives_these_findings_and_no_others(case, place):
 def test_what_is_left_open_gives_no_finding(case, good_facts, patient, place):
     _, (facts,) = spoilt(SOUND[case], patient, place)
     assert found([*good_facts, facts], None) == []
-    assert facts["frames"] == FRAMES
+    assert facts.frames == FRAMES
 
 
 @pytest.mark.parametrize("case", UNNOTICED)
@@ -193,7 +195,7 @@ def test_what_nothing_in_the_file_betrays(case, good_facts, patient, place):
     _, (facts,) = spoilt(UNNOTICED[case], patient, place)
     assert found([*good_facts, facts], None) == []
     whole = facts_of([patient], place / "out")[0]
-    assert facts["sha256"] != whole["sha256"]
+    assert facts.sha256 != whole.sha256
 
 
 def test_the_catalogue_is_large_and_holds_every_code():

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mobile_vla.config.findings import CATALOGUE
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.files import read_json
 from mobile_vla.ingest import isolation
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
 from support.recorded import write_episode
 
@@ -33,7 +33,7 @@ def read(content):
             raw=folder / NAME,
         )
         assert len(list(folder.iterdir())) == 3
-        return read_json(folder / "facts.json"), np.load(folder / "frames.npy")
+        return EpisodeFacts.read(folder / "facts.json"), np.load(folder / "frames.npy")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def good(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(good):
     facts, frames = read(good)
-    assert not facts["errors"]
+    assert not facts.errors
     return facts, frames
 
 
@@ -55,18 +55,18 @@ def soon(monkeypatch):
     monkeypatch.setattr(isolation, "STALL_SECONDS", 5.0)
 
 
-def found_or_harmless(content, whole):
-    """Damage is found, or hits nothing that is trained on.
+def check_found_or_harmless(content, whole):
+    """Check that damage is found, or hits nothing that is trained on.
 
     Frames and actions are compressed, and gzip has a checksum. Texts and attributes have none in
     HDF5's common format: a letter of the instruction may change without anything to notice it by.
     """
     facts, frames = read(content)
-    for error in facts["errors"]:
-        assert CATALOGUE[error["code"]].severity == "error"
-        assert all(error.values())
-    if not facts["errors"]:
-        assert facts["actions"] == whole[0]["actions"]
+    for error in facts.errors:
+        assert CATALOGUE[error.code].severity == "error"
+        assert all(error.model_dump().values())
+    if not facts.errors:
+        assert facts.actions == whole[0].actions
         np.testing.assert_array_equal(frames, whole[1])
 
 
@@ -74,7 +74,7 @@ def found_or_harmless(content, whole):
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_file_cut_off_anywhere_is_rejected(good, whole, share):
     facts, frames = read(good[: int(len(good) * share)])
-    assert [error["code"] for error in facts["errors"]] in (
+    assert [error.code for error in facts.errors] in (
         [["truncated"], ["empty_file"]] if share else [["empty_file"]]
     )
     assert len(frames) == 0
@@ -85,7 +85,7 @@ def test_a_file_cut_off_anywhere_is_rejected(good, whole, share):
 def test_a_flipped_bit_is_found_or_harmless(good, whole, share, bit):
     content = bytearray(good)
     content[int(len(good) * share)] ^= 1 << bit
-    found_or_harmless(bytes(content), whole)
+    check_found_or_harmless(bytes(content), whole)
 
 
 @settings(max_examples=40, deadline=None)
@@ -93,7 +93,7 @@ def test_a_flipped_bit_is_found_or_harmless(good, whole, share, bit):
 def test_overwritten_bytes_are_found_or_harmless(good, whole, share, noise):
     position = int(len(good) * share)
     content = good[:position] + noise + good[position + len(noise) :]
-    found_or_harmless(content[: len(good)], whole)
+    check_found_or_harmless(content[: len(good)], whole)
 
 
 @settings(max_examples=30, deadline=None)
@@ -103,4 +103,4 @@ def test_overwritten_bytes_are_found_or_harmless(good, whole, share, noise):
 )
 def test_noise_is_rejected(head, noise):
     facts, frames = read(head + noise)
-    assert facts["errors"] and len(frames) == 0
+    assert facts.errors and len(frames) == 0

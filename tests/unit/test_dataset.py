@@ -8,18 +8,17 @@ from mobile_vla.config.audit import FlagSettings
 from mobile_vla.config.data import ManifestSettings
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.manifest import manifest
+from mobile_vla.data.result import Flags, Manifest, Quarantined
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.ingest.result import Defect
 from mobile_vla.layout import FlagFiles, ManifestFiles
+from mobile_vla.result import FileDigest
 from support.made import facts_of, make_dataset, write_facts
 
-DEFECT = {
-    "code": "truncated",
-    "place": "file",
-    "found": "cut off",
-    "expected": "whole",
-    "remedy": "copy it again",
-}
+DEFECT = Defect(
+    code="truncated", place="file", found="cut off", expected="whole", remedy="copy it again"
+)
 
 
 def run(folder, every, on_error="fail", flags=None):
@@ -44,9 +43,8 @@ def flagged(folder, every, **changes):
 
 
 def broken(name, count=1):
-    return facts_of(
-        name, frames=0, actions=[], errors=[{**DEFECT, "place": f"{i}"} for i in range(count)]
-    )
+    errors = [DEFECT.model_copy(update={"place": f"{i}"}) for i in range(count)]
+    return facts_of(name, frames=0, actions=[], errors=errors)
 
 
 def test_rows_follow_the_names(tmp_path):
@@ -56,7 +54,7 @@ def test_rows_follow_the_names(tmp_path):
     assert dataset.offsets.tolist() == [0, 2, 5]
     assert dataset.rows == 9
     assert dataset.index("c") == 2
-    expected = np.array(facts_of("b", 3)["actions"], dtype=np.float32)
+    expected = np.array(facts_of("b", 3).actions, dtype=np.float32)
     np.testing.assert_array_equal(dataset.actions[2:5], expected)
     assert dataset.actions.dtype == np.float32
 
@@ -74,15 +72,15 @@ def test_bytes_do_not_depend_on_the_order_of_facts(tmp_path):
 
 def test_the_digest_follows_names_and_contents(tmp_path):
     every = [facts_of("a"), facts_of("b")]
-    digest = read_json(run(tmp_path / "0", every)[0])["digest"]
+    digest = Manifest.read(run(tmp_path / "0", every)[0]).digest
     changed = [
         [facts_of("a"), facts_of("b", sha256="0" * 64)],
         [facts_of("a"), facts_of("c")],
         [facts_of("a")],
-        [facts_of("a"), facts_of("b", frame_file={"sha256": "1" * 64, "size": 1})],
+        [facts_of("a"), facts_of("b", frame_file=FileDigest(sha256="1" * 64, size=1))],
     ]
     digests = {
-        read_json(run(tmp_path / f"{number}", other)[0])["digest"]
+        Manifest.read(run(tmp_path / f"{number}", other)[0]).digest
         for number, other in enumerate(changed, start=1)
     }
     assert len(digests) == 4
@@ -100,12 +98,13 @@ def test_all_problems_of_all_episodes_are_raised_together(tmp_path):
 
 def test_quarantine_leaves_out_and_says_so(tmp_path, caplog):
     path, actions = run(tmp_path, [facts_of("a", 5), broken("b")], "quarantine")
-    content = read_json(path)
-    assert [entry["episode"] for entry in content["episodes"]] == ["a"]
-    assert content["rows"] == 5
-    assert content["quarantined"] == [
-        {"episode": "b", "file": "raw/b.h5", "errors": [{**DEFECT, "place": "0"}], "warnings": []}
-    ]
+    content = Manifest.read(path)
+    assert [episode.name for episode in content.episodes] == ["a"]
+    assert content.rows == 5
+    errors = (DEFECT.model_copy(update={"place": "0"}),)
+    assert content.quarantined == (
+        Quarantined(episode="b", file="raw/b.h5", errors=errors, warnings=()),
+    )
     assert "1 of 2 episodes are quarantined" in caplog.text
     assert "b: truncated (0): cut off" in caplog.text
     assert len(Dataset.load(path, actions)) == 1
@@ -136,7 +135,7 @@ def test_other_actions_than_those_written_are_refused(tmp_path):
 def test_a_file_that_is_no_manifest_is_a_users_error(tmp_path):
     path, actions = run(tmp_path, [facts_of("a")])
     write_json(path, {"dataset": "made"})
-    with pytest.raises(UserError, match="not a manifest"):
+    with pytest.raises(UserError, match=r"manifest.json \(rows\): Field required"):
         Dataset.load(path, actions)
 
 
@@ -147,17 +146,17 @@ ODD = {"num_frames": 99, "episode_name": "c"}
 def test_episodes_with_warnings_are_left_out_with_their_codes(tmp_path, caplog):
     every = [facts_of("a_left", 5), facts_of("b_left", 6, attributes=ODD), broken("c")]
     path, actions = run(tmp_path, every, "quarantine", flagged(tmp_path, every))
-    content = read_json(path)
-    assert [one["episode"] for one in content["episodes"]] == ["a_left"]
-    assert content["rows"] == 5 == len(np.load(actions))
-    assert [(one["episode"], one["warnings"]) for one in content["quarantined"]] == [
-        ("b_left", ["episode_name_differs", "num_frames_differs"]),
-        ("c", []),
+    content = Manifest.read(path)
+    assert [episode.name for episode in content.episodes] == ["a_left"]
+    assert content.rows == 5 == len(np.load(actions))
+    assert [(left_out.episode, left_out.warnings) for left_out in content.quarantined] == [
+        ("b_left", ("episode_name_differs", "num_frames_differs")),
+        ("c", ()),
     ]
-    assert [bool(one["errors"]) for one in content["quarantined"]] == [False, True]
+    assert [bool(left_out.errors) for left_out in content.quarantined] == [False, True]
     assert "b_left: episode_name_differs, num_frames_differs" in caplog.text
     alone = run(tmp_path / "alone", every[:1])
-    assert content["digest"] == read_json(alone[0])["digest"]
+    assert content.digest == Manifest.read(alone[0]).digest
 
 
 def test_accepted_warnings_and_infos_leave_nothing_out(tmp_path):
@@ -184,6 +183,6 @@ def test_warnings_about_all_episodes_are_an_error_that_says_so(tmp_path):
 
 
 def test_flags_of_another_dataset_are_refused(tmp_path):
-    write_json(tmp_path / "other.json", {"dataset": "other", "episodes": {}})
+    Flags(dataset="other", episodes={}).write(tmp_path / "other.json")
     with pytest.raises(UserError, match="found the flags of dataset other, expected those of made"):
         run(tmp_path, [facts_of("a", 5)], flags=tmp_path / "other.json")

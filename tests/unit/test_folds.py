@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mobile_vla.config.split import Holdout, KFold, LeaveOneOut, SplitSettings
-from mobile_vla.data.balance import unselected
+from mobile_vla.data.balance import cells_without_validation
 from mobile_vla.data.folds import make_folds
+from mobile_vla.data.result import DatasetSplit, Episode, Manifest
 from mobile_vla.data.roles import load_split
 from mobile_vla.data.split import split
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import SplitFiles
-from support.made import make_dataset
+from support.made import make_dataset, rewrite_manifest
 
 SIDES = ("left", "right")
 DISTANCES = ("close", "medium", "far")
@@ -26,12 +26,15 @@ def entry(index, side="left", distance="close", group=None):
     """Return an episode as the manifest lists it."""
     scenario = dict.fromkeys(("obstacles", "layout", "style"))
     name = f"episode-{index:03}"
-    return {
-        "episode": name,
-        "scenario": {**scenario, "side": side, "distance": distance},
-        "group": group or name,
-        "raw_sha256": f"digest of {name}",
-    }
+    return Episode(
+        episode=name,
+        frames=4,
+        scenario={**scenario, "side": side, "distance": distance},
+        group=group or name,
+        instruction=None,
+        raw_sha256=f"digest of {name}",
+        frames_sha256=f"digest of {name}",
+    )
 
 
 def alone(count):
@@ -86,7 +89,7 @@ def test_every_fold_places_each_episode_once_and_no_group_on_two_sides(episodes,
     except UserError:
         assume(False)  # too few groups, which has a test of its own
     assert len(folds) == wanted.count
-    groups = {one["episode"]: one["group"] for one in episodes}
+    groups = {episode.name: episode.group for episode in episodes}
     for fold in folds:
         assert not fold.roles.keys() & fold.unused.keys()
         assert fold.roles.keys() | fold.unused.keys() == groups.keys()
@@ -106,7 +109,7 @@ def test_kfold_tests_each_episode_exactly_once(episodes, count, seed):
     except UserError:
         assume(False)
     tested = Counter(name for fold in folds for name, role in fold.roles.items() if role == "test")
-    assert tested == {one["episode"]: 1 for one in episodes}
+    assert tested == {episode.name: 1 for episode in episodes}
 
 
 def test_kfold_gives_validation_its_share_of_all_and_not_always_the_same():
@@ -125,9 +128,9 @@ def test_the_value_that_is_held_out_is_tested_and_known_nowhere_else():
     )
     assert (left.held_out, right.held_out) == SIDES
     for fold in (left, right):
-        for one in episodes:
-            tested = fold.roles[one["episode"]] == "test"
-            assert tested == (one["scenario"]["side"] == fold.held_out)
+        for episode in episodes:
+            tested = fold.roles[episode.name] == "test"
+            assert tested == (episode.scenario["side"] == fold.held_out)
         assert not fold.unused
         assert Counter(fold.roles.values()) == {"test": 15, "train": 12, "val": 3}
 
@@ -138,12 +141,12 @@ def test_scenes_with_both_sides_are_dealt_between_test_and_training():
     left, right = make_folds(episodes, wanted)
     tested = []
     for fold in (left, right):
-        scored = [one for one in episodes if fold.roles.get(one["episode"]) == "test"]
-        others = [one for one in episodes if fold.roles.get(one["episode"]) in ("train", "val")]
+        scored = [e for e in episodes if fold.roles.get(e.name) == "test"]
+        others = [e for e in episodes if fold.roles.get(e.name) in ("train", "val")]
         assert len(scored) == len(others) == 6
-        assert {one["scenario"]["side"] for one in scored} == {fold.held_out}
-        assert {one["scenario"]["side"] for one in others} == set(SIDES) - {fold.held_out}
-        assert not {one["group"] for one in scored} & {one["group"] for one in others}
+        assert {episode.scenario["side"] for episode in scored} == {fold.held_out}
+        assert {episode.scenario["side"] for episode in others} == set(SIDES) - {fold.held_out}
+        assert not {e.group for e in scored} & {e.group for e in others}
         assert len(fold.unused) == 12
         reasons = sorted(
             {reason.split("scene-")[1].lstrip("0123456789") for reason in fold.unused.values()}
@@ -152,7 +155,7 @@ def test_scenes_with_both_sides_are_dealt_between_test_and_training():
             f" is tested on side {fold.held_out}, and it has another",
             " train or select",
         ]
-        tested += [one["group"] for one in scored]
+        tested += [episode.group for episode in scored]
     assert len(set(tested)) == 12  # each scene is tested in one of the folds
 
 
@@ -203,17 +206,15 @@ def test_more_obstacles_than_the_scheme_names_may_be_held_out():
     assert wanted.possible == ("1box", "2box", "3box")
 
 
-def written(folder, wanted, entries=None, lengths=24):
+def written(folder, wanted, change=None, lengths=24):
     """Write a manifest and its split; return the dataset and the split's path."""
     names = {
         f"episode_20251103_09{i:02}00_1box_hori_{SIDES[i % 2]}_core_{DISTANCES[i // 2 % 3]}": 4
         for i in range(lengths)
     }
     dataset = make_dataset(folder, names)
-    if entries is not None:
-        content = read_json(folder / "manifest.json")
-        entries(content["episodes"])
-        write_json(folder / "manifest.json", content)
+    if change is not None:
+        rewrite_manifest(folder / "manifest.json", change(dataset.episodes))
         dataset = type(dataset).load(folder / "manifest.json", folder / "actions.npy")
     settings = SplitSettings(dataset="made", split=wanted)
     split(settings, SplitFiles(folder / "split.json"), manifest=folder / "manifest.json")
@@ -234,13 +235,15 @@ def test_folds_are_read_as_they_were_written(tmp_path):
 
 def test_the_unused_are_listed_with_their_reason_and_read_without_a_role(tmp_path):
     def forget(episodes):
-        episodes[5]["scenario"]["side"] = None
+        unknown = {**episodes[5].scenario, "side": None}
+        changed = episodes[5].model_copy(update={"scenario": unknown})
+        return [*episodes[:5], changed, *episodes[6:]]
 
     wanted = LeaveOneOut(kind="leave_one_out", key="side", stratify_by=())
     dataset, path = written(tmp_path, wanted, forget)
     for fold in (0, 1):
-        (unused,) = read_json(path)["folds"][fold]["unused"]
-        assert unused["reason"] == "its name does not say its side"
+        (unused,) = DatasetSplit.read(path).folds[fold].unused
+        assert unused.reason == "its name does not say its side"
         roles = load_split(path, dataset, fold)
         assert sorted(i for members in roles.of.values() for i in members) == [
             i for i in range(24) if i != 5
@@ -250,8 +253,8 @@ def test_the_unused_are_listed_with_their_reason_and_read_without_a_role(tmp_pat
 
 def test_the_same_bytes_on_two_sides_are_refused_with_both_names(tmp_path):
     def copy(episodes):
-        for one in episodes[1:]:
-            one["raw_sha256"] = episodes[0]["raw_sha256"]
+        same = {"raw_sha256": episodes[0].raw_sha256}
+        return [episode.model_copy(update=same) for episode in episodes]
 
     with pytest.raises(Problems) as error:
         written(tmp_path, Holdout(stratify_by=("side",)), copy)
@@ -259,13 +262,14 @@ def test_the_same_bytes_on_two_sides_are_refused_with_both_names(tmp_path):
     assert str(error.value).count("episode_20251103_09") >= 4
 
     dataset, path = written(tmp_path / "whole", Holdout(stratify_by=("side",)))
-    content = read_json(tmp_path / "whole/manifest.json")
-    roles = read_json(path)["folds"][0]["roles"]
-    by_name = {one["episode"]: one for one in content["episodes"]}
-    by_name[roles["test"][0]]["raw_sha256"] = by_name[roles["train"][0]]["raw_sha256"]
-    write_json(tmp_path / "whole/manifest.json", content)
+    roles = DatasetSplit.read(path).folds[0].roles
+    tested, trained = (dataset.index(roles[role][0]) for role in ("test", "train"))
+    same = {"raw_sha256": dataset.episodes[trained].raw_sha256}
+    episodes = list(dataset.episodes)
+    episodes[tested] = episodes[tested].model_copy(update=same)
+    rewrite_manifest(tmp_path / "whole/manifest.json", episodes)
     dataset = type(dataset).load(tmp_path / "whole/manifest.json", tmp_path / "whole/actions.npy")
-    with pytest.raises(Problems) as error:  # whoever made the split, its reader looks again
+    with pytest.raises(Problems) as error:  # its reader checks again
         load_split(path, dataset, 0)
     assert f"{roles['train'][0]} (train) and {roles['test'][0]} (test)" in str(error.value)
 
@@ -279,8 +283,8 @@ def test_an_empty_validation_cell_is_an_error_with_the_table_and_what_works(tmp_
     assert "a validation episode in each cell" in text
     found = text.split("say `stratify_by: [")[1].split("]")[0]
     keys = tuple(found.split(", ")) if found else ()
-    episodes = read_json(tmp_path / "manifest.json")["episodes"]
-    assert not unselected(make_folds(episodes, Holdout(stratify_by=keys))[0])
+    episodes = Manifest.read(tmp_path / "manifest.json").episodes
+    assert not cells_without_validation(make_folds(episodes, Holdout(stratify_by=keys))[0])
     assert keys != ("side", "distance", "style")
     written(tmp_path / "again", Holdout(stratify_by=keys), lengths=13)
 
@@ -295,6 +299,6 @@ def test_empty_test_cells_are_a_warning_and_stay_visible(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     wanted = Holdout(train=0.4, val=0.5, test=0.1, stratify_by=("distance", "side"))
     _, path = written(tmp_path, wanted)
-    cells = read_json(path)["folds"][0]["cells"]
-    assert len(cells) == 6 and any(cell["test"] == 0 for cell in cells)
+    cells = DatasetSplit.read(path).folds[0].cells
+    assert len(cells) == 6 and any(counts.test == 0 for counts in cells)
     assert "cells have no test episode" in caplog.text and "test 0" in caplog.text

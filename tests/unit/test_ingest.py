@@ -15,11 +15,13 @@ import pytest
 
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.errors import UserError
-from mobile_vla.files import read_json, sha256_of
+from mobile_vla.files import sha256_of
 from mobile_vla.ingest import images as images_module
 from mobile_vla.ingest import isolation
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.rejected import Rejected
 from mobile_vla.ingest.resize import to_frame
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
 from support.recorded import write_episode
 from support.spoil import FRAMES, SIZE, drop, edit, moved_images, plain_texts, replace, values
@@ -48,44 +50,46 @@ def run(raw: Path, **images):
     wanted = IngestSettings(dataset="made", episode=raw.stem, images=Images(**images))
     ingest(wanted, EpisodeFiles(facts, frames), raw=raw)
     assert sorted(path.name for path in facts.parent.iterdir()) == ["facts.json", "frames.npy"]
-    return read_json(facts), np.load(frames)
+    return EpisodeFacts.read(facts), np.load(frames)
 
 
 def test_a_good_file_gives_facts_and_frames(good):
     facts, frames = run(good)
     with h5py.File(good) as file:
         images, actions = file["images"][()], file["actions"][()]
-    assert facts["errors"] == []
-    assert facts["sha256"] == sha256_of(good) and facts["size"] == good.stat().st_size
-    assert facts["frames"] == FRAMES and facts["raw_shape"] == [24, 32, 3]
-    assert facts["group"] == NAME
-    assert facts["scenario"]["side"] == "left"
-    assert facts["event_types"] == EVENTS
-    assert facts["instruction"].endswith("beverage bottle on the left")
-    assert facts["attributes"]["num_frames"] == FRAMES
-    np.testing.assert_array_equal(np.array(facts["actions"], dtype=np.float32), actions)
+    assert facts.errors == []
+    assert facts.sha256 == sha256_of(good) and facts.size == good.stat().st_size
+    assert facts.frames == FRAMES and facts.raw_shape == (24, 32, 3)
+    assert facts.group == NAME
+    assert facts.scenario["side"] == "left"
+    assert facts.event_types == EVENTS
+    assert facts.instruction.endswith("beverage bottle on the left")
+    assert facts.attributes["num_frames"] == FRAMES
+    np.testing.assert_array_equal(np.array(facts.actions, dtype=np.float32), actions)
     expected = np.stack([to_frame(image, Images()) for image in images])
     np.testing.assert_array_equal(frames, expected)
-    statistics = facts["image_statistics"]
-    np.testing.assert_allclose(statistics["mean"], expected.mean((0, 1, 2)), atol=1e-3)
-    np.testing.assert_allclose(statistics["frame_mean"], expected.mean((1, 2, 3)), atol=1e-3)
-    np.testing.assert_allclose(statistics["frame_std"], expected.std((1, 2, 3)), atol=1e-3)
-    assert statistics["repeats"] == []
-    assert statistics["max"] == expected.max()
+    statistics = facts.image_statistics
+    np.testing.assert_allclose(statistics.mean, expected.mean((0, 1, 2)), atol=1e-3)
+    np.testing.assert_allclose(statistics.frame_mean, expected.mean((1, 2, 3)), atol=1e-3)
+    np.testing.assert_allclose(statistics.frame_std, expected.std((1, 2, 3)), atol=1e-3)
+    assert statistics.repeats == []
+    assert statistics.max == expected.max()
     lower = expected[:, 112:].astype(int)
     for name, margin in (
         ("red", lower[..., 0] - lower[..., 2]),
         ("blue", lower[..., 2] - lower[..., 0]),
     ):
-        np.testing.assert_allclose(statistics["strong"][name], (margin > 64).mean(), atol=1e-5)
+        np.testing.assert_allclose(
+            getattr(statistics.strong, name), (margin > 64).mean(), atol=1e-5
+        )
 
 
 def test_a_folders_name_is_no_part_of_the_scenario(good, tmp_path):
     wanted = IngestSettings(dataset="made", episode=f"right--{NAME}", images=Images())
     ingest(wanted, EpisodeFiles(tmp_path / "facts.json", tmp_path / "frames.npy"), raw=good)
-    facts = read_json(tmp_path / "facts.json")
-    assert facts["episode"] == facts["group"] == f"right--{NAME}"
-    assert facts["scenario"]["side"] == "left"
+    facts = EpisodeFacts.read(tmp_path / "facts.json")
+    assert facts.episode == facts.group == f"right--{NAME}"
+    assert facts.scenario["side"] == "left"
 
 
 def test_the_same_file_gives_the_same_bytes(raw):
@@ -99,7 +103,7 @@ def test_all_breaches_are_reported_together(raw):
     drop("images")(raw)
     values((0, 0), np.nan)(raw)
     replace("action_event_types", data=np.zeros(FRAMES))(raw)
-    codes = [error["code"] for error in run(raw)[0]["errors"]]
+    codes = [error.code for error in run(raw)[0].errors]
     assert codes == ["missing_dataset", "not_finite", "wrong_dtype"]
 
 
@@ -119,9 +123,9 @@ def test_all_breaches_are_reported_together(raw):
 def test_what_the_contract_leaves_open_is_accepted(raw, change, expected):
     edit(change)(raw)
     facts, frames = run(raw)
-    assert facts["errors"] == []
+    assert facts.errors == []
     assert len(frames) == FRAMES
-    assert {key: facts[key] for key in expected} == expected
+    assert {key: getattr(facts, key) for key in expected} == expected
 
 
 def test_odd_attributes_become_plain_values(raw):
@@ -133,7 +137,7 @@ def test_odd_attributes_become_plain_values(raw):
         file.attrs["empty"] = h5py.Empty("f4")
 
     edit(change)(raw)
-    attributes = run(raw)[0]["attributes"]
+    attributes = run(raw)[0].attributes
     assert attributes["nan"] == "nan"
     assert attributes["array"] == [0, 1, 2]
     assert attributes["flag"] is True
@@ -147,7 +151,7 @@ def test_attributes_of_megabytes_are_not_read(raw):
             old.copy(name, new)
         new.attrs["large"] = np.zeros(1 << 20, dtype="u2")
     facts, _ = run(path)
-    assert facts["errors"] == [] and facts["attributes"]["large"] == "2,097,152 bytes, not read"
+    assert facts.errors == [] and facts.attributes["large"] == "2,097,152 bytes, not read"
 
 
 def test_repeated_images_are_recorded(raw):
@@ -155,7 +159,7 @@ def test_repeated_images_are_recorded(raw):
         file["images"][3] = file["images"][2]
 
     edit(change)(raw)
-    assert run(raw)[0]["image_statistics"]["repeats"] == [3]
+    assert run(raw)[0].image_statistics.repeats == [3]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +184,7 @@ def test_frames_do_not_depend_on_the_storage(raw, monkeypatch, storage):
     replace("images", data=data, **storage)(raw)
     monkeypatch.setattr(images_module, "CONTIGUOUS_BYTES", 5 * 24 * 32 * 3)
     facts, frames = run(raw)
-    assert facts["errors"] == []
+    assert facts.errors == []
     np.testing.assert_array_equal(frames, expected)
 
 
@@ -199,7 +203,7 @@ def test_a_reader_that_hangs_or_crashes_is_a_defect(monkeypatch):
         (hang, "images, frame 7", "did not come to an end"),
         (crash, "actions", "crashed (SIGFPE)"),
     ):
-        with pytest.raises(isolation.Rejected) as error:
+        with pytest.raises(Rejected) as error:
             isolation.isolated(work)
         assert error.value.defects[0].place == place
         assert text in error.value.defects[0].found

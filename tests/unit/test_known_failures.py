@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from mobile_vla.audit.audit import look
+from mobile_vla.audit.audit import assess
 from mobile_vla.audit.flags import flags
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
 from mobile_vla.config.data import ManifestSettings
@@ -19,15 +19,16 @@ from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.conventions import denormalise, normalise
 from mobile_vla.data.manifest import manifest
 from mobile_vla.data.prompts import PromptTable, render
+from mobile_vla.data.result import Manifest
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.controls import predict
-from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles, FlagFiles, ManifestFiles
 from mobile_vla.runs.data import open_run
 from mobile_vla.runs.policy import build_policy
-from support.made import facts_of, make_dataset
+from support.made import changed, facts_of, make_dataset
 from support.project import SMALL
 from support.recorded import write_folder
 from support.run import Inputs, settings_of
@@ -55,7 +56,7 @@ def findings(every, window=8, chunk=10, template="pass on the {side}", **declare
     settings = AuditSettings(
         dataset="made", declared=Declared(**declared), experiments=(experiment,)
     )
-    return {one.code: one for one in look(every, settings).findings}
+    return {one.code: one for one in assess(every, settings).findings}
 
 
 def ingested(paths, folder, **how):
@@ -65,7 +66,7 @@ def ingested(paths, folder, **how):
         files.append(folder / "facts" / f"{path.stem}.json")
         wanted = IngestSettings(dataset="made", episode=path.stem, images=Images(**how).settled())
         ingest(wanted, EpisodeFiles(files[-1], files[-1].with_suffix(".npy")), raw=path)
-    return [read_json(file) for file in files], files
+    return [EpisodeFacts.read(file) for file in files], files
 
 
 def test_failure_01_one_prompt_for_all_scenarios_is_an_error():
@@ -74,7 +75,7 @@ def test_failure_01_one_prompt_for_all_scenarios_is_an_error():
     assert found.severity == "error"
     with pytest.raises(Problems, match="the same for left and right"):
         load_project(yaml.safe_load(SMALL.replace("on the {side}", "it")), [])
-    scenarios = [one["scenario"] for one in episodes()]
+    scenarios = [facts.scenario for facts in episodes()]
     with pytest.raises(UserError, match="language cannot be learnt"):
         PromptTable.of(Prompt(template="go"), scenarios, ["a"] * len(scenarios))
 
@@ -83,7 +84,7 @@ def test_failure_03_a_prompt_knows_the_scenario_and_no_action():
     """It is one text for an episode, made of the name; no action or instruction can get into it."""
     prompt = Prompt(template="pass on the {side}")
     moved, still = (facts_of("x_left", actions=rows) for rows in ([[1.15, 0, 0]], [[0, 0, 0]]))
-    assert render(prompt, moved["scenario"]) == render(prompt, still["scenario"])
+    assert render(prompt, moved.scenario) == render(prompt, still.scenario)
     table = PromptTable.of(prompt, [{"side": "left"}, {"side": "right"}], ["a", "b"])
     assert [table.texts[index] for index in table.of_episode] == [
         "pass on the left",
@@ -113,7 +114,7 @@ def test_failure_13_short_episodes_are_never_dropped_silently(tmp_path, caplog):
     short = episodes(frames=17, cells=("variant_far",))
     found = findings([*episodes(), *short])
     assert "6 of 18 episodes give no window" in found["too_short"].found
-    assert all(f"{one['episode']} (17)" in found["too_short"].found for one in short)
+    assert all(f"{facts.episode} (17)" in found["too_short"].found for facts in short)
     assert found["cell_too_short"].place == "experiment ours, right far variant"
     dataset = make_dataset(tmp_path, {"a": 18, "b": 17})
     make_windows(dataset, [0, 1], Windows(window=8, chunk=10))
@@ -151,18 +152,19 @@ def test_failure_15_values_derived_from_the_prompt_never_count_as_predictions(tm
 
 
 def test_failure_16_the_sign_of_y_is_held_against_the_side():
-    every = episodes()
-    turned = every[0]
-    turned["actions"] = [[x, -y, z] for x, y, z in turned["actions"]]
-    found = findings(every)["side_sign"]
-    assert (found.severity, found.episode) == ("warning", turned["episode"])
+    first, *others = episodes()
+    turned = changed(first, actions=[[x, -y, z] for x, y, z in first.actions])
+    found = findings([turned, *others])["side_sign"]
+    assert (found.severity, found.episode) == ("warning", turned.episode)
     assert "in an episode that passes on the left" in found.found
     assert "y points to the left" in found.expected
-    for one in every:  # mixed up everywhere: each episode says so
-        one["actions"] = [[x, -abs(y), z] for x, y, z in one["actions"]]
+    every = [  # mixed up everywhere: each episode says so
+        changed(facts, actions=[[x, -abs(y), z] for x, y, z in facts.actions])
+        for facts in episodes()
+    ]
     settings = AuditSettings(dataset="made")
-    concerned = {one.episode for one in look(every, settings).findings if one.code == "side_sign"}
-    assert concerned == {one["episode"] for one in every if "_left_" in one["episode"]}
+    concerned = {one.episode for one in assess(every, settings).findings if one.code == "side_sign"}
+    assert concerned == {facts.episode for facts in every if "_left_" in facts.episode}
 
 
 def test_failure_17_bgr_is_declared_and_read_as_what_it_is(tmp_path):
@@ -200,10 +202,10 @@ def test_failure_22_broken_and_useless_files_are_quarantined_with_their_reasons(
         facts=files,
         flags=outputs.flags,
     )
-    content = read_json(tmp_path / "manifest.json")
+    content = Manifest.read(tmp_path / "manifest.json")
     reasons = {
-        one["episode"]: [error["code"] for error in one["errors"]] or one["warnings"]
-        for one in content["quarantined"]
+        left_out.episode: [error.code for error in left_out.errors] or list(left_out.warnings)
+        for left_out in content.quarantined
     }
     assert reasons == {
         paths[0].stem: ["broken_link"],
@@ -213,8 +215,8 @@ def test_failure_22_broken_and_useless_files_are_quarantined_with_their_reasons(
         paths[4].stem: ["other_image_size"],
         paths[5].stem: ["not_finite"],
     }
-    assert [one["episode"] for one in content["episodes"]] == [path.stem for path in paths[6:]]
-    assert content["rows"] == 2 * FRAMES
-    errors = {one["episode"]: one for one in facts}
-    dark = findings([errors[path.stem] for path in paths[3:]])["black_frames"]
+    assert [episode.name for episode in content.episodes] == [path.stem for path in paths[6:]]
+    assert content.rows == 2 * FRAMES
+    by_name = {episode.episode: episode for episode in facts}
+    dark = findings([by_name[path.stem] for path in paths[3:]])["black_frames"]
     assert dark.place == "images, frames 4-8" and dark.frames == (4, 5, 6, 7, 8)

@@ -9,16 +9,18 @@ from mobile_vla.config.evaluation import EvaluateSettings, Evaluation
 from mobile_vla.config.split import Holdout, KFold, LeaveOneOut, SplitSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Windows
-from mobile_vla.data.balance import counts_of, unselected
-from mobile_vla.data.folds import Fold
-from mobile_vla.data.roles import ROLES, load_split
+from mobile_vla.data.balance import cells_without_validation, counts_of
+from mobile_vla.data.folds import FoldRoles
+from mobile_vla.data.result import ROLES, DatasetSplit
+from mobile_vla.data.roles import load_split
 from mobile_vla.data.split import split
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate import evaluate
 from mobile_vla.files import read_json, write_json
-from mobile_vla.layout import SplitFiles
-from support.made import make_dataset
+from mobile_vla.layout import EvaluationFiles, SplitFiles
+from mobile_vla.runs.inputs import PolicyInputs
+from support.made import make_dataset, rewrite_manifest
 from support.run import Inputs, run, settings_of
 
 KINDS = [
@@ -50,11 +52,11 @@ def test_failure_06_the_side_that_was_recorded_last_is_not_all_of_validation(tmp
     sides = Counter(dataset.episodes[i].scenario["side"] for i in chosen)
     assert sides == {"left": 4, "right": 4}
 
-    episodes = [one.name for one in dataset.episodes]
+    episodes = [episode.name for episode in dataset.episodes]
     chronological = {name: "train" if i < 32 else "val" for i, name in enumerate(episodes)}
     cells = {name: (("side", name.split("_")[5]),) for name in episodes}
-    fold = Fold(None, chronological, cells, {})
-    assert unselected(fold) == [(("side", "left"),)]
+    fold = FoldRoles(None, chronological, cells, {})
+    assert cells_without_validation(fold) == [(("side", "left"),)]
     assert counts_of(fold)[(("side", "left"),)] == {"train": 20}
 
     # One right episode cannot be in training and validation both: that is said, with the counts.
@@ -75,10 +77,10 @@ def test_failure_07_windows_of_one_episode_never_stand_on_both_sides(tmp_path, w
         for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
             assert not np.intersect1d(frames[one], frames[other]).size
 
-    # A split that was edited by hand is looked at again wherever it is used.
+    # A split that was edited by hand is checked again wherever it is used.
     content = read_json(path)
-    own = content["folds"][0]["roles"]
-    own["val"].append(own["train"][0])
+    edited = content["folds"][0]["roles"]
+    edited["val"].append(edited["train"][0])
     write_json(path, content)
     with pytest.raises(Problems, match="is in train and in val"):
         load_split(path, dataset, 0)
@@ -91,16 +93,17 @@ def test_failure_08_nothing_is_drawn_twice_and_the_seed_alone_decides(tmp_path):
     _, other = make(tmp_path / "three", wanted.model_copy(update={"seed": 4}))
     assert path.read_bytes() == again.read_bytes()
     assert path.read_bytes() != other.read_bytes()
-    roles = read_json(path)["folds"][0]["roles"]
+    roles = DatasetSplit.read(path).folds[0].roles
     drawn = Counter(name for members in roles.values() for name in members)
     assert drawn == {episode.name: 1 for episode in dataset.episodes}
 
     # A copy of an episode under another name is a draw with replacement too.
-    content = read_json(tmp_path / "one/manifest.json")
-    by_name = {one["episode"]: one for one in content["episodes"]}
     copied, first = roles["val"][0], roles["train"][0]
-    by_name[copied]["raw_sha256"] = by_name[first]["raw_sha256"]
-    write_json(tmp_path / "one/manifest.json", content)
+    same = {"raw_sha256": dataset.episodes[dataset.index(first)].raw_sha256}
+    episodes = list(dataset.episodes)
+    place = dataset.index(copied)
+    episodes[place] = episodes[place].model_copy(update=same)
+    rewrite_manifest(tmp_path / "one/manifest.json", episodes)
     settings = SplitSettings(dataset="made", split=wanted)
     with pytest.raises(Problems, match=rf"{first} \(train\) and {copied} \(val\)"):
         split(settings, SplitFiles(path), manifest=tmp_path / "one/manifest.json")
@@ -110,16 +113,15 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
     inputs = Inputs.make(tmp_path)
     settings = settings_of(epochs=1)
     run(inputs, tmp_path / "run", settings)
-    files = {
-        "policy": tmp_path / "run/policy/policy.json",
-        "manifest": inputs.manifest,
-        "actions": inputs.manifest.with_name("actions.npy"),
-        "split": inputs.split,
-        "backbone": inputs.backbone,
-        "features": inputs.features,
-        "evaluation": tmp_path / "evaluation.json",
-        "predictions": tmp_path / "predictions.npz",
-    }
+    policy = PolicyInputs(
+        policy=tmp_path / "run/policy/policy.json",
+        manifest=inputs.manifest,
+        actions=inputs.manifest.with_name("actions.npy"),
+        split=inputs.split,
+        backbone=inputs.backbone,
+        features=inputs.features,
+    )
+    outputs = EvaluationFiles(tmp_path / "evaluation.json", tmp_path / "predictions.npz")
     scored = EvaluateSettings(
         experiment="lora",
         run="seed0",
@@ -132,16 +134,16 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
         evaluation=Evaluation(),
         uncertainty=Uncertainty(draws=1000),
     )
-    evaluate(scored, threads=1, **files)
-    roles = read_json(inputs.split)["folds"][0]["roles"]
-    found = set(np.load(files["predictions"])["episode"].tolist())
-    assert found == set(roles["test"]) and not found & set(roles["train"])
-    assert read_json(files["evaluation"])["trained_on"]["fold"] == 0
+    evaluate(scored, policy, outputs, threads=1)
+    roles = DatasetSplit.read(inputs.split).folds[0].roles
+    predicted = set(np.load(outputs.predictions)["episode"].tolist())
+    assert predicted == set(roles["test"]) and not predicted & set(roles["train"])
+    assert read_json(outputs.evaluation)["trained_on"]["fold"] == 0
 
     # Roles that change places after the training are another split: its policy is not scored.
     content = read_json(inputs.split)
-    own = content["folds"][0]["roles"]
-    own["train"], own["test"] = own["test"], own["train"]
+    edited = content["folds"][0]["roles"]
+    edited["train"], edited["test"] = edited["test"], edited["train"]
     write_json(inputs.split, content)
     with pytest.raises(UserError, match="may have seen the scored"):
-        evaluate(scored, threads=1, **files)
+        evaluate(scored, policy, outputs, threads=1)

@@ -15,6 +15,7 @@ from mobile_vla.files import sha256_of
 from mobile_vla.provenance import code
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.provenance.record import Recorder, git_state
+from mobile_vla.provenance.result import Commit
 
 LIBRARY = Path(__file__).parents[2] / "workflow/mobile_vla"
 
@@ -244,9 +245,9 @@ def test_the_git_state_tells_a_dirty_tree(tmp_path):
     git("add", "a")
     git("commit", "-m", "one")
     clean = git_state(tmp_path)
-    assert clean is not None and len(clean["commit"]) == 40 and not clean["dirty"]
+    assert clean is not None and len(clean.commit) == 40 and not clean.dirty
     (tmp_path / "config.yaml").write_text("edited, as it is meant to be")
     (tmp_path / "below").mkdir()
     assert git_state(tmp_path / "below") == clean
     (tmp_path / "a").write_text("2")
-    assert git_state(tmp_path / "below") == {**clean, "dirty": True}
+    assert git_state(tmp_path / "below") == Commit(commit=clean.commit, dirty=True)

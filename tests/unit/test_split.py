@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from mobile_vla.config.split import Holdout, SplitSettings
 from mobile_vla.data.assignment import assign, cell_of, deal
-from mobile_vla.data.roles import ROLES, load_split
+from mobile_vla.data.result import ROLES, DatasetSplit
+from mobile_vla.data.roles import load_split
 from mobile_vla.data.split import split
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import SplitFiles
-from support.made import make_dataset
+from support.made import make_dataset, rewrite_manifest
 
 CELLS = [
     (("side", side), ("distance", distance), ("style", style))
@@ -171,10 +172,10 @@ NAMES = [
 @pytest.fixture
 def made(tmp_path):
     dataset = make_dataset(tmp_path, dict.fromkeys(NAMES, 4))
-    content = read_json(tmp_path / "manifest.json")
-    for entry in content["episodes"]:  # both sides of a scene are one group
-        entry["group"] = entry["episode"][:23]
-    write_json(tmp_path / "manifest.json", content)
+    grouped = [  # both sides of a scene are one group
+        episode.model_copy(update={"group": episode.name[:23]}) for episode in dataset.episodes
+    ]
+    rewrite_manifest(tmp_path / "manifest.json", grouped)
     dataset = type(dataset).load(tmp_path / "manifest.json", tmp_path / "actions.npy")
     settings = SplitSettings(dataset="made", split=Holdout(train=0.5, val=0.25, test=0.25))
     split(settings, SplitFiles(tmp_path / "split.json"), manifest=tmp_path / "manifest.json")
@@ -185,18 +186,18 @@ def test_the_split_is_read_as_it_was_written(made):
     dataset, path = made
     loaded = load_split(path, dataset, 0)
     roles = loaded.of
-    content = read_json(path)
-    (fold,) = content["folds"]
+    content = DatasetSplit.read(path)
+    (fold,) = content.folds
     assert (loaded.fold, loaded.folds, loaded.held_out) == (0, 1, None)
     assert sorted(index for role in roles.values() for index in role) == list(range(24))
     for role, episodes in roles.items():
-        assert [dataset.episodes[index].name for index in episodes] == fold["roles"][role]
-    assert content["settings"]["seed"] == 0
-    assert [cell["cell"] for cell in fold["cells"]] == [
+        assert tuple(dataset.episodes[index].name for index in episodes) == fold.roles[role]
+    assert content.settings.seed == 0
+    assert [counts.cell for counts in fold.cells] == [
         {"side": "left+right", "distance": distance, "style": "core"}
         for distance in ("close", "far", "medium")
     ]
-    assert sum(cell[role] for cell in fold["cells"] for role in ROLES) == 24
+    assert sum(counts.train + counts.val + counts.test for counts in fold.cells) == 24
     sides = {dataset.episodes[index].scenario["side"] for index in roles["test"]}
     assert sides == {"left", "right"}
 
@@ -223,7 +224,7 @@ def test_a_split_that_leaks_is_refused(made, spoil, message):
 def test_a_file_that_is_no_split_is_a_users_error(made):
     dataset, path = made
     write_json(path, {"folds": [{"roles": {"train": []}}]})
-    with pytest.raises(UserError, match="not a split"):
+    with pytest.raises(UserError, match=r"split.json \(dataset\): Field required"):
         load_split(path, dataset, 0)
 
 

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from mobile_vla.config.split import Holdout, SplitSettings
 from mobile_vla.data.assignment import cell_of
-from mobile_vla.data.dataset import Episode
-from mobile_vla.data.roles import load_split
+from mobile_vla.data.result import Episode
+from mobile_vla.data.roles import load_split, subset_order
 from mobile_vla.data.split import split
-from mobile_vla.data.subset import subset_order
 from mobile_vla.errors import UserError
 from mobile_vla.layout import SplitFiles
 from support.made import make_dataset, names
@@ -22,7 +21,15 @@ KEYS = ("side", "distance")
 
 def episode(name, side, distance, group):
     scenario = {"side": side, "distance": distance}
-    return Episode(name, 4, scenario, group, None, name, name)
+    return Episode(
+        episode=name,
+        frames=4,
+        scenario=scenario,
+        group=group,
+        instruction=None,
+        raw_sha256=name,
+        frames_sha256=name,
+    )
 
 
 def population(rows):

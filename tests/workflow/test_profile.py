@@ -35,7 +35,9 @@ def test_the_profile_names_rules_that_there_are(section):
 def test_every_rule_that_runs_the_model_gets_a_gpu():
     gets = {rule for rule, asked in PROFILE["set-resources"].items() if asked.get("gpu")}
     text = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
-    wants = re.findall(r"^rule (\w+):(?:(?!^rule ).)*?^        (?:gpu=|\*\*training_resources)", text, re.M | re.S)
+    wants = re.findall(
+        r"^rule (\w+):(?:(?!^rule ).)*?^        (?:gpu=|\*\*training_resources)", text, re.M | re.S
+    )
     assert gets | {"train", "timing"} == set(wants)  # these two ask for one for each process
     assert len(gets) == 6
 

@@ -1,14 +1,26 @@
-"""What all stages agree on: the size of a frame, the columns of an action, and its scale."""
+"""What all stages agree on: frames, actions and their scale, and the scenario's keys."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 FRAME_SIZE = 224  # pixels, both ways: what Kosmos-2's vision tower takes
 FRAME_SHAPE = (FRAME_SIZE, FRAME_SIZE, 3)
 
 ACTION_COLUMNS = ("linear_x", "linear_y", "angular_z")
+
+ScenarioKey = Literal["obstacles", "layout", "side", "style", "distance"]
+"""The parts of the scenario that an episode's name says."""
+
+KNOWN_VALUES: dict[ScenarioKey, tuple[str, ...]] = {
+    "obstacles": ("1box", "2box"),
+    "layout": ("hori", "vert"),
+    "side": ("left", "right"),
+    "style": ("core", "variant"),
+    "distance": ("close", "medium", "far"),
+}
+"""The values of each key in the collector's scheme of names; obstacles may be more."""
 
 Values = TypeVar("Values", bound=Any)
 """An array or a tensor."""

@@ -1,4 +1,4 @@
-"""Checks of single episodes: of their images and actions."""
+"""Check the images and actions of single episodes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mobile_vla.audit.findings import EpisodeCheck, Facts, Finding, of_episode, spans
+from mobile_vla.audit.findings import EpisodeCheck, of_episode, spans
+from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
 from mobile_vla.conventions import ACTION_COLUMNS, columns_of
+from mobile_vla.ingest.result import EpisodeFacts
 
 # Of a frame's values in 0..255. A lens cap measures below 5, an overexposed sky above 250; a wall
 # that fills the picture still has noise and shading of more than 2.
@@ -19,14 +21,14 @@ FLAT_BELOW = 2.0
 TOLERANCE = 1e-6  # relative: 1.15 as float32 is not 1.15 as float64
 
 
-def actions_of(facts: Facts) -> np.ndarray:
+def actions_of(facts: EpisodeFacts) -> np.ndarray:
     """Return an episode's actions, (T, 3)."""
-    return np.array(facts["actions"], dtype=np.float64).reshape(-1, len(ACTION_COLUMNS))
+    return np.array(facts.actions, dtype=np.float64).reshape(-1, len(ACTION_COLUMNS))
 
 
-def normalised_images(facts: Facts, _: Declared) -> Iterator[Finding]:
+def normalised_images(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """Values reach beyond 1: images in 0..1, cast to whole numbers, have lost everything."""
-    if facts["image_statistics"]["max"] == 1:
+    if facts.image_statistics.max == 1:
         yield of_episode(
             facts,
             "images_normalised",
@@ -35,16 +37,16 @@ def normalised_images(facts: Facts, _: Declared) -> Iterator[Finding]:
             expected="values from 0 to 255",
             remedy="store the camera's images as they are: these were scaled before they were "
             "made whole numbers, and what they showed is lost",
-            frames=range(facts["frames"]),
+            frames=range(facts.frames),
         )
 
 
-def plain_frames(facts: Facts, _: Declared) -> Iterator[Finding]:
+def plain_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """Frames show something: they are not black, white or all of one colour."""
-    if facts["image_statistics"]["max"] == 1:
+    if facts.image_statistics.max == 1:
         return  # of such images nothing else is worth saying
-    mean: np.ndarray = np.array(facts["image_statistics"]["frame_mean"])  # (T,)
-    std: np.ndarray = np.array(facts["image_statistics"]["frame_std"])  # (T,)
+    mean: np.ndarray = np.array(facts.image_statistics.frame_mean)  # (T,)
+    std: np.ndarray = np.array(facts.image_statistics.frame_std)  # (T,)
     black, white = mean < BLACK_BELOW, mean > WHITE_ABOVE
     for code, what, where in (
         ("black_frames", "black", black),
@@ -64,14 +66,12 @@ def plain_frames(facts: Facts, _: Declared) -> Iterator[Finding]:
             )
 
 
-def frozen_frames(facts: Facts, _: Declared) -> Iterator[Finding]:
+def frozen_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """The picture changes while the robot moves; otherwise the camera hung."""
     moving: np.ndarray = np.any(actions_of(facts), axis=1)  # (T,)
     # A frame may be stored before or after its command takes effect: demand both.
     frozen = [
-        index
-        for index in facts["image_statistics"]["repeats"]
-        if moving[index - 1] and moving[index]
+        index for index in facts.image_statistics.repeats if moving[index - 1] and moving[index]
     ]
     if frozen:
         yield of_episode(
@@ -85,7 +85,7 @@ def frozen_frames(facts: Facts, _: Declared) -> Iterator[Finding]:
         )
 
 
-def first_action(facts: Facts, _: Declared) -> Iterator[Finding]:
+def first_action(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """An episode starts at rest."""
     actions = actions_of(facts)
     if actions[0].any():
@@ -100,7 +100,7 @@ def first_action(facts: Facts, _: Declared) -> Iterator[Finding]:
         )
 
 
-def all_zero(facts: Facts, _: Declared) -> Iterator[Finding]:
+def all_zero(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """The robot moves at all."""
     actions = actions_of(facts)
     if not actions.any():
@@ -114,7 +114,7 @@ def all_zero(facts: Facts, _: Declared) -> Iterator[Finding]:
         )
 
 
-def beyond_scale(facts: Facts, declared: Declared) -> Iterator[Finding]:
+def beyond_scale(facts: EpisodeFacts, declared: Declared) -> Iterator[Finding]:
     """Predicted dimensions stay within the declared scale, or they would be clipped."""
     dimensions, scale = declared.actions.dimensions, declared.actions.scale
     size = np.abs(actions_of(facts)[:, columns_of(dimensions)])  # (T, A)
@@ -132,9 +132,9 @@ def beyond_scale(facts: Facts, declared: Declared) -> Iterator[Finding]:
         )
 
 
-def side_sign(facts: Facts, _: Declared) -> Iterator[Finding]:
+def side_sign(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """Who passes on the left drives to the left, where linear_y is positive."""
-    side = facts["scenario"]["side"]
+    side = facts.scenario["side"]
     lateral = actions_of(facts)[:, ACTION_COLUMNS.index("linear_y")]  # (T,)
     if side is None or not lateral.any():
         return

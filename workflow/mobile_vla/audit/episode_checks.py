@@ -1,4 +1,4 @@
-"""Checks of single episodes: of what their names, attributes, texts and events say.
+"""Check the names, attributes, instructions and events of single episodes.
 
 To add one, give its code a line in the catalogue (``config/findings.py``), write a function that
 yields findings, and put it into the tuple at the end of the module that it fits.
@@ -10,29 +10,31 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mobile_vla.audit.findings import EpisodeCheck, Facts, Finding, of_episode
+from mobile_vla.audit.findings import EpisodeCheck, of_episode
+from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.ingest.scenario import SCHEME, follows_scheme
 
 SIDE_WORDS = {"left": r"\bleft\b|왼쪽", "right": r"\bright\b|오른쪽"}
 
 
-def contract(facts: Facts) -> Iterator[Finding]:
+def contract(facts: EpisodeFacts) -> Iterator[Finding]:
     """Yield what ``ingest`` rejected the episode for."""
-    for error in facts["errors"]:
+    for error in facts.errors:
         yield of_episode(
             facts,
-            error["code"],
-            error["place"],
-            found=error["found"],
-            expected=error["expected"],
-            remedy=error["remedy"],
+            error.code,
+            error.place,
+            found=error.found,
+            expected=error.expected,
+            remedy=error.remedy,
         )
 
 
-def scenario_in_name(facts: Facts, _: Declared) -> Iterator[Finding]:
-    """The name says the whole scenario; without a side, no prompt can tell where to pass."""
-    missing = [key for key, value in facts["scenario"].items() if value is None]
+def scenario_in_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
+    """The name says the whole scenario; without a side, no prompt can say where to pass."""
+    missing = [key for key, value in facts.scenario.items() if value is None]
     if "side" in missing:
         yield of_episode(
             facts,
@@ -43,7 +45,7 @@ def scenario_in_name(facts: Facts, _: Declared) -> Iterator[Finding]:
             remedy="rename the file, or leave such episodes out with `on_warning: quarantine`: "
             "a prompt that names the side cannot be made for it",
         )
-    elif not follows_scheme(Path(facts["file"]).stem):
+    elif not follows_scheme(Path(facts.file).stem):
         yield of_episode(
             facts,
             "name_outside_scheme",
@@ -56,9 +58,9 @@ def scenario_in_name(facts: Facts, _: Declared) -> Iterator[Finding]:
         )
 
 
-def episode_name(facts: Facts, _: Declared) -> Iterator[Finding]:
+def episode_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """The attribute repeats the file's name: a difference means a renamed or mixed-up file."""
-    name, stem = facts["attributes"].get("episode_name"), Path(facts["file"]).stem
+    name, stem = facts.attributes.get("episode_name"), Path(facts.file).stem
     if isinstance(name, str) and name != stem:
         yield of_episode(
             facts,
@@ -70,23 +72,23 @@ def episode_name(facts: Facts, _: Declared) -> Iterator[Finding]:
         )
 
 
-def num_frames(facts: Facts, _: Declared) -> Iterator[Finding]:
+def num_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """The attribute counts the frames: a difference means that some were lost."""
-    declared = facts["attributes"].get("num_frames")
-    if declared is not None and declared != facts["frames"]:
+    declared = facts.attributes.get("num_frames")
+    if declared is not None and declared != facts.frames:
         yield of_episode(
             facts,
             "num_frames_differs",
             "attribute num_frames",
             found=f"{declared}",
-            expected=f"{facts['frames']}, the number of images",
+            expected=f"{facts.frames}, the number of images",
             remedy="check that the recording was not cut short",
         )
 
 
-def instruction_side(facts: Facts, _: Declared) -> Iterator[Finding]:
-    """The file's own instruction does not name the other side."""
-    text, side = facts["instruction"], facts["scenario"]["side"]
+def instruction_side(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
+    """The file's instruction does not name the other side."""
+    text, side = facts.instruction, facts.scenario["side"]
     if text is None or side is None:
         return
     named = {word for word, pattern in SIDE_WORDS.items() if re.search(pattern, text.lower())}
@@ -101,9 +103,9 @@ def instruction_side(facts: Facts, _: Declared) -> Iterator[Finding]:
         )
 
 
-def event_types(facts: Facts, _: Declared) -> Iterator[Finding]:
+def event_types(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """Events agree with the actions: a start at frame 0, a stop where nothing is pressed."""
-    events, actions = facts["event_types"], facts["actions"]
+    events, actions = facts.event_types, facts.actions
     if events is None:
         yield of_episode(
             facts,

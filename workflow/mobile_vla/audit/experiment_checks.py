@@ -1,52 +1,24 @@
-"""What the experiments ask of the data: windows enough, and prompts that say where to go."""
+"""Check that the data give each experiment windows, and prompts that say where to go."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from mobile_vla.audit.coverage import CELL_KEYS
-from mobile_vla.audit.findings import Facts, Finding, of_dataset, some
+from mobile_vla.audit.findings import of_dataset, some
+from mobile_vla.audit.result import Finding, WindowYield
 from mobile_vla.config.audit import AuditedExperiment
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Windows
-from mobile_vla.data.prompts import lacks, needs, one_for_all, prompt_values, render
+from mobile_vla.data.prompts import lacks, needs, prompt_values, render, sides_with_same_prompt
+from mobile_vla.ingest.result import EpisodeFacts
 
 
-@dataclass(frozen=True)
-class Cut:
-    """What one way of cutting windows leaves of a dataset.
-
-    Args:
-        experiments: the experiments that cut so.
-        windows: W, C, stride, target and tail.
-        count: number of windows.
-        used: episodes that give one or more.
-        too_short: those that give none.
-    """
-
-    experiments: tuple[str, ...]
-    windows: Windows
-    count: int
-    used: tuple[Facts, ...]
-    too_short: tuple[Facts, ...]
-
-    def record(self) -> dict[str, Any]:
-        """Return the numbers as audit.json holds them."""
-        return {
-            "experiments": list(self.experiments),
-            **self.windows.model_dump(mode="json"),
-            "frames_needed": self.windows.frames_needed,
-            "windows": self.count,
-            "episodes": len(self.used),
-            "too_short": [facts["episode"] for facts in self.too_short],
-        }
-
-
-def yields(every: Sequence[Facts], experiments: Iterable[AuditedExperiment]) -> list[Cut]:
-    """Return what each distinct way of cutting windows leaves, in the order of config.yaml.
+def window_yields(
+    every: Sequence[EpisodeFacts], experiments: Iterable[AuditedExperiment]
+) -> list[WindowYield]:
+    """Count the windows for each distinct way of cutting them, in the order of config.yaml.
 
     Args:
         every: facts of the episodes that are used.
@@ -55,30 +27,32 @@ def yields(every: Sequence[Facts], experiments: Iterable[AuditedExperiment]) -> 
     names: dict[Windows, list[str]] = defaultdict(list)
     for experiment in experiments:
         names[experiment.windows].append(experiment.name)
-    found = []
+    counted = []
     for windows, users in names.items():
-        counts = [windows.count(facts["frames"]) for facts in every]
-        pairs = list(zip(every, counts, strict=True))
-        found.append(
-            Cut(
-                tuple(users),
-                windows,
-                sum(counts),
-                tuple(facts for facts, count in pairs if count),
-                tuple(facts for facts, count in pairs if not count),
+        counts = [windows.count(facts.frames) for facts in every]
+        too_short = [facts.episode for facts, n in zip(every, counts, strict=True) if not n]
+        counted.append(
+            WindowYield(
+                experiments=tuple(users),
+                **windows.model_dump(),
+                frames_needed=windows.frames_needed,
+                windows=sum(counts),
+                episodes=len(every) - len(too_short),
+                too_short=tuple(too_short),
             )
         )
-    return found
+    return counted
 
 
-def short_episodes(every: Sequence[Facts], cuts: Iterable[Cut]) -> Iterator[Finding]:
+def short_episodes(
+    every: Sequence[EpisodeFacts], counted: Iterable[WindowYield]
+) -> Iterator[Finding]:
     """Episodes are long enough for the experiments' window and chunk."""
-    for cut in cuts:
-        if not cut.too_short:
+    for windows in counted:
+        if not windows.too_short:
             continue
-        windows = cut.windows
-        place = _place(cut.experiments)
-        longest = max(facts["frames"] for facts in every)
+        place = _place(windows.experiments)
+        longest = max(facts.frames for facts in every)
         expected = (
             f"{windows.frames_needed} frames for window {windows.window} and chunk {windows.chunk} "
             f"(target: {windows.target}, tail: {windows.tail})"
@@ -86,7 +60,7 @@ def short_episodes(every: Sequence[Facts], cuts: Iterable[Cut]) -> Iterator[Find
         remedy = f"lower window or chunk (the longest episode has {longest} frames)" + (
             ", or say `tail: mask`" if windows.tail == "drop" else ""
         )
-        if not cut.used:
+        if not windows.episodes:
             yield of_dataset(
                 "no_windows",
                 place,
@@ -95,28 +69,31 @@ def short_episodes(every: Sequence[Facts], cuts: Iterable[Cut]) -> Iterator[Find
                 remedy=remedy,
             )
             continue
-        names = [f"{facts['episode']} ({facts['frames']})" for facts in cut.too_short]
+        too_short = set(windows.too_short)
+        names = [
+            f"{facts.episode} ({facts.frames})" for facts in every if facts.episode in too_short
+        ]
         yield of_dataset(
             "too_short",
             place,
-            found=f"{len(names)} of {len(every)} episodes give no window, {len(cut.used)} give "
-            f"{cut.count}: {some(names)}",
+            found=f"{len(names)} of {len(every)} episodes give no window, {windows.episodes} give "
+            f"{windows.windows}: {some(names)}",
             expected=expected,
             remedy=remedy,
         )
-        yield from _lost_cells(cut)
+        yield from _lost_cells(every, windows)
 
 
-def _lost_cells(cut: Cut) -> Iterator[Finding]:
-    def cells(episodes: Iterable[Facts]) -> set[str]:
-        return {
-            " ".join(one["scenario"][key] or "unknown" for key in CELL_KEYS) for one in episodes
-        }
-
-    for cell in sorted(cells(cut.too_short) - cells(cut.used)):
+def _lost_cells(every: Sequence[EpisodeFacts], windows: WindowYield) -> Iterator[Finding]:
+    cells: dict[bool, set[str]] = {True: set(), False: set()}  # of short episodes and of others
+    names = set(windows.too_short)
+    for facts in every:
+        cell = " ".join(facts.scenario[key] or "unknown" for key in CELL_KEYS)
+        cells[facts.episode in names].add(cell)
+    for cell in sorted(cells[True] - cells[False]):
         yield of_dataset(
             "cell_too_short",
-            f"{_place(cut.experiments)}, {cell}",
+            f"{_place(windows.experiments)}, {cell}",
             found="all its episodes are too short",
             expected="episodes of each combination that was recorded",
             remedy="lower window or chunk: else nothing is learnt of this combination, and "
@@ -124,18 +101,22 @@ def _lost_cells(cut: Cut) -> Iterator[Finding]:
         )
 
 
-def prompts(every: Sequence[Facts], experiments: Iterable[AuditedExperiment]) -> Iterator[Finding]:
+def prompts(
+    every: Sequence[EpisodeFacts], experiments: Iterable[AuditedExperiment]
+) -> Iterator[Finding]:
     """Prompts can be made for all episodes, and differ where the sides do."""
     names: dict[str, list[str]] = defaultdict(list)
     prompts: dict[str, Prompt] = {}
     for experiment in experiments:
         names[experiment.prompt.canonical()].append(experiment.name)
         prompts[experiment.prompt.canonical()] = experiment.prompt
-    values = [prompt_values(facts["scenario"], facts["instruction"]) for facts in every]
+    values = [prompt_values(facts) for facts in every]
     for text, prompt in prompts.items():
         place = f"{_place(names[text])}, prompt"
         without = [
-            facts["episode"] for facts, one in zip(every, values, strict=True) if lacks(prompt, one)
+            facts.episode
+            for facts, value in zip(every, values, strict=True)
+            if lacks(prompt, value)
         ]
         if without:
             yield of_dataset(
@@ -148,7 +129,8 @@ def prompts(every: Sequence[Facts], experiments: Iterable[AuditedExperiment]) ->
                 "leave them out with `on_warning: quarantine`",
             )
             continue
-        sides = one_for_all([render(prompt, one) for one in values], values)
+        texts = [render(prompt, value) for value in values]
+        sides = sides_with_same_prompt(texts, values)
         if sides is not None:
             yield of_dataset(
                 "same_prompt",

@@ -1,67 +1,25 @@
-"""A finding: one thing that is wrong or odd about the data, with a severity and a remedy."""
+"""Make, order and describe findings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
-from mobile_vla.config.findings import SEVERITIES, Severity, severity_of
+from mobile_vla.config.findings import SEVERITIES, severity_of
+from mobile_vla.ingest.result import EpisodeFacts
 
-LISTED = 50  # frames of one finding that are named; spans and lists stay readable
+LISTED = 50  # frames or spans that a finding names
 
-Facts = Mapping[str, Any]
-"""What ``ingest`` says of an episode."""
+EpisodeCheck = Callable[[EpisodeFacts, Declared], Iterator[Finding]]
+"""A check of one usable episode."""
 
-EpisodeCheck = Callable[[Facts, Declared], "Iterator[Finding]"]
-"""Looks at one usable episode."""
-
-SetCheck = Callable[[Sequence[Facts], Declared], "Iterator[Finding]"]
-"""Looks at usable episodes together."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the audit found.
-
-    Args:
-        code: a code of the catalogue, such as ``black_frames``.
-        episode: the episode's name; None for the dataset as a whole.
-        file: the raw file; None for the dataset as a whole.
-        place: where in the file or dataset, such as ``images, frames 3-5``.
-        frames: indices of the frames concerned, ascending, at most :data:`LISTED`; empty where
-            the finding concerns none in particular.
-        found: what stands there.
-        expected: what should stand there.
-        remedy: what to do about it.
-        accepted: the user's reason why it is no trouble; None where there is none.
-    """
-
-    code: str
-    episode: str | None
-    file: str | None
-    place: str
-    frames: tuple[int, ...]
-    found: str
-    expected: str
-    remedy: str
-    accepted: str | None = None
-
-    @property
-    def severity(self) -> Severity:
-        """How bad it is: the catalogue says."""
-        return severity_of(self.code)
-
-    def record(self) -> dict[str, Any]:
-        """Return the finding as audit.json holds it."""
-        content = asdict(self)
-        code = content.pop("code")
-        return {"code": code, "severity": self.severity, **content, "frames": list(self.frames)}
+SetCheck = Callable[[Sequence[EpisodeFacts], Declared], Iterator[Finding]]
+"""A check of usable episodes together."""
 
 
 def of_episode(
-    facts: Facts,
+    facts: EpisodeFacts,
     code: str,
     place: str,
     *,
@@ -71,13 +29,34 @@ def of_episode(
     frames: Sequence[int] = (),
 ) -> Finding:
     """Return a finding about one episode."""
-    listed = tuple(frames[:LISTED])
-    return Finding(code, facts["episode"], facts["file"], place, listed, found, expected, remedy)
+    return Finding(
+        code=code,
+        severity=severity_of(code),
+        episode=facts.episode,
+        file=facts.file,
+        place=place,
+        frames=tuple(frames[:LISTED]),
+        found=found,
+        expected=expected,
+        remedy=remedy,
+        accepted=None,
+    )
 
 
 def of_dataset(code: str, place: str, *, found: str, expected: str, remedy: str) -> Finding:
     """Return a finding about the dataset as a whole."""
-    return Finding(code, None, None, place, (), found, expected, remedy)
+    return Finding(
+        code=code,
+        severity=severity_of(code),
+        episode=None,
+        file=None,
+        place=place,
+        frames=(),
+        found=found,
+        expected=expected,
+        remedy=remedy,
+        accepted=None,
+    )
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
@@ -87,12 +66,12 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """
     return sorted(
         findings,
-        key=lambda one: (
-            one.accepted is not None,
-            SEVERITIES.index(one.severity),
-            one.episode or "",
-            one.code,
-            one.place,
+        key=lambda finding: (
+            finding.accepted is not None,
+            SEVERITIES.index(finding.severity),
+            finding.episode or "",
+            finding.code,
+            finding.place,
         ),
     )
 
@@ -114,6 +93,6 @@ def spans(indices: Sequence[int]) -> str:
 
 
 def some(names: Sequence[str], count: int = 10) -> str:
-    """Return names in one line: the first ones, and how many more there are."""
+    """Return the first names, and how many more there are, as text."""
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(names[:count]) + more

@@ -1,4 +1,4 @@
-"""The findings about single episodes that no experiment's setting has a part in."""
+"""Run the checks of single episodes, which depend on no experiment's settings."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 
 from mobile_vla.audit.content_checks import CONTENT_CHECKS
 from mobile_vla.audit.episode_checks import NAME_CHECKS, contract
-from mobile_vla.audit.findings import Facts, Finding
 from mobile_vla.audit.peer_checks import PEER_CHECKS
+from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
+from mobile_vla.ingest.result import EpisodeFacts
 
 
-def usable(every: Sequence[Facts]) -> list[Facts]:
+def usable(every: Sequence[EpisodeFacts]) -> list[EpisodeFacts]:
     """Return the facts of the episodes that ``ingest`` did not reject."""
-    return [facts for facts in every if not facts["errors"]]
+    return [facts for facts in every if not facts.errors]
 
 
-def inspect(every: Sequence[Facts], declared: Declared) -> Iterator[Finding]:
-    """Yield what is to say of the episodes one by one, in no particular order.
+def inspect(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[Finding]:
+    """Yield the findings about single episodes, in no particular order.
 
-    A few findings of the whole dataset are among them, where an oddity that single episodes can
-    have concerns all of them.
+    An oddity that all episodes share is a finding about the whole dataset.
 
     Args:
         every: facts of all episodes, rejected ones included.

@@ -1,18 +1,15 @@
-"""The audit as one self-contained HTML page."""
+"""Render the audit as a self-contained HTML page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import jinja2
 
+from mobile_vla.audit.result import Audit, Finding
 from mobile_vla.config.findings import CATALOGUE, SEVERITIES
 
 SHOWN = 50  # findings of one kind on the page; audit.json lists all
 
-# In this module, so that the page is written anew when its looks change: what a stage is tracked
-# by are its Python modules.
+# In this module, so that an edit writes the page again: a stage is tracked by its Python modules.
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -101,13 +98,13 @@ more; audit.json lists them all.</p>{% endif %}
 <tr><th>Experiments</th><th class="number">Window</th><th class="number">Chunk</th><th>Target</th>
 <th>Tail</th><th class="number">Frames needed</th><th class="number">Windows</th>
 <th class="number">Episodes</th><th class="number">Too short</th></tr>
-{% for cut in windows %}
-<tr><td>{{ cut.experiments | join(", ") }}</td><td class="number">{{ cut.window }}</td>
-<td class="number">{{ cut.chunk }}</td><td>{{ cut.target }}</td><td>{{ cut.tail }}</td>
-<td class="number">{{ cut.frames_needed }}</td>
-<td class="number{% if not cut.windows %} empty{% endif %}">{{ cut.windows }}</td>
-<td class="number">{{ cut.episodes }}</td>
-<td class="number{% if cut.too_short %} empty{% endif %}">{{ cut.too_short | length }}</td></tr>
+{% for row in windows %}
+<tr><td>{{ row.experiments | join(", ") }}</td><td class="number">{{ row.window }}</td>
+<td class="number">{{ row.chunk }}</td><td>{{ row.target }}</td><td>{{ row.tail }}</td>
+<td class="number">{{ row.frames_needed }}</td>
+<td class="number{% if not row.windows %} empty{% endif %}">{{ row.windows }}</td>
+<td class="number">{{ row.episodes }}</td>
+<td class="number{% if row.too_short %} empty{% endif %}">{{ row.too_short | length }}</td></tr>
 {% endfor %}
 </table>
 {% endif %}
@@ -128,8 +125,8 @@ more; audit.json lists them all.</p>{% endif %}
 <tr><th>Dimension</th>{% for key in ("mean", "std", "min", "max", "nonzero") %}
 <th class="number">{{ key }}</th>{% endfor %}</tr>
 {% for name, row in statistics.actions.items() %}
-<tr><td>{{ name }}</td>{% for value in row.values() %}
-<td class="number">{{ "%.3f" | format(value) }}</td>{% endfor %}</tr>
+<tr><td>{{ name }}</td>{% for key in ("mean", "std", "min", "max", "nonzero") %}
+<td class="number">{{ "%.3f" | format(row[key]) }}</td>{% endfor %}</tr>
 {% endfor %}
 </table>
 <h2>Motions</h2>
@@ -162,21 +159,17 @@ more; audit.json lists them all.</p>{% endif %}
 """
 
 
-def render_page(report: Mapping[str, Any]) -> str:
-    """Return the page of an audit.
-
-    Args:
-        report: the content of ``audit.json``.
-    """
-    groups: dict[tuple[bool, str, str], list[Mapping[str, Any]]] = {}
-    for finding in report["findings"]:
-        key = (finding["accepted"] is not None, finding["severity"], finding["code"])
+def render_page(report: Audit) -> str:
+    """Return the page of an audit."""
+    groups: dict[tuple[bool, str, str], list[Finding]] = {}
+    for finding in report.findings:
+        key = (finding.accepted is not None, finding.severity, finding.code)
         groups.setdefault(key, []).append(finding)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.from_string(TEMPLATE).render(
-        **report,
+        **dict(report),
         severities=SEVERITIES,
         groups=[
             {
@@ -184,12 +177,12 @@ def render_page(report: Mapping[str, Any]) -> str:
                 "code": code,
                 "meaning": CATALOGUE[code].meaning,
                 "members": members,
-                "pictures": [one for one in report["thumbnails"] if one["code"] == code],
+                "pictures": [picture for picture in report.thumbnails if picture.code == code],
                 # What all members share stands above their table, what differs in a column.
                 "varied": [
                     key
                     for key in ("expected", "remedy")
-                    if len({member[key] for member in members}) > 1
+                    if len({getattr(member, key) for member in members}) > 1
                 ],
             }
             for (_, severity, code), members in groups.items()

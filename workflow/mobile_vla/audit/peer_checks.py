@@ -1,4 +1,4 @@
-"""Checks of single episodes against the others of the dataset."""
+"""Check single episodes against the others of the dataset."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import numpy as np
 
 from mobile_vla.audit.colors import mixed_order
 from mobile_vla.audit.content_checks import TOLERANCE, actions_of
-from mobile_vla.audit.findings import Facts, Finding, SetCheck, of_dataset, of_episode
+from mobile_vla.audit.findings import SetCheck, of_dataset, of_episode
+from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
 from mobile_vla.conventions import columns_of
+from mobile_vla.ingest.result import EpisodeFacts
 
 
-def duplicates(every: Sequence[Facts], _: Declared) -> Iterator[Finding]:
+def duplicates(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
     """No two episodes are the same: they could stand on both sides of the split."""
-    by_file: dict[str, Facts] = {}
-    by_content: dict[str, Facts] = {}
+    by_file: dict[str | None, EpisodeFacts] = {}
+    by_content: dict[str, EpisodeFacts] = {}
     for facts in every:
-        content = f"{facts['frame_file']['sha256']} {facts['actions']}"
-        same = by_file.get(facts["sha256"])
+        content = f"{facts.frame_file.sha256} {facts.actions}"
+        same = by_file.get(facts.sha256)
         code, what = "duplicate_file", "the same bytes as"
         if same is None:
             same = by_content.get(content)
@@ -30,22 +32,22 @@ def duplicates(every: Sequence[Facts], _: Declared) -> Iterator[Finding]:
                 facts,
                 code,
                 "file",
-                found=f"{what} {same['episode']}",
+                found=f"{what} {same.episode}",
                 expected="each episode once",
                 remedy="remove one of the two: on both sides of the split it falsifies the scores",
             )
-        by_file.setdefault(facts["sha256"], facts)
+        by_file.setdefault(facts.sha256, facts)
         by_content.setdefault(content, facts)
 
 
-def frame_sizes(every: Sequence[Facts], _: Declared) -> Iterator[Finding]:
+def frame_sizes(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
     """All images have the same size; another one means another camera or setting."""
-    sizes = Counter(tuple(facts["raw_shape"]) for facts in every)
+    sizes = Counter(_size(facts) for facts in every)
     if len(sizes) < 2:
         return
     usual = max(sizes, key=lambda size: (sizes[size], size))
     for facts in every:
-        size = tuple(facts["raw_shape"])
+        size = _size(facts)
         if size != usual:
             yield of_episode(
                 facts,
@@ -58,17 +60,20 @@ def frame_sizes(every: Sequence[Facts], _: Declared) -> Iterator[Finding]:
             )
 
 
-def normalised_actions(every: Sequence[Facts], declared: Declared) -> Iterator[Finding]:
+def _size(facts: EpisodeFacts) -> tuple[int, int, int]:
+    assert facts.raw_shape is not None  # rejected episodes are not checked
+    return facts.raw_shape
+
+
+def normalised_actions(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[Finding]:
     """Commands are raw: a largest one of exactly 1 was divided by the scale already."""
     scale = declared.actions.scale
     if abs(scale - 1) <= TOLERANCE:
         return
     columns = columns_of(declared.actions.dimensions)
-    largest = {
-        facts["episode"]: float(np.abs(actions_of(facts)[:, columns]).max()) for facts in every
-    }
-    moving = [facts for facts in every if largest[facts["episode"]] > 0]
-    concerned = [facts for facts in moving if abs(largest[facts["episode"]] - 1) <= TOLERANCE]
+    largest = {facts.episode: float(np.abs(actions_of(facts)[:, columns]).max()) for facts in every}
+    moving = [facts for facts in every if largest[facts.episode] > 0]
+    concerned = [facts for facts in moving if abs(largest[facts.episode] - 1) <= TOLERANCE]
     found = f"the largest command is exactly 1, and the scale is {scale:g}"
     expected = "raw commands, which the scale makes normalised ones"
     if concerned and len(concerned) == len(moving):

@@ -1,4 +1,4 @@
-"""Checks of a dataset as a whole, by the episodes that are used."""
+"""Check a dataset as a whole, by the episodes that are used."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import numpy as np
 
 from mobile_vla.audit.colors import probable_bgr
 from mobile_vla.audit.content_checks import actions_of
-from mobile_vla.audit.coverage import CELL_KEYS, KNOWN, coverage, shared_sequences
-from mobile_vla.audit.findings import Facts, Finding, SetCheck, of_dataset
+from mobile_vla.audit.coverage import CELL_KEYS, coverage, shared_sequences
+from mobile_vla.audit.findings import SetCheck, of_dataset
+from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
-from mobile_vla.conventions import ACTION_COLUMNS
+from mobile_vla.conventions import ACTION_COLUMNS, KNOWN_VALUES
+from mobile_vla.ingest.result import EpisodeFacts
 
 FEW = 5  # episodes below which shares say nothing
 SAME_SEQUENCE = 0.5  # share of episodes with one action sequence that is worth a warning
 THIN = 3  # episodes that a cell needs to be in train, validation and test
 
 
-def constant_dimension(every: Sequence[Facts], declared: Declared) -> Iterator[Finding]:
+def constant_dimension(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[Finding]:
     """Each predicted dimension varies, and each that varies is predicted."""
     if not every:
         return
@@ -43,8 +45,8 @@ def constant_dimension(every: Sequence[Facts], declared: Declared) -> Iterator[F
             )
 
 
-def same_sequence(every: Sequence[Facts], _: Declared) -> Iterator[Finding]:
-    """Drives differ: else replaying the usual keys by frame number scores well without seeing."""
+def same_sequence(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
+    """Drives differ; else replaying the most frequent actions scores well without any picture."""
     for side, (count, total) in shared_sequences(every).items():
         if total >= FEW and count / total >= SAME_SEQUENCE:
             yield of_dataset(
@@ -57,21 +59,21 @@ def same_sequence(every: Sequence[Facts], _: Declared) -> Iterator[Finding]:
             )
 
 
-def empty_cells(every: Sequence[Facts], _: Declared) -> Iterator[Finding]:
+def empty_cells(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
     """Every combination of side, distance and style was recorded."""
-    counts = {tuple(entry["cell"].values()): entry["episodes"] for entry in coverage(every)}
+    counts = {tuple(entry.cell.values()): entry.episodes for entry in coverage(every)}
     seen = {
         key: {cell[place] for cell, count in counts.items() if count}
         for place, key in enumerate(CELL_KEYS)
     }
     for key in CELL_KEYS:
-        absent = [value for value in KNOWN[key] if value not in seen[key]]
-        if absent and seen[key] & set(KNOWN[key]):
+        absent = [value for value in KNOWN_VALUES[key] if value not in seen[key]]
+        if absent and seen[key] & set(KNOWN_VALUES[key]):
             yield of_dataset(
                 "missing_side" if key == "side" else "missing_scenario",
                 f"coverage, {key}",
                 found=f"no episode with {key} {' or '.join(absent)}",
-                expected=f"{', '.join(KNOWN[key])}",
+                expected=f"{', '.join(KNOWN_VALUES[key])}",
                 remedy="record some, or make no claim about them",
             )
     within = {

@@ -1,22 +1,22 @@
-"""The findings as a table for the terminal."""
+"""Lay findings out as a table for the terminal."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from mobile_vla.audit.findings import Finding
+from mobile_vla.audit.result import Finding
 
 LINES = 60  # there are not many more codes; audit.json and the page hold every finding
-WIDTH = 160  # characters of what was found
+WIDTH = 160  # characters of a finding
 
 
 def table(dataset: str, episodes: int, findings: Sequence[Finding]) -> str:
-    """Return a line for each code: how often it was found, and the first place.
+    """Return a line for each code: how many findings, and the first place.
 
     Args:
         dataset: its name.
-        episodes: how many were looked at.
+        episodes: how many were checked.
         findings: in the order in which they are shown.
     """
     if not findings:
@@ -25,7 +25,7 @@ def table(dataset: str, episodes: int, findings: Sequence[Finding]) -> str:
     for finding in findings:
         kind: str = finding.severity if finding.accepted is None else "accepted"
         groups[kind, finding.code].append(finding)
-    accepted = sum(one.accepted is not None for one in findings)
+    accepted = sum(finding.accepted is not None for finding in findings)
     count = len(findings) - accepted
     lines = [
         f"audit of {dataset}: {count} finding{'s' if count != 1 else ''} about {episodes} episodes"
@@ -35,9 +35,9 @@ def table(dataset: str, episodes: int, findings: Sequence[Finding]) -> str:
         first = members[0]
         where = f"{first.episode}, {first.place}" if first.episode else first.place
         more = f" (and {len(members) - 1} more)" if len(members) > 1 else ""
-        said = first.found if len(first.found) <= WIDTH else first.found[: WIDTH - 1] + "…"
+        text = first.found if len(first.found) <= WIDTH else first.found[: WIDTH - 1] + "…"
         why = f" (accepted: {first.accepted})" if first.accepted is not None else ""
-        lines.append(f"  {kind:<9} {code:<29} {where}: {said}{more}{why}")
+        lines.append(f"  {kind:<9} {code:<29} {where}: {text}{more}{why}")
     if len(groups) > LINES:
         lines.append(f"  … and {len(groups) - LINES} more kinds of findings")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Small pictures of the frames that findings are about."""
+"""Make small pictures of the frames that findings are about."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from mobile_vla.audit.findings import Facts, Finding
+from mobile_vla.audit.result import Finding, Thumbnail
 from mobile_vla.config.findings import CATALOGUE
 from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.errors import UserError
+from mobile_vla.ingest.result import EpisodeFacts
 
 SIZE = 112  # pixels, both ways
 QUALITY = 80
@@ -29,8 +29,8 @@ Place = tuple[str, int, bool]
 
 
 def thumbnails(
-    findings: Sequence[Finding], every: Sequence[Facts], frames: Mapping[str, Path]
-) -> list[dict[str, Any]]:
+    findings: Sequence[Finding], every: Sequence[EpisodeFacts], frames: Mapping[str, Path]
+) -> list[Thumbnail]:
     """Return pictures for findings, fairly shared among the codes.
 
     Args:
@@ -39,9 +39,8 @@ def thumbnails(
         frames: the ``.npy`` of each episode, (T, 224, 224, 3) uint8.
 
     Returns:
-        At most :data:`TOTAL` of ``{"code", "episode", "frame", "swapped", "alt", "image"}``, by
-        code in the order of the findings. The image is a JPEG's data URI; ``swapped`` says whether
-        red and blue were swapped for it. The same frames give the same bytes.
+        At most :data:`TOTAL`, by code in the order of the findings. The same frames give the same
+        bytes.
 
     Raises:
         UserError: a file of frames is missing or is not one.
@@ -50,11 +49,11 @@ def thumbnails(
     for finding in findings:
         if finding.code == "probable_bgr":
             wanted[finding.code] += [
-                [(facts["episode"], 0, False), (facts["episode"], 0, True)]
-                for facts in every[:EXAMPLES]
+                [(facts.episode, 0, False), (facts.episode, 0, True)] for facts in every[:EXAMPLES]
             ]
         elif finding.episode is not None:
-            wanted[finding.code].append([(finding.episode, one, False) for one in _spread(finding)])
+            places: list[Place] = [(finding.episode, frame, False) for frame in _spread(finding)]
+            wanted[finding.code].append(places)
     counts = {code: min(CODE, sum(map(len, places))) for code, places in wanted.items()}
     given = fair(counts, TOTAL)
     return [
@@ -65,8 +64,10 @@ def thumbnails(
 
 
 def _in_turns(places: Sequence[Sequence[Place]], count: int) -> list[Place]:
-    """Return some places, the first of every finding before the second of any, in their order."""
-    turns = sorted((rank, index) for index, own in enumerate(places) for rank in range(len(own)))
+    """Select places, the first of every finding before the second of any; keep their order."""
+    turns = sorted(
+        (rank, index) for index, listed in enumerate(places) for rank in range(len(listed))
+    )
     return [places[index][rank] for index, rank in sorted((i, r) for r, i in turns[:count])]
 
 
@@ -79,21 +80,21 @@ def _spread(finding: Finding) -> list[int]:
 
 
 def fair(counts: Mapping[str, int], total: int) -> dict[str, int]:
-    """Give each code its pictures in turns of one, until all are given or none is left."""
+    """Share a number of pictures among the codes, in turns, until all are given out."""
     given = dict.fromkeys(counts, 0)
     while total:
-        asking = [code for code in counts if given[code] < counts[code]]
-        if not asking:
+        waiting = [code for code in counts if given[code] < counts[code]]
+        if not waiting:
             break
-        for code in asking[:total]:
+        for code in waiting[:total]:
             given[code] += 1
-        total -= min(total, len(asking))
+        total -= min(total, len(waiting))
     return given
 
 
 def _picture(
     code: str, episode: str, frame: int, swapped: bool, frames: Mapping[str, Path]
-) -> dict[str, Any]:
+) -> Thumbnail:
     picture = _frame(frames[episode], frame)  # (224, 224, 3)
     if swapped:
         picture = np.ascontiguousarray(picture[..., ::-1])
@@ -102,14 +103,14 @@ def _picture(
     small.save(buffer, "JPEG", quality=QUALITY)
     uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
     text = f"Frame {frame} of {episode}" + (", red and blue swapped" if swapped else "")
-    return {
-        "code": code,
-        "episode": episode,
-        "frame": frame,
-        "swapped": swapped,
-        "alt": f"{text}: {CATALOGUE[code].meaning}" if not swapped else text,
-        "image": uri,
-    }
+    return Thumbnail(
+        code=code,
+        episode=episode,
+        frame=frame,
+        swapped=swapped,
+        alt=f"{text}: {CATALOGUE[code].meaning}" if not swapped else text,
+        image=uri,
+    )
 
 
 def _frame(path: Path, index: int) -> np.ndarray:

@@ -14,9 +14,11 @@ from torch import nn
 from mobile_vla.backbone import kosmos2
 from mobile_vla.backbone.kosmos2 import Part
 from mobile_vla.backbone.local import checkpoint_files
+from mobile_vla.backbone.result import BackboneDescription
 from mobile_vla.config.features import Cut
 from mobile_vla.errors import UserError
-from mobile_vla.files import describe, digest_of, read_json, verify
+from mobile_vla.files import digest_of
+from mobile_vla.result import FileDigest
 
 
 @dataclass(frozen=True)
@@ -27,35 +29,30 @@ class Checkpoint:
         name: the backbone's name in config.yaml.
         source: a folder, or a hub id.
         revision: the hub's commit; None for a folder.
-        files: ``{"sha256", "size"}`` of each of its files; they travel with every policy that is
-            trained on it.
+        files: the identity of each of its files; it is stored with every policy that is trained
+            on it.
     """
 
     name: str
     source: str
     revision: str | None
-    files: Mapping[str, Mapping[str, Any]]
+    files: Mapping[str, FileDigest]
 
     @property
     def digest(self) -> str:
         """Identity of its bytes, wherever they come from."""
-        return digest_of(self.files)
+        return digest_of({name: file.model_dump() for name, file in self.files.items()})
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
         """Read ``backbone.json`` and check the files that lie beside it."""
-        described = read_json(path)
-        source = described["checkpoint"]
+        described = BackboneDescription.read(path)
+        source = described.checkpoint
         if source == ".":  # the checkpoint lies beside its description
             source = str(path.parent)
-            for name, file in described["files"].items():
-                verify(path.parent / name, file)
-        return cls(
-            name=described["name"],
-            source=source,
-            revision=described["revision"],
-            files=described["files"],
-        )
+            for name, file in described.files.items():
+                file.verify(path.parent / name)
+        return cls(described.name, source, described.revision, described.files)
 
     @classmethod
     def of_folder(cls, folder: Path) -> Checkpoint:
@@ -64,7 +61,7 @@ class Checkpoint:
         Raises:
             UserError: there is no checkpoint.
         """
-        files = {file.name: describe(file) for file in checkpoint_files(folder)}
+        files = {file.name: FileDigest.of(file) for file in checkpoint_files(folder)}
         if "config.json" not in files:
             raise UserError(
                 f"{folder}: no checkpoint folder; expected config.json, model.safetensors, the "

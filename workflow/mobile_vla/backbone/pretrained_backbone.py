@@ -12,10 +12,11 @@ from safetensors import SafetensorError, safe_open
 from mobile_vla.backbone.checkpoint import unreachable
 from mobile_vla.backbone.kosmos2 import MODEL_TYPE
 from mobile_vla.backbone.local import PATTERNS, checkpoint_files
+from mobile_vla.backbone.result import BackboneDescription
 from mobile_vla.config.backbone import BackboneSettings, PretrainedBackbone
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import describe, write_json
 from mobile_vla.layout import BackboneFiles
+from mobile_vla.result import FileDigest
 
 
 def pretrained_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> None:
@@ -34,16 +35,14 @@ def pretrained_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> N
     if backbone.revision is not None:
         folder = _download(settings.name, backbone.checkpoint, backbone.revision)
     _check(settings.name, folder)
-    write_json(
-        outputs.description,
-        {
-            "name": settings.name,
-            # as it was written: a path that is relative stays so when the project is copied
-            "checkpoint": backbone.checkpoint,
-            "revision": backbone.revision,
-            "files": {file.name: describe(file) for file in checkpoint_files(folder)},
-        },
+    description = BackboneDescription(
+        name=settings.name,
+        # as it was written: a path that is relative stays so when the project is copied
+        checkpoint=backbone.checkpoint,
+        revision=backbone.revision,
+        files={file.name: FileDigest.of(file) for file in checkpoint_files(folder)},
     )
+    description.write(outputs.description)
 
 
 def _download(name: str, hub_id: str, revision: str) -> Path:

@@ -23,10 +23,12 @@ from transformers import (
 )
 
 from mobile_vla.backbone.kosmos2 import module_of
+from mobile_vla.backbone.result import BackboneDescription
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 from mobile_vla.errors import UserError
-from mobile_vla.files import adopt, describe, write_json
+from mobile_vla.files import adopt
 from mobile_vla.layout import BackboneFiles
+from mobile_vla.result import FileDigest
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 CHECKPOINT_FILES = (
@@ -167,12 +169,10 @@ def random_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> None:
         processor.save_pretrained(unfinished)
         for name in CHECKPOINT_FILES:
             adopt(Path(unfinished, name), folder / name)
-    write_json(
-        outputs.description,
-        {
-            "name": settings.name,
-            "checkpoint": ".",
-            "revision": None,
-            "files": {name: describe(folder / name) for name in CHECKPOINT_FILES},
-        },
+    description = BackboneDescription(
+        name=settings.name,
+        checkpoint=".",
+        revision=None,
+        files={name: FileDigest.of(folder / name) for name in CHECKPOINT_FILES},
     )
+    description.write(outputs.description)

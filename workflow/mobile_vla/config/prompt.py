@@ -8,7 +8,7 @@ from typing import Self, get_args
 from pydantic import Field, model_validator
 
 from mobile_vla.config.base import Settings
-from mobile_vla.config.scenario import ScenarioKey
+from mobile_vla.conventions import ScenarioKey
 
 SCENARIO_KEYS = get_args(ScenarioKey)
 INSTRUCTION = "instruction"

@@ -8,16 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from mobile_vla.config.base import Settings
-from mobile_vla.config.scenario import ScenarioKey
-
-KNOWN_VALUES: dict[ScenarioKey, tuple[str, ...]] = {
-    "obstacles": ("1box", "2box"),
-    "layout": ("hori", "vert"),
-    "side": ("left", "right"),
-    "style": ("core", "variant"),
-    "distance": ("close", "medium", "far"),
-}
-"""The values of each key that the collector's scheme of names has; obstacles may be more."""
+from mobile_vla.conventions import KNOWN_VALUES, ScenarioKey
 
 
 class _Split(Settings):

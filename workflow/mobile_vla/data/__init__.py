@@ -1,1 +1,1 @@
-"""Raw HDF5 episodes to frames, manifest, split and windows."""
+"""What a dataset is: manifest, split, prompts, frames, windows and mirror images."""

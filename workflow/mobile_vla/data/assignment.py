@@ -1,4 +1,7 @@
-"""Which group is dealt to which part: a pure function of the groups, their cells and a seed."""
+"""Assign groups of episodes to parts of given shares, stratified by cell.
+
+A pure function of the groups, their cells and a seed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from mobile_vla.config.scenario import ScenarioKey
+from mobile_vla.conventions import ScenarioKey
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
 
@@ -27,7 +30,7 @@ def cell_of(scenarios: Iterable[Mapping[str, str | None]], keys: Iterable[Scenar
     """Return a group's cell, from the scenarios of its members.
 
     A key's value is the sorted set of the members' values joined by ``+``, such as ``left+right``;
-    what a name does not say is ``unknown``.
+    what no name says is ``unknown``.
     """
     members = list(scenarios)
     return tuple(
@@ -36,8 +39,8 @@ def cell_of(scenarios: Iterable[Mapping[str, str | None]], keys: Iterable[Scenar
     )
 
 
-def words_of(cell: Cell) -> str:
-    """Return a cell as it reads in a message: ``side left, distance close``."""
+def describe_cell(cell: Cell) -> str:
+    """Return a cell as text: ``side left, distance close``."""
     return ", ".join(f"{key} {value}" for key, value in cell) or "the only cell"
 
 
@@ -58,7 +61,7 @@ def deal(
         cells: the cell of each group.
         shares: by part, in the order of the ranks; their sum is 1.
         seed: the split's seed.
-        draw: tells apart several deals of one split, which would otherwise rank groups alike.
+        draw: name of the deal, where a split has several: each ranks the groups differently.
     """
     members: dict[Cell, list[str]] = defaultdict(list)
     for group, cell in cells.items():
@@ -89,8 +92,7 @@ def assign(
     it in rank.
 
     Raises:
-        UserError: there are fewer groups than parts; says how many there are in each cell, and
-            ``remedy`` besides recording more.
+        UserError: there are fewer groups than parts; with the counts of each cell, and ``remedy``.
     """
     wanted = [part for part, share in shares.items() if share > 0]
     if len(cells) < len(wanted):
@@ -121,7 +123,7 @@ def _border(value: float) -> int:
 
 
 def _turn(*parts: str | int) -> float:
-    """Return a number in [0, 1) that looks random and is the same for the same parts."""
+    """Return a pseudo-random number in [0, 1), the same for the same parts."""
     return int(digest_of(["turn", *parts], digits=12), 16) / 16**12
 
 
@@ -138,7 +140,7 @@ def _donor(dealt: Mapping[str, str], part: str, parts: list[str], seed: int, dra
 
 def _too_few(cells: Mapping[str, Cell], wanted: list[str], remedy: str) -> str:
     counts = sorted(Counter(cells.values()).items())
-    each = "; ".join(f"{count} in {words_of(cell)}" for cell, count in counts)
+    each = "; ".join(f"{count} in {describe_cell(cell)}" for cell, count in counts)
     return (
         f"{len(cells)} group{'s' if len(cells) != 1 else ''} of episodes cannot be split into "
         f"{', '.join(wanted)} ({each or 'no episode'}); record more episodes{remedy}"

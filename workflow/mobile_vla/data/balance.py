@@ -1,4 +1,4 @@
-"""How a split's cells are filled, and what to do where one has no validation episode."""
+"""Count the episodes of a split by cell and role, and refuse cells without validation episodes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from mobile_vla.config.scenario import ScenarioKey
 from mobile_vla.config.split import Holdout, Split
-from mobile_vla.data.assignment import Cell, words_of
-from mobile_vla.data.folds import Entry, Fold, make_folds
-from mobile_vla.data.roles import ROLES
+from mobile_vla.conventions import ScenarioKey
+from mobile_vla.data.assignment import Cell, describe_cell
+from mobile_vla.data.folds import FoldRoles, make_folds
+from mobile_vla.data.result import ROLES, Episode
 from mobile_vla.errors import UserError
 
 log = logging.getLogger(__name__)
 
-NAMED = 30  # cells that a message lists; a split that has more is told by the first of them
+NAMED = 30  # cells that a message lists; of more, the first
 
 
-def counts_of(fold: Fold) -> dict[Cell, Counter[str]]:
+def counts_of(fold: FoldRoles) -> dict[Cell, Counter[str]]:
     """Return how many episodes of each role a cell has, in the order of the cells."""
     counts: dict[Cell, Counter[str]] = defaultdict(Counter)
     for name, role in fold.roles.items():
@@ -27,10 +27,10 @@ def counts_of(fold: Fold) -> dict[Cell, Counter[str]]:
     return dict(sorted(counts.items()))
 
 
-def unselected(fold: Fold) -> list[Cell]:
+def cells_without_validation(fold: FoldRoles) -> list[Cell]:
     """Return the cells without a validation episode.
 
-    Where a value of the scenario is held out, those that only the test has cannot have one.
+    Where a value of the scenario is held out, cells of test episodes alone cannot have any.
     """
     return [
         cell
@@ -39,17 +39,21 @@ def unselected(fold: Fold) -> list[Cell]:
     ]
 
 
-def require_validation(folds: Sequence[Fold], episodes: Sequence[Entry], split: Split) -> None:
-    """Refuse folds whose checkpoint would be selected without some of the cells.
+def require_validation(
+    folds: Sequence[FoldRoles], episodes: Sequence[Episode], split: Split
+) -> None:
+    """Refuse folds in which some cells have no validation episode.
+
+    Their checkpoint would be selected without these cells.
 
     Raises:
         UserError: with the counts of the first such fold, and what works.
     """
-    lacking = [index for index, fold in enumerate(folds) if unselected(fold)]
+    lacking = [index for index, fold in enumerate(folds) if cells_without_validation(fold)]
     if not lacking:
         return
     fold = folds[lacking[0]]
-    cells = unselected(fold)
+    cells = cells_without_validation(fold)
     where = f" in fold {', '.join(map(str, lacking))}" if len(folds) > 1 else ""
     several = f"fold {lacking[0]}:\n" if len(folds) > 1 else ""
     keys = ", ".join(split.stratify_by)
@@ -70,7 +74,7 @@ def require_validation(folds: Sequence[Fold], episodes: Sequence[Entry], split: 
     )
 
 
-def warn_of_empty_cells(dataset: str, folds: Sequence[Fold], split: Split) -> None:
+def warn_of_empty_cells(dataset: str, folds: Sequence[FoldRoles], split: Split) -> None:
     """Log the cells without training or test episodes; split.json shows them too."""
     for index, fold in enumerate(folds):
         for role in ("train", "test"):
@@ -80,7 +84,7 @@ def warn_of_empty_cells(dataset: str, folds: Sequence[Fold], split: Split) -> No
             empty = [
                 cell
                 for cell, count in counts.items()
-                # where a value is held out, its cells are those of the test and no others
+                # where a value is held out, only its cells have test episodes
                 if not count[role] and (fold.held_out is None or (role == "train" and count["val"]))
             ]
             if empty:
@@ -91,7 +95,9 @@ def warn_of_empty_cells(dataset: str, folds: Sequence[Fold], split: Split) -> No
                     len(empty),
                     len(counts),
                     role,
-                    "; ".join(f"{words_of(cell)} ({_numbers(counts[cell])})" for cell in empty),
+                    "; ".join(
+                        f"{describe_cell(cell)} ({_numbers(counts[cell])})" for cell in empty
+                    ),
                 )
 
 
@@ -99,20 +105,20 @@ def _numbers(count: Counter[str]) -> str:
     return ", ".join(f"{role} {count[role]}" for role in ROLES)
 
 
-def _largest_subset(episodes: Sequence[Entry], split: Split) -> tuple[ScenarioKey, ...] | None:
-    """Return the most of the declared keys for which every cell has a validation episode."""
+def _largest_subset(episodes: Sequence[Episode], split: Split) -> tuple[ScenarioKey, ...] | None:
+    """Return the largest subset of the keys for which every cell has a validation episode."""
     for size in range(len(split.stratify_by) - 1, -1, -1):
         for keys in itertools.combinations(split.stratify_by, size):
             try:
                 folds = make_folds(episodes, split.model_copy(update={"stratify_by": keys}))
             except UserError:
                 continue
-            if not any(unselected(fold) for fold in folds):
+            if not any(cells_without_validation(fold) for fold in folds):
                 return keys
     return None
 
 
-def _table(fold: Fold, empty: set[Cell]) -> str:
+def _table(fold: FoldRoles, empty: set[Cell]) -> str:
     """Return the counts of all cells, those without validation first."""
     counts = counts_of(fold)
     cells = sorted(counts, key=lambda cell: (cell not in empty, cell))

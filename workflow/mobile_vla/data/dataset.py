@@ -1,40 +1,16 @@
-"""The reader of a dataset: its episodes and actions, addressed by row."""
+"""Read a dataset: its episodes and actions, addressed by row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mobile_vla.conventions import ACTION_COLUMNS
-from mobile_vla.data.prompts import prompt_values
+from mobile_vla.data.result import Episode, Manifest
 from mobile_vla.errors import UserError
-from mobile_vla.files import read_json, verify
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One episode of a dataset, as the manifest lists it."""
-
-    name: str
-    frames: int
-    """T, its number of frames and of actions."""
-    scenario: Mapping[str, str | None]
-    """obstacles, layout, side, style and distance; None where the name does not say."""
-    group: str
-    """Episodes of one group stay on one side of the split."""
-    instruction: str | None
-    """The raw file's own ``language_instruction``."""
-    raw_sha256: str
-    frames_sha256: str
-
-    @property
-    def prompt_values(self) -> dict[str, str | None]:
-        """What the episode's prompt is made of."""
-        return prompt_values(self.scenario, self.instruction)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +45,10 @@ class Dataset:
         Raises:
             UserError: a file is missing, is damaged, or the two do not belong together.
         """
-        content = read_json(manifest)
-        try:
-            episodes = tuple(_episode(entry) for entry in content["episodes"])
-            name, digest, described = content["dataset"], content["digest"], content["actions_file"]
-        except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{manifest}: not a manifest as this version writes it ({error!r}); "
-                "remove it and run snakemake again"
-            ) from None
-        verify(actions, described)
+        content = Manifest.read(manifest)
+        content.actions_file.verify(actions)
         values = np.load(actions, allow_pickle=False)  # (rows, 3)
-        lengths = np.array([episode.frames for episode in episodes], dtype=np.int64)
+        lengths = np.array([episode.frames for episode in content.episodes], dtype=np.int64)
         if values.shape != (lengths.sum(), len(ACTION_COLUMNS)) or values.dtype != np.float32:
             raise UserError(
                 f"{actions}: found {values.dtype} {values.shape}, expected float32 "
@@ -88,14 +56,14 @@ class Dataset:
                 "remove both and run snakemake again"
             )
         return cls(
-            name=name,
-            digest=digest,
-            episodes=episodes,
+            name=content.dataset,
+            digest=content.digest,
+            episodes=content.episodes,
             lengths=lengths,
             offsets=np.cumsum(lengths) - lengths,
             actions=values,
             folder=manifest.parent,
-            _indices={episode.name: index for index, episode in enumerate(episodes)},
+            _indices={episode.name: index for index, episode in enumerate(content.episodes)},
         )
 
     def index(self, name: str) -> int:
@@ -119,15 +87,3 @@ class Dataset:
     def rows(self) -> int:
         """Number of frames of all episodes together."""
         return len(self.actions)
-
-
-def _episode(entry: Mapping[str, Any]) -> Episode:
-    return Episode(
-        name=entry["episode"],
-        frames=entry["frames"],
-        scenario=entry["scenario"],
-        group=entry["group"],
-        instruction=entry["instruction"],
-        raw_sha256=entry["raw_sha256"],
-        frames_sha256=entry["frames_sha256"],
-    )

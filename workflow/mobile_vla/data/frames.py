@@ -1,4 +1,4 @@
-"""The frames of a dataset by row."""
+"""Read the frames of a dataset by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manifest: the episodes that are used, and those that are not, with the reasons."""
+"""The stage ``manifest``: decide which episodes are used, and list the others with the reasons."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mobile_vla.config.data import ManifestSettings
 from mobile_vla.conventions import ACTION_COLUMNS
+from mobile_vla.data.result import Episode, Flags, Manifest, Quarantined
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import atomic_path, describe, digest_of, read_json, write_json
+from mobile_vla.files import atomic_path, digest_of
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import ManifestFiles
+from mobile_vla.result import FileDigest
 
 log = logging.getLogger(__name__)
 
-Facts = Mapping[str, Any]
+Warnings = Mapping[str, tuple[str, ...]]
+"""Codes of the warnings that an episode is left out for, by episode."""
 
 
 def manifest(
@@ -41,12 +44,13 @@ def manifest(
         Problems: episodes were rejected and ``on_error`` is ``fail``: all their defects.
         UserError: two episodes have the same name, or none is left.
     """
-    every = sorted((read_json(path) for path in facts), key=lambda one: str(one["episode"]))
-    _distinct_names(settings.dataset, every)
+    every = sorted((EpisodeFacts.read(path) for path in facts), key=lambda episode: episode.episode)
+    _check_names(settings.dataset, every)
     warnings = _warnings(settings.dataset, flags)
-    rejected = [one for one in every if one["errors"]]
-    flagged = [one for one in every if not one["errors"] and one["episode"] in warnings]
-    kept = [one for one in every if not one["errors"] and one["episode"] not in warnings]
+    rejected = [episode for episode in every if episode.errors]
+    sound = [episode for episode in every if not episode.errors]
+    flagged = [episode for episode in sound if episode.episode in warnings]
+    kept = [episode for episode in sound if episode.episode not in warnings]
     if rejected and settings.on_error == "fail":
         raise Problems(
             f"dataset {settings.dataset}: {len(rejected)} of {len(every)} episodes cannot be used; "
@@ -58,71 +62,72 @@ def manifest(
             f"dataset {settings.dataset}: none of {len(every)} episodes can be used",
             [*_problems(rejected), *_flag_problems(flagged, warnings)],
         )
-    out = sorted([*rejected, *flagged], key=lambda one: str(one["episode"]))
+    out = sorted([*rejected, *flagged], key=lambda episode: episode.episode)
     if out:
         log.warning("%s", _summary(settings.dataset, out, warnings, len(every)))
-    values = np.concatenate([_actions(one) for one in kept])  # (rows, 3)
+    values = np.concatenate([_actions(episode) for episode in kept])  # (rows, 3)
     with atomic_path(outputs.actions) as temporary:
         np.save(temporary, values)
-    entries = [_entry(one) for one in kept]
-    write_json(
-        outputs.manifest,
-        {
-            "dataset": settings.dataset,
-            "rows": len(values),
-            "digest": digest_of(entries),
-            "episodes": entries,
-            "quarantined": [
-                {
-                    **{key: one[key] for key in ("episode", "file", "errors")},
-                    "warnings": [] if one["errors"] else warnings[one["episode"]],
-                }
-                for one in out
-            ],
-            "actions_file": describe(outputs.actions),
-        },
+    episodes = tuple(_episode(episode) for episode in kept)
+    content = Manifest(
+        dataset=settings.dataset,
+        rows=len(values),
+        digest=digest_of([episode.model_dump(mode="json") for episode in episodes]),
+        episodes=episodes,
+        quarantined=tuple(
+            Quarantined(
+                episode=episode.episode,
+                file=episode.file,
+                errors=tuple(episode.errors),
+                warnings=() if episode.errors else warnings[episode.episode],
+            )
+            for episode in out
+        ),
+        actions_file=FileDigest.of(outputs.actions),
+    )
+    content.write(outputs.manifest)
+
+
+def _warnings(dataset: str, path: Path | None) -> Warnings:
+    """Return the codes for which episodes are left out."""
+    if path is None:
+        return {}
+    flags = Flags.read(path)
+    if flags.dataset != dataset:
+        raise UserError(
+            f"{path}: found the flags of dataset {flags.dataset}, expected those of {dataset}"
+        )
+    return flags.episodes
+
+
+def _actions(facts: EpisodeFacts) -> np.ndarray:
+    return np.array(facts.actions, dtype=np.float32).reshape(-1, len(ACTION_COLUMNS))  # (T, 3)
+
+
+def _episode(facts: EpisodeFacts) -> Episode:
+    assert facts.sha256 is not None  # a file without bytes is rejected
+    return Episode(
+        episode=facts.episode,
+        frames=facts.frames,
+        scenario=facts.scenario,
+        group=facts.group,
+        instruction=facts.instruction,
+        raw_sha256=facts.sha256,
+        frames_sha256=facts.frame_file.sha256,
     )
 
 
-def _warnings(dataset: str, flags: Path | None) -> Mapping[str, list[str]]:
-    """Return the codes for which episodes are left out."""
-    if flags is None:
-        return {}
-    content = read_json(flags)
-    if content["dataset"] != dataset:
-        raise UserError(
-            f"{flags}: found the flags of dataset {content['dataset']}, expected those of {dataset}"
-        )
-    found: Mapping[str, list[str]] = content["episodes"]
-    return found
-
-
-def _actions(facts: Facts) -> np.ndarray:
-    return np.array(facts["actions"], dtype=np.float32).reshape(-1, len(ACTION_COLUMNS))  # (T, 3)
-
-
-def _entry(facts: Facts) -> dict[str, Any]:
-    return {
-        "episode": facts["episode"],
-        "frames": facts["frames"],
-        "scenario": facts["scenario"],
-        "group": facts["group"],
-        "instruction": facts["instruction"],
-        "raw_sha256": facts["sha256"],
-        "frames_sha256": facts["frame_file"]["sha256"],
-    }
-
-
-def _distinct_names(dataset: str, every: Sequence[Facts]) -> None:
+def _check_names(dataset: str, every: Sequence[EpisodeFacts]) -> None:
+    """Refuse a dataset without episodes, or with two of one name."""
     problems = [
         Problem(
             f"dataset {dataset}",
-            f"two episodes named {one['episode']}: {one['file']} and {other['file']}",
+            f"two episodes named {first.episode}: {first.file} and {second.file}",
             "each name once",
             "rename one of the files, or narrow the dataset's pattern",
         )
-        for one, other in itertools.pairwise(every)
-        if one["episode"] == other["episode"]
+        for first, second in itertools.pairwise(every)
+        if first.episode == second.episode
     ]
     if problems:
         raise Problems(f"dataset {dataset}: names that stand twice", problems)
@@ -130,39 +135,35 @@ def _distinct_names(dataset: str, every: Sequence[Facts]) -> None:
         raise UserError(f"dataset {dataset}: no episodes; check its path and pattern")
 
 
-def _problems(rejected: Sequence[Facts]) -> list[Problem]:
+def _problems(rejected: Sequence[EpisodeFacts]) -> list[Problem]:
     return [
         Problem(
-            f"{facts['file']}, {error['place']}",
-            f"{error['found']} [{error['code']}]",
-            error["expected"],
-            error["remedy"],
+            f"{facts.file}, {error.place}",
+            f"{error.found} [{error.code}]",
+            error.expected,
+            error.remedy,
         )
         for facts in rejected
-        for error in facts["errors"]
+        for error in facts.errors
     ]
 
 
-def _flag_problems(
-    flagged: Sequence[Facts], warnings: Mapping[str, Sequence[str]]
-) -> list[Problem]:
+def _flag_problems(flagged: Sequence[EpisodeFacts], warnings: Warnings) -> list[Problem]:
     return [
         Problem(
-            f"{facts['file']}",
-            f"left out for {', '.join(warnings[facts['episode']])}",
+            facts.file,
+            f"left out for {', '.join(warnings[facts.episode])}",
             remedy="see audit.html; say `on_warning: keep`, or accept what is no trouble",
         )
         for facts in flagged
     ]
 
 
-def _summary(
-    dataset: str, out: Sequence[Facts], warnings: Mapping[str, Sequence[str]], count: int
-) -> str:
+def _summary(dataset: str, out: Sequence[EpisodeFacts], warnings: Warnings, count: int) -> str:
     lines = [f"dataset {dataset}: {len(out)} of {count} episodes are quarantined:"]
     for facts in out:
         reasons = "; ".join(
-            f"{error['code']} ({error['place']}): {error['found']}" for error in facts["errors"]
+            f"{error.code} ({error.place}): {error.found}" for error in facts.errors
         )
-        lines.append(f"  {facts['episode']}: {reasons or ', '.join(warnings[facts['episode']])}")
+        lines.append(f"  {facts.episode}: {reasons or ', '.join(warnings[facts.episode])}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The mirror image of an episode: what a robot would have recorded in the mirrored world."""
+"""Mirror frames, actions and prompts: what a robot records in the mirrored world."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mirrored_values(values: Mapping[str, str | None]) -> dict[str, str | None]:
     """Exchange left and right in what prompts are made of.
 
     Args:
-        values: the scenario's keys and ``instruction``, the file's own text.
+        values: the scenario's keys and ``instruction``, the file's text.
     """
     side, text = values.get("side"), values.get("instruction")
     mirrored = dict(values)

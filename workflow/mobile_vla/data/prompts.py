@@ -1,6 +1,6 @@
-"""Prompts: one text for an episode, whatever the model.
+"""Render the prompts of a dataset: one text for each episode.
 
-Apart from their tokens, because the audit looks at prompts before any model is loaded.
+Apart from their tokens, because the audit reads prompts before any model is loaded.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mobile_vla.config.prompt import INSTRUCTION, Prompt
+from mobile_vla.data.result import Episode
 from mobile_vla.errors import Problem, Problems, UserError
+from mobile_vla.ingest.result import EpisodeFacts
 
 Values = Mapping[str, str | None]
-"""What an episode's prompt is made of: the scenario's keys, and the file's own text."""
+"""What an episode's prompt is made of: the scenario's keys, and ``instruction``."""
 
 
-def prompt_values(scenario: Values, instruction: str | None) -> dict[str, str | None]:
+def prompt_values(episode: Episode | EpisodeFacts) -> dict[str, str | None]:
     """Return what an episode's prompt is made of."""
-    return {**scenario, INSTRUCTION: instruction}
+    return {**episode.scenario, INSTRUCTION: episode.instruction}
 
 
 def needs(prompt: Prompt) -> list[str]:
@@ -27,7 +29,7 @@ def needs(prompt: Prompt) -> list[str]:
 
 
 def lacks(prompt: Prompt, values: Values) -> list[str]:
-    """Return the keys that a prompt needs and an episode does not say."""
+    """Return the keys that a prompt needs and an episode lacks."""
     return [key for key in needs(prompt) if values.get(key) is None]
 
 
@@ -41,8 +43,8 @@ def render(prompt: Prompt, values: Values) -> str:
     return prompt.template.format_map(filled)
 
 
-def one_for_all(texts: Sequence[str], values: Sequence[Values]) -> str | None:
-    """Return the sides that a single prompt is given for, such as ``left and the right``.
+def sides_with_same_prompt(texts: Sequence[str], values: Sequence[Values]) -> str | None:
+    """Return the sides that share a single prompt, such as ``left and the right``.
 
     Args:
         texts: each episode's prompt.
@@ -51,7 +53,7 @@ def one_for_all(texts: Sequence[str], values: Sequence[Values]) -> str | None:
     Returns:
         None where prompts differ, or there is one side only.
     """
-    sides = sorted({side for one in values if (side := one.get("side")) is not None})
+    sides = sorted({side for value in values if (side := value.get("side")) is not None})
     return " and the ".join(sides) if len(set(texts)) == 1 and len(sides) > 1 else None
 
 
@@ -81,9 +83,9 @@ class PromptTable:
                 but their prompts are all the same, so that language could never be learnt.
         """
         _complete(prompt, values, names)
-        rendered = [render(prompt, one) for one in values]
+        rendered = [render(prompt, value) for value in values]
         texts = tuple(sorted(set(rendered)))
-        sides = one_for_all(rendered, values)
+        sides = sides_with_same_prompt(rendered, values)
         if sides is not None:
             raise UserError(
                 f"the prompt is {texts[0]!r} for all episodes, although they pass on the {sides}; "
@@ -93,14 +95,14 @@ class PromptTable:
 
 
 def _complete(prompt: Prompt, values: Sequence[Values], names: Sequence[str]) -> None:
-    """Refuse a dataset in which episodes do not say what their prompt needs: all of them at once.
+    """Refuse a dataset in which episodes lack what their prompt needs.
 
     Raises:
-        Problems: such episodes.
+        Problems: all such episodes.
     """
     problems = []
-    for one, name in zip(values, names, strict=True):
-        missing = lacks(prompt, one)
+    for value, name in zip(values, names, strict=True):
+        missing = lacks(prompt, value)
         if missing:
             problems.append(Problem(name, "; ".join(map(lacking, missing))))
     if problems:
@@ -112,7 +114,7 @@ def _complete(prompt: Prompt, values: Sequence[Values], names: Sequence[str]) ->
 
 
 def lacking(key: str) -> str:
-    """Return in words that an episode does not say a key."""
+    """Return a sentence on a key that an episode lacks."""
     if key == INSTRUCTION:
         return "it has no language_instruction"
     return f"its name does not say its {key}"

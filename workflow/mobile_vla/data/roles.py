@@ -1,19 +1,19 @@
-"""The reader of a split: which episodes play which role in a fold."""
+"""Read a fold of a split: the episodes of each role, and subsets of the training episodes."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
+from mobile_vla.conventions import ScenarioKey
+from mobile_vla.data.assignment import Cell, cell_of, phase_of, rank
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.subset import subset_order
+from mobile_vla.data.result import ROLES, DatasetSplit, Episode, Fold, Role
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import read_json
 
-Role = Literal["train", "val", "test"]
-ROLES: tuple[Role, ...] = ("train", "val", "test")
+DRAW = "subset"  # so that ranks do not depend on those that dealt the roles
 
 
 @dataclass(frozen=True)
@@ -48,86 +48,77 @@ def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = Non
         UserError: the file is not a split or has no such fold, or there are fewer training
             episodes than ``subset``.
     """
-    content = read_json(path)
-    try:
-        seed, keys = content["settings"]["seed"], content["settings"]["stratify_by"]
-        folds = len(content["folds"])
-        listed: dict[str, list[str]] = {}
-        held_out = None
-        if fold < folds:
-            own = content["folds"][fold]
-            held_out = own["held_out"]
-            listed = {role: [str(name) for name in own["roles"][role]] for role in ROLES}
-            listed["unused"] = [str(one["episode"]) for one in own["unused"]]
-    except (KeyError, TypeError):
-        raise UserError(
-            f"{path}: not a split as this version writes it; remove it and run snakemake again"
-        ) from None
+    content = DatasetSplit.read(path)
+    folds = len(content.folds)
     if fold >= folds:
         raise UserError(
             f"{path}: found {folds} fold{'s' if folds != 1 else ''}, expected one numbered {fold}; "
             "run snakemake again, it splits anew"
         )
+    chosen = content.folds[fold]
     digests = {episode.name: episode.raw_sha256 for episode in dataset.episodes}
-    found = [*_misplaced(listed, dataset), *shared_content(listed, digests)]
-    if found:
+    problems = [*_misplaced(chosen, dataset), *shared_content(chosen.roles, digests)]
+    if problems:
         raise Problems(
             f"{path} does not fit dataset {dataset.name}; remove it and run snakemake again",
-            [Problem(str(path), text) for text in found],
+            [Problem(str(path), text) for text in problems],
         )
-    of = {role: tuple(sorted(dataset.index(name) for name in listed[role])) for role in ROLES}
+    of = {role: tuple(sorted(map(dataset.index, chosen.roles[role]))) for role in ROLES}
     if subset is not None:
-        of["train"] = _subset(dataset, of["train"], subset, keys, seed)
-    return Roles(of, fold, folds, held_out)
+        basis = content.settings
+        of["train"] = _subset(dataset, of["train"], subset, basis.stratify_by, basis.seed)
+    return Roles(of, fold, folds, chosen.held_out)
 
 
-def shared_content(listed: Mapping[str, Sequence[str]], digests: Mapping[str, str]) -> list[str]:
-    """Return a text for each two files with the same bytes that play different roles.
+def shared_content(listed: Mapping[Role, Sequence[str]], digests: Mapping[str, str]) -> list[str]:
+    """Return a text for each pair of files with the same bytes and different roles.
 
     Args:
-        listed: names of episodes by role; ``unused`` is none.
+        listed: names of episodes by role.
         digests: SHA-256 of each episode's raw file.
     """
     first: dict[str, tuple[str, str]] = {}
-    found = []
+    texts = []
     for role in ROLES:
         for name in listed[role]:
             if name not in digests:
                 continue
             other, where = first.setdefault(digests[name], (name, role))
             if where != role:
-                found.append(
+                texts.append(
                     f"{other} ({where}) and {name} ({role}) have the same bytes; remove one of "
                     "the two files, or what is scored has been trained on or selected by"
                 )
-    return found
+    return texts
 
 
-def _misplaced(listed: Mapping[str, Sequence[str]], dataset: Dataset) -> list[str]:
+def _misplaced(fold: Fold, dataset: Dataset) -> list[str]:
     """Return a text for each episode or group that is on two sides, on none, or unknown."""
-    found: list[str] = []
+    unused = [episode.episode for episode in fold.unused]
+    listed: list[tuple[str, Sequence[str]]] = [*fold.roles.items(), ("unused", unused)]
+    texts: list[str] = []
     groups = {episode.name: episode.group for episode in dataset.episodes}
     role_of: dict[str, str] = {}
     role_of_group: dict[str, str] = {}
-    for role, episodes in listed.items():
+    for role, episodes in listed:
         for name in episodes:
             if name not in groups:
-                found.append(f"{name} ({role}) is not in the manifest of {dataset.name}")
+                texts.append(f"{name} ({role}) is not in the manifest of {dataset.name}")
                 continue
             if name in role_of:
-                found.append(f"{name} is in {role_of[name]} and in {role}")
+                texts.append(f"{name} is in {role_of[name]} and in {role}")
                 continue
             role_of[name] = role
             group = groups[name]
             if role != "unused" and role_of_group.setdefault(group, role) != role:
-                found.append(
+                texts.append(
                     f"group {group} is in {role_of_group[group]} and, by {name}, in {role}"
                 )
-    return found + [f"{name} has no role" for name in groups if name not in role_of]
+    return texts + [f"{name} has no role" for name in groups if name not in role_of]
 
 
 def _subset(
-    dataset: Dataset, train: tuple[int, ...], count: int, keys: Sequence[Any], seed: int
+    dataset: Dataset, train: tuple[int, ...], count: int, keys: Sequence[ScenarioKey], seed: int
 ) -> tuple[int, ...]:
     if count > len(train):
         raise UserError(
@@ -137,3 +128,38 @@ def _subset(
         )
     order = subset_order([dataset.episodes[index] for index in train], keys, seed)
     return tuple(sorted(train[place] for place in order[:count]))
+
+
+def subset_order(episodes: Sequence[Episode], keys: Sequence[ScenarioKey], seed: int) -> list[int]:
+    """Return the order in which training episodes are taken: a subset of N is its first N.
+
+    Subsets are nested, so that runs on 13, 100 and 1,000 episodes can be compared. Groups stay
+    together, and only the last may be cut. Within a cell, groups are ranked by a hash of
+    (seed, group), and the i-th of n stands at (i + u) / n, where u in [0, 1) is the cell's phase:
+    in each beginning of the order, every cell has its share rounded up or down.
+
+    Args:
+        episodes: the training episodes, in any order.
+        keys: the scenario keys that the split is stratified by.
+        seed: the split's seed.
+
+    Returns:
+        The indices of all of ``episodes``, a function of the episodes, the keys and the seed alone.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, episode in enumerate(episodes):
+        members[episode.group].append(index)
+    cells: dict[Cell, list[str]] = defaultdict(list)
+    for group, indices in members.items():
+        cells[cell_of([episodes[index].scenario for index in indices], keys)].append(group)
+    place: dict[str, float] = {}
+    for cell, groups in cells.items():
+        phase = phase_of(cell, seed, DRAW)
+        for number, group in enumerate(sorted(groups, key=lambda name: rank(name, seed, DRAW))):
+            place[group] = (number + phase) / len(groups)
+    ordered = sorted(members, key=lambda group: (place[group], rank(group, seed, DRAW)))
+    return [
+        index
+        for group in ordered
+        for index in sorted(members[group], key=lambda i: rank(episodes[i].name, seed, DRAW))
+    ]

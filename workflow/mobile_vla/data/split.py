@@ -1,18 +1,26 @@
-"""Split: who is trained on, who selects the checkpoint, and who is scored, in each fold."""
+"""The stage ``split``: give each episode its role in each fold."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.data.balance import counts_of, require_validation, warn_of_empty_cells
-from mobile_vla.data.folds import Entry, Fold, make_folds
-from mobile_vla.data.roles import ROLES, shared_content
+from mobile_vla.data.folds import FoldRoles, make_folds
+from mobile_vla.data.result import (
+    ROLES,
+    CellCounts,
+    DatasetSplit,
+    Episode,
+    Fold,
+    Manifest,
+    SplitBasis,
+    UnusedEpisode,
+)
+from mobile_vla.data.roles import shared_content
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import SplitFiles
 
 log = logging.getLogger(__name__)
@@ -35,55 +43,52 @@ def split(settings: SplitSettings, outputs: SplitFiles, *, manifest: Path) -> No
         UserError: there are too few groups, a cell has no validation episode, or a value that is to
             be held out has no episode.
     """
-    entries: list[Entry] = read_json(manifest)["episodes"]
+    episodes = Manifest.read(manifest).episodes
     try:
-        folds = make_folds(entries, settings.split)
-        require_validation(folds, entries, settings.split)
+        assigned = make_folds(episodes, settings.split)
+        require_validation(assigned, episodes, settings.split)
     except UserError as error:
         raise UserError(f"dataset {settings.dataset}: {error}") from None
-    contents = [_content(fold, entries) for fold in folds]
-    _refuse_duplicates(settings.dataset, contents, entries)
-    warn_of_empty_cells(settings.dataset, folds, settings.split)
-    write_json(
-        outputs.split,
-        {
-            "dataset": settings.dataset,
-            "settings": settings.split.model_dump(mode="json"),
-            "folds": contents,
-        },
-    )
-    for index, content in enumerate(contents):
-        totals = {role: len(members) for role, members in content["roles"].items()}
-        if content["unused"]:
-            totals["unused"] = len(content["unused"])
-        number = f", fold {index}" if len(contents) > 1 else ""
-        held_out = f" (held out: {content['held_out']})" if content["held_out"] else ""
+    folds = tuple(_fold(roles, episodes) for roles in assigned)
+    _refuse_duplicates(settings.dataset, folds, episodes)
+    warn_of_empty_cells(settings.dataset, assigned, settings.split)
+    basis = SplitBasis.model_validate(settings.split.model_dump(mode="json"))
+    DatasetSplit(dataset=settings.dataset, settings=basis, folds=folds).write(outputs.split)
+    for index, fold in enumerate(folds):
+        totals = {str(role): len(members) for role, members in fold.roles.items()}
+        if fold.unused:
+            totals["unused"] = len(fold.unused)
+        number = f", fold {index}" if len(folds) > 1 else ""
+        held_out = f" (held out: {fold.held_out})" if fold.held_out else ""
         log.info("dataset %s%s%s: %s", settings.dataset, number, held_out, totals)
 
 
-def _content(fold: Fold, entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return what ``split.json`` says of a fold; episodes in the manifest's order."""
-    names = [one["episode"] for one in entries]
-    return {
-        "held_out": fold.held_out,
-        "roles": {role: [name for name in names if fold.roles.get(name) == role] for role in ROLES},
-        "unused": [
-            {"episode": name, "reason": fold.unused[name]} for name in names if name in fold.unused
-        ],
-        "cells": [
-            {"cell": dict(cell), **{role: count[role] for role in ROLES}}
-            for cell, count in counts_of(fold).items()
-        ],
-    }
+def _fold(assigned: FoldRoles, episodes: Sequence[Episode]) -> Fold:
+    """Return a fold as ``split.json`` holds it; episodes in the manifest's order."""
+    names = [episode.name for episode in episodes]
+    return Fold(
+        held_out=assigned.held_out,
+        roles={
+            role: tuple(name for name in names if assigned.roles.get(name) == role)
+            for role in ROLES
+        },
+        unused=tuple(
+            UnusedEpisode(episode=name, reason=assigned.unused[name])
+            for name in names
+            if name in assigned.unused
+        ),
+        cells=tuple(
+            CellCounts(cell=dict(cell), train=count["train"], val=count["val"], test=count["test"])
+            for cell, count in counts_of(assigned).items()
+        ),
+    )
 
 
-def _refuse_duplicates(
-    dataset: str, contents: Sequence[dict[str, Any]], entries: Sequence[Entry]
-) -> None:
-    digests = {one["episode"]: one["raw_sha256"] for one in entries}
-    found = [text for content in contents for text in shared_content(content["roles"], digests)]
-    if found:
+def _refuse_duplicates(dataset: str, folds: Sequence[Fold], episodes: Sequence[Episode]) -> None:
+    digests = {episode.name: episode.raw_sha256 for episode in episodes}
+    shared = [text for fold in folds for text in shared_content(fold.roles, digests)]
+    if shared:
         raise Problems(
             f"dataset {dataset}: the same content would be on two sides of the split",
-            [Problem(f"dataset {dataset}", text) for text in dict.fromkeys(found)],
+            [Problem(f"dataset {dataset}", text) for text in dict.fromkeys(shared)],
         )

@@ -1,4 +1,4 @@
-"""Windows: which frames are observed and which actions are to be predicted from them."""
+"""Cut episodes into windows: the observed frames, and the actions to predict from them."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mobile_vla.config.evaluation import EvaluateSettings
-from mobile_vla.data.roles import Role
+from mobile_vla.data.result import Role
 from mobile_vla.evaluation.scoring import ScoredData, write_scores
 from mobile_vla.layout import EvaluationFiles
 from mobile_vla.machine import use_threads

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.prompts import render
+from mobile_vla.data.prompts import prompt_values, render
 from mobile_vla.data.roles import Roles, load_split
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problem, Problems
@@ -114,13 +114,14 @@ def _refuse_unknown_prompts(
     Raises:
         Problems: all such episodes.
     """
+    prompt = settings.policy.prompt
+    unknown = [dataset.episodes[i] for i in scored if labels.prompts.of_episode[i] < 0]
     missing = [
         Problem(
-            f"{dataset.name}, {dataset.episodes[index].name} (test)",
-            f"the prompt {render(settings.policy.prompt, dataset.episodes[index].prompt_values)!r}",
+            f"{dataset.name}, {episode.name} (test)",
+            f"the prompt {render(prompt, prompt_values(episode))!r}",
         )
-        for index in scored
-        if labels.prompts.of_episode[index] < 0
+        for episode in unknown
     ]
     if missing:
         raise Problems(

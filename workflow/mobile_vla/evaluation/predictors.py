@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mobile_vla.config.evaluation import EvaluateSettings
-from mobile_vla.data.roles import Role
+from mobile_vla.data.result import Role
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.evaluation.baselines import Learnt, baselines
 from mobile_vla.evaluation.controls import (

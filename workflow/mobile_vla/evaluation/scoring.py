@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from mobile_vla.config.evaluation import EvaluateSettings
-from mobile_vla.data.roles import Role, Roles
+from mobile_vla.data.result import DatasetSplit, Role
+from mobile_vla.data.roles import Roles
 from mobile_vla.evaluation.controls import predict
 from mobile_vla.evaluation.predictors import Competitors, competitors, untrained_policy
 from mobile_vla.evaluation.score import Rules, score
 from mobile_vla.evaluation.steps import Scored
-from mobile_vla.files import atomic_path, describe, read_json, sha256_of, write_json
+from mobile_vla.files import atomic_path, describe, sha256_of, write_json
 from mobile_vla.layout import EvaluationFiles
 from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import check_origin, load_policy
@@ -94,7 +95,7 @@ def write_scores(
             scale=actions.scale,
             fixed=tuple(data.fixed),
             huber_delta=settings.huber_delta,
-            cell=tuple(read_json(on.split)["settings"]["stratify_by"]),
+            cell=DatasetSplit.read(on.split).settings.stratify_by,
         ),
     )
     with atomic_path(outputs.predictions) as temporary:

@@ -1,4 +1,4 @@
-"""Run the frozen prefix over every frame of a dataset, once."""
+"""The stage ``features``: run the frozen prefix over every frame of a dataset, once."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from mobile_vla.config.features import ExtractSettings, FeatureKey
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
 from mobile_vla.data.mirror import mirrored_values
-from mobile_vla.data.prompts import PromptTable
+from mobile_vla.data.prompts import PromptTable, prompt_values
+from mobile_vla.features.result import FeatureDescription
 from mobile_vla.features.store import seen
-from mobile_vla.files import atomic_path, describe, write_json
+from mobile_vla.files import atomic_path
 from mobile_vla.layout import FeatureFiles
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
 from mobile_vla.model.precision import DTYPES, autocast, resolve
 from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.progress import Progress
+from mobile_vla.result import FileDigest
 
 log = logging.getLogger(__name__)
 
@@ -89,21 +91,19 @@ def features(
             progress.update(len(rows))
         assert array is not None  # a manifest without episodes is refused when it is made
         array.flush()
-        shape = list(array.shape)
+        shape = array.shape
     progress.close()
-    write_json(
-        outputs.description,
-        {
-            "cut": settings.key.cut,
-            "key": settings.key.model_dump(mode="json"),
-            "precision": precision,
-            "dtype": dtype,
-            "shape": shape,
-            **describe(outputs.features),
-            "manifest": dataset.digest,
-            "backbone": checkpoint.digest,
-        },
+    description = FeatureDescription(
+        cut=settings.key.cut,
+        key=settings.key,
+        precision=precision,
+        dtype=dtype,
+        shape=shape,
+        **FileDigest.of(outputs.features).model_dump(),
+        manifest=dataset.digest,
+        backbone=checkpoint.digest,
     )
+    description.write(outputs.description)
 
 
 def _encoder(
@@ -119,7 +119,7 @@ def _encoder(
     texts: tuple[str, ...] = ("",)
     of_row = torch.zeros(dataset.rows, dtype=torch.long)
     if key.prompt is not None:
-        values = [episode.prompt_values for episode in dataset.episodes]
+        values = [prompt_values(episode) for episode in dataset.episodes]
         if key.view == "mirrored":
             values = [mirrored_values(value) for value in values]
         table = PromptTable.of(key.prompt, values, [episode.name for episode in dataset.episodes])

@@ -1,4 +1,4 @@
-"""Reading features: one row a frame, memory-mapped."""
+"""Read stored features, memory-mapped, one row a frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import FrameStore, open_frames
 from mobile_vla.data.mirror import mirrored_frames
 from mobile_vla.errors import UserError
-from mobile_vla.files import read_json, verify
+from mobile_vla.features.result import FeatureDescription
 
 TORCH = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -43,8 +43,8 @@ class FeatureStore:
         """Return the features of rows (n,) as (n, …)."""
         copied = torch.from_numpy(np.ascontiguousarray(self.array[rows]))
         if isinstance(self.array.base, mmap.mmap):
-            # What was read has been copied. Without this the process would seem to hold the whole
-            # file in the end; the system keeps it in its cache anyway.
+            # What was read has been copied. Without this the whole file would in the end count
+            # as memory of this process; the system keeps it in its cache anyway.
             self.array.base.madvise(mmap.MADV_DONTNEED)
         return copied if copied.dtype == self.dtype else copied.view(self.dtype)
 
@@ -114,27 +114,27 @@ def open_rows(
     """
     if features is None:
         return FrameRows(open_frames(dataset), view)
-    described = read_json(features)
-    if described["key"]["view"] != view:
-        raise UserError(f"{features} (key.view): {described['key']['view']}, expected {view}")
-    for what, found, expected in (
-        ("dataset", described["manifest"], dataset.digest),
-        ("backbone", described["backbone"], backbone),
+    described = FeatureDescription.read(features)
+    if described.key.view != view:
+        raise UserError(f"{features} (key.view): {described.key.view}, expected {view}")
+    for what, digest, expected in (
+        ("dataset", described.manifest, dataset.digest),
+        ("backbone", described.backbone, backbone),
     ):
-        if found != expected:
+        if digest != expected:
             raise UserError(
-                f"{features}: computed for a {what} with digest {found[:12]}…, expected "
+                f"{features}: computed for a {what} with digest {digest[:12]}…, expected "
                 f"{expected[:12]}…; run snakemake again, it makes them anew"
             )
-    if described["precision"] != precision:
+    if described.precision != precision:
         raise UserError(
-            f"{features}: computed in {described['precision']}, and this machine computes in "
-            f"{precision}; say `training.precision: {described['precision']}` or "
+            f"{features}: computed in {described.precision}, and this machine computes in "
+            f"{precision}; say `training.precision: {described.precision}` or "
             f"`{precision}` in config.yaml instead of auto, so that all machines do the same"
         )
     array = features.with_suffix(".npy")
-    verify(array, described)
+    described.file.verify(array)
     # Readouts are a vector a frame, and a step on them takes a few milliseconds: they are kept in
     # memory. Image embeddings are gigabytes, and stay on disk.
-    mode: Literal["r"] | None = None if described["cut"] == "readout" else "r"
-    return FeatureStore(np.load(array, mmap_mode=mode, allow_pickle=False), described["dtype"])
+    mode: Literal["r"] | None = None if described.cut == "readout" else "r"
+    return FeatureStore(np.load(array, mmap_mode=mode, allow_pickle=False), described.dtype)

@@ -1,4 +1,4 @@
-"""The index of a dataset's chunks: what a damaged one no longer leads to, HDF5 reads as zeros."""
+"""Check the index of a dataset's chunks: HDF5 reads chunks that a damaged one lacks as zeros."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import math
 import h5py
 
 from mobile_vla.ingest.decompress import DECODE_ERRORS, chunk_bytes, decodable, decode
-from mobile_vla.ingest.defects import Defect, Rejected
 from mobile_vla.ingest.rawfile import HDF5_ERRORS, one_line
+from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.result import Defect
 
 # Decompressed and side by side, the chunks that one frame lies in: 24 images of 1280×720. Reading
 # takes three times that at most, which keeps an ingest job below 400 MB (docs/performance.md).
@@ -27,7 +28,7 @@ def check_chunks(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fals
     Args:
         dataset: a chunked dataset.
         place: its path in the file, for the defect.
-        decode_later: leave the chunks' contents to whoever decodes them all afterwards.
+        decode_later: do not decompress the chunks here, because the caller does so afterwards.
 
     Raises:
         Rejected: chunks are missing, too large, overlap, or have a wrong size or content.
@@ -40,11 +41,12 @@ def check_chunks(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fals
         beside = f" ({across:,} of them side by side)" if across > 1 else ""
         raise Rejected(
             Defect(
-                "chunk_too_large",
-                place,
-                f"chunks of {size:,} bytes{beside}",
-                f"at most {MAX_BYTES:,} bytes side by side: chunks are decompressed as a whole",
-                f"store a frame a chunk: {REPACK}",
+                code="chunk_too_large",
+                place=place,
+                found=f"chunks of {size:,} bytes{beside}",
+                expected=f"at most {MAX_BYTES:,} bytes side by side: "
+                "chunks are decompressed as a whole",
+                remedy=f"store a frame a chunk: {REPACK}",
             )
         )
     counts = [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
@@ -66,7 +68,7 @@ def check_chunks(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fals
     listed: list[tuple[int, ...]] = []
     wrong: list[str] = []
 
-    def look(chunk: h5py.h5d.StoreInfo) -> None:
+    def check(chunk: h5py.h5d.StoreInfo) -> None:
         wanted.discard(chunk.chunk_offset)
         ranges.append((chunk.byte_offset, chunk.byte_offset + chunk.size))
         plain = chunk.filter_mask & unfiltered == unfiltered
@@ -75,7 +77,7 @@ def check_chunks(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fals
         elif not decode_later or not readable:
             listed.append(chunk.chunk_offset)
 
-    dataset.id.chunk_iter(look)
+    dataset.id.chunk_iter(check)
     wrong += [f"no chunk {offset}" for offset in sorted(wanted)[:1]]
     ranges.sort()
     for (_, end), (start, _) in itertools.pairwise(ranges):
@@ -86,17 +88,17 @@ def check_chunks(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fals
     if wrong:
         raise Rejected(
             Defect(
-                "damaged_index",
-                place,
-                wrong[0] + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""),
-                "an index that leads to every chunk",
-                "copy the file again from where it was recorded",
+                code="damaged_index",
+                place=place,
+                found=wrong[0] + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""),
+                expected="an index that leads to every chunk",
+                remedy="copy the file again from where it was recorded",
             )
         )
 
 
 def _unreadable(dataset: h5py.Dataset, offset: tuple[int, ...], readable: bool) -> str | None:
-    """Return what is wrong with a chunk that the index lists; None where it is as it should be."""
+    """Return what is wrong with a chunk that the index lists; None where it is sound."""
     try:
         if readable:
             decode(dataset, offset)
@@ -110,9 +112,9 @@ def _unreadable(dataset: h5py.Dataset, offset: tuple[int, ...], readable: bool) 
 def incomplete(place: str, stored: int, whole: int, unit: str) -> Defect:
     """Return the defect of a dataset that was never written to its end."""
     return Defect(
-        "incomplete",
-        place,
-        f"{stored} of {whole} {unit} were ever written",
-        "all of them: HDF5 reads the others as zeros",
-        "the recorder was stopped early; record the episode again",
+        code="incomplete",
+        place=place,
+        found=f"{stored} of {whole} {unit} were ever written",
+        expected="all of them: HDF5 reads the others as zeros",
+        remedy="the recorder was stopped early; record the episode again",
     )

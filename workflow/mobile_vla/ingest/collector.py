@@ -1,4 +1,4 @@
-"""Writing an episode as the robot's collector writes it."""
+"""Write an episode as the robot's collector does."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def write_episode(
         images: T images (H, W, 3) uint8.
         actions: (T, 3) float32, raw command units.
         size: (H, W).
-        event_types: T texts; none are written without.
-        instruction: the file's own ``language_instruction``; none is written without.
+        event_types: T texts; None writes none.
+        instruction: the file's ``language_instruction``; None writes none.
         attributes: attributes of the file.
     """
     length = len(actions)

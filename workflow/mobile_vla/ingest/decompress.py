@@ -1,8 +1,7 @@
-"""Decompressing chunks ourselves, as far as they are compressed by gzip or not at all.
+"""Decompress chunks that are compressed by gzip, or not at all, without HDF5.
 
-HDF5's own reading takes a chunk that unpacks to less than it should for a whole one, and fills it
-up with whatever lay in memory. Here its length is checked, beside gzip's checksum; and each chunk
-is read once.
+HDF5 accepts a chunk that unpacks to fewer bytes than it should and fills the rest with random
+memory. Here the length is checked, beside gzip's checksum; and each chunk is read once.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def chunk_bytes(dataset: h5py.Dataset) -> int:
 
 
 def decode(dataset: h5py.Dataset, offset: tuple[int, ...]) -> bytes:
-    """Return a chunk's values as bytes; shuffled ones stay so, which means nothing to single bytes.
+    """Return a chunk's values as bytes; a shuffle is not undone, for it leaves single bytes as is.
 
     Args:
         dataset: a chunked dataset with no other filters than gzip and shuffling.
@@ -53,7 +52,7 @@ def decode(dataset: h5py.Dataset, offset: tuple[int, ...]) -> bytes:
     for index, number in reversed(list(enumerate(filters_of(dataset)))):
         if number == GZIP and not mask >> index & 1:  # the bit says that it was not applied
             unpacking = zlib.decompressobj()
-            # A little more than wanted at most, whatever the stream claims to hold.
+            # At most one byte more than wanted, whatever the stream claims to hold.
             stored = unpacking.decompress(stored, wanted + 1)
             if not unpacking.eof and len(stored) <= wanted:
                 raise ValueError("compressed bytes that end too early")

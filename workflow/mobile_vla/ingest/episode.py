@@ -1,4 +1,4 @@
-"""The HDF5 contract of an episode, and the reading of its small parts."""
+"""Check an episode against the HDF5 contract, and read all of it but the images."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 
 from mobile_vla.conventions import ACTION_COLUMNS
-from mobile_vla.ingest.defects import Defect, Rejected
-from mobile_vla.ingest.isolation import Tell
+from mobile_vla.ingest.isolation import Announce
 from mobile_vla.ingest.locate import MAX_FRAMES, MAX_SIDE, check_storage, find, reading
+from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.result import Defect
 
 IMAGES = ("images", "observations/images")
 ACTIONS = "actions"
@@ -58,20 +59,20 @@ class RawEpisode:
         return scene if isinstance(scene, str) and scene else None
 
 
-def read_episode(file: h5py.File, tell: Tell) -> RawEpisode:
+def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
     """Check an episode against the contract and read all of it but the images.
 
     Args:
         file: the opened raw file.
-        tell: is told each part's name before it is read.
+        announce: called with each part's name before it is read.
 
     Raises:
-        Rejected: with every breach that was found.
+        Rejected: with every breach of the contract.
     """
     defects: list[Defect] = []
 
     def part(place: str, read: Callable[[h5py.File], T]) -> T | None:
-        tell(place)
+        announce(place)
         try:
             with reading(place):
                 return read(file)
@@ -96,22 +97,34 @@ def read_episode(file: h5py.File, tell: Tell) -> RawEpisode:
     )
 
 
-def _unequal(place: str, found: int, images: str, frames: int) -> Defect:
+def _unequal(place: str, entries: int, images: str, frames: int) -> Defect:
     return Defect(
-        "unequal_length",
-        place,
-        f"{found} entries for {frames} frames in {images}",
-        "one entry a frame",
-        RECORD_AGAIN,
+        code="unequal_length",
+        place=place,
+        found=f"{entries} entries for {frames} frames in {images}",
+        expected="one entry a frame",
+        remedy=RECORD_AGAIN,
     )
 
 
 def _missing(place: str, expected: str) -> Defect:
-    return Defect("missing_dataset", place, "no such dataset", expected, RECORD_AGAIN)
+    return Defect(
+        code="missing_dataset",
+        place=place,
+        found="no such dataset",
+        expected=expected,
+        remedy=RECORD_AGAIN,
+    )
 
 
 def _wrong(code: str, place: str, found: Any, expected: str) -> Defect:
-    return Defect(code, place, f"{found}", expected, "store it as the contract says")
+    return Defect(
+        code=code,
+        place=place,
+        found=f"{found}",
+        expected=expected,
+        remedy="store it as the contract says",
+    )
 
 
 def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
@@ -136,7 +149,15 @@ def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
 
 def _length(frames: int, place: str) -> None:
     if frames == 0:
-        raise Rejected(Defect("no_frames", place, "T = 0", "at least one frame", RECORD_AGAIN))
+        raise Rejected(
+            Defect(
+                code="no_frames",
+                place=place,
+                found="T = 0",
+                expected="at least one frame",
+                remedy=RECORD_AGAIN,
+            )
+        )
     if frames > MAX_FRAMES:
         limit = f"at most {MAX_FRAMES:,} frames"
         raise Rejected(_wrong("absurd_size", place, f"{frames:,} frames declared", limit))
@@ -162,7 +183,15 @@ def _actions(file: h5py.File) -> np.ndarray:
         row, column = map(int, bad[0])
         found = f"{actions[row, column]}" + (f", and {len(bad) - 1} more" if len(bad) > 1 else "")
         place = f"{ACTIONS}, row {row}, {ACTION_COLUMNS[column]}"
-        raise Rejected(Defect("not_finite", place, found, "finite numbers", RECORD_AGAIN))
+        raise Rejected(
+            Defect(
+                code="not_finite",
+                place=place,
+                found=found,
+                expected="finite numbers",
+                remedy=RECORD_AGAIN,
+            )
+        )
     return actions
 
 
@@ -208,23 +237,23 @@ def _check_text(dataset: h5py.Dataset, place: str, expected: str) -> None:
 
 def _text(value: Any) -> str:
     text = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
-    # Surrogates and nulls are no text that JSON could carry.
+    # JSON cannot hold surrogates and nulls.
     return text.encode("utf-8", errors="replace").decode().rstrip("\0")[:MAX_TEXT]
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
     names = sorted(file.attrs)[:MAX_ATTRIBUTES]
-    found = {}
+    read = {}
     for name in names:
         stored = file.attrs.get_id(name)
         size = stored.get_space().get_simple_extent_npoints() * stored.get_type().get_size()
         large = size > MAX_ATTRIBUTE_BYTES
-        found[_text(name)] = f"{size:,} bytes, not read" if large else _plain(file.attrs[name])
-    return found
+        read[_text(name)] = f"{size:,} bytes, not read" if large else _plain(file.attrs[name])
+    return read
 
 
 def _plain(value: Any) -> Any:
-    """Return an attribute as a JSON value; what JSON does not know becomes text."""
+    """Return an attribute as a JSON value; types that JSON lacks become text."""
     if isinstance(value, np.ndarray):
         return [_plain(item) for item in value.ravel()[:MAX_VALUES]]
     if isinstance(value, bool | np.bool_):

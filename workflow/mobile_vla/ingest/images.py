@@ -1,4 +1,4 @@
-"""Reading an episode's images along time, in bounded memory."""
+"""Read an episode's images in blocks along time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import h5py
 import numpy as np
 
 from mobile_vla.ingest.decompress import DECODE_ERRORS, decodable, decode
-from mobile_vla.ingest.defects import Defect, Rejected
-from mobile_vla.ingest.isolation import Tell
+from mobile_vla.ingest.isolation import Announce
 from mobile_vla.ingest.locate import reading
 from mobile_vla.ingest.rawfile import HDF5_ERRORS, one_line
+from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.result import Defect
 
 CONTIGUOUS_BYTES = 8 << 20  # raw images read at a time where no chunk prescribes how many
 
 
-def image_blocks(file: h5py.File, place: str, tell: Tell) -> Iterator[tuple[int, np.ndarray]]:
+def image_blocks(
+    file: h5py.File, place: str, announce: Announce
+) -> Iterator[tuple[int, np.ndarray]]:
     """Yield all images in blocks along time, each chunk decompressed once.
 
     A block spans the frames of a chunk; ``check_chunks`` has refused those that are too large.
@@ -27,7 +30,7 @@ def image_blocks(file: h5py.File, place: str, tell: Tell) -> Iterator[tuple[int,
     Args:
         file: the opened raw file.
         place: path in it of the images, (T, H, W, 3) uint8.
-        tell: is told each block's first frame before the block is read.
+        announce: called with each block's first frame before the block is read.
 
     Yields:
         The first frame's index, and the images (n, H, W, 3) uint8.
@@ -41,7 +44,7 @@ def image_blocks(file: h5py.File, place: str, tell: Tell) -> Iterator[tuple[int,
     frames = dataset.shape[0]
     for first in range(0, frames, step):
         last = min(first + step, frames)
-        tell(f"{place}, frame {first}")
+        announce(f"{place}, frame {first}")
         try:
             yield first, read(first, last)
         except (*HDF5_ERRORS, *DECODE_ERRORS) as error:
@@ -75,9 +78,11 @@ def _decoded(dataset: h5py.Dataset, first: int, last: int) -> np.ndarray:
 
 def _damaged(place: str, first: int, last: int, message: str) -> Defect:
     return Defect(
-        "damaged_chunk",
-        f"{place}, frame {first}" if last - first == 1 else f"{place}, frames {first}-{last - 1}",
-        f"it cannot be read: {message}",
-        "images that are intact to the last chunk",
-        "copy the file again from where it was recorded",
+        code="damaged_chunk",
+        place=f"{place}, frame {first}"
+        if last - first == 1
+        else f"{place}, frames {first}-{last - 1}",
+        found=f"it cannot be read: {message}",
+        expected="images that are intact to the last chunk",
+        remedy="copy the file again from where it was recorded",
     )

@@ -1,8 +1,9 @@
-"""Ingest: one raw file becomes frames and facts, in one pass."""
+"""The stage ``ingest``: convert one raw file to frames and facts, in one pass."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,36 @@ from PIL import Image, ImageChops
 
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.conventions import FRAME_SHAPE, FRAME_SIZE
-from mobile_vla.files import atomic_path, describe, write_json
-from mobile_vla.ingest.defects import Defect, Rejected
+from mobile_vla.files import atomic_path
 from mobile_vla.ingest.episode import RawEpisode, read_episode
 from mobile_vla.ingest.images import image_blocks
-from mobile_vla.ingest.isolation import Tell, isolated
+from mobile_vla.ingest.isolation import Announce, isolated
 from mobile_vla.ingest.rawfile import Fingerprint, fingerprint, open_raw
+from mobile_vla.ingest.rejected import Rejected
 from mobile_vla.ingest.resize import to_frame
+from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, StrongColors
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import EpisodeFiles
+from mobile_vla.result import FileDigest
 
 LEVELS = np.arange(256)
-STRONG = 64  # of 255: by how much red and blue differ in a clearly coloured pixel
+STRONG = 64  # of 255: least difference of red and blue in a clearly coloured pixel
+NO_STATISTICS = ImageStatistics(
+    mean=None, frame_mean=[], frame_std=[], max=None, strong=None, repeats=[]
+)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is read of a raw file; the defaults are those of a rejected episode."""
+
+    group: str | None = None
+    raw_shape: tuple[int, int, int] | None = None
+    actions: list[list[float]] = field(default_factory=list)
+    event_types: list[str] | None = None
+    instruction: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    statistics: ImageStatistics = NO_STATISTICS
 
 
 def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> None:
@@ -37,63 +56,45 @@ def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> Non
         outputs: the files to write.
         raw: the HDF5 file.
     """
-    found = Fingerprint(None, 0)
-    content: dict[str, Any] = {}
+    identity = Fingerprint(None, 0)
+    content = _Content()
     defects: list[Defect] = []
     with atomic_path(outputs.frames) as temporary:
         try:
-            found = fingerprint(raw)
+            identity = fingerprint(raw)
             content = isolated(partial(_read, raw, settings.images, temporary))
         except Rejected as rejected:
             defects = rejected.defects
-            content = _nothing()
             np.save(temporary, np.zeros((0, *FRAME_SHAPE), dtype=np.uint8))
-    write_json(
-        outputs.facts,
-        {
-            "episode": settings.episode,
-            "file": str(raw),
-            "sha256": found.sha256,
-            "size": found.size,
-            # The file's own name: that of an episode in a subfolder begins with the folder's.
-            "scenario": parse_scenario(raw.stem),
-            "group": content.pop("group") or settings.episode,
-            "frames": len(content["actions"]),
-            "frame_file": describe(outputs.frames),
-            **content,
-            "errors": [defect.record() for defect in defects],
-        },
+    facts = EpisodeFacts(
+        episode=settings.episode,
+        file=str(raw),
+        sha256=identity.sha256,
+        size=identity.size,
+        # By the file's name: that of an episode in a subfolder begins with the folder's.
+        scenario=parse_scenario(raw.stem),
+        group=content.group or settings.episode,
+        frames=len(content.actions),
+        frame_file=FileDigest.of(outputs.frames),
+        raw_shape=content.raw_shape,
+        actions=content.actions,
+        event_types=content.event_types,
+        instruction=content.instruction,
+        attributes=content.attributes,
+        image_statistics=content.statistics,
+        errors=defects,
     )
+    facts.write(outputs.facts)
 
 
-def _read(raw: Path, images: Images, path: Path, tell: Tell) -> dict[str, Any]:
-    """Write a raw file's frames to ``path`` and return the facts."""
-    tell("file")
+def _read(raw: Path, images: Images, path: Path, announce: Announce) -> _Content:
+    """Write a raw file's frames to ``path`` and return the rest of it."""
+    announce("file")
     with open_raw(raw) as file:
-        return _convert(read_episode(file, tell), images, path, tell)
+        return _convert(read_episode(file, announce), images, path, announce)
 
 
-def _nothing() -> dict[str, Any]:
-    """Return the facts of a rejected episode."""
-    return {
-        "group": None,
-        "raw_shape": None,
-        "actions": [],
-        "event_types": None,
-        "instruction": None,
-        "attributes": {},
-        "image_statistics": {
-            "mean": None,
-            "frame_mean": [],
-            "frame_std": [],
-            "max": None,
-            "strong": None,
-            "repeats": [],
-        },
-    }
-
-
-def _convert(episode: RawEpisode, images: Images, path: Path, tell: Tell) -> dict[str, Any]:
+def _convert(episode: RawEpisode, images: Images, path: Path, announce: Announce) -> _Content:
     length = len(episode.actions)
     channel_mean = np.zeros((length, 3))
     frame_std = np.zeros(length)
@@ -104,38 +105,39 @@ def _convert(episode: RawEpisode, images: Images, path: Path, tell: Tell) -> dic
     # Written frame by frame: the pages of a memory map would count as memory of this job.
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, _header(length))
-        for first, block in image_blocks(episode.file, episode.place, tell):
+        for first, block in image_blocks(episode.file, episode.place, announce):
             for index, image in enumerate(block, start=first):
                 frame = to_frame(image, images)  # (224, 224, 3)
                 file.write(frame.data)
                 channel_mean[index], frame_std[index], top = _statistics(frame)
-                strong[index] = strong_colours(frame)
+                strong[index] = strong_colors(frame)
                 largest = max(largest, top)
                 if previous is not None and np.array_equal(image, previous):
                     repeats.append(index)
                 previous = image
             previous = block[-1].copy()  # a view would keep the whole block in memory
             del block, image
-    return {
-        "group": episode.group,
-        "raw_shape": list(episode.shape),
-        "actions": episode.actions.tolist(),
-        "event_types": episode.event_types,
-        "instruction": episode.instruction,
-        "attributes": episode.attributes,
-        "image_statistics": {
-            "mean": _rounded(channel_mean.mean(axis=0)),
-            "frame_mean": _rounded(channel_mean.mean(axis=1)),
-            "frame_std": _rounded(frame_std),
-            "max": largest,
-            "strong": dict(zip(("red", "blue"), _rounded(strong.mean(axis=0), 5), strict=True)),
-            "repeats": repeats,
-        },
-    }
+    red, blue = _rounded(strong.mean(axis=0), 5)
+    return _Content(
+        group=episode.group,
+        raw_shape=episode.shape,
+        actions=episode.actions.tolist(),
+        event_types=episode.event_types,
+        instruction=episode.instruction,
+        attributes=episode.attributes,
+        statistics=ImageStatistics(
+            mean=_rounded(channel_mean.mean(axis=0)),
+            frame_mean=_rounded(channel_mean.mean(axis=1)),
+            frame_std=_rounded(frame_std),
+            max=largest,
+            strong=StrongColors(red=red, blue=blue),
+            repeats=repeats,
+        ),
+    )
 
 
 def _header(length: int) -> dict[str, Any]:
-    """Return what an ``.npy`` file says of its frames."""
+    """Return the header of an ``.npy`` file of frames."""
     return {"descr": "|u1", "fortran_order": False, "shape": (length, *FRAME_SHAPE)}
 
 
@@ -149,11 +151,11 @@ def _statistics(frame: np.ndarray) -> tuple[np.ndarray, float, int]:
     return sums * 3 / frame.size, std, int(np.flatnonzero(counts.any(axis=0))[-1])
 
 
-def strong_colours(frame: np.ndarray) -> tuple[float, float]:
+def strong_colors(frame: np.ndarray) -> tuple[float, float]:
     """Return the shares of a frame's lower half that are clearly red and clearly blue.
 
-    A pixel is so where one of the two channels exceeds the other by more than a quarter of the
-    range. The upper half is left out because the sky is there.
+    A pixel counts where its red or its blue exceeds the other by more than a quarter of the range.
+    The upper half is left out because the sky is there.
 
     Args:
         frame: (224, 224, 3) uint8, RGB.
@@ -162,12 +164,12 @@ def strong_colours(frame: np.ndarray) -> tuple[float, float]:
     red, _, blue = lower.split()
     count = lower.width * lower.height
     more_red, more_blue = (
-        sum(ImageChops.subtract(one, other).histogram()[STRONG + 1 :]) / count
-        for one, other in ((red, blue), (blue, red))
+        sum(ImageChops.subtract(more, less).histogram()[STRONG + 1 :]) / count
+        for more, less in ((red, blue), (blue, red))
     )
     return more_red, more_blue
 
 
 def _rounded(values: np.ndarray, digits: int = 3) -> list[float]:
-    """Keep what matters of a statistic, and the JSON short."""
+    """Round statistics, which keeps the JSON short."""
     return [round(float(value), digits) for value in values]

@@ -1,8 +1,8 @@
-"""Reading in a process of its own: damaged files can crash the HDF5 library or hang it.
+"""Run the reading of a raw file in a child process: damaged files can crash or hang HDF5.
 
 A single wrong bit in a file can send HDF5 into an endless loop or a segmentation fault, where no
-Python exception helps. The child that reads says where it is; when it falls silent or dies, the
-place it named last becomes the defect's.
+Python exception helps. The child names each place before it reads it; when it stalls or dies, the
+last of these places becomes the defect's.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from mobile_vla.errors import UserError
-from mobile_vla.ingest.defects import Defect, Rejected
+from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.result import Defect
 
-STALL_SECONDS = 120.0  # without a sign of life; a block of images takes one or two, even over NFS
+STALL_SECONDS = 120.0  # without a message; a block of images takes one or two, even over NFS
 
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 """Signals that a damaged file causes. Others come from outside: a user, or the lack of memory."""
 
 T = TypeVar("T")
 
-Tell = Callable[[str], None]
-"""Says which place in the file is read next."""
+Announce = Callable[[str], None]
+"""Names the place in the file that is read next."""
 
 
-def isolated(work: Callable[[Tell], T]) -> T:
+def isolated(work: Callable[[Announce], T]) -> T:
     """Run a function in a child process and return its picklable result.
 
     Args:
         work: what to run; it calls its argument with the place before each thing that it reads.
 
     Raises:
-        Rejected: ``work`` raised it, crashed, or fell silent for ``STALL_SECONDS``.
+        Rejected: ``work`` raised it, crashed, or sent nothing for ``STALL_SECONDS``.
         UserError: the child was killed from outside.
         Exception: whatever else ``work`` raised.
     """
@@ -67,7 +68,7 @@ def isolated(work: Callable[[Tell], T]) -> T:
         receiver.close()
 
 
-def _run(work: Callable[[Tell], object], receiver: Connection, sender: Connection) -> None:
+def _run(work: Callable[[Announce], object], receiver: Connection, sender: Connection) -> None:
     # Only the parent may hold the reading end: once it is gone, the next report ends the child.
     receiver.close()
     try:
@@ -92,10 +93,10 @@ def _died(place: str, code: int | None) -> Exception:
 def _unreadable(place: str, found: str) -> Rejected:
     return Rejected(
         Defect(
-            "unreadable",
-            place,
-            found,
-            "an intact HDF5 file",
-            "copy the file again from where it was recorded",
+            code="unreadable",
+            place=place,
+            found=found,
+            expected="an intact HDF5 file",
+            remedy="copy the file again from where it was recorded",
         )
     )

@@ -1,4 +1,4 @@
-"""Finding a dataset inside a raw file, and refusing what cannot be read safely."""
+"""Find a dataset in a raw file by its path, and check that it can be read safely."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import h5py
 
 from mobile_vla.ingest.chunk_index import check_chunks, incomplete
-from mobile_vla.ingest.defects import Defect, Rejected
 from mobile_vla.ingest.rawfile import HDF5_ERRORS, one_line
+from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.result import Defect
 
 MAX_FRAMES = 100_000
 MAX_SIDE = 8192  # pixels; one such image takes 200 MB
@@ -24,11 +25,11 @@ def reading(place: str) -> Iterator[None]:
     except HDF5_ERRORS as error:
         raise Rejected(
             Defect(
-                "unreadable",
-                place,
-                f"HDF5 cannot read it: {one_line(error)}",
-                "data that is intact to the last chunk",
-                "copy the file again from where it was recorded",
+                code="unreadable",
+                place=place,
+                found=f"HDF5 cannot read it: {one_line(error)}",
+                expected="data that is intact to the last chunk",
+                remedy="copy the file again from where it was recorded",
             )
         ) from None
 
@@ -37,7 +38,7 @@ def find(file: h5py.File, path: str) -> h5py.Dataset | None:
     """Return a dataset by its path, or None where the file has none.
 
     Links are followed step by step, because a soft link may lead to an external one and HDF5 would
-    open the other file without asking.
+    open the other file.
 
     Raises:
         Rejected: the path leads out of the file, in a circle, or to something else than a dataset.
@@ -64,7 +65,11 @@ def find(file: h5py.File, path: str) -> h5py.Dataset | None:
         kind = type(group).__name__.lower()
         raise Rejected(
             Defect(
-                "not_a_dataset", path, f"a {kind}", "a dataset", "store the array under its name"
+                code="not_a_dataset",
+                place=path,
+                found=f"a {kind}",
+                expected="a dataset",
+                remedy="store the array under its name",
             )
         )
     _contained(group, path)
@@ -74,16 +79,16 @@ def find(file: h5py.File, path: str) -> h5py.Dataset | None:
 def _link(place: str, found: str, kind: str) -> Defect:
     code = "external_link" if kind == "external" else "broken_link"
     return Defect(
-        code,
-        place,
-        found,
-        "the data itself",
-        "copy the data into the episode's file, with h5repack",
+        code=code,
+        place=place,
+        found=found,
+        expected="the data itself",
+        remedy="copy the data into the episode's file, with h5repack",
     )
 
 
 def _contained(dataset: h5py.Dataset, place: str) -> None:
-    """Refuse datasets whose values lie in other files."""
+    """Refuse a dataset whose values lie in other files."""
     if dataset.is_virtual:
         raise Rejected(_link(place, "a virtual dataset", "external"))
     if dataset.external:
@@ -96,7 +101,7 @@ def check_storage(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fal
     Args:
         dataset: the dataset.
         place: its path in the file, for the defect.
-        decode_later: leave the chunks' contents to whoever decodes them all afterwards.
+        decode_later: do not decompress the chunks here, because the caller does so afterwards.
 
     Raises:
         Rejected: parts were never written or cannot be found, or a filter is unknown.
@@ -108,11 +113,11 @@ def check_storage(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fal
             label = name.decode(errors="replace").strip("\0") or "unnamed"
             raise Rejected(
                 Defect(
-                    "unknown_filter",
-                    place,
-                    f"compressed with filter {number} ({label})",
-                    "gzip, or a filter that this HDF5 has",
-                    "recompress it: h5repack -f GZIP=1 OLD.h5 NEW.h5",
+                    code="unknown_filter",
+                    place=place,
+                    found=f"compressed with filter {number} ({label})",
+                    expected="gzip, or a filter that this HDF5 has",
+                    remedy="recompress it: h5repack -f GZIP=1 OLD.h5 NEW.h5",
                 )
             )
     if dataset.chunks is not None:

@@ -1,4 +1,4 @@
-"""Opening a raw file: whatever lies at the path, a defect and never a traceback."""
+"""Hash and open a raw file; whatever is wrong with it becomes a defect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 import h5py
 
 from mobile_vla.files import BLOCK
-from mobile_vla.ingest.defects import Defect, Rejected
+from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.result import Defect
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, II.A
@@ -72,7 +73,7 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def _file_defect(code: str, found: str, remedy: str) -> Defect:
-    return Defect(code, "file", found, "an HDF5 episode", remedy)
+    return Defect(code=code, place="file", found=found, expected="an HDF5 episode", remedy=remedy)
 
 
 def _unreachable(path: Path, error: OSError) -> Defect:
@@ -93,8 +94,8 @@ def open_raw(path: Path) -> Iterator[h5py.File]:
     """Open a raw file for reading.
 
     Raises:
-        Rejected: it is not HDF5, or its structure is damaged or cut off. The block's own
-            ``Rejected`` passes through.
+        Rejected: it is not HDF5, or its structure is damaged or cut off. A
+            ``Rejected`` of the block passes through.
     """
     try:
         # Recorded data often lies on a read-only share, where HDF5 cannot take its lock.
@@ -120,21 +121,21 @@ def _not_opened(path: Path, message: str) -> Defect:
         or (_has_signature(path) and size < SUPERBLOCK)
     ):
         return Defect(
-            "truncated",
-            "file",
-            _cut_off(size, message),
-            "a file as long as it says itself",
-            "copy the file again from where it was recorded; what is cut off is lost",
+            code="truncated",
+            place="file",
+            found=_cut_off(size, message),
+            expected="a file as long as it says itself",
+            remedy="copy the file again from where it was recorded; what is cut off is lost",
         )
     if not _has_signature(path):
         remedy = "remove the file from the folder, or narrow the dataset's pattern"
         return _file_defect("not_hdf5", "no HDF5 signature", remedy)
     return Defect(
-        "unreadable",
-        "file",
-        f"HDF5 cannot open it: {message}",
-        "an intact HDF5 file",
-        "copy the file again; a recorder that was killed leaves such files behind",
+        code="unreadable",
+        place="file",
+        found=f"HDF5 cannot open it: {message}",
+        expected="an intact HDF5 file",
+        remedy="copy the file again; a recorder that was killed leaves such files behind",
     )
 
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are episodes: known before anything is read, without heavy imports."""
+"""List the episodes of a folder by their file names, without heavy imports: the plan does it."""
 
 from __future__ import annotations
 

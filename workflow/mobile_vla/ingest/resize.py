@@ -1,4 +1,4 @@
-"""Raw images made frames."""
+"""Resize raw images to frames."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mobile_vla.conventions import FRAME_SIZE
 
 
 def to_frame(image: np.ndarray, images: Images) -> np.ndarray:
-    """Make a frame of a raw image.
+    """Convert a raw image to a frame.
 
-    Resizing is Pillow's bicubic with antialiasing, as in Kosmos-2's own image processor. ``crop``
+    Resizing is Pillow's bicubic with antialiasing, as in Kosmos-2's image processor. ``crop``
     follows that processor: the short side becomes 224, then the centre is kept.
 
     Args:

@@ -1,11 +1,12 @@
-"""The scenario that an episode's name tells."""
+"""Parse the scenario from an episode's file name."""
 
 from __future__ import annotations
 
 import re
 from typing import get_args
 
-from mobile_vla.config.scenario import ScenarioKey
+from mobile_vla.conventions import ScenarioKey
+from mobile_vla.ingest.result import Scenario
 
 KEYS: tuple[ScenarioKey, ...] = get_args(ScenarioKey)
 
@@ -27,11 +28,11 @@ _WHOLE = re.compile(
 )
 
 
-def parse_scenario(name: str) -> dict[str, str | None]:
-    """Return the scenario that an episode's name says.
+def parse_scenario(name: str) -> Scenario:
+    """Parse the scenario from an episode's name.
 
-    Older names lack parts: what is missing is None, wherever the other parts stand. A key that
-    the name gives two different values (``…_left_right_…``) is None too.
+    Older names lack parts, or have them in another order: what is missing is None. A key that the
+    name gives two different values (``…_left_right_…``) is None too.
 
     Args:
         name: the file's name without its suffix.
@@ -40,10 +41,10 @@ def parse_scenario(name: str) -> dict[str, str | None]:
         ``obstacles``, ``layout``, ``side``, ``style`` and ``distance``, in this order.
     """
     parts = re.split(r"[_\-. ]+", name.lower())
-    scenario: dict[str, str | None] = {}
+    scenario: Scenario = {}
     for key in KEYS:
-        found = {part for part in parts if re.fullmatch(VALUES[key], part, re.ASCII)}
-        scenario[key] = found.pop() if len(found) == 1 else None
+        values = {part for part in parts if re.fullmatch(VALUES[key], part, re.ASCII)}
+        scenario[key] = values.pop() if len(values) == 1 else None
     return scenario
 
 

@@ -9,9 +9,9 @@ import torch
 
 from mobile_vla.config.language import Language
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.data.dataset import Episode
 from mobile_vla.data.mirror import mirrored_values
-from mobile_vla.data.prompts import render
+from mobile_vla.data.prompts import prompt_values, render
+from mobile_vla.data.result import Episode
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
@@ -35,7 +35,7 @@ def prompts_of(
         E texts each: ``right``, as in training; ``opposite``, with left and right exchanged;
         ``constant``; and ``paraphrase``, if there is one.
     """
-    values = [episode.prompt_values for episode in episodes]
+    values = [prompt_values(episode) for episode in episodes]
     found = {
         RIGHT: [render(prompt, one) for one in values],
         OPPOSITE: [render(prompt, mirrored_values(one)) for one in values],

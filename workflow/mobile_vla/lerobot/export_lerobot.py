@@ -1,4 +1,4 @@
-"""Export: a dataset's raw episodes as a LeRobotDataset v3, with its images in Parquet files."""
+"""The tool ``export-lerobot``: write a dataset as a LeRobotDataset v3, images in Parquet files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from mobile_vla.config.loading import read_project
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.data.prompts import lacking, lacks, prompt_values, render
+from mobile_vla.data.result import Manifest
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import read_json, verify, write_json, write_text
+from mobile_vla.files import write_json, write_text
 from mobile_vla.ingest.episode import RawEpisode, read_episode
 from mobile_vla.ingest.images import image_blocks
 from mobile_vla.ingest.rawfile import open_raw
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.lerobot import format as layout
+from mobile_vla.lerobot.result import ExportedDataset, ExportedEpisode
 from mobile_vla.lerobot.statistics import flattened, histogram, of_images, of_values
 from mobile_vla.lerobot.tables import (
     INDICES,
@@ -37,7 +40,7 @@ from mobile_vla.lerobot.tables import (
 log = logging.getLogger(__name__)
 
 COMPRESSION = 3  # of PNG: half the time of the usual 6, for a few per cent of the bytes
-FORMAT = 1  # of our own file in meta/
+FORMAT = 1  # of `meta/mobile_vla.json`
 
 CARD = """\
 ---
@@ -92,8 +95,11 @@ def export_lerobot(
         known = ", ".join(project.datasets)
         raise UserError(f"{config} (datasets): no {dataset!r}; expected one of {known}")
     place = results / "datasets" / dataset
-    listed = _listed(place / "manifest.json")
-    facts = [read_json(place / "episodes" / f"{name}.json") for name in listed["episodes"]]
+    manifest = _manifest(place / "manifest.json")
+    facts = [
+        EpisodeFacts.read(place / "episodes" / f"{episode.name}.json")
+        for episode in manifest.episodes
+    ]
     tasks = _tasks(facts, task)
     shape = _shape(facts)
     bgr = project.datasets[dataset].images.settled().color == "bgr"
@@ -101,10 +107,10 @@ def export_lerobot(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as unfinished:
         target = Path(unfinished, folder.name)
         written = _Written(target, layout.CAMERAS + camera, fps, bgr)
-        for own, text in zip(facts, tasks, strict=True):
-            written.add(own, text)
+        for episode, text in zip(facts, tasks, strict=True):
+            written.add(episode, text)
         written.close(shape)
-        _write_ours(target, dataset, listed, facts)
+        _exported(manifest, facts).write(target / layout.OURS)
         card = {"dataset": dataset, "episodes": len(facts), "frames": written.frames}
         size = {"height": shape[0], "width": shape[1], "fps": fps, "version": layout.VERSION}
         columns = ", ".join(ACTION_COLUMNS)
@@ -114,49 +120,48 @@ def export_lerobot(
     log.info("%s: %d episodes, %d frames", folder, len(facts), written.frames)
 
 
-def _listed(manifest: Path) -> dict[str, Any]:
-    if not manifest.is_file():
+def _manifest(path: Path) -> Manifest:
+    if not path.is_file():
         raise UserError(
-            f"{manifest}: not there; `snakemake --cores 1 {manifest}` checks the episodes first"
+            f"{path}: not there; `snakemake --cores 1 {path}` checks the episodes first"
         )
-    found = read_json(manifest)
-    return {**found, "episodes": [one["episode"] for one in found["episodes"]]}
+    return Manifest.read(path)
 
 
-def _tasks(facts: Sequence[Mapping[str, Any]], template: str | None) -> list[str]:
+def _tasks(facts: Sequence[EpisodeFacts], template: str | None) -> list[str]:
     """Return each episode's instruction.
 
     Raises:
         Problems: episodes that have none.
     """
     prompt = None if template is None else Prompt(template=template)
-    found, problems = [], []
-    for one in facts:
-        values = prompt_values(one["scenario"], one["instruction"])
-        if one["instruction"] is not None:
-            found.append(str(one["instruction"]))
+    tasks, problems = [], []
+    for episode in facts:
+        values = prompt_values(episode)
+        if episode.instruction is not None:
+            tasks.append(episode.instruction)
         elif prompt is None:
-            problems.append(Problem(one["file"], "it has no language_instruction"))
+            problems.append(Problem(episode.file, "it has no language_instruction"))
         elif missing := lacks(prompt, values):
-            problems.append(Problem(one["file"], "; ".join(map(lacking, missing))))
+            problems.append(Problem(episode.file, "; ".join(map(lacking, missing))))
         else:
-            found.append(render(prompt, values))
+            tasks.append(render(prompt, values))
     if problems:
         raise Problems(
             "each episode of a LeRobotDataset has an instruction; say what it is with `--task`, "
             'such as `--task "pass on the {side}"`',
             problems,
         )
-    return found
+    return tasks
 
 
-def _shape(facts: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
+def _shape(facts: Sequence[EpisodeFacts]) -> tuple[int, int, int]:
     """Return the size of all images.
 
     Raises:
-        UserError: they differ; the format has one for a dataset.
+        UserError: they differ; the format has one size for a dataset.
     """
-    shapes = sorted({tuple(one["raw_shape"]) for one in facts})
+    shapes = sorted({episode.raw_shape for episode in facts if episode.raw_shape is not None})
     if len(shapes) > 1:
         sizes = ", ".join(f"{width}×{height}" for height, width, _ in shapes)
         raise UserError(
@@ -166,28 +171,29 @@ def _shape(facts: Sequence[Mapping[str, Any]]) -> tuple[int, int, int]:
     return shapes[0]
 
 
-def _write_ours(
-    target: Path, dataset: str, listed: Mapping[str, Any], facts: Sequence[Mapping[str, Any]]
-) -> None:
-    """Write what the format has no place for, so that nothing is lost on the way back."""
-    kept = ("episode", "frames", "instruction", "event_types", "attributes")
-    write_json(
-        target / layout.OURS,
-        {
-            "format": FORMAT,
-            "dataset": dataset,
-            "manifest": listed["digest"],
-            "episodes": [
-                {**{key: one[key] for key in kept}, "raw_sha256": one["sha256"]} for one in facts
-            ],
-            "quarantined": listed["quarantined"],
-        },
+def _exported(manifest: Manifest, facts: Sequence[EpisodeFacts]) -> ExportedDataset:
+    """Return what LeRobot's format has no place for."""
+    return ExportedDataset(
+        format=FORMAT,
+        dataset=manifest.dataset,
+        manifest=manifest.digest,
+        episodes=tuple(
+            ExportedEpisode(
+                episode=episode.episode,
+                frames=episode.frames,
+                instruction=episode.instruction,
+                event_types=episode.event_types,
+                attributes=episode.attributes,
+                raw_sha256=listed.raw_sha256,
+            )
+            for listed, episode in zip(manifest.episodes, facts, strict=True)
+        ),
     )
 
 
 @dataclass
 class _Written:
-    """A dataset that is being written, an episode after the other."""
+    """A dataset that is written episode by episode."""
 
     folder: Path
     camera: str
@@ -206,14 +212,14 @@ class _Written:
     values: dict[str, list[np.ndarray]] = field(default_factory=dict)
     """The numbers of all episodes, by feature."""
 
-    def add(self, facts: Mapping[str, Any], task: str) -> None:
+    def add(self, facts: EpisodeFacts, task: str) -> None:
         """Write an episode's rows, and note where they are."""
-        path = Path(facts["file"])
-        verify(path, facts, "it was ingested with others: run snakemake again, then export")
-        number, length = len(self.rows), int(facts["frames"])
+        path = Path(facts.file)
+        facts.raw.verify(path, "it was ingested with others: run snakemake again, then export")
+        number, length = len(self.rows), facts.frames
         levels = np.zeros((3, 256), dtype=np.int64)
         with open_raw(path) as raw:
-            episode = read_episode(raw, _nobody)
+            episode = read_episode(raw, _ignore)
             columns = self._columns(episode.actions, number, task)
             images = []
             for image in self._images(episode):
@@ -221,7 +227,7 @@ class _Written:
                 images.append(png(image))
         self._roll_over(sum(map(len, images)))
         self._write(images, columns)
-        own = {
+        statistics = {
             self.camera: of_images(levels, length),
             **{name: of_values(values) for name, values in columns.items()},
         }
@@ -233,7 +239,7 @@ class _Written:
                 **_place("data/", self.file),
                 "dataset_from_index": self.frames,
                 "dataset_to_index": self.frames + length,
-                **flattened(own),
+                **flattened(statistics),
                 **_place("meta/episodes/", 0),
             }
         )
@@ -243,7 +249,7 @@ class _Written:
             self.values.setdefault(name, []).append(values)
 
     def _images(self, episode: RawEpisode) -> Iterator[np.ndarray]:
-        for _, block in image_blocks(episode.file, episode.place, _nobody):
+        for _, block in image_blocks(episode.file, episode.place, _ignore):
             for image in block:
                 yield image[..., ::-1] if self.bgr else image
 
@@ -327,5 +333,5 @@ def _place(prefix: str, file: int) -> dict[str, int]:
     return {f"{prefix}{name}": number for name, number in _numbers(file).items()}
 
 
-def _nobody(place: str) -> None:
-    """Take no note of what is read: these files were read to their ends before."""
+def _ignore(place: str) -> None:
+    """Announce nothing: these files were read to their ends before."""

@@ -1,4 +1,4 @@
-"""Where the parts of a LeRobotDataset v3 lie, and what its ``info.json`` says.
+"""Name the files of a LeRobotDataset v3, and read its ``info.json``.
 
 The format is that of LeRobot 0.4 (huggingface/lerobot, docs/source/lerobot-dataset-v3.mdx and
 src/lerobot/datasets), ``codebase_version`` v3.0: many episodes to a Parquet file, and an index of
@@ -20,7 +20,7 @@ INFO = "meta/info.json"
 STATISTICS = "meta/stats.json"
 TASKS = "meta/tasks.parquet"
 OURS = "meta/mobile_vla.json"
-"""Ours: what the format has no place for, such as the episodes' names. LeRobot does not read it."""
+"""What the format has no place for, such as the episodes' names; LeRobot does not read it."""
 
 FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 DATA = f"data/{FILE}"
@@ -70,13 +70,13 @@ def camera_of(info: Mapping[str, Any], wanted: str | None, place: str) -> str:
         UserError: there is no such feature, there are several, or it is a video.
     """
     features = info["features"]
-    cameras = [name for name, one in features.items() if one["dtype"] in ("image", "video")]
+    cameras = [name for name, feature in features.items() if feature["dtype"] in ("image", "video")]
     if wanted is None and len(cameras) == 1:
         wanted = cameras[0]
     if wanted is None or wanted not in cameras:
-        found = "no camera is named" if wanted is None else f"found {wanted!r}"
+        said = "no camera is named" if wanted is None else f"found {wanted!r}"
         known = ", ".join(cameras) or "those of the dataset, which has none"
-        raise UserError(f"{place}.camera: {found}; expected one of {known}")
+        raise UserError(f"{place}.camera: {said}; expected one of {known}")
     if features[wanted]["dtype"] == "video":
         raise UserError(
             f"{place}: {wanted} is stored as video, whose frames are not those that were recorded; "

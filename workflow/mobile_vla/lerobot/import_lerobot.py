@@ -1,4 +1,4 @@
-"""Import: an episode of a LeRobotDataset v3, written as the robot's collector would write it."""
+"""The stage ``import_lerobot``: write an episode of a LeRobotDataset v3 as a raw episode."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from PIL import Image
 
 from mobile_vla.config.lerobot import ImportSettings
 from mobile_vla.errors import UserError
-from mobile_vla.files import describe, write_json
 from mobile_vla.ingest.collector import write_episode
 from mobile_vla.layout import RawFiles
 from mobile_vla.lerobot.format import ACTION
+from mobile_vla.result import FileDigest
 
 
 def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -> None:
@@ -60,7 +60,7 @@ def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -
         instruction=settings.instruction,
         attributes=settings.attributes,
     )
-    write_json(outputs.digest, describe(outputs.raw))
+    FileDigest.of(outputs.raw).write(outputs.digest)
 
 
 def _rows(settings: ImportSettings, data: Path) -> pa.Table:
@@ -76,16 +76,16 @@ def _rows(settings: ImportSettings, data: Path) -> pa.Table:
         if _may_hold(file.metadata.row_group(group), settings.index)
     ]
     table = file.read_row_groups(groups, columns=columns)
-    own = pc.equal(table.column("episode_index"), settings.index)
-    return table.filter(own).sort_by("frame_index")
+    of_episode = pc.equal(table.column("episode_index"), settings.index)
+    return table.filter(of_episode).sort_by("frame_index")
 
 
 def _may_hold(group: Any, index: int) -> bool:
     for number in range(group.num_columns):
         column = group.column(number)
         if column.path_in_schema == "episode_index":
-            found = column.statistics
-            return found is None or not found.has_min_max or found.min <= index <= found.max
+            known = column.statistics
+            return known is None or not known.has_min_max or known.min <= index <= known.max
     return True
 
 

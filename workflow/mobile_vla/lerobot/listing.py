@@ -1,4 +1,4 @@
-"""Which episodes a LeRobotDataset holds, and in which file: known before anything is computed."""
+"""List the episodes of a LeRobotDataset and their data files, without heavy imports."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mobile_vla.config.dataset import LerobotDataset
 from mobile_vla.config.lerobot import ImportSettings
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import UserError
-from mobile_vla.files import read_json
 from mobile_vla.lerobot.format import OURS, camera_of, columns_in, read_info
+from mobile_vla.lerobot.result import ExportedDataset, ExportedEpisode
 
 INSTALL = "python -m pip install -r envs/requirements-lerobot.txt -c envs/constraints.txt"
 INDEX = "meta/episodes"
@@ -20,14 +20,14 @@ COLUMNS = ("episode_index", "tasks", "length", "data/chunk_index", "data/file_in
 
 
 @dataclass(frozen=True)
-class Listed:
-    """One episode: what is to be imported, and the data file that holds it."""
+class ListedEpisode:
+    """An episode: what is to be imported, and the data file that holds it."""
 
     settings: ImportSettings
     data: Path
 
 
-def lerobot_episodes(name: str, dataset: LerobotDataset) -> dict[str, Listed]:
+def lerobot_episodes(name: str, dataset: LerobotDataset) -> dict[str, ListedEpisode]:
     """Return a LeRobotDataset's episodes by name.
 
     An episode that was exported from here keeps its name; another is named by its number.
@@ -45,12 +45,12 @@ def lerobot_episodes(name: str, dataset: LerobotDataset) -> dict[str, Listed]:
     camera = camera_of(info, dataset.camera, place)
     columns = columns_in(info, dataset.columns, ACTION_COLUMNS, place)
     rows = sorted(_index(folder, place), key=lambda row: int(row["episode_index"]))
-    ours = _ours(folder, [int(row["length"]) for row in rows])
-    found: dict[str, Listed] = {}
+    ours = _exported(folder, [int(row["length"]) for row in rows])
+    listed: dict[str, ListedEpisode] = {}
     for row in rows:
         number = int(row["episode_index"])
-        own = ours.get(number, {})
-        episode = own.get("episode", f"episode_{number:06d}")
+        exported = ours.get(number)
+        episode = f"episode_{number:06d}" if exported is None else exported.episode
         if set("{}/") & set(episode):
             raise UserError(
                 f"{folder / OURS}: found the name {episode!r}, expected one without braces and "
@@ -59,6 +59,7 @@ def lerobot_episodes(name: str, dataset: LerobotDataset) -> dict[str, Listed]:
         path = info["data_path"].format(
             chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
         )
+        attributes = {"num_frames": row["length"]} if exported is None else exported.attributes
         settings = ImportSettings(
             dataset=name,
             episode=episode,
@@ -66,14 +67,14 @@ def lerobot_episodes(name: str, dataset: LerobotDataset) -> dict[str, Listed]:
             frames=row["length"],
             camera=camera,
             columns=columns,
-            instruction=own["instruction"] if own else _task(row, folder),
-            event_types=own.get("event_types"),
-            attributes=own.get("attributes", {"num_frames": row["length"]}),
+            instruction=_task(row, folder) if exported is None else exported.instruction,
+            event_types=None if exported is None else exported.event_types,
+            attributes=attributes,
         )
-        found[episode] = Listed(settings, folder / path)
-    if not found:
+        listed[episode] = ListedEpisode(settings, folder / path)
+    if not listed:
         raise UserError(f"{place}: {folder} holds no episode")
-    return found
+    return listed
 
 
 def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
@@ -99,10 +100,10 @@ def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
             raise UserError(f"{path}: cannot be read as an index of episodes: {error}") from None
 
 
-def _ours(folder: Path, lengths: list[int]) -> dict[int, Mapping[str, Any]]:
-    """Return what an export from here says of its episodes, by number.
+def _exported(folder: Path, lengths: list[int]) -> dict[int, ExportedEpisode]:
+    """Return the episodes that were exported from here, by number.
 
-    Episodes that were added to it later, by LeRobot, are not among them.
+    Episodes that LeRobot added later are not among them.
 
     Raises:
         UserError: the episodes have other lengths than those that were exported.
@@ -110,19 +111,17 @@ def _ours(folder: Path, lengths: list[int]) -> dict[int, Mapping[str, Any]]:
     path = folder / OURS
     if not path.is_file():
         return {}
-    listed = read_json(path)["episodes"]
-    for number, own in enumerate(listed):
-        events = own["event_types"]
-        frames = own["frames"]
-        if number >= len(lengths) or lengths[number] != frames:
+    episodes = ExportedDataset.read(path).episodes
+    for number, exported in enumerate(episodes):
+        if number >= len(lengths) or lengths[number] != exported.frames:
             here = lengths[number] if number < len(lengths) else "no"
             raise UserError(
-                f"{path}: episode {number} was {own['episode']} with {frames} frames, and has "
-                f"{here} now: episodes were removed or reordered; remove the file, and episodes "
-                "are named by their numbers"
+                f"{path}: episode {number} was {exported.episode} with {exported.frames} frames, "
+                f"and has {here} now: episodes were removed or reordered; remove the file, and "
+                "episodes are named by their numbers"
             )
-        assert events is None or len(events) == frames
-    return dict(enumerate(listed))
+        assert exported.event_types is None or len(exported.event_types) == exported.frames
+    return dict(enumerate(episodes))
 
 
 def _task(row: Mapping[str, Any], folder: Path) -> str:

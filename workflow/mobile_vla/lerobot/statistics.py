@@ -1,4 +1,4 @@
-"""Statistics as LeRobot normalises by: of each feature, for an episode and for the dataset.
+"""Compute the statistics that LeRobot normalises by, of each feature.
 
 Minimum, maximum, mean, standard deviation (of the population), count, and the quantiles 1, 10, 50,
 90 and 99 %. LeRobot's own writer takes them from a sample of the pixels and a histogram of the
@@ -26,7 +26,7 @@ def of_values(values: np.ndarray) -> dict[str, list[Any]]:
         Lists of D numbers, of one for (T,); ``count`` is [T].
     """
     rows = values.astype(np.float64).reshape(len(values), -1)  # (T, D)
-    found = {
+    computed = {
         "min": rows.min(axis=0),
         "max": rows.max(axis=0),
         "mean": rows.mean(axis=0),
@@ -34,7 +34,7 @@ def of_values(values: np.ndarray) -> dict[str, list[Any]]:
         "count": np.array([len(rows)]),
         **{name: np.quantile(rows, share, axis=0) for name, share in QUANTILES.items()},
     }
-    return {name: one.tolist() for name, one in found.items()}
+    return {name: value.tolist() for name, value in computed.items()}
 
 
 def histogram(image: np.ndarray) -> np.ndarray:
@@ -56,14 +56,14 @@ def of_images(counts: np.ndarray, images: int) -> dict[str, Any]:
     total = counts.sum(axis=1)  # (3,)
     mean = counts @ levels / total
     variance = counts @ levels**2 / total - mean**2
-    found = {
-        "min": np.array([np.flatnonzero(one)[0] for one in counts]),
-        "max": np.array([np.flatnonzero(one)[-1] for one in counts]),
+    computed = {
+        "min": np.array([np.flatnonzero(channel)[0] for channel in counts]),
+        "max": np.array([np.flatnonzero(channel)[-1] for channel in counts]),
         "mean": mean,
         "std": np.sqrt(np.maximum(variance, 0)),
         **{name: _quantile(counts, share) for name, share in QUANTILES.items()},
     }
-    scaled = {name: (one / 255).reshape(3, 1, 1).tolist() for name, one in found.items()}
+    scaled = {name: (value / 255).reshape(3, 1, 1).tolist() for name, value in computed.items()}
     return {**scaled, "count": [images]}
 
 
@@ -84,6 +84,6 @@ def flattened(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return an episode's statistics as columns of the index: ``stats/FEATURE/mean``."""
     return {
         f"stats/{feature}/{name}": value
-        for feature, own in statistics.items()
-        for name, value in own.items()
+        for feature, values in statistics.items()
+        for name, value in values.items()
     }

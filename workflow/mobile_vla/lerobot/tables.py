@@ -1,4 +1,4 @@
-"""The tables of a LeRobotDataset v3: their columns and types, as its own writer makes them."""
+"""Make the tables of a LeRobotDataset v3, with the columns and types of LeRobot's writer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def data_schema(camera: str, action: str, dimensions: int) -> pa.Schema:
 def described_features(
     camera: str, shape: Sequence[int], action: str, names: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Return what ``info.json`` says of the columns."""
+    """Return the features of ``info.json``: the columns and their shapes."""
     return {
         camera: {"dtype": "image", "shape": list(shape), "names": ["height", "width", "channels"]},
         action: {"dtype": "float32", "shape": [len(names)], "names": list(names)},

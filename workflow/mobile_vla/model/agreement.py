@@ -10,6 +10,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.errors import Problem, Problems
 from mobile_vla.files import digest_of
 from mobile_vla.provenance.record import versions
+from mobile_vla.result import FileDigest
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "pillow")
 """What a prediction goes through, from the camera's picture to the velocities."""
@@ -93,7 +94,8 @@ def check_backbone(path: Path, trained: Mapping[str, Any], backbone: Checkpoint)
     Raises:
         Problems: each file that differs.
     """
-    before, here = trained["files"], backbone.files
+    before = {name: FileDigest.model_validate(file) for name, file in trained["files"].items()}
+    here = backbone.files
     problems = [
         Problem(
             f"{backbone.source}/{name}",
@@ -116,8 +118,8 @@ def _named(name: str, revision: str | None) -> str:
     return repr(name) if revision is None else f"{name!r}, revision {revision}"
 
 
-def _bytes(file: Mapping[str, Any]) -> str:
-    return f"{file['size']:,} bytes, SHA-256 {file['sha256'][:12]}…"
+def _bytes(file: FileDigest) -> str:
+    return f"{file.size:,} bytes, SHA-256 {file.sha256[:12]}…"
 
 
 def check_versions(path: Path, trained: Mapping[str, str | None]) -> None:

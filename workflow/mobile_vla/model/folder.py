@@ -84,7 +84,7 @@ def write_folder(
             "name": backbone.name,
             "revision": backbone.revision,
             "digest": backbone.digest,
-            "files": backbone.files,
+            "files": {name: file.model_dump() for name, file in backbone.files.items()},
         },
         "versions": versions(PACKAGES),
         "files": {name: describe(folder / name) for name in sorted(names)},

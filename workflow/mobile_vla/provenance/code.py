@@ -1,4 +1,4 @@
-"""Which modules a command is made of, and a digest of what each of them does.
+"""List the modules that a command imports, each with a digest of its code.
 
 Snakemake notices when a rule's own text changes, but not when a module that it imports does. The
 list that :func:`code_of` returns is therefore a parameter of each rule: Snakemake compares it with
@@ -31,15 +31,15 @@ def code_of(entry: str) -> list[str]:
         Sorted lines ``module digest``, the digest being 16 hex digits of the SHA-256 of the
         module's syntax tree.
     """
-    waiting, found = [entry], set[str]()
+    waiting, closure = [entry], set[str]()
     while waiting:
         module = waiting.pop()
-        if module in found:
+        if module in closure:
             continue
-        found.add(module)
+        closure.add(module)
         waiting += _analysed(module).imports
-        waiting += [parent for parent in _parents(module) if parent not in found]
-    return [f"{module} {_analysed(module).digest}" for module in sorted(found)]
+        waiting += [parent for parent in _parents(module) if parent not in closure]
+    return [f"{module} {_analysed(module).digest}" for module in sorted(closure)]
 
 
 def _parents(module: str) -> list[str]:
@@ -59,7 +59,7 @@ def _file(module: str) -> Path | None:
 
 @dataclass(frozen=True)
 class _Analysis:
-    """What is to know of a module: the modules of this package that it imports, and a digest."""
+    """The modules of this package that a module imports, and the digest of its code."""
 
     imports: tuple[str, ...]
     digest: str
@@ -105,7 +105,7 @@ def _drop_docstrings(node: ast.AST) -> None:
     for name in ("body", "orelse", "finalbody"):
         statements = getattr(node, name, None)
         if isinstance(statements, list):
-            statements[:] = [one for one in statements if not _is_string(one)]
+            statements[:] = [statement for statement in statements if not _is_string(statement)]
 
 
 def _is_string(statement: ast.AST) -> bool:

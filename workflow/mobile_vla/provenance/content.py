@@ -1,4 +1,4 @@
-"""Identity of files from outside the workflow: what their bytes are, not when they were touched.
+"""Identify files from outside the workflow by their bytes, not by their times.
 
 Snakemake compares modification times of inputs, and so misses bytes that changed under an older
 time, and reruns what was merely touched or copied. Files that come from outside (recorded

@@ -1,4 +1,4 @@
-"""The circumstances in which a result was made, for the report and for whoever doubts a number."""
+"""Record the circumstances in which a result was made."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.files import sha256_of, write_json
+from mobile_vla.files import sha256_of
 from mobile_vla.provenance.code import ROOT, code_of
+from mobile_vla.provenance.result import Commit, Provenance
 
-SMALL = 1_000_000  # bytes; larger files have a JSON beside them that says their digest
+SMALL = 1_000_000  # bytes; larger files have a JSON beside them with their digest
 
 
 def versions(packages: Sequence[str]) -> dict[str, str | None]:
@@ -31,8 +32,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def git_state(folder: Path = ROOT) -> dict[str, Any] | None:
-    """Return ``{"commit", "dirty"}`` of the project's checkout; None outside of one.
+def git_state(folder: Path = ROOT) -> Commit | None:
+    """Return the state of the project's checkout; None outside of one.
 
     An edited config.yaml makes no tree dirty: editing it is what it is for, and the settings that
     a job was given stand beside its commit.
@@ -53,7 +54,7 @@ def git_state(folder: Path = ROOT) -> dict[str, Any] | None:
     commit = next(line.split()[2] for line in lines if line.startswith("# branch.oid"))
     if commit == "(initial)":
         return None
-    return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}
+    return Commit(commit=commit, dirty=any(not line.startswith("#") for line in lines))
 
 
 class Recorder:
@@ -84,30 +85,30 @@ class Recorder:
             settings: the job's settings as plain JSON values, or None.
         """
         finished = datetime.now(UTC)
-        write_json(
-            path,
-            {
-                "stage": self.stage,
-                "settings": settings,
-                "inputs": self.inputs,
-                "code": self.code,
-                "versions": versions(self.packages),
-                "git": git_state(),
-                "command": shlex.join(["python", "-m", "mobile_vla", *sys.argv[1:]]),
-                "host": socket.gethostname(),
-                **_compute(),
-                "python": platform.python_version(),
-                "started": self.started.isoformat(timespec="seconds"),
-                "finished": finished.isoformat(timespec="seconds"),
-                "seconds": round((finished - self.started).total_seconds(), 3),
-            },
+        device, threads = _compute()
+        provenance = Provenance(
+            stage=self.stage,
+            settings=settings,
+            inputs=self.inputs,
+            code=self.code,
+            versions=versions(self.packages),
+            git=git_state(),
+            command=shlex.join(["python", "-m", "mobile_vla", *sys.argv[1:]]),
+            host=socket.gethostname(),
+            device=device,
+            threads=threads,
+            python=platform.python_version(),
+            started=self.started.isoformat(timespec="seconds"),
+            finished=finished.isoformat(timespec="seconds"),
+            seconds=round((finished - self.started).total_seconds(), 3),
         )
+        provenance.write(path)
 
 
-def _compute() -> dict[str, Any]:
-    """Return device and threads of a job that used torch; a job that did not has none."""
+def _compute() -> tuple[str | None, int | None]:
+    """Return device and threads of a job that used torch."""
     torch = sys.modules.get("torch")
     if torch is None:
-        return {"device": None, "threads": None}
+        return None, None
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor()
-    return {"device": device or platform.machine(), "threads": torch.get_num_threads()}
+    return device or platform.machine(), torch.get_num_threads()

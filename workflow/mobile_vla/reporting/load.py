@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobile_vla.audit.result import Audit
 from mobile_vla.config.reporting import ReportedRun, ReportSettings
+from mobile_vla.data.result import DatasetSplit, Manifest
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.behaviour import Latency, Listening, Rollouts
-from mobile_vla.reporting.data_records import Audit, Manifest, Split
 from mobile_vla.reporting.records import (
     Epoch,
     Evaluation,
@@ -86,7 +87,7 @@ class DatasetFacts:
     """What the report shows of a dataset."""
 
     manifest: Manifest
-    split: Split
+    split: DatasetSplit
     audit: Audit
 
 
@@ -194,7 +195,9 @@ def load_datasets(
     """
     found = []
     for name, *paths in zip(settings.datasets, manifests, splits, audits, strict=True):
-        facts = DatasetFacts(Manifest.read(paths[0]), Split.read(paths[1]), Audit.read(paths[2]))
+        facts = DatasetFacts(
+            Manifest.read(paths[0]), DatasetSplit.read(paths[1]), Audit.read(paths[2])
+        )
         owners = (facts.manifest.dataset, facts.split.dataset, facts.audit.dataset)
         for path, owner in zip(paths, owners, strict=True):
             _check_owner(path, owner, name)

@@ -1,4 +1,4 @@
-"""Where each result comes from: commit, versions, machine, command."""
+"""Lay out where each result comes from: commit, versions, machine, command."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from mobile_vla.files import canonical_json
-from mobile_vla.reporting.format import MISSING, duration, whole
-from mobile_vla.reporting.records import Provenance
+from mobile_vla.provenance.result import Provenance
+from mobile_vla.reporting.format import duration, whole
 from mobile_vla.reporting.texts import Texts
 
 COMMIT_DIGITS = 10
@@ -22,13 +22,13 @@ class Origin:
     """A line of the provenance table, and what lies behind it; all as text."""
 
     stage: str
-    outputs: list[str]
+    result: str
     commit: str | None
     dirty: bool
     machine: str
     started: str
     finished: str
-    seconds: float | None
+    seconds: float
     took: str
     command: str
     settings: str
@@ -43,35 +43,31 @@ def origin(path: Path, t: Texts) -> Origin:
     Raises:
         UserError: the file is missing or is not what the report reads.
     """
-    found = Provenance.read(path)
-    commit = found.git.commit if found.git else None
-    threads = t.count(found.threads, "thread") if found.threads else None
-    python = f"Python {found.python}" if found.python else None
-    machine = [part for part in (found.host, found.device, threads, python) if part]
+    job = Provenance.read(path)
+    threads = t.count(job.threads, "thread") if job.threads else None
+    machine = [part for part in (job.host, job.device, threads, f"Python {job.python}") if part]
     return Origin(
-        stage=found.stage,
-        outputs=found.outputs or [_result(path)],
-        commit=commit[:COMMIT_DIGITS] if commit else None,
-        dirty=bool(found.git and found.git.dirty),
-        machine=", ".join(machine) or MISSING,
-        started=_moment(found.started),
-        finished=_moment(found.finished),
-        seconds=found.seconds,
-        took=duration(found.seconds),
-        command=_clipped(found.command or MISSING, t),
-        settings=_clipped(canonical_json(found.settings), t) if found.settings else "",
-        inputs=_inputs(found.inputs or {}, t),
-        versions=[
-            f"{name} {version}" for name, version in (found.versions or {}).items() if version
-        ],
-        code=found.code or [],
+        stage=job.stage,
+        result=_result(path),
+        commit=job.git.commit[:COMMIT_DIGITS] if job.git else None,
+        dirty=job.git is not None and job.git.dirty,
+        machine=", ".join(machine),
+        started=_moment(job.started),
+        finished=_moment(job.finished),
+        seconds=job.seconds,
+        took=duration(job.seconds),
+        command=_clipped(job.command, t),
+        settings=_clipped(canonical_json(job.settings), t) if job.settings else "",
+        inputs=_inputs(job.inputs, t),
+        versions=[f"{name} {version}" for name, version in job.versions.items() if version],
+        code=job.code,
     )
 
 
 def summary(origins: Sequence[Origin], t: Texts) -> tuple[str, bool]:
     """Return a sentence on where the results come from, and whether it is a warning."""
-    dirty = sum(own.dirty for own in origins)
-    commits = list(dict.fromkeys(own.commit for own in origins))
+    dirty = sum(origin.dirty for origin in origins)
+    commits = list(dict.fromkeys(origin.commit for origin in origins))
     jobs = t.count(len(origins), "job")
     if dirty:
         return t("provenance.dirty", dirty=dirty, jobs=jobs), True
@@ -83,11 +79,10 @@ def summary(origins: Sequence[Origin], t: Texts) -> tuple[str, bool]:
     return t("provenance.several", jobs=jobs, n=len(commits), commits=known), False
 
 
-def _inputs(digests: dict[str, str | None], t: Texts) -> list[str]:
+def _inputs(digests: dict[str, str], t: Texts) -> list[str]:
     """Return the input files with the beginnings of their SHA-256; of many the first."""
     lines = [
-        f"{(digest or MISSING)[: COMMIT_DIGITS + 2]}  {name}"
-        for name, digest in list(digests.items())[:INPUTS]
+        f"{digest[: COMMIT_DIGITS + 2]}  {name}" for name, digest in list(digests.items())[:INPUTS]
     ]
     if len(digests) > INPUTS:
         lines.append(t("provenance.more", n=len(digests) - INPUTS).strip())
@@ -106,10 +101,8 @@ def _clipped(text: str, t: Texts) -> str:
     return f"{text[:LONGEST]}… {t('provenance.clipped', characters=whole(len(text)))}"
 
 
-def _moment(text: str | None) -> str:
-    """Return an ISO time as ``2025-11-20 09:12:44 UTC``; as it is where it is none."""
-    if text is None:
-        return MISSING
+def _moment(text: str) -> str:
+    """Return an ISO time as ``2025-11-20 09:12:44 UTC``; other text stays as it is."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -11,12 +11,12 @@ from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, Temp
 from markupsafe import Markup
 
 from mobile_vla.config.reporting import ReportSettings
+from mobile_vla.data.result import DatasetSplit, Role
 from mobile_vla.errors import UserError
 from mobile_vla.files import write_text
 from mobile_vla.reporting import format as text
 from mobile_vla.reporting.captions import read_captions
 from mobile_vla.reporting.comparison import compare
-from mobile_vla.reporting.data_records import Split
 from mobile_vla.reporting.drawing.error_by_scenario import label_of
 from mobile_vla.reporting.epochs import epoch_rows
 from mobile_vla.reporting.error_table import error_table
@@ -149,7 +149,7 @@ def page(
     write_text(report, _render(templates, context))
 
 
-def fold_sizes(split: Split, role: str, t: Texts) -> str:
+def fold_sizes(split: DatasetSplit, role: Role, t: Texts) -> str:
     """Return how many episodes play a role: one number, or the smallest and largest fold's."""
     sizes = sorted({len(fold.roles[role]) for fold in split.folds})
     return t.between(text.whole(sizes[0]), text.whole(sizes[-1]))

@@ -298,33 +298,6 @@ class Evaluation(Record):
         return self.policy.mae["overall"]
 
 
-class Commit(Record):
-    """The commit that the code was at, and whether files differed from it."""
-
-    commit: str | None = None
-    dirty: bool | None = None
-
-
-class Provenance(Record):
-    """A ``*.provenance.json``; null where something could not be known."""
-
-    stage: str
-    outputs: list[str] = []
-    settings: dict[str, Any] | None = None
-    inputs: dict[str, str | None] | None = None
-    code: list[str] | None = None
-    versions: dict[str, str | None] | None = None
-    git: Commit | None = None
-    command: str | None = None
-    host: str | None = None
-    device: str | None = None
-    threads: int | None = None
-    python: str | None = None
-    started: str | None = None
-    finished: str | None = None
-    seconds: float | None = None
-
-
 def read_epochs(path: Path) -> tuple[Epoch, ...]:
     """Read the losses of ``metrics.csv``.
 

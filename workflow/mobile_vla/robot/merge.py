@@ -12,11 +12,12 @@ from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.local import checkpoint_files
+from mobile_vla.backbone.result import BackboneDescription
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import UserError
-from mobile_vla.files import describe, write_json
 from mobile_vla.model.folder import CARD
 from mobile_vla.model.policy import Policy
+from mobile_vla.result import FileDigest
 from mobile_vla.robot.policy import BACKBONE, backbone_of, description_of, open_backbone
 
 log = logging.getLogger(__name__)
@@ -66,9 +67,11 @@ def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> No
         folder = Path(unfinished, checkpoint.name)
         model.save_pretrained(folder)
         source.processor().save_pretrained(folder)
-        files = {file.name: describe(file) for file in checkpoint_files(folder)}
-        entries = {"name": checkpoint.name, "checkpoint": ".", "revision": None, "files": files}
-        write_json(folder / BACKBONE, entries)
+        files = {file.name: FileDigest.of(file) for file in checkpoint_files(folder)}
+        description = BackboneDescription(
+            name=checkpoint.name, checkpoint=".", revision=None, files=files
+        )
+        description.write(folder / BACKBONE)
         _write_policy(folder, merged, model, described, _card(policy, described))
         folder.rename(checkpoint)
     log.info("%s: %.3g MB, and its policy", checkpoint, _size(files) / 1e6)
@@ -101,5 +104,5 @@ def _card(policy: Path, described: Mapping[str, Any]) -> str:
     return text + NOTE.format(name=f"{described['experiment']} {described['run']}")
 
 
-def _size(files: Mapping[str, Mapping[str, Any]]) -> int:
-    return sum(file["size"] for file in files.values())
+def _size(files: Mapping[str, FileDigest]) -> int:
+    return sum(file.size for file in files.values())

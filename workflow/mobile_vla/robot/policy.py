@@ -14,7 +14,6 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import Precision
 from mobile_vla.config.ingest import Images
 from mobile_vla.errors import UserError
-from mobile_vla.files import verify
 from mobile_vla.machine import default_device
 from mobile_vla.model.folder import DESCRIPTION, read_description
 from mobile_vla.model.policy import Policy
@@ -146,7 +145,7 @@ def open_backbone(path: Path) -> Checkpoint:
     source = Path(checkpoint.source).expanduser()
     if checkpoint.revision is None and source != description.parent:
         for name, file in checkpoint.files.items():
-            verify(source / name, file, "use the checkpoint that the policy was trained on")
+            file.verify(source / name, "use the checkpoint that the policy was trained on")
     return checkpoint
 
 

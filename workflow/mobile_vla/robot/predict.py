@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,8 +15,9 @@ from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.prompts import lacking, lacks, prompt_values, render
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import read_json, write_text
+from mobile_vla.files import write_text
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.result import Defect, EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.robot.images import decode, frame_of
 from mobile_vla.robot.policy import Opened, ask, description_of, images_of, open_policy
@@ -88,18 +88,16 @@ def _episode(path: Path, images: Images) -> tuple[np.ndarray, dict[str, str | No
         files = EpisodeFiles(Path(folder, "facts.json"), Path(folder, "frames.npy"))
         wanted = IngestSettings(dataset="predict", episode=path.stem, images=images)
         ingest(wanted, files, raw=path)
-        found = read_json(files.facts)
-        if found["errors"]:
+        facts = EpisodeFacts.read(files.facts)
+        if facts.errors:
             raise Problems(
-                f"{path} cannot be used", [_problem(path, one) for one in found["errors"]]
+                f"{path} cannot be used", [_problem(path, defect) for defect in facts.errors]
             )
-        return np.load(files.frames), prompt_values(found["scenario"], found["instruction"])
+        return np.load(files.frames), prompt_values(facts)
 
 
-def _problem(path: Path, defect: dict[str, Any]) -> Problem:
-    return Problem(
-        f"{path} ({defect['place']})", defect["found"], defect["expected"], defect["remedy"]
-    )
+def _problem(path: Path, defect: Defect) -> Problem:
+    return Problem(f"{path} ({defect.place})", defect.found, defect.expected, defect.remedy)
 
 
 def _instruction(path: Path, prompt: Prompt, values: dict[str, str | None]) -> str:

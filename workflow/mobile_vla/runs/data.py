@@ -12,7 +12,8 @@ from mobile_vla.config.features import Precision
 from mobile_vla.config.run import RunSettings
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.prompts import PromptTable
-from mobile_vla.data.roles import Role, Roles, load_split
+from mobile_vla.data.result import Role
+from mobile_vla.data.roles import Roles, load_split
 from mobile_vla.data.windows import WindowTable, make_windows
 from mobile_vla.features.store import BothViews, Rows, open_rows
 from mobile_vla.files import sha256_of

@@ -12,7 +12,7 @@ from mobile_vla.config.windows import Actions
 from mobile_vla.conventions import columns_of
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.mirror import SIGNS, mirrored_values
-from mobile_vla.data.prompts import PromptTable
+from mobile_vla.data.prompts import PromptTable, prompt_values
 from mobile_vla.errors import UserError
 
 
@@ -39,7 +39,7 @@ class Labels:
         """
         actions, lengths = dataset.actions, dataset.lengths
         names = [episode.name for episode in dataset.episodes]
-        values = [episode.prompt_values for episode in dataset.episodes]
+        values = [prompt_values(episode) for episode in dataset.episodes]
         if policy.mirror:
             actions = np.concatenate([actions, actions * SIGNS + 0.0])  # + 0.0: no negative zeros
             lengths = np.tile(lengths, 2)

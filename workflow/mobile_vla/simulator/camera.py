@@ -1,4 +1,4 @@
-"""A pinhole camera on the robot: flat-shaded polygons, near ones over far ones."""
+"""Render the view of a pinhole camera on the robot: flat-shaded polygons, far ones first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHADE = {"front": 1.0, "side": 0.7, "top": 1.2}
 
 
 def render(scene: Scene, pose: Pose) -> np.ndarray:
-    """Return what the camera sees.
+    """Render the camera's image.
 
     Args:
         scene: the scene.
@@ -41,7 +41,7 @@ def render(scene: Scene, pose: Pose) -> np.ndarray:
     for thing in (scene.box, scene.target):
         _polygon(draw, pose, _shadow(thing), _shaded(scene.floor, 0.75))
     things = (scene.box, scene.target, scene.cap)
-    for thing in sorted(things, key=lambda one: _range(one, pose), reverse=True):
+    for thing in sorted(things, key=lambda block: _range(block, pose), reverse=True):
         for face, shade in _visible_faces(thing, pose):
             _polygon(draw, pose, face, _shaded(thing.colour, shade))
     return np.asarray(image)

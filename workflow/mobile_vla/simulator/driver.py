@@ -1,4 +1,4 @@
-"""The scripted driver, whose keys are 0 or ±1.15, and its drive through one episode."""
+"""Drive through a simulated episode by a scripted driver, whose commands are 0 or ±1.15."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ABREAST = 0.5 * STEP  # metres before the target's height at which to go sideway
 
 @dataclass
 class Driver:
-    """A driver who passes the box on the told side and stops at the target.
+    """A driver that passes the box on the given side and stops at the target.
 
-    Its commands depend on what it sees, so that it corrects slips. ``core`` is the prescribed
+    Its commands depend on where it stands, so that it corrects slips. ``core`` is the prescribed
     way; ``variant`` swerves earlier or later and keeps farther off, as the scene's detour says.
     """
 
@@ -82,7 +82,7 @@ class Drive:
 
 
 def drive(settings: SimulateSettings) -> Drive:
-    """Let the scripted driver drive through an episode, without rendering it."""
+    """Run the scripted driver through an episode, without rendering it."""
     world = settings.world
     robot = robot_of(settings)
     scene = robot.scene

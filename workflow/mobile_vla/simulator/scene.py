@@ -1,4 +1,4 @@
-"""A scene: where box and target stand, and how everything is coloured."""
+"""Draw a random scene: places and colours of box, target, wall and floor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BOX_SIZE: dict[Layout, tuple[float, float, float]] = {
 TARGET_X = 3.95
 WALL_X = 7.0
 
-# Half the range over which things wander at variation 1, in metres.
+# Half the range of random places at variation 1, in metres.
 BOX_WANDER = (0.15, 0.2)
 TARGET_WANDER = (0.15, 0.15)
 
@@ -51,7 +51,7 @@ class Scene:
     target: Cuboid
     """The bottle that is to be reached."""
     cap: Cuboid
-    """The bottle's neck: to be seen only."""
+    """The bottle's neck, which is only seen."""
     wall: Colour
     floor: Colour
     detour: Detour
@@ -68,7 +68,7 @@ class Detour:
 
 
 def derived_rng(*parts: str | int) -> np.random.Generator:
-    """Return a generator that depends on nothing but ``parts``."""
+    """Return a random generator that depends on ``parts`` alone."""
     return np.random.default_rng(int(digest_of(list(parts)), 16))
 
 
@@ -76,7 +76,7 @@ def make_scene(world: World, number: int, distance: Distance, layout: Layout) ->
     """Draw a scene.
 
     Args:
-        world: seed, and how far box and target wander.
+        world: seed, and how far the places of box and target vary.
         number: the scene's number; with the world's seed it determines all that is random.
         distance: how far the box stands from the start.
         layout: whether the box lies across the way or along it.

@@ -1,13 +1,13 @@
-"""Simulate: one scripted drive, written as the robot's collector would write it."""
+"""The stage ``simulate``: write a scripted drive as a raw episode."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mobile_vla.config.simulator import SimulateSettings
-from mobile_vla.files import describe, write_json
 from mobile_vla.ingest.collector import write_episode
 from mobile_vla.layout import RawFiles
+from mobile_vla.result import FileDigest
 from mobile_vla.simulator.camera import HEIGHT, WIDTH, render
 from mobile_vla.simulator.driver import drive, instruction
 
@@ -46,7 +46,7 @@ def simulate(settings: SimulateSettings, outputs: RawFiles) -> None:
             "scene": f"scene-{settings.scene}",
         },
     )
-    write_json(outputs.digest, describe(outputs.raw))
+    FileDigest.of(outputs.raw).write(outputs.digest)
 
 
 def event_types(actions: np.ndarray) -> list[str]:

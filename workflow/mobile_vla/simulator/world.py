@@ -1,4 +1,4 @@
-"""The robot's motion: velocity commands, slipping wheels, contact with the box."""
+"""Simulate the robot's motion: velocity commands, slipping wheels, contact with the box."""
 
 from __future__ import annotations
 

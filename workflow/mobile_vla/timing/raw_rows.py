@@ -13,11 +13,11 @@ from mobile_vla.config.ingest import Images
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import seen
-from mobile_vla.files import read_json
-from mobile_vla.ingest.defects import Rejected
 from mobile_vla.ingest.episode import IMAGES
 from mobile_vla.ingest.rawfile import open_raw
+from mobile_vla.ingest.rejected import Rejected
 from mobile_vla.ingest.resize import to_frame
+from mobile_vla.ingest.result import EpisodeFacts
 
 
 class RawRows:
@@ -52,7 +52,8 @@ class RawRows:
 
     def _read(self, episode: int, wanted: np.ndarray) -> list[np.ndarray]:
         name = self.dataset.episodes[episode].name
-        path = Path(read_json(self.dataset.folder / "episodes" / f"{name}.json")["file"])
+        facts = EpisodeFacts.read(self.dataset.folder / "episodes" / f"{name}.json")
+        path = Path(facts.file)
         try:
             with open_raw(path) as file:
                 place = next(place for place in IMAGES if place in file)

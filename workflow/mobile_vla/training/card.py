@@ -9,7 +9,7 @@ from typing import Any
 from mobile_vla.backbone.kosmos2 import MODEL_TYPE
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.conventions import FRAME_SIZE
-from mobile_vla.data.roles import Role
+from mobile_vla.data.result import Role
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.data import RunData
 from mobile_vla.training.history import Epoch

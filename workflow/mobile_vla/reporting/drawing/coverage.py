@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from mobile_vla.reporting.data_records import Covered
+from mobile_vla.audit.result import CoveredCell
 from mobile_vla.reporting.drawing.drawn import Drawn, mark
 from mobile_vla.reporting.drawing.style import new_figure
 from mobile_vla.reporting.format import count
@@ -46,7 +46,7 @@ def coverage(material: Material) -> Drawn:
     return Drawn(figure, t("coverage.title"), t("coverage.caption"), finding)
 
 
-def _table(cells: Sequence[Covered]) -> tuple[list[str], list[tuple[str, str]], np.ndarray]:
+def _table(cells: Sequence[CoveredCell]) -> tuple[list[str], list[tuple[str, str]], np.ndarray]:
     sides = list(dict.fromkeys(own.cell["side"] for own in cells))
     others = list(dict.fromkeys((own.cell["distance"], own.cell["style"]) for own in cells))
     others.sort(key=lambda pair: pair[1])  # stable: distances keep their order

@@ -1,0 +1,34 @@
+"""The form of the description that lies beside stored features."""
+
+from __future__ import annotations
+
+from mobile_vla.config.features import Cut, FeatureKey
+from mobile_vla.result import FileDigest, Result
+
+
+class FeatureDescription(Result):
+    """``features/DATASET/BACKBONE/CUT-KEY.json``: what the features are, and depend on."""
+
+    cut: Cut
+    """Where the forward pass was cut."""
+    key: FeatureKey
+    """The settings that the features depend on."""
+    precision: str
+    """Number format of the forward pass."""
+    dtype: str
+    """Number format of the features; bfloat16 is stored as 16 bits."""
+    shape: tuple[int, ...]
+    """(rows, …): one row a frame."""
+    sha256: str
+    """SHA-256 of the features' file."""
+    size: int
+    """Bytes of the features' file."""
+    manifest: str
+    """Digest of the dataset's manifest."""
+    backbone: str
+    """Digest of the backbone's files."""
+
+    @property
+    def file(self) -> FileDigest:
+        """Identity of the features' file."""
+        return FileDigest(sha256=self.sha256, size=self.size)

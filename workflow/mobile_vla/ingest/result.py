@@ -1,0 +1,92 @@
+"""The form of ``EPISODE.json``: the facts of one raw episode."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+
+from mobile_vla.result import FileDigest, Result
+
+Scenario = dict[str, str | None]
+"""obstacles, layout, side, style and distance; None where the file's name does not say."""
+
+
+class Defect(Result):
+    """One breach of the episode contract, which makes the episode unusable."""
+
+    code: str
+    """Short stable name, such as ``truncated``; ``config/findings.py`` lists all."""
+    place: str
+    """Where in the file, such as ``images, frame 12``."""
+    found: str
+    """What stands there."""
+    expected: str
+    """What should stand there."""
+    remedy: str
+    """What to do about it."""
+
+
+class StrongColors(Result):
+    """Shares of the pixels in the frames' lower halves that are clearly coloured."""
+
+    red: float
+    """Share of clearly red pixels, in [0, 1]."""
+    blue: float
+    """Share of clearly blue pixels, in [0, 1]."""
+
+
+class ImageStatistics(Result):
+    """Statistics of an episode's frames, whose values are 0 to 255."""
+
+    mean: list[float] | None
+    """(3,) mean of red, green and blue; None for a rejected episode."""
+    frame_mean: list[float]
+    """(T,) mean of each frame."""
+    frame_std: list[float]
+    """(T,) standard deviation of each frame's values."""
+    max: int | None
+    """Largest value; None for a rejected episode."""
+    strong: StrongColors | None
+    """Clearly coloured pixels; None for a rejected episode."""
+    repeats: list[int]
+    """Indices of the frames whose raw image equals the one before."""
+
+
+class EpisodeFacts(Result):
+    """All that is known of an episode but its frames; T = 0 where it was rejected."""
+
+    episode: str
+    """Name of the episode."""
+    file: str
+    """Path of the raw file."""
+    sha256: str | None
+    """SHA-256 of the raw file; None where there is nothing to read."""
+    size: int
+    """Bytes of the raw file."""
+    scenario: Scenario
+    """What the raw file's name says."""
+    group: str
+    """The attribute ``scene``, or the episode's name: a group stays on one side of the split."""
+    frames: int
+    """T, the number of frames and of actions."""
+    frame_file: FileDigest
+    """Identity of ``EPISODE.npy``."""
+    raw_shape: tuple[int, int, int] | None
+    """(H, W, 3) of the raw images; None for a rejected episode."""
+    actions: list[list[float]]
+    """(T, 3) linear_x, linear_y and angular_z in raw command units."""
+    event_types: list[str] | None
+    """(T,) the collector's events; None where the file has none."""
+    instruction: str | None
+    """The file's ``language_instruction``."""
+    attributes: dict[str, JsonValue]
+    """The file's attributes."""
+    image_statistics: ImageStatistics
+    """Statistics of the frames."""
+    errors: list[Defect]
+    """What makes the episode unusable; empty for one that can be used."""
+
+    @property
+    def raw(self) -> FileDigest:
+        """Identity of the raw file of an episode that can be used."""
+        assert self.sha256 is not None
+        return FileDigest(sha256=self.sha256, size=self.size)
