@@ -11,7 +11,7 @@ from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.data.roles import Role
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.data import RunData
-from mobile_vla.training.history import Epoch
+from mobile_vla.training.result import Epoch
 
 PROMPTS = 20  # that the card lists; policy.json has all
 
@@ -79,9 +79,9 @@ def facts_of(
         "step": epoch.step,
         "metrics": {
             "train_loss": epoch.train_loss,
-            "val_loss": epoch.validation.loss,
-            "val_mae": epoch.validation.mae,
-            "clipped": epoch.validation.clipped,
+            "val_loss": epoch.val_loss,
+            "val_mae": epoch.val_mae,
+            "clipped": epoch.clipped,
         },
         "images": {
             **settings.images.model_dump(mode="json"),
@@ -177,10 +177,10 @@ def _counts(data: RunData) -> str:
 
 def _metrics(first: Epoch, epoch: Epoch) -> str:
     rows = [
-        ("loss (Huber, normalised units)", first.validation.loss, epoch.validation.loss),
+        ("loss (Huber, normalised units)", first.val_loss, epoch.val_loss),
         *(
-            (f"mean absolute error of {name}", first.validation.mae[name], value)
-            for name, value in epoch.validation.mae.items()
+            (f"mean absolute error of {name}", first.val_mae[name], value)
+            for name, value in epoch.val_mae.items()
         ),
     ]
     lines = [f"| | epoch {first.epoch} | this policy |", "| --- | --- | --- |"]

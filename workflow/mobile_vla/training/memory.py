@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.model.adapter import BEFORE
 from mobile_vla.model.meta import skeleton
 from mobile_vla.model.precision import DTYPES
+from mobile_vla.training.result import MemoryEstimate
 
 # Python with PyTorch, transformers and PEFT imported, on a CPU. A GPU's own count has none of it.
 PROCESS = {"cpu": 550_000_000, "cuda": 0}
@@ -36,8 +37,8 @@ GB = 1e9
 
 
 @dataclass(frozen=True)
-class Load:
-    """What a step has to hold at a time.
+class WorstCase:
+    """The largest batch of a run's steps, and what else decides how much a step holds.
 
     Args:
         frames: F, most distinct frames of a batch.
@@ -60,35 +61,13 @@ class Load:
     processes: int = 1
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Bytes at the peak of a step; ``total`` is their sum."""
-
-    process: int
-    weights: int
-    moments: int
-    step: int
-    """Activations, temporaries and gradients, where their sum is largest."""
-    allocator: int
-    """What the allocator keeps besides."""
-
-    @property
-    def total(self) -> int:
-        """Bytes in all."""
-        return self.process + self.weights + self.moments + self.step + self.allocator
-
-    def record(self) -> dict[str, int]:
-        """Return the parts and their sum as plain JSON values."""
-        return {**asdict(self), "total": self.total}
-
-
-def estimate(config: Any, settings: PolicySettings, load: Load, device: str) -> Estimate:
+def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str) -> MemoryEstimate:
     """Return the peak memory of training steps, of the second one on: the first has no moments.
 
     Args:
         config: the backbone's ``Kosmos2Config``.
         settings: the policy's settings.
-        load: what a step has to hold.
+        case: the largest batch.
         device: ``cpu`` or ``cuda``.
     """
     with FakeTensorMode(allow_non_fake_inputs=True):
@@ -96,28 +75,34 @@ def estimate(config: Any, settings: PolicySettings, load: Load, device: str) -> 
         kosmos: Any = layers["backbone"]
         if settings.lora is not None:
             kosmos = kosmos.get_base_model()
-        empty(kosmos, BEFORE[load.cut])
-        _materialise(layers, load.precision)
-        _set_mode(layers, kosmos, settings, load)
+        empty(kosmos, BEFORE[case.cut])
+        _materialise(layers, case.precision)
+        _set_mode(layers, kosmos, settings, case)
         token = nn.Parameter(torch.empty(config.text_config.embed_dim))
         parameters = [*layers.parameters(), token]
         live = _Live(parameters)
         weights = live.now
         with live:
-            for _ in range(min(load.accumulation, 2)):
-                features = _features(config, load)
+            for _ in range(min(case.accumulation, 2)):
+                features = _features(config, case)
                 with torch.autocast(
-                    "cpu", dtype=DTYPES[load.precision], enabled=load.precision != "fp32"
+                    "cpu", dtype=DTYPES[case.precision], enabled=case.precision != "fp32"
                 ):
-                    readouts = _readouts(kosmos, token, features, load)
-                    windows = torch.zeros(load.windows, settings.window, dtype=torch.long)
+                    readouts = _readouts(kosmos, token, features, case)
+                    windows = torch.zeros(case.windows, settings.window, dtype=torch.long)
                     predicted = layers["head"](readouts[windows])
                 predicted.float().square().sum().backward()
                 del features, readouts, windows, predicted
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     step = live.peak - weights
-    kept = round(KEPT[device] * step)
-    return Estimate(PROCESS[device], weights, 8 * trained, step, kept)
+    parts = {
+        "process": PROCESS[device],
+        "weights": weights,
+        "moments": 8 * trained,
+        "step": step,
+        "allocator": round(KEPT[device] * step),
+    }
+    return MemoryEstimate(**parts, total=sum(parts.values()))
 
 
 class _Live(TorchDispatchMode):
@@ -165,7 +150,7 @@ def _materialise(layers: nn.Module, precision: str) -> None:
                 module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)
 
 
-def _set_mode(layers: nn.Module, kosmos: Any, settings: PolicySettings, load: Load) -> None:
+def _set_mode(layers: nn.Module, kosmos: Any, settings: PolicySettings, case: WorstCase) -> None:
     """Switch to training as ``Policy.train`` does."""
     layers.train()
     full = settings.full
@@ -175,82 +160,84 @@ def _set_mode(layers: nn.Module, kosmos: Any, settings: PolicySettings, load: Lo
         kosmos.image_to_text_projection.eval()
     if settings.cut == "readout":
         kosmos.eval()
-    if load.checkpointing:
+    if case.checkpointing:
         kosmos.activation_checkpointing_enable({"use_reentrant": False})
 
 
-def _features(config: Any, load: Load) -> Tensor:
+def _features(config: Any, case: WorstCase) -> Tensor:
     """Return a batch's features, without content, in the format that they are stored in."""
     width = config.text_config.embed_dim
-    if load.cut == "pixels":
-        return torch.empty(load.frames, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8)
-    if load.cut == "readout":
-        return torch.empty(load.frames, width)
+    if case.cut == "pixels":
+        return torch.empty(case.frames, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8)
+    if case.cut == "readout":
+        return torch.empty(case.frames, width)
     latents = config.latent_query_num
-    return torch.empty(load.frames, latents, width, dtype=DTYPES[load.precision])
+    return torch.empty(case.frames, latents, width, dtype=DTYPES[case.precision])
 
 
-def _readouts(kosmos: Any, token: Tensor, features: Tensor, load: Load) -> Tensor:
+def _readouts(kosmos: Any, token: Tensor, features: Tensor, case: WorstCase) -> Tensor:
     """Run what of the forward pass lies behind the cut, as ``Encoder.readouts``.
 
     That looks up tokens by their value, which fake tensors do not have.
     """
-    if load.cut == "readout":
+    if case.cut == "readout":
         return features
-    if load.cut == "pixels":
+    if case.cut == "pixels":
         pixels = features.permute(0, 3, 1, 2).float() / 255
         features = kosmos.get_image_features(pixels).pooler_output  # (F, L, D)
-    rest = token.expand(load.frames, load.tokens - features.shape[1], -1)
+    rest = token.expand(case.frames, case.tokens - features.shape[1], -1)
     embedded = torch.cat([features.float(), rest], dim=1)  # (F, S, D)
     hidden = kosmos.text_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
     return hidden[:, -1]
 
 
 def check_memory(
-    config: Any, settings: PolicySettings, load: Load, device: str, limit_gb: float | None
-) -> Estimate:
+    config: Any, settings: PolicySettings, case: WorstCase, device: str, limit_gb: float | None
+) -> MemoryEstimate:
     """Estimate the peak of one process, and refuse what would not fit.
 
     Raises:
         UserError: the estimate is above the limit; says what each remedy would come to.
     """
-    found = estimate(config, settings, load, device)
-    each = load.processes / GB
-    if limit_gb is None or found.total * each <= limit_gb:
-        return found
+    expected = estimate(config, settings, case, device)
+    each = case.processes / GB
+    if limit_gb is None or expected.total * each <= limit_gb:
+        return expected
     options = [
         f"    {what}: about {estimate(config, policy, changed, device).total * each:.1f} GB"
-        for what, policy, changed in _remedies(settings, load)
+        for what, policy, changed in _remedies(settings, case)
     ]
-    together = f" in {load.processes} processes" if load.processes > 1 else ""
+    together = f" in {case.processes} processes" if case.processes > 1 else ""
     raise UserError(
         f"config.yaml (memory_limit_gb): a training step{together} would take about "
-        f"{found.total * each:.1f} GB at its peak, and {limit_gb:g} GB are allowed: weights "
-        f"{found.weights * each:.1f}, optimiser {found.moments * each:.1f}, activations and "
-        f"gradients {(found.step + found.allocator) * each:.1f} GB, "
-        f"with {load.frames} distinct frames of {load.windows} windows in a batch. What would "
+        f"{expected.total * each:.1f} GB at its peak, and {limit_gb:g} GB are allowed: weights "
+        f"{expected.weights * each:.1f}, optimiser {expected.moments * each:.1f}, activations and "
+        f"gradients {(expected.step + expected.allocator) * each:.1f} GB, "
+        f"with {case.frames} distinct frames of {case.windows} windows in a batch. What would "
         "help, each by itself:\n" + "\n".join(options)
     )
 
 
-def _remedies(settings: PolicySettings, load: Load) -> Iterator[tuple[str, PolicySettings, Load]]:
-    if load.windows > 1:
-        half = replace(load, windows=load.windows // 2, frames=-(-load.frames // 2))
-        half = replace(half, accumulation=2 * load.accumulation)
+def _remedies(
+    settings: PolicySettings, case: WorstCase
+) -> Iterator[tuple[str, PolicySettings, WorstCase]]:
+    if case.windows > 1:
+        half = replace(case, windows=case.windows // 2, frames=-(-case.frames // 2))
+        half = replace(half, accumulation=2 * case.accumulation)
         yield (
             f"training.batch_size: {half.windows}, and accumulation: {half.accumulation} for the "
             "same steps",
             settings,
             half,
         )
-    if load.cut != "readout" and not load.checkpointing:
+    if case.cut != "readout" and not case.checkpointing:
         yield (
             "training.gradient_checkpointing: true",
             settings,
-            replace(load, checkpointing=True),
+            replace(case, checkpointing=True),
         )
-    if load.precision == "fp32":
-        yield "training.precision: bf16", settings, replace(load, precision="bf16")
+    if case.precision == "fp32":
+        yield "training.precision: bf16", settings, replace(case, precision="bf16")
     if settings.finetune == "full":
         adapted = settings.model_copy(update={"finetune": "lora", "lora": Lora(), "full": None})
-        yield "finetune: lora", adapted, replace(load, cut=adapted.cut)
+        yield "finetune: lora", adapted, replace(case, cut=adapted.cut)
