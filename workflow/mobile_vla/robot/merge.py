@@ -15,13 +15,10 @@ from mobile_vla.errors import UserError
 from mobile_vla.files import describe, write_json
 from mobile_vla.model.folder import CARD
 from mobile_vla.model.policy import Policy
+from mobile_vla.model.result import MergedFrom, PolicyDescription
 from mobile_vla.robot.policy import BACKBONE, backbone_of, description_of, open_backbone
 
 log = logging.getLogger(__name__)
-
-# What `save_pretrained` writes itself, of the new policy.
-OWN = ("format", "settings", "backbone", "versions", "files", "digests")
-PROMPTS = ("prompts", "tokens", "fixed")
 
 NOTE = """
 ## Merged
@@ -47,7 +44,7 @@ def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> No
         UserError: the policy left its backbone as it was; or the folder is there.
     """
     described = description_of(policy)
-    if described["settings"]["finetune"] == "none":
+    if described.settings.finetune == "none":
         raise UserError(
             f"{policy}: it left its backbone as it was (`finetune: none`), so there is nothing to "
             "merge; use the backbone itself"
@@ -73,7 +70,7 @@ def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> No
 
 
 def _write_policy(
-    folder: Path, original: Policy, kosmos: Any, described: Mapping[str, Any], card: str
+    folder: Path, original: Policy, kosmos: Any, described: PolicyDescription, card: str
 ) -> None:
     """Write the policy whose backbone is frozen as it has become."""
     checkpoint = Checkpoint.read(folder / BACKBONE)
@@ -88,15 +85,15 @@ def _write_policy(
         fixed=original.fixed_values,
     )
     policy.load_trained({"head": original.trained()["head"]})
-    facts = {key: value for key, value in described.items() if key not in (*OWN, *PROMPTS)}
-    merged = {"finetune": original.settings.finetune, "backbone": described["backbone"]["digest"]}
-    policy.save_pretrained(folder / "policy", checkpoint, {**facts, "merged": merged}, card)
+    merged = MergedFrom(finetune=original.settings.finetune, backbone=described.backbone.digest)
+    origin = described.origin().model_copy(update={"merged": merged})
+    policy.save_pretrained(folder / "policy", checkpoint, origin, card)
 
 
-def _card(policy: Path, described: Mapping[str, Any]) -> str:
+def _card(policy: Path, described: PolicyDescription) -> str:
     file = policy / CARD
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return text + NOTE.format(name=f"{described['experiment']} {described['run']}")
+    return text + NOTE.format(name=f"{described.experiment} {described.run}")
 
 
 def _size(files: Mapping[str, Mapping[str, Any]]) -> int:

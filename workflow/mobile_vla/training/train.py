@@ -19,7 +19,7 @@ from mobile_vla.provenance.record import versions
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.inputs import TrainingInputs
 from mobile_vla.runs.policy import build_policy
-from mobile_vla.training.card import facts_of, model_card
+from mobile_vla.training.card import model_card, origin_of
 from mobile_vla.training.events import Events
 from mobile_vla.training.history import best_of, exhausted
 from mobile_vla.training.interruption import Request, requests
@@ -120,7 +120,7 @@ def _fingerprint(
             "settings": settings.model_dump(mode="json", exclude={"training": {"processes"}}),
             "code": code_of(__name__),
             "versions": versions(packages),
-            "data": data.identity,
+            "data": data.trained_on.model_dump(),
             "backbone": data.backbone.digest,
             "features": [
                 None if path is None else read_json(path)
@@ -255,6 +255,6 @@ class _Run:
     def save_policy(self, folder: Path, epoch: Epoch) -> None:
         """Write the folder of the policy as it is now, after an epoch."""
         policy, data = self.trainer.policy, self.data
-        facts = facts_of(self.settings, data, epoch, policy)
+        origin = origin_of(self.settings, data, epoch, policy)
         card = model_card(self.settings, data, self.history[0], epoch, policy)
-        policy.save_pretrained(folder, data.backbone, facts, card)
+        policy.save_pretrained(folder, data.backbone, origin, card)
