@@ -4,8 +4,8 @@
     python tests/benchmarks/gpu.py --small      # the same with a tiny model, to try the script
 
 The full-size fine-tune of full_size.py: its share of the measured matrix rate as the batch grows
-until memory ends, the ladder from the plain way, and the users' whole run of 20 epochs, trained. On
-a machine without a GPU the same is done on the processor; at the full size that takes hours.
+until memory ends, the ablation from the plain way, and the users' whole run of 20 epochs, trained.
+On a machine without a GPU the same is done on the processor; at the full size that takes hours.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ def shares(project: Project) -> None:
         )
 
 
-def ladder(found: dict[str, Any]) -> None:
-    """Print the ladder from the plain way."""
+def ablation(found: dict[str, Any]) -> None:
+    """Print the ablation from the plain way."""
     print("\n| way | number format | an epoch, s | times faster | times fewer operations |")
     print("| --- | --- | --- | --- | --- |")
-    for rung in found["ladder"]:
-        fewer = "" if rung["flops_ratio"] is None else f"{rung['flops_ratio']:.1f}"
+    for variant in found["ablation"]:
+        fewer = "" if variant["flops_ratio"] is None else f"{variant['flops_ratio']:.1f}"
         print(
-            f"| {rung['name']} | {rung['precision']} | {rung['seconds_per_epoch']:.4g} "
-            f"| {rung['speedup']:.1f} | {fewer} |",
+            f"| {variant['name']} | {variant['precision']} | {variant['seconds_per_epoch']:.4g} "
+            f"| {variant['speedup']:.1f} | {fewer} |",
             flush=True,
         )
 
@@ -80,7 +80,10 @@ def main() -> None:
     small = parser.parse_args().small
     experiments: dict[str, Any] = {
         "users": {},
-        "ladder": {"timing_only": True, "timing": {"ladder": True, "warmup_steps": 3, "steps": 10}},
+        "ablation": {
+            "timing_only": True,
+            "timing": {"ablation": True, "warmup_steps": 3, "steps": 10},
+        },
         **{
             f"batch{size}": {
                 "timing_only": True,
@@ -92,9 +95,9 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as name:
         project = project_in(Path(name), experiments, SMALL if small else FULL)
-        made(project, "results/experiments/ladder/timing.html")
-        show("LoRA, W=4, C=10", lines(timing_of(project, "ladder")))
-        ladder(timing_of(project, "ladder"))
+        made(project, "results/experiments/ablation/timing.html")
+        show("LoRA, W=4, C=10", lines(timing_of(project, "ablation")))
+        ablation(timing_of(project, "ablation"))
         shares(project)
         trained(project, made(project, "results/experiments/users/seed0/training_results.json"))
 

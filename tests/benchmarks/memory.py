@@ -69,7 +69,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     from mobile_vla.model.adapter import load_backbone
     from mobile_vla.model.policy import Policy
     from mobile_vla.runs.samples import Batch
-    from mobile_vla.training.memory import Load, estimate
+    from mobile_vla.training.memory import WorstCase, estimate
     from mobile_vla.training.trainer import Trainer
 
     torch.set_num_threads(1)
@@ -90,7 +90,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     model = load_backbone(checkpoint, settings, precision, settings.cut)
     policy = Policy(settings, model, checkpoint.processor(), (text,), 0)
     windows = 8
-    load = Load(
+    case = WorstCase(
         frames=frames,
         windows=windows,
         tokens=int(policy.encoder.action.max()) + 1,
@@ -100,7 +100,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
         cut=settings.cut,
     )
     device = default_device()
-    found = estimate(config, settings, load, device.type)
+    found = estimate(config, settings, case, device.type)
     shape = {
         "pixels": (224, 224, 3),
         "image_embeds": (sizes.image_tokens, sizes.width),

@@ -47,7 +47,7 @@ from mobile_vla.machine import default_device, peak_memory
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.inputs import RunInputs
 from mobile_vla.runs.policy import build_policy
-from mobile_vla.timing.data_wait import Watched
+from mobile_vla.timing.data_wait import TimedBatches
 from mobile_vla.timing.flops import counted
 from mobile_vla.timing.reference import PerWindow
 from mobile_vla.training.trainer import Source, Trainer
@@ -204,7 +204,7 @@ class Epochs:
         """Train an epoch on a source; return its seconds."""
         trainer = self.trainer
         before = trainer.samples, trainer.cut
-        steps = trainer.epoch(self.number)
+        steps = trainer.epoch_steps(self.number)
         trainer.samples, trainer.cut = source, cut
         started = time.perf_counter()
         for index, batches in enumerate(steps):
@@ -230,7 +230,7 @@ def compare(case: Case, folder: Path, backbone: Path) -> None:
         slow.append(epochs.one(plain, "pixels"))
         ours = []
         for _ in range(case.repeats):
-            watched = Watched(own)
+            watched = TimedBatches(own)
             ours.append(epochs.one(watched, None))
             waiting.append(watched.seconds / ours[-1])
         fast.append(statistics.median(ours))
@@ -271,7 +271,7 @@ def learn(count: int, folder: Path, backbone: Path) -> None:
     trainer = trainer_of(MEMORY, data)
     number = 0
     for epoch in range(10**6):
-        for batches in trainer.epoch(epoch):
+        for batches in trainer.epoch_steps(epoch):
             trainer.step(number, batches)
             number += 1
             if number == STEPS:

@@ -9,13 +9,13 @@ import numpy as np
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.random_backbone import random_backbone
 from mobile_vla.config.loading import read_project
-from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.data.prompts import render
 from mobile_vla.layout import BackboneFiles
 from mobile_vla.model.policy import Policy
 from mobile_vla.simulator.camera import render as picture
 from mobile_vla.simulator.driver import drive
 from support.project import ROOT
+from support.run import origin_of
 
 EXPERIMENT = "lora"
 SIDES = ("left", "right")
@@ -31,19 +31,8 @@ def demo_policy(folder: Path) -> Path:
     checkpoint = Checkpoint.read(backbone)
     texts = tuple(render(settings.policy.prompt, {"side": side}) for side in SIDES)
     policy = Policy(settings.policy, checkpoint.model(), checkpoint.processor(), texts, seed=0)
-    policy.save_pretrained(
-        folder / "policy",
-        checkpoint,
-        {
-            "experiment": EXPERIMENT,
-            "run": "seed0",
-            "epoch": 0,
-            "images": {**settings.images.model_dump(mode="json"), "size": FRAME_SIZE},
-            "windows": settings.windows.model_dump(mode="json"),
-            "precision": "fp32",
-            "threads": 1,
-        },
-    )
+    origin = origin_of(experiment=EXPERIMENT, windows=settings.windows)
+    policy.save_pretrained(folder / "policy", checkpoint, origin)
     return folder / "policy"
 
 

@@ -45,7 +45,7 @@ from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import ComparisonFiles
 from mobile_vla.result import FileDigest
 from support.behaviour import write_language, write_latency, write_rollouts
-from support.trained import EPOCHS, FRAMES, WINDOW, write_provenance, write_timing, write_training
+from support.trained import EPOCHS, FRAMES, WINDOW, timing_of, write_provenance, write_training
 
 NAMES = ("lora", "lora_r8", "head_only", "full_finetune")
 DIMENSIONS: tuple[Dimension, ...] = ("linear_x", "linear_y")
@@ -88,7 +88,7 @@ def make_results(
     subsets: Sequence[int | None] = (None,),
     folds: int = 1,
     others: Sequence[str] = (),
-    ladder: str | None = None,
+    ablation: str | None = None,
 ) -> Results:
     """Write the result files of some experiments.
 
@@ -102,7 +102,7 @@ def make_results(
         chunks: chunk sizes that the experiments take in turn.
         subsets: numbers of training episodes that the experiments take in turn, else the same.
         folds: folds of the split, a run each; all of them score the same episodes here.
-        ladder: the experiment whose timing was compared with the plain way.
+        ablation: the experiment whose timing was compared with the plain way.
         others: other datasets that each run is scored on; a copy of its own score here.
     """
     names = [NAMES[i] if i < len(NAMES) else f"variant_{i}" for i in range(experiments)]
@@ -126,7 +126,7 @@ def make_results(
             own.settings.update({**alike, "subset": subset})
     chosen = {
         "error_by_training_size": any(subsets),
-        "speed_ladder": ladder is not None,
+        "speed_ablation": ablation is not None,
         "sweeps": False,
     }
     settings = ReportSettings(
@@ -156,7 +156,7 @@ def make_results(
     )
     for name in names:
         made.timings.append(folder / f"results/experiments/{name}/timing.json")
-        write_timing(made.timings[-1].parent, name, ladder == name)
+        timing_of(name, ablation == name).write(made.timings[-1])
         made.latencies.append(write_latency(folder / f"results/experiments/{name}", name))
         _provenance(made, "timing", f"results/experiments/{name}/timing.json", dirty)
     return made

@@ -19,6 +19,7 @@ from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.split import split
 from mobile_vla.features.features import FeatureInputs, features
 from mobile_vla.layout import FeatureFiles, SplitFiles, TrainingFiles
+from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin, TrainedOn
 from mobile_vla.runs.inputs import PolicyInputs, TrainingInputs
 from mobile_vla.training.train import train
 from support.made import make_dataset, names
@@ -110,6 +111,25 @@ def settings_of(**training: Any) -> TrainSettings:
         ),
         training=Training(**{**values, **training}),
     )
+
+
+def origin_of(**changes: Any) -> PolicyOrigin:
+    """Return the origin of a policy that no run has trained."""
+    origin = PolicyOrigin(
+        experiment="made",
+        run="seed0",
+        epoch=3,
+        step=12,
+        metrics=PolicyMetrics(train_loss=0.2, val_loss=0.3, val_mae={}, clipped=0.0),
+        images=FrameFormat(
+            resize="squeeze", color="rgb", size=224, mean=[0.5, 0.5, 0.5], std=[0.3, 0.3, 0.3]
+        ),
+        windows=Windows(window=3, chunk=2),
+        data=TrainedOn(dataset="made", manifest="0" * 64, split="0" * 64, fold=0, subset=None),
+        precision="fp32",
+        threads=1,
+    )
+    return origin.model_copy(update=changes)
 
 
 def run(inputs: Inputs, folder: Path, settings: TrainSettings, save_every: int = 2) -> None:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mobile_vla.config.features import Cut
 from mobile_vla.config.reporting import ReportedRun
-from mobile_vla.files import write_json, write_text
 from mobile_vla.provenance.result import Commit, Provenance
+from mobile_vla.timing.result import (
+    OperationCount,
+    OperationCounts,
+    PeakMemory,
+    StepSeconds,
+    TimingResult,
+    VariantTime,
+)
+from mobile_vla.training.result import (
+    Epoch,
+    MemoryEstimate,
+    ParameterCounts,
+    TrainingResult,
+    write_metrics,
+)
 
 FRAMES, WINDOW = 20, 4  # of an episode; of a window
 EPOCHS = 12
@@ -21,101 +35,133 @@ TRAINED = {
     "head_only": {"head": 1249300},
     "full_finetune": {"vision": 812032, "projection": 40960, "text": 663552, "head": 1249300},
 }
+CUTS: dict[str, Cut] = {"head_only": "readout", "full_finetune": "pixels"}
+
+
+def epoch_of(number: int, train_loss: float, val_loss: float) -> Epoch:
+    """Return an epoch of twelve steps with these losses."""
+    return Epoch(
+        epoch=number,
+        step=(number + 1) * 12,
+        learning_rate=1e-4,
+        train_loss=train_loss,
+        val_loss=val_loss,
+        gradient_norm=0.8,
+        val_mae={"linear_x": 2 * val_loss, "linear_y": 3 * val_loss},
+        clipped=0.0,
+    )
 
 
 def write_training(folder: Path, own: ReportedRun, index: int, roles: dict[str, list[str]]) -> None:
     """Write what a training leaves in its run's folder: twelve epochs that get better."""
     rng = np.random.default_rng(100 + index)
-    lines = ["epoch,step,learning_rate,train_loss,val_loss,gradient_norm,clipped"]
-    val = []
-    for epoch in range(EPOCHS):
-        train = 0.11 * math.exp(-0.3 * epoch) + 0.012 + rng.uniform(0, 0.004)
-        val.append(0.1 * math.exp(-0.25 * epoch) + 0.018 + 0.0008 * epoch + rng.uniform(0, 0.004))
-        lines.append(f"{epoch},{(epoch + 1) * 12},{1e-4},{train!r},{val[-1]!r},0.8,0.0")
-    write_text(folder / "metrics.csv", "\n".join(lines) + "\n")
-    seconds = SECOND.get(own.experiment, 2.0)
-    times = (seconds * rng.uniform(0.95, 1.1, EPOCHS)).tolist()
+    epochs = []
+    for number in range(EPOCHS):
+        train = 0.11 * math.exp(-0.3 * number) + 0.012 + rng.uniform(0, 0.004)
+        val = 0.1 * math.exp(-0.25 * number) + 0.018 + 0.0008 * number + rng.uniform(0, 0.004)
+        epochs.append(epoch_of(number, train, val))
+    write_metrics(folder / "metrics.csv", epochs)
+    losses = [epoch.val_loss for epoch in epochs]
+    times = (SECOND.get(own.experiment, 2.0) * rng.uniform(0.95, 1.1, EPOCHS)).tolist()
     trained = TRAINED.get(own.experiment, TRAINED["lora"])
-    per_episode = FRAMES - WINDOW - own.settings["chunk"] + 1
-    write_json(
-        folder / "training_results.json",
-        {
-            "experiment": own.experiment,
-            "run": own.run,
-            "epochs": EPOCHS,
-            "steps": 12 * EPOCHS,
-            "best_epoch": int(np.argmin(val)),
-            "best_val_loss": min(val),
-            "initial_val_loss": val[0],
-            "final_val_loss": val[-1],
-            "stopped_early": False,
-            "avg_epoch_time": float(np.mean(times)),
-            "epoch_times": times,
-            "total_time": sum(times) + 3.0,
-            "parameters": {
-                "backbone_total": 2_310_144,
-                "trainable": dict(sorted(trained.items())),
-                "trainable_total": sum(trained.values()),
-            },
-            "padding": None,
-            "policy_bytes": 4 * sum(trained.values()) + 2048,
-            "device": "cpu",
-            "precision": "fp32",
-            "threads": 1,
-            "cut": {"head_only": "readout", "full_finetune": "pixels"}.get(
-                own.experiment, "image_embeds"
-            ),
-            "windows": {role: per_episode * len(names) for role, names in roles.items()},
-            "episodes": {role: len(names) for role, names in roles.items()},
-            "frames": {role: FRAMES * len(names) for role, names in roles.items()},
-        },
-    )
+    windows = FRAMES - WINDOW - own.settings["chunk"] + 1  # of an episode
+    TrainingResult(
+        experiment=own.experiment,
+        run=own.run,
+        seed=0,
+        fold=0,
+        dataset=own.dataset,
+        backbone=own.backbone,
+        epochs=EPOCHS,
+        steps=12 * EPOCHS,
+        best_epoch=int(np.argmin(losses)),
+        best_val_loss=min(losses),
+        initial_val_loss=losses[0],
+        final_val_loss=losses[-1],
+        stopped_early=False,
+        avg_epoch_time=float(np.mean(times)),
+        epoch_times=times,
+        total_time=sum(times) + 3.0,
+        parameters=ParameterCounts(
+            backbone_total=2_310_144,
+            trainable=dict(sorted(trained.items())),
+            trainable_total=sum(trained.values()),
+        ),
+        padding=None,
+        policy_bytes=4 * sum(trained.values()) + 2048,
+        device="cpu",
+        precision="fp32",
+        threads=1,
+        cut=CUTS.get(own.experiment, "image_embeds"),
+        windows={role: windows * len(names) for role, names in roles.items()},
+        episodes={role: len(names) for role, names in roles.items()},
+        frames={role: FRAMES * len(names) for role, names in roles.items()},
+    ).write(folder / "training_results.json")
 
 
-def _ladder(seconds: float) -> list[dict[str, Any]]:
-    """A ladder that ends with an epoch of so many seconds."""
-    rungs = {"per window": (20, 12), "frame cache": (7, 12), "feature cache": (1.8, 1.9)}
-    rungs |= {"distinct frames": (1.3, 1), "bf16": (1, 1)}
+def _ablation(seconds: float) -> list[VariantTime]:
+    """Return an ablation that ends with an epoch of so many seconds."""
+    variants = {"per window": (20, 12), "frame cache": (7, 12), "feature cache": (1.8, 1.9)}
+    variants |= {"distinct frames": (1.3, 1), "bf16": (1, 1)}
     return [
-        {
-            "name": name,
-            "precision": "bf16" if name == "bf16" else "fp32",
-            "seconds_per_epoch": seconds * times,
-            "flops_per_epoch": round(3e9 * flops),
-            "speedup": 20 / times,
-            "flops_ratio": 12 / flops,
-        }
-        for name, (times, flops) in rungs.items()
+        VariantTime(
+            name=name,
+            precision="bf16" if name == "bf16" else "fp32",
+            seconds_per_epoch=seconds * times,
+            flops_per_epoch=round(3e9 * flops),
+            speedup=20 / times,
+            flops_ratio=12 / flops,
+        )
+        for name, (times, flops) in variants.items()
     ]
 
 
-def write_timing(folder: Path, name: str, ladder: bool) -> None:
-    """Write the timing of an experiment, with or without a ladder, into its folder."""
+def timing_of(name: str, ablation: bool = False, total: int = 660_000_000) -> TimingResult:
+    """Return the timing of an experiment.
+
+    Args:
+        name: the experiment.
+        ablation: whether it is compared with the plain way of training.
+        total: bytes that a step was estimated to take.
+    """
     step = SECOND.get(name, 2.0) / 12
-    write_json(
-        folder / "timing.json",
-        {
-            "experiment": name,
-            "run": "seed0",
-            "device": "cpu",
-            "threads": 1,
-            "precision": "fp32",
-            "warmup_steps": 3,
-            "steps": 10,
-            "seconds_per_step": {"median": step, "min": 0.94 * step, "max": 1.2 * step},
-            "steps_per_epoch": 12,
-            "validation_seconds": 0.1,
-            "seconds_per_epoch": 12 * step + 0.1,
-            "epochs": EPOCHS,
-            "projected_seconds": EPOCHS * (12 * step + 0.1),
-            "windows_per_second": 8 / step,
-            "data_share": 0.004,
-            "share_of_matrix_rate": 0.31,
-            "memory": {"measured": 640_000_000, "estimate": {"total": 660_000_000}},
-            "ladder": _ladder(12 * step) if ladder else [],
-            "load_average": 0.4,
-            "contended": name == "head_only",
-        },
+    operations = OperationCount(counted=6_000_000_000, formula=6_000_000_000)
+    parts = {"process": 550_000_000, "weights": 0, "moments": 0, "step": 0, "allocator": 0}
+    return TimingResult(
+        experiment=name,
+        run="seed0",
+        device="cpu",
+        device_name="a processor",
+        threads=1,
+        processes=1,
+        precision="fp32",
+        cut="image_embeds",
+        versions={"torch": "2.13.0"},
+        warmup_steps=3,
+        steps=10,
+        seconds_per_step=StepSeconds(median=step, min=0.94 * step, max=1.2 * step),
+        data_share=0.004,
+        steps_per_epoch=12,
+        windows_per_step=8,
+        frames_per_step=18.7,
+        windows_per_second=8 / step,
+        validation_seconds=0.1,
+        seconds_per_epoch=12 * step + 0.1,
+        epochs=EPOCHS,
+        projected_seconds=EPOCHS * (12 * step + 0.1),
+        load_average=0.4,
+        contended=name == "head_only",
+        flops=OperationCounts(frame=operations, step=operations),
+        matrix_rate=1e11,
+        achieved_rate=3.1e10,
+        share_of_matrix_rate=0.31,
+        memory=PeakMemory(
+            measured=640_000_000,
+            estimate=MemoryEstimate(**parts, total=total),
+            limit_gb=None,
+            adapter=0,
+        ),
+        ablation=_ablation(12 * step) if ablation else [],
     )
 
 

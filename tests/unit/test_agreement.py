@@ -12,7 +12,7 @@ from mobile_vla.config.model import Padding, PolicySettings
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import write_json
 from mobile_vla.model.agreement import PACKAGES, check_versions
-from mobile_vla.model.folder import settings_of
+from mobile_vla.model.folder import read_description
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.policy import check_settings
 from support.run import Inputs, run
@@ -137,7 +137,7 @@ def test_a_missing_entry_is_named(policy, backbone):
 
 
 def test_config_and_policy_must_be_of_one_mind(trained):
-    own = settings_of(trained, described(trained))
+    own = read_description(trained).settings
     changed = PolicySettings.model_validate({**own.model_dump(), "chunk": 5, "window": 2})
     check_settings(trained / "policy.json", own, own)
     with pytest.raises(Problems) as found:

@@ -285,6 +285,20 @@ def test_processes_that_cannot_share_a_batch(tmp_path, training, place, found):
 
 
 def test_the_plain_way_of_training_has_one_process(tmp_path):
-    text = BASE.replace("lora: {}", "lora: {timing: {ladder: true}, training: {processes: 2}}")
+    text = BASE.replace("lora: {}", "lora: {timing: {ablation: true}, training: {processes: 2}}")
     (problem,) = problems(text, tmp_path).values()
-    assert "experiments.lora.timing.ladder" in problem.place
+    assert "experiments.lora.timing.ablation" in problem.place
+
+
+@pytest.mark.parametrize("layer", ["experiments.lora", "defaults"])
+def test_the_former_name_of_a_setting_names_the_new_one(tmp_path, layer):
+    timing = "timing: {ladder: true}"
+    text = (
+        BASE.replace("lora: {}", f"lora: {{{timing}}}")
+        if layer == "experiments.lora"
+        else BASE.replace("defaults:\n", f"defaults:\n  {timing}\n")
+    )
+    (problem,) = problems(text, tmp_path).values()
+    assert problem.place.endswith("(experiments.lora.timing.ladder)")
+    assert problem.found == "unknown key 'ladder'"
+    assert problem.expected == "'ablation', the new name of this setting"

@@ -21,7 +21,7 @@ from mobile_vla.runs.data import open_run
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.training.trainer import Trainer
 from support.made import changed, facts_of, write_facts
-from support.run import Inputs, settings_of
+from support.run import Inputs, origin_of, settings_of
 
 TURN = 0.25
 DIMENSIONS = ("linear_x", "linear_y", "angular_z")
@@ -110,7 +110,7 @@ def test_left_out_it_weighs_nothing_in_the_loss_and_the_policy_answers_it(
 
     # and it travels with the policy
     backbone = Checkpoint.read(inputs.backbone)
-    built.save_pretrained(tmp_path / "policy", backbone, {})
+    built.save_pretrained(tmp_path / "policy", backbone, origin_of())
     again = Policy.from_pretrained(tmp_path / "policy", backbone, "fp32")
     assert again.fixed_values == data.fixed
 
@@ -128,7 +128,7 @@ def test_nothing_left_to_learn_is_an_error(inputs, turning):
 def test_failure_02_the_prompt_table_travels_with_the_policy_and_is_checked(inputs, tmp_path):
     policy, data = load(inputs, inputs.manifest, "keep")
     backbone = Checkpoint.read(inputs.backbone)
-    build_policy(policy, 0, data).save_pretrained(tmp_path, backbone, {})
+    build_policy(policy, 0, data).save_pretrained(tmp_path, backbone, origin_of())
     described = json.loads((tmp_path / "policy.json").read_text())
     assert described["prompts"] == ["pass on the left", "pass on the right"]
     described["prompts"][0] = "왼쪽"  # trained in English, served in Korean

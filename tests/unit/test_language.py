@@ -25,9 +25,10 @@ from mobile_vla.layout import LanguageFiles, LatencyFiles
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
-from mobile_vla.runs.data import identity_of
+from mobile_vla.runs.data import trained_on
 from mobile_vla.runs.inputs import PolicyInputs
 from support.made import make_dataset, names, write_roles
+from support.run import origin_of
 from support.tiny import make_backbone
 
 SIDES = ("left", "right")
@@ -127,9 +128,8 @@ def run_of(policy):
 
 def store(inputs, policy, folder):
     """Store a policy as training does."""
-    identity = identity_of(inputs.dataset, inputs.folder / "split.json", run_of(policy))
-    facts = {"precision": "fp32", "data": identity}
-    policy.save_pretrained(folder / "policy", inputs.checkpoint, facts)
+    data = trained_on(inputs.dataset, inputs.folder / "split.json", run_of(policy))
+    policy.save_pretrained(folder / "policy", inputs.checkpoint, origin_of(data=data))
 
 
 def stage(inputs, policy, folder, **changes):

@@ -17,17 +17,10 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.robot.merge import merge
 from mobile_vla.robot.policy import ask, open_policy
+from support.run import origin_of
 from support.tiny import make_backbone
 
 TEXTS = ("on the left", "on the right side of the box")
-FACTS = {
-    "experiment": "made",
-    "run": "seed0",
-    "images": {"resize": "squeeze", "color": "rgb", "size": 224},
-    "windows": {"target": "next"},
-    "precision": "fp32",
-    "threads": 1,
-}
 KINDS = {
     "adapters": {"lora": Lora(r=4)},
     "adapters and biases": {"lora": Lora(r=4, bias="all")},
@@ -60,7 +53,7 @@ def make_policy(backbone, folder, lora=None, full=None):
         for parameter in policy.parameters():
             if parameter.requires_grad:
                 parameter.add_(torch.randn_like(parameter) * 0.1)
-    policy.save_pretrained(folder, checkpoint, FACTS, "# made\n")
+    policy.save_pretrained(folder, checkpoint, origin_of(), "# made\n")
     return folder
 
 

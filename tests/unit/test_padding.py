@@ -18,9 +18,9 @@ from mobile_vla.model.heads.lstm import LstmHead
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.samples import Samples
-from mobile_vla.training.history import write_metrics
 from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.loss import Objective
+from mobile_vla.training.result import read_metrics, write_metrics
 from mobile_vla.training.trainer import Trainer
 from support.made import make_dataset, names
 from support.tiny import make_backbone
@@ -123,6 +123,7 @@ def test_failure_20_the_loss_over_the_velocities_stands_beside_the_diluted_one(t
     write_metrics(tmp_path / "metrics.csv", position.history)
     with (tmp_path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
+    assert read_metrics(tmp_path / "metrics.csv") == tuple(position.history)
     losses = ("loss_arm_act", "loss_gripper_act", "acc_gripper_act")
     assert list(rows[0])[-6:] == [f"{role}_{name}" for role in ("train", "val") for name in losses]
     for role in ("train", "val"):
@@ -131,4 +132,4 @@ def test_failure_20_the_loss_over_the_velocities_stands_beside_the_diluted_one(t
             assert own / 3 <= arm < own  # 2 of 6, and zeros that are not quite zero
         assert one["loss_gripper_act"][1] < one["loss_gripper_act"][0]
         assert one["acc_gripper_act"][1] > 0.8
-    assert trainer.step(99, trainer.epoch(0)[0]).padding != ()
+    assert trainer.step(99, trainer.epoch_steps(0)[0]).padding != ()

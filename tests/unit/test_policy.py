@@ -15,6 +15,7 @@ from mobile_vla.conventions import normalise
 from mobile_vla.data.prompts import PromptTable
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.model.policy import Policy
+from support.run import origin_of
 from support.tiny import make_backbone
 
 TEXTS = ("left", "Navigate around the box on the right side and reach the target")
@@ -120,7 +121,7 @@ def test_a_stored_policy_predicts_the_same(backbone, finetune, tmp_path):
     stale = tmp_path / "policy" / "adapter_model.safetensors.old"
     stale.parent.mkdir()
     stale.write_text("of an earlier run")
-    policy.save_pretrained(tmp_path / "policy", backbone, {"epoch": 3}, "# A card\n")
+    policy.save_pretrained(tmp_path / "policy", backbone, origin_of(epoch=3), "# A card\n")
     loaded = Policy.from_pretrained(tmp_path / "policy", backbone, "fp32")
 
     images, prompts = frames(3), torch.zeros(3, dtype=torch.long)
@@ -137,7 +138,7 @@ def test_a_stored_policy_predicts_the_same(backbone, finetune, tmp_path):
 
 def test_the_adapter_loads_with_plain_peft(backbone, tmp_path):
     policy = make_policy(backbone)
-    policy.save_pretrained(tmp_path, backbone, {})
+    policy.save_pretrained(tmp_path, backbone, origin_of())
     plain = PeftModel.from_pretrained(backbone.model(), str(tmp_path)).eval()
     ours = dict(policy.encoder.backbone.named_parameters())
     for name, parameter in plain.named_parameters():
@@ -146,7 +147,7 @@ def test_the_adapter_loads_with_plain_peft(backbone, tmp_path):
 
 
 def test_a_damaged_policy_is_refused_by_name(backbone, tmp_path):
-    make_policy(backbone).save_pretrained(tmp_path, backbone, {})
+    make_policy(backbone).save_pretrained(tmp_path, backbone, origin_of())
     head = tmp_path / "head.safetensors"
     damaged = bytearray(head.read_bytes())
     damaged[-1] ^= 1

@@ -106,17 +106,17 @@ def test_what_is_only_timed_is_not_in_the_report(tmp_path):
     text = BASE.replace("backbones:\n", f"{dataset}backbones:\n  full: {{weights: random}}\n")
     alone = (
         "  full_size:\n    timing_only: true\n    dataset: few\n    backbone: full\n"
-        "    timing: {ladder: true}\n"
+        "    timing: {ablation: true}\n"
     )
     project, before = load(text + alone, tmp_path), load(text, tmp_path)
     assert list(project.reported_experiments()) == ["lora"] == list(before.experiments)
     assert list(project.runs()) == list(before.runs()) == [("lora", "seed0")]
     assert project.used_datasets() == ["demo"]
-    assert not project.compares_ways()
+    assert not project.has_ablation()
     assert project.reported().canonical() == before.reported().canonical()
     # and still there is all that its timing needs
     assert project.timing("full_size").run.run == "seed0"
-    assert project.timing("full_size").timing.ladder
+    assert project.timing("full_size").timing.ablation
     assert ("few", "full") in {key[:2] for key in project.feature_keys()}
     assert project.feature_keys(project.reported_experiments()) == before.feature_keys()
 

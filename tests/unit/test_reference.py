@@ -132,7 +132,7 @@ def test_a_step_has_the_loss_and_gradients_of_the_plain_one(
     values = {"segment": segment, "batch_size": 3, "accumulation": 3}
     ours = make_trainer(backbone, dataset, finetune, windows, **values)
     plain = make_trainer(backbone, dataset, finetune, windows, stored=False, **values)
-    batches = ours.epoch(1)[-1]  # an epoch's last step, which is a ragged one
+    batches = ours.epoch_steps(1)[-1]  # an epoch's last step, which is a ragged one
     assert_equal_steps(
         step_of(ours, batches),
         step_of(plain, [window[None] for batch in batches for window in batch]),

@@ -102,10 +102,10 @@ def test_stitching_takes_the_first_step_of_the_episodes_chunks_in_time(
         stitch(tmp_path / "predictions.npz", "c", target)
 
 
-def test_the_ladder_is_drawn_where_an_experiment_has_one(tmp_path: Path) -> None:
-    made = make_results(tmp_path, 2, ladder="lora_r8")
-    drawn(made, tmp_path, ["speed_ladder"])
-    with Image.open(tmp_path / "speed_ladder.png") as image:
+def test_the_ablation_is_drawn_where_an_experiment_has_one(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2, ablation="lora_r8")
+    drawn(made, tmp_path, ["speed_ablation"])
+    with Image.open(tmp_path / "speed_ablation.png") as image:
         colors = {color for _, color in image.convert("RGB").getcolors(1 << 20) or []}
     own = color_of("lora_r8", ["lora", "lora_r8"]).lstrip("#")
     assert tuple(bytes.fromhex(own)) in colors

@@ -9,14 +9,16 @@ import pytest
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.epochs import epoch_rows
 from mobile_vla.reporting.load import Run, load_datasets, load_runs
-from mobile_vla.reporting.records import EpisodeError, Epoch, read_epochs
+from mobile_vla.reporting.records import EpisodeError
 from mobile_vla.reporting.selection import (
     best_run,
     exhibited,
     populations,
 )
+from mobile_vla.training.result import read_metrics
 from support.report import run_files
 from support.results import Results, make_results
+from support.trained import epoch_of
 
 
 def loaded(made: Results) -> tuple[Run, ...]:
@@ -76,34 +78,33 @@ def test_missing_and_broken_files_say_what_to_do(tmp_path: Path) -> None:
         loaded(made)
 
 
-def test_epochs_without_a_loss_have_none(tmp_path: Path) -> None:
+def test_metrics_of_another_form_are_refused_at_their_column(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
-    path.write_text("epoch,step,train_loss,val_loss\n0,4,0.5,\n1,8,nan,0.25\n")
-    assert read_epochs(path) == (
-        Epoch(epoch=0, train_loss=0.5, val_loss=None),
-        Epoch(epoch=1, train_loss=None, val_loss=0.25),
-    )
-    path.write_text("epoch,train_loss,val_loss\n")
+    header, line = "epoch,train_loss,val_loss\n", "0,0.5,0.25\n"
+    path.write_text(header)
     with pytest.raises(UserError, match="no epoch"):
-        read_epochs(path)
-    path.write_text("epoch,train_loss,val_loss\nfirst,0.1,0.1\n")
-    with pytest.raises(UserError, match=r"metrics\.csv \(epoch\)"):
-        read_epochs(path)
+        read_metrics(path)
+    path.write_text(header + line)
+    with pytest.raises(UserError, match=r"metrics\.csv \(learning_rate\)"):
+        read_metrics(path)
+    for wrong in ("first", "", "nan"):
+        path.write_text(header + line.replace("0.25", wrong))
+        with pytest.raises(UserError, match=r"metrics\.csv \(val_loss\)"):
+            read_metrics(path)
 
 
 def test_changes_of_the_validation_loss_by_hand() -> None:
-    losses = [0.8, 0.4, None, 0.2, 0.3]
-    epochs = [Epoch(epoch=i, train_loss=1.0, val_loss=loss) for i, loss in enumerate(losses)]
-    rows = epoch_rows(epochs, best_epoch=3)
-    assert [row.change for row in rows] == [None, -0.5, None, None, pytest.approx(0.5)]
+    losses = [0.8, 0.4, 0.2, 0.3]
+    epochs = [epoch_of(number, 1.0, loss) for number, loss in enumerate(losses)]
+    rows = epoch_rows(epochs, best_epoch=2)
+    assert [row.change for row in rows] == [None, -0.5, -0.5, pytest.approx(0.5)]
     assert [row.cumulative for row in rows] == [
         None,
         -0.5,
-        None,
         pytest.approx(-0.75),
         pytest.approx(-0.625),
     ]
-    assert [row.epoch for row in rows if row.best] == [3]
+    assert [row.epoch for row in rows if row.best] == [2]
 
 
 def test_other_chunks_are_another_population(tmp_path: Path) -> None:

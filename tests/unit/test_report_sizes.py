@@ -53,15 +53,15 @@ def test_folds_are_never_compared_with_each_other(tmp_path: Path) -> None:
 
 def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None:
     made = make_results(
-        tmp_path, 3, subsets=(3, 9, None), folds=2, others=("corridor",), ladder="lora"
+        tmp_path, 3, subsets=(3, 9, None), folds=2, others=("corridor",), ablation="lora"
     )
-    names = ["error_by_training_size", "speed_ladder", "error_by_step", "tolerance"]
+    names = ["error_by_training_size", "speed_ablation", "error_by_step", "tolerance"]
     written(made, drawn(made, tmp_path / "figures", names))
     text = (tmp_path / "report.html").read_text()
     assert "Errors on other datasets" in text and text.count("<td>corridor</td>") == 6
     assert 'id="figure-error_by_training_size"' in text
     assert "with 3 training episodes" in text
-    assert 'id="figure-speed_ladder"' in text
+    assert 'id="figure-speed_ablation"' in text
     assert "20 times as fast" in text
     assert "in fold 1" in text
 

@@ -26,13 +26,14 @@ from mobile_vla.rollout.drivers import Expert, Replay, Steering, Usual
 from mobile_vla.rollout.outcomes import against, summary
 from mobile_vla.rollout.rollout import rollout
 from mobile_vla.rollout.simulation import ended, frame_of, outcome, roll_out
-from mobile_vla.runs.data import identity_of
+from mobile_vla.runs.data import trained_on
 from mobile_vla.runs.inputs import PolicyInputs
 from mobile_vla.simulator.driver import drive, robot_of
 from mobile_vla.simulator.simulate import simulate
 from mobile_vla.simulator.world import Pose
 from mobile_vla.statistics.proportions import above, below, paired, share
 from support.made import make_dataset, write_roles
+from support.run import origin_of
 from support.tiny import make_backbone
 
 WORLD = World()
@@ -303,9 +304,8 @@ def finished(tmp_path_factory):
         uncertainty=UNCERTAINTY,
     )
 
-    identity = identity_of(Dataset.load(manifest, folder / "actions.npy"), split, given)
-    facts = {"precision": "fp32", "data": identity}
-    policy.save_pretrained(folder / "policy", checkpoint, facts)
+    data = trained_on(Dataset.load(manifest, folder / "actions.npy"), split, given)
+    policy.save_pretrained(folder / "policy", checkpoint, origin_of(data=data))
     inputs = PolicyInputs(
         policy=folder / "policy/policy.json",
         manifest=manifest,

@@ -23,7 +23,6 @@ from mobile_vla.data.split import split
 from mobile_vla.errors import UserError
 from mobile_vla.features.features import FeatureInputs, features
 from mobile_vla.features.store import FrameRows
-from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.layout import (
     EpisodeFiles,
@@ -37,13 +36,14 @@ from mobile_vla.model.precision import resolve
 from mobile_vla.runs.data import open_run
 from mobile_vla.runs.inputs import TrainingInputs
 from mobile_vla.runs.policy import build_policy
-from mobile_vla.timing.ablation import climb, rungs
+from mobile_vla.timing.ablation import time_variants, variants_of
 from mobile_vla.timing.matrix_rate import matrix_rate
 from mobile_vla.timing.raw_rows import RawRows
+from mobile_vla.timing.result import TimingResult
 from mobile_vla.timing.timing import timing
 from mobile_vla.training.train import train
 from mobile_vla.training.trainer import Trainer
-from mobile_vla.training.worst_case import load_of
+from mobile_vla.training.worst_case import worst_case
 from support.recorded import write_folder
 from support.tiny import make_backbone
 
@@ -127,8 +127,8 @@ def trainer_of(files, run, data):
     return Trainer(policy, run.training, data.samples["train"], 0, "fp32")
 
 
-def ladder_of(data, run):
-    return rungs(
+def variants(data, run):
+    return variants_of(
         data.samples["train"],
         run.policy.cut,
         RawRows(data.dataset, Images(color="bgr"), "plain"),
@@ -154,22 +154,26 @@ def test_a_raw_file_that_is_gone_is_named(files, tmp_path):
     name = dataset.episodes[0].name
     facts = (dataset.folder / "episodes" / f"{name}.json").read_text()
     (tmp_path / "episodes" / f"{name}.json").write_text(re.sub("/raw/", "/gone/", facts))
-    with pytest.raises(UserError, match=rf"timing.ladder.*gone/{name}\.h5"):
+    with pytest.raises(UserError, match=rf"timing.ablation.*gone/{name}\.h5"):
         RawRows(gone, Images(), "plain")[np.array([0])]
 
 
 @pytest.mark.parametrize("finetune", FINETUNES)
-def test_all_rungs_do_the_same_step(files, finetune):
+def test_all_variants_do_the_same_step(files, finetune):
     run = run_of(finetune)
     data = data_of(files, run)
     losses = {}
-    for rung in ladder_of(data, run):
+    for variant in variants(data, run):
         trainer = trainer_of(files, run, data)
         for module in trainer.policy.modules():
             if hasattr(module, "dropout") and isinstance(module.dropout, float):
                 module.dropout = 0.0
-        trainer.samples, trainer.cut, trainer.precision = rung.source, rung.cut, rung.precision
-        losses[rung.name] = trainer.step(0, trainer.epoch(0)[0])[0]
+        trainer.samples, trainer.cut, trainer.precision = (
+            variant.source,
+            variant.cut,
+            variant.precision,
+        )
+        losses[variant.name] = trainer.step(0, trainer.epoch_steps(0)[0])[0]
     expected = ["per window", "frame cache", "feature cache", "distinct frames"]
     if finetune == "full":
         expected.remove("feature cache")
@@ -180,66 +184,65 @@ def test_all_rungs_do_the_same_step(files, finetune):
         assert half == pytest.approx(losses["per window"], rel=0.05)
 
 
-def test_a_ladder_counts_an_epoch_and_leaves_the_trainer_as_it_was(files):
+def test_an_ablation_counts_an_epoch_and_leaves_the_trainer_as_it_was(files):
     run = run_of("lora")
     data = data_of(files, run)
     trainer = trainer_of(files, run, data)
-    ladder = ladder_of(data, run)
-    found = climb(trainer, ladder, rounds=2)
-    assert [rung["name"] for rung in found] == [rung.name for rung in ladder]
-    flops = [rung["flops_per_epoch"] for rung in found]
+    ways = variants(data, run)
+    times = time_variants(trainer, ways, rounds=2)
+    assert [one.name for one in times] == [variant.name for variant in ways]
+    flops = [one.flops_per_epoch for one in times]
     assert flops[0] == flops[1] > 5 * flops[2] and flops[2] > 1.2 * flops[3]
-    assert found[0]["speedup"] == found[0]["flops_ratio"] == 1.0
-    assert found[3]["flops_ratio"] == pytest.approx(flops[0] / flops[3])
-    assert all(rung["seconds_per_epoch"] > 0 for rung in found)
+    assert times[0].speedup == times[0].flops_ratio == 1.0
+    assert times[3].flops_ratio == pytest.approx(flops[0] / flops[3])
+    assert all(one.seconds_per_epoch > 0 for one in times)
     assert trainer.samples is data.samples["train"] and trainer.cut is None
     assert trainer.precision == "fp32"
     assert {p.dtype for p in trainer.policy.parameters()} == {torch.float32}
 
 
-def timed(files, tmp_path, finetune, ladder=False, limit=None, **training):
+def timed(files, tmp_path, finetune, ablation=False, limit=None, **training):
     run = run_of(finetune, **training)
     timing(
-        TimeSettings(run=run, timing=Timing(warmup_steps=1, steps=3, ladder=ladder)),
+        TimeSettings(run=run, timing=Timing(warmup_steps=1, steps=3, ablation=ablation)),
         inputs_of(files, run),
         TimingFiles(tmp_path / "timing.json", tmp_path / "timing.html"),
         threads=1,
         memory_limit_gb=limit,
     )
-    return read_json(tmp_path / "timing.json"), (tmp_path / "timing.html").read_text()
+    return TimingResult.read(tmp_path / "timing.json"), (tmp_path / "timing.html").read_text()
 
 
 @pytest.mark.parametrize("finetune", FINETUNES)
 def test_a_timing_says_what_limits_the_step(files, tmp_path, finetune):
-    found, page = timed(files, tmp_path, finetune)
-    for kind in ("frame", "step"):
-        flops = found["flops"][kind]
-        assert flops["counted"] == pytest.approx(flops["formula"], rel=0.05)
-    assert (found["flops"]["frame"]["counted"] == 0) == (finetune == "none")
-    share = found["achieved_rate"] / found["matrix_rate"]
-    assert 0 < found["share_of_matrix_rate"] == pytest.approx(share)
-    assert 0 <= found["data_share"] < 1
-    assert 3 <= found["frames_per_step"] <= 12
-    memory = found["memory"]
-    assert memory["measured"] > 1e8
-    assert memory["adapter"] == (2 * 4 * 4 * 32 * 4 if finetune == "lora" else 0)
-    assert memory["estimate"]["total"] == pytest.approx(sum(memory["estimate"].values()) / 2)
-    assert found["ladder"] == [] and "What each step of the way saves" not in page
-    assert found["device_name"] and found["versions"]["torch"]
+    result, page = timed(files, tmp_path, finetune)
+    for flops in (result.flops.frame, result.flops.step):
+        assert flops.counted == pytest.approx(flops.formula, rel=0.05)
+    assert (result.flops.frame.counted == 0) == (finetune == "none")
+    share = result.achieved_rate / result.matrix_rate
+    assert 0 < result.share_of_matrix_rate == pytest.approx(share)
+    assert 0 <= result.data_share < 1
+    assert 3 <= result.frames_per_step <= 12
+    memory = result.memory
+    assert memory.measured > 1e8
+    assert memory.adapter == (2 * 4 * 4 * 32 * 4 if finetune == "lora" else 0)
+    assert 2 * memory.estimate.total == sum(memory.estimate.model_dump().values())
+    assert result.ablation == [] and "What each change saves" not in page
+    assert result.device_name and result.versions["torch"]
 
 
-def test_a_timing_with_a_ladder_shows_its_bars(files, tmp_path):
-    found, page = timed(files, tmp_path, "lora", ladder=True)
-    assert [rung["name"] for rung in found["ladder"]][:2] == ["per window", "frame cache"]
-    assert page.count('class="bar"') == len(found["ladder"])
+def test_a_timing_with_an_ablation_shows_its_bars(files, tmp_path):
+    result, page = timed(files, tmp_path, "lora", ablation=True)
+    assert [one.name for one in result.ablation][:2] == ["per window", "frame cache"]
+    assert page.count('class="bar"') == len(result.ablation)
     assert ">per window<" in page and ">+ distinct frames<" in page
 
 
 def test_bf16_is_timed_in_a_process_that_timed_fp32(files, tmp_path):
-    found, _ = timed(files, tmp_path, "full", precision="bf16")
-    assert found["precision"] == "bf16"
+    result, _ = timed(files, tmp_path, "full", precision="bf16")
+    assert result.precision == "bf16"
     again, _ = timed(files, tmp_path, "full")
-    assert again["precision"] == "fp32"
+    assert again.precision == "fp32"
 
 
 def test_what_does_not_fit_is_neither_trained_nor_timed(files, tmp_path):
@@ -252,22 +255,22 @@ def test_what_does_not_fit_is_neither_trained_nor_timed(files, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_load_is_that_of_the_largest_batch(files):
+def test_the_worst_case_is_the_largest_batch(files):
     run = run_of("lora", segment=1, batch_size=3, epochs=4)
     data = data_of(files, run)
     trainer = trainer_of(files, run, data)
     frames = [
         len(data.samples["train"].batch(indices).features)
         for epoch in range(4)
-        for step in trainer.epoch(epoch)
+        for step in trainer.epoch_steps(epoch)
         for indices in step
     ]
-    load = load_of(run, data)
-    assert load.frames == max(frames) and load.windows == 3
-    assert load.tokens == int(trainer.policy.encoder.action.max()) + 1
+    case = worst_case(run, data)
+    assert case.frames == max(frames) and case.windows == 3
+    assert case.tokens == int(trainer.policy.encoder.action.max()) + 1
 
 
-def test_the_load_counts_the_steps_that_are_done_and_no_other(files):
+def test_the_worst_case_is_among_the_steps_that_are_done(files):
     run = run_of("lora", segment=1, batch_size=2, accumulation=2, epochs=1)
     data = data_of(files, run)
     trainer = trainer_of(files, run, data)
@@ -275,12 +278,12 @@ def test_the_load_counts_the_steps_that_are_done_and_no_other(files):
     frames = [
         max(len(data.samples["train"].batch(indices).features) for indices in step)
         for epoch in range(6)
-        for step in trainer.epoch(epoch)
+        for step in trainer.epoch_steps(epoch)
     ]
     assert max(frames) > min(frames)
-    found = [load_of(run, data, steps).frames for steps in range(1, len(frames) + 1)]
-    assert found == [max(frames[:steps]) for steps in range(1, len(frames) + 1)]
-    assert load_of(run, data).frames == found[trainer.steps_per_epoch - 1]
+    largest = [worst_case(run, data, steps).frames for steps in range(1, len(frames) + 1)]
+    assert largest == [max(frames[:steps]) for steps in range(1, len(frames) + 1)]
+    assert worst_case(run, data).frames == largest[trainer.steps_per_epoch - 1]
 
 
 def test_a_matrix_rate_is_that_of_the_fastest_shape():

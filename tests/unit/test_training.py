@@ -18,13 +18,15 @@ from mobile_vla.features.store import FeatureStore
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.samples import Samples
-from mobile_vla.training.history import Epoch, Validation, exhausted, write_metrics
+from mobile_vla.training.history import exhausted
 from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.loss import Objective, summed_error
 from mobile_vla.training.matching import steps_of
+from mobile_vla.training.result import read_metrics, write_metrics
 from mobile_vla.training.trainer import Trainer
 from support.made import make_dataset, names, write_roles
 from support.tiny import make_backbone
+from support.trained import epoch_of
 
 LENGTHS = (9, 12, 7)
 WINDOWS = Windows(window=3, chunk=4, tail="mask")
@@ -308,7 +310,8 @@ def test_metrics_csv_holds_all_digits_and_no_times(backbone, dataset, labels, tm
     write_metrics(tmp_path / "metrics.csv", history)
     with (tmp_path / "metrics.csv").open() as file:
         lines = list(csv.DictReader(file))
-    assert [float(line["val_loss"]) for line in lines] == [e.validation.loss for e in history]
+    assert [float(line["val_loss"]) for line in lines] == [epoch.val_loss for epoch in history]
+    assert read_metrics(tmp_path / "metrics.csv") == tuple(history)
     assert not [name for name in lines[0] if "time" in name or "second" in name]
 
 
@@ -323,18 +326,7 @@ def test_metrics_csv_holds_all_digits_and_no_times(backbone, dataset, labels, tm
     ],
 )
 def test_early_stopping_waits_for_its_patience(losses, patience, stops):
-    history = [
-        Epoch(
-            epoch=number,
-            step=number + 1,
-            learning_rate=1.0,
-            train_loss=loss,
-            gradient_norm=1.0,
-            validation=Validation(loss=loss, mae={}, clipped=0.0),
-            seconds=1.0,
-        )
-        for number, loss in enumerate(losses)
-    ]
+    history = [epoch_of(number, loss, loss) for number, loss in enumerate(losses)]
     assert exhausted(history, EarlyStopping(patience=patience, min_delta=0.1)) is stops
 
 

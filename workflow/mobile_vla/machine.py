@@ -1,8 +1,9 @@
-"""The machine that a job computes on: threads now, and the device."""
+"""The machine that a job computes on: its cores, its device, its memory and how busy it is."""
 
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import resource
 from pathlib import Path
@@ -43,13 +44,31 @@ def use_threads(wanted: int, given: int, setting: str) -> None:
     log.info("computes on %s (%s) with %s", device.type, device_name(device), threads)
 
 
+def available_cores() -> int:
+    """Return the number of cores that this process may use, as far as the system says."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def contended(load: float, expected: float, slowest: float) -> bool:
+    """Return whether other programs may have disturbed a measurement.
+
+    Args:
+        load: the system's load average, which counts the measuring process too.
+        expected: seconds that a step takes undisturbed.
+        slowest: seconds of a slow step.
+    """
+    return load > available_cores() + 0.5 or slowest > 3 * expected
+
+
 def default_device() -> torch.device:
     """Return the first GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def device_name(device: torch.device) -> str:
-    """Return what the hardware calls itself, as far as the system says."""
+    """Return the name of the hardware, as far as the system says."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")

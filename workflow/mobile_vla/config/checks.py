@@ -155,9 +155,9 @@ def _processes(at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]
             "as many on each",
             f"make processes a multiple of {nodes}",
         )
-    if processes > 1 and experiment.timing.ladder:
+    if processes > 1 and experiment.timing.ablation:
         yield (
-            (*at, "timing", "ladder"),
+            (*at, "timing", "ablation"),
             f"a comparison with the plain way of training, with {processes} processes",
             "one process: the plain way has no more",
             "compare in an experiment with one process",

@@ -34,7 +34,7 @@ def stale(project: Project, results: Path) -> Iterator[Path]:
             if (experiment, run, folder.name) not in scores:
                 yield folder
     unmade = [] if project.compares_sizes() else ["figures/error_by_training_size.*"]
-    unmade += [] if project.compares_ways() else ["figures/speed_ladder.*"]
+    unmade += [] if project.has_ablation() else ["figures/speed_ablation.*"]
     unmade += [] if project.reported_sweeps() else ["figures/sweeps.*", "tables/sweeps.csv"]
     unmade += [] if scores else ["tables/elsewhere.csv"]
     for pattern in unmade:

@@ -27,9 +27,15 @@ KINDS = {
 }
 
 
+RENAMED: dict[Path_, str] = {("timing", "ladder"): "'ablation', the new name of this setting"}
+"""By section and key, what to write instead of a key of an earlier version."""
+
+
 def unknown(path: Path_, known: Sequence[str], source: Source) -> Problem:
     """Return the problem of a key that is none of the known ones."""
     name = str(path[-1])
+    if path[-2:] in RENAMED:
+        return Problem(source.place(path), f"unknown key {name!r}", RENAMED[path[-2:]])
     close = difflib.get_close_matches(name, known, n=1)
     return Problem(
         source.place(path),

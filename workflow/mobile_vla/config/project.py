@@ -106,9 +106,9 @@ class Project(Settings):
         }
         return [name for name in self.datasets if name in used]
 
-    def compares_ways(self) -> bool:
-        """Whether some experiment's timing is compared with the plain way of training."""
-        return any(experiment.timing.ladder for experiment in self.reported_experiments().values())
+    def has_ablation(self) -> bool:
+        """Return whether some experiment's timing is compared with the plain way of training."""
+        return any(one.timing.ablation for one in self.reported_experiments().values())
 
     def compares_sizes(self) -> bool:
         """Whether experiments differ in how many episodes they train on."""
@@ -118,7 +118,7 @@ class Project(Settings):
         """Return the names of the report's figures: some need more than one experiment, or data."""
         chosen = {
             "error_by_training_size": self.compares_sizes(),
-            "speed_ladder": self.compares_ways(),
+            "speed_ablation": self.has_ablation(),
             "closed_loop": bool(self.rolled_out()),
             "sweeps": bool(self.reported_sweeps()),
         }

@@ -24,7 +24,7 @@ FIGURES = (
         "velocity_traces",
         "predicted_paths",
     ),
-    *("speed_ladder", "epoch_time", "latency"),
+    *("speed_ablation", "epoch_time", "latency"),
 )
 """Names of all figures, in the order of the page."""
 

@@ -11,15 +11,16 @@ from mobile_vla.config.training import TrainSettings
 
 
 class Timing(Settings):
-    """How an epoch is timed without running one."""
+    """How an epoch is timed without running all of it."""
 
     warmup_steps: Annotated[int, Field(ge=1)] = 3
     """Optimiser steps before the measurement."""
     steps: Annotated[int, Field(ge=3)] = 10
     """Optimiser steps that are measured; the median counts."""
-    ladder: bool = False
-    """Compare with the plain way too, in which each sample runs every frame of its window through
-    the whole model, and with each thing that is done instead, one after another."""
+    ablation: bool = False
+    """Compare with the plain way of training too, in which each sample runs every frame of its
+    window through the whole model, and with each change that makes it faster, one after
+    another."""
 
 
 class TimeSettings(Settings):

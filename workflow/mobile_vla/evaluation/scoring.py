@@ -61,7 +61,7 @@ def write_scores(
         UserError: the policy is not the one of this run's settings, data or backbone.
     """
     samples, roles = on.samples, on.roles
-    check_origin(policy, data.identity, data.precision)
+    check_origin(policy, data.trained_on, data.precision)
     dataset, actions = samples.dataset, settings.policy.actions
     untrained = untrained_policy(settings, data, samples)
     trained = load_policy(policy, settings.policy, data)
@@ -83,7 +83,7 @@ def write_scores(
             "fold": roles.fold,
             "folds": roles.folds,
             "held_out": roles.held_out,
-            "trained_on": data.identity,
+            "trained_on": data.trained_on.model_dump(),
             "scored_on": "test" if on.role == "test" else "val",
         },
         scored,

@@ -83,8 +83,8 @@ def language(
             "experiment": settings.experiment,
             "run": settings.run,
             "dataset": dataset.name,
-            "manifest": data.identity["manifest"],
-            "split": data.identity["split"],
+            "manifest": data.trained_on.manifest,
+            "split": data.trained_on.split,
             "asked_on": "val",
             "prompts": {
                 kind: sorted({texts_[index] for index in own}) for kind, texts_ in asked.items()

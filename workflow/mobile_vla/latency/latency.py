@@ -17,7 +17,7 @@ from mobile_vla.data.frames import open_frames
 from mobile_vla.files import write_json
 from mobile_vla.language.prompts import RIGHT, ask
 from mobile_vla.layout import LatencyFiles
-from mobile_vla.machine import default_device, device_name, peak_memory, use_threads
+from mobile_vla.machine import contended, default_device, device_name, peak_memory, use_threads
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
 from mobile_vla.model.streaming import Stream
@@ -53,7 +53,7 @@ def latency(
     for one in measured:
         one["mae_change"] = one["validation_mae"] - measured[0]["validation_mae"]
     load = os.getloadavg()[0]
-    slow = any(one["seconds"]["p99"] > 3 * one["seconds"]["p50"] for one in measured)
+    busy = any(contended(load, one["seconds"]["p50"], one["seconds"]["p99"]) for one in measured)
     write_json(
         outputs.latency,
         {
@@ -69,7 +69,7 @@ def latency(
             "memory_of": "the GPU" if device.type == "cuda" else "the process, at its peak so far",
             "precisions": measured,
             "load_average": load,
-            "contended": slow or load > len(os.sched_getaffinity(0)) + 0.5,
+            "contended": busy,
         },
     )
     for one in measured:

@@ -1,4 +1,4 @@
-"""Whether what is here is what a policy was trained with: nothing is silently adapted."""
+"""Checks that a policy, its backbone and the libraries are those of the training."""
 
 from __future__ import annotations
 
@@ -9,64 +9,67 @@ from typing import Any
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.errors import Problem, Problems
 from mobile_vla.files import digest_of
+from mobile_vla.model.result import TrainedBackbone
 from mobile_vla.provenance.record import versions
 from mobile_vla.result import FileDigest
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "pillow")
-"""What a prediction goes through, from the camera's picture to the velocities."""
+"""The libraries that a prediction goes through, from the camera's picture to the velocities."""
 
 DIGITS = 16  # hex digits of the digests in policy.json: against mistakes, not against an attacker
 SHOWN = 200  # characters of a value that a message shows
 
 
 def digests_of(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return a digest of each value in ``policy.json``, by its place: ``settings.chunk``."""
+    """Return a digest of each value in ``policy.json``, by its place: ``settings.chunk``.
+
+    Args:
+        content: the file's content; its ``digests`` are left out.
+    """
     return {place: digest_of(value, DIGITS) for place, value in _places(content)}
 
 
 def _places(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in content.items():
+        if key == "digests":
+            continue
         if isinstance(value, dict):
-            yield from ((f"{key}.{name}", one) for name, one in value.items())
+            yield from ((f"{key}.{name}", entry) for name, entry in value.items())
         else:
             yield key, value
 
 
-def check_entries(path: Path, described: Mapping[str, Any]) -> None:
+def check_entries(path: Path, content: Mapping[str, Any]) -> None:
     """Check that ``policy.json`` has the entries that it was written with.
 
     Raises:
         Problems: each entry that is missing, and each that was added.
     """
-    written, found = described.get("digests", {}), digests_of(_own(described))
+    written, present = content.get("digests", {}), digests_of(content)
     _refuse(
         path,
         [
             Problem(f"{path} ({place})", "it is not there" if place in written else "added to it")
-            for place in sorted(written.keys() ^ found.keys())
+            for place in sorted(written.keys() ^ present.keys())
         ],
     )
 
 
-def check_values(path: Path, described: Mapping[str, Any]) -> None:
-    """Check that the entries of ``policy.json`` say what they said when it was written.
+def check_values(path: Path, content: Mapping[str, Any]) -> None:
+    """Check that the entries of ``policy.json`` have the values that it was written with.
 
     Raises:
-        Problems: each entry that does not.
+        Problems: each entry that has another value.
     """
-    written, values = described["digests"], dict(_places(_own(described)))
+    written, values = content["digests"], dict(_places(content))
     _refuse(
         path,
         [
             Problem(f"{path} ({place})", _short(values[place]), "what it was trained with")
-            for place, digest in digests_of(_own(described)).items()
+            for place, digest in digests_of(content).items()
             if digest != written[place]
         ],
     )
-
-
-def _own(described: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in described.items() if key != "digests"}
 
 
 def _short(value: Any) -> str:
@@ -83,7 +86,7 @@ def _refuse(path: Path, problems: Sequence[Problem]) -> None:
         )
 
 
-def check_backbone(path: Path, trained: Mapping[str, Any], backbone: Checkpoint) -> None:
+def check_backbone(path: Path, trained: TrainedBackbone, backbone: Checkpoint) -> None:
     """Check that a backbone is, byte for byte, the one that a policy was trained on.
 
     Args:
@@ -94,8 +97,8 @@ def check_backbone(path: Path, trained: Mapping[str, Any], backbone: Checkpoint)
     Raises:
         Problems: each file that differs.
     """
-    before = {name: FileDigest.model_validate(file) for name, file in trained["files"].items()}
-    here = backbone.files
+    before = trained.files
+    here = dict(backbone.files)
     problems = [
         Problem(
             f"{backbone.source}/{name}",
@@ -107,7 +110,7 @@ def check_backbone(path: Path, trained: Mapping[str, Any], backbone: Checkpoint)
     ]
     if problems:
         raise Problems(
-            f"{path} (backbone): trained on {_named(trained['name'], trained['revision'])}, and "
+            f"{path} (backbone): trained on {_named(trained.name, trained.revision)}, and "
             f"{_named(backbone.name, backbone.revision)} here is another one; use the checkpoint "
             "it was trained on, or train again",
             problems,

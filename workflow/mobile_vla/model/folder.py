@@ -14,10 +14,9 @@ from torch import Tensor
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import UserError
-from mobile_vla.files import describe, read_json, verify, write_json, write_text
+from mobile_vla.files import read_json, verify, write_json, write_text
 from mobile_vla.model.adapter import lora_config
 from mobile_vla.model.agreement import (
-    PACKAGES,
     check_backbone,
     check_entries,
     check_values,
@@ -25,8 +24,9 @@ from mobile_vla.model.agreement import (
     digests_of,
 )
 from mobile_vla.model.heads.build import head_class
+from mobile_vla.model.result import PolicyCore, PolicyDescription, PolicyOrigin
 from mobile_vla.model.tensors import write_tensors
-from mobile_vla.provenance.record import versions
+from mobile_vla.result import FileDigest
 
 DESCRIPTION = "policy.json"
 CARD = "README.md"
@@ -40,10 +40,9 @@ Tensors = Mapping[str, Mapping[str, Tensor]]
 
 def write_folder(
     folder: Path,
-    settings: PolicySettings,
+    core: PolicyCore,
+    origin: PolicyOrigin,
     tensors: Tensors,
-    backbone: Checkpoint,
-    facts: Mapping[str, Any],
     card: str | None = None,
 ) -> None:
     """Write a policy's folder; ``policy.json`` is removed first and written last.
@@ -52,11 +51,10 @@ def write_folder(
 
     Args:
         folder: where to; files of an earlier policy that this one does not have are removed.
-        settings: the policy's settings.
+        core: what the policy is; its ``files`` are filled in here.
+        origin: where it comes from.
         tensors: what was trained; each part becomes ``PART.safetensors``.
-        backbone: what it was trained on.
-        facts: further entries of ``policy.json``, as plain JSON values.
-        card: text of ``README.md``, for people: it has no digest, and may be added to.
+        card: text of ``README.md``, for people: it has no digest, and may be edited.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
@@ -64,11 +62,11 @@ def write_folder(
     for part, values in tensors.items():
         names.append(f"{part}.safetensors")
         write_tensors(folder / names[-1], values)
-    if settings.lora is not None:
+    if core.settings.lora is not None:
         names.append(ADAPTER_CONFIG)
-        config = lora_config(settings.lora)
+        config = lora_config(core.settings.lora)
         # PEFT would write this machine's absolute path
-        config.base_model_name_or_path = backbone.name
+        config.base_model_name_or_path = core.backbone.name
         config.inference_mode = True
         write_json(folder / ADAPTER_CONFIG, dict(sorted(config.to_dict().items())))
     if card is not None:
@@ -77,24 +75,14 @@ def write_folder(
     for stale in folder.iterdir():
         if stale.name not in kept:
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    content = {
-        "format": FORMAT,
-        "settings": settings.model_dump(mode="json"),
-        "backbone": {
-            "name": backbone.name,
-            "revision": backbone.revision,
-            "digest": backbone.digest,
-            "files": {name: file.model_dump() for name, file in backbone.files.items()},
-        },
-        "versions": versions(PACKAGES),
-        "files": {name: describe(folder / name) for name in sorted(names)},
-        **facts,
-    }
-    write_json(folder / DESCRIPTION, {**content, "digests": digests_of(content)})
+    files = {name: FileDigest.of(folder / name) for name in sorted(names)}
+    described = PolicyDescription(**{**dict(core), "files": files}, **dict(origin), digests={})
+    digests = digests_of(described.model_dump(mode="json"))
+    described.model_copy(update={"digests": digests}).write(folder / DESCRIPTION)
 
 
-def read_folder(folder: Path, backbone: Checkpoint) -> tuple[dict[str, Any], Tensors]:
-    """Read a policy's folder, and check that it is whole, and what it was trained with is here.
+def read_folder(folder: Path, backbone: Checkpoint) -> tuple[PolicyDescription, Tensors]:
+    """Read a policy's folder, and check that it is whole and agrees with what is installed here.
 
     Returns:
         The content of ``policy.json``, and the trained tensors of each part.
@@ -104,33 +92,38 @@ def read_folder(folder: Path, backbone: Checkpoint) -> tuple[dict[str, Any], Ten
             that of the training; or a library has another major version.
     """
     path = folder / DESCRIPTION
-    described = read_description(folder)
-    check_entries(path, described)
-    for name, file in described["files"].items():
+    content = _read_content(folder)
+    check_entries(path, content)
+    for name, file in content["files"].items():
         verify(folder / name, file, "copy the policy's folder again, or run snakemake again")
-    parts = [name for name in described["files"] if name.endswith(".safetensors")]
+    parts = [name for name in content["files"] if name.endswith(".safetensors")]
     tensors = {name.removesuffix(".safetensors"): load_file(folder / name) for name in parts}
-    _check_chunk(path, settings_of(folder, described), tensors["head"])
-    check_values(path, described)
-    check_backbone(path, described["backbone"], backbone)
-    check_versions(path, described["versions"])
+    _check_chunk(path, settings_of(folder, content), tensors["head"])
+    check_values(path, content)
+    described = PolicyDescription.checked(path, content)
+    check_backbone(path, described.backbone, backbone)
+    check_versions(path, described.versions)
     return described, tensors
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """Return the content of ``policy.json``; nothing of it is checked but its format.
+def read_description(folder: Path) -> PolicyDescription:
+    """Read ``policy.json``; whether it was changed, or agrees with other files, is not checked.
 
     Raises:
         UserError: it is not there, or of another version of this program.
     """
+    return PolicyDescription.checked(folder / DESCRIPTION, _read_content(folder))
+
+
+def _read_content(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
-    described: dict[str, Any] = read_json(path)
-    if described.get("format") != FORMAT:
+    content: dict[str, Any] = read_json(path)
+    if content.get("format") != FORMAT:
         raise UserError(
-            f"{path} (format): found {described.get('format')!r}, expected {FORMAT}; "
+            f"{path} (format): found {content.get('format')!r}, expected {FORMAT}; "
             "train the policy again with this version"
         )
-    return described
+    return content
 
 
 def settings_of(folder: Path, described: Mapping[str, Any]) -> PolicySettings:

@@ -24,17 +24,20 @@ from mobile_vla.model.adapter import (
     prepare_backbone,
     trainable_parameters,
 )
+from mobile_vla.model.agreement import PACKAGES
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
 from mobile_vla.model.folder import (
     DESCRIPTION,
+    FORMAT,
     HEAD,
     Tensors,
     read_folder,
-    settings_of,
     write_folder,
 )
 from mobile_vla.model.heads.build import build_head
 from mobile_vla.model.prompts import PromptTokens
+from mobile_vla.model.result import PolicyCore, PolicyOrigin, TrainedBackbone
+from mobile_vla.provenance.record import versions
 
 
 class Policy(nn.Module):
@@ -102,16 +105,15 @@ class Policy(nn.Module):
                 or a library's major version is not that of the training. It says which.
         """
         described, tensors = read_folder(folder, backbone)
-        settings = settings_of(folder, described)
         policy = cls(
-            settings,
-            load_backbone(backbone, settings, precision),
+            described.settings,
+            load_backbone(backbone, described.settings, precision),
             backbone.processor(),
-            tuple(described["prompts"]),
+            tuple(described.prompts),
             seed=0,
-            fixed=described["fixed"],
+            fixed=described.fixed,
         )
-        if policy.encoder.tokens_digest() != described["tokens"]:
+        if policy.encoder.tokens_digest() != described.tokens:
             raise UserError(
                 f"{folder / DESCRIPTION} (tokens): the backbone's tokenizer gives other tokens for "
                 "the policy's prompts than in training; use the tokenizer it was trained with"
@@ -123,7 +125,7 @@ class Policy(nn.Module):
         self,
         folder: Path,
         backbone: Checkpoint,
-        facts: Mapping[str, Any],
+        origin: PolicyOrigin,
         card: str | None = None,
     ) -> None:
         """Write the policy's folder: what was trained, and never the frozen backbone.
@@ -131,16 +133,25 @@ class Policy(nn.Module):
         Args:
             folder: where to; files of an earlier policy that this one does not have are removed.
             backbone: what the policy was trained on.
-            facts: what else to say of it in ``policy.json``, as plain JSON values.
+            origin: where it comes from, for ``policy.json``.
             card: text of its ``README.md``.
         """
-        facts = {
-            "prompts": list(self.texts),
-            "tokens": self.encoder.tokens_digest(),
-            "fixed": self.fixed_values,
-            **facts,
-        }
-        write_folder(folder, self.settings, self.trained(), backbone, facts, card)
+        core = PolicyCore(
+            format=FORMAT,
+            settings=self.settings,
+            backbone=TrainedBackbone(
+                name=backbone.name,
+                revision=backbone.revision,
+                digest=backbone.digest,
+                files=dict(backbone.files),
+            ),
+            versions=versions(PACKAGES),
+            files={},
+            prompts=list(self.texts),
+            tokens=self.encoder.tokens_digest(),
+            fixed=self.fixed_values,
+        )
+        write_folder(folder, core, origin, self.trained(), card)
 
     def use_prompts(self, texts: tuple[str, ...], processor: Any) -> None:
         """Replace the prompts of training by others, such as those of another dataset.

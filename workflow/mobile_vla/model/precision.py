@@ -10,8 +10,8 @@ from mobile_vla.errors import UserError
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def resolve(precision: Precision, device: torch.device) -> str:
-    """Return ``fp32``, ``bf16`` or ``fp16``.
+def resolve(precision: Precision | str, device: torch.device) -> str:
+    """Return ``fp32``, ``bf16`` or ``fp16``, of a setting or of a format that is resolved already.
 
     ``auto`` is bf16 where the hardware multiplies in it (Ampere and later; CPUs with AVX512-BF16
     or AMX), else fp32. fp16 overflows in this model unless losses are scaled, and is never chosen.

@@ -65,7 +65,7 @@ def _hash(waiting: dict[Path, str], known: dict[str, list[str]], cache: Path) ->
     total = sum(int(key.split()[0]) for key in waiting.values())
     done, started = 0, time.monotonic()
     said = saved = started
-    pool = ThreadPoolExecutor(max_workers=min(8, len(os.sched_getaffinity(0))))
+    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
         futures = {pool.submit(_digest, path): path for path in waiting}
         for future in as_completed(futures):

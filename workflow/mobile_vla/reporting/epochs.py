@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mobile_vla.reporting.records import Epoch
+from mobile_vla.training.result import Epoch
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class EpochRow:
     """
 
     epoch: int
-    train_loss: float | None
-    val_loss: float | None
+    train_loss: float
+    val_loss: float
     change: float | None
     cumulative: float | None
     gap: float | None

@@ -26,7 +26,7 @@ from mobile_vla.reporting.drawing.latency import latency
 from mobile_vla.reporting.drawing.loss_curves import loss_curves
 from mobile_vla.reporting.drawing.overfitting_gap import overfitting_gap
 from mobile_vla.reporting.drawing.predicted_paths import predicted_paths
-from mobile_vla.reporting.drawing.speed_ladder import speed_ladder
+from mobile_vla.reporting.drawing.speed_ablation import speed_ablation
 from mobile_vla.reporting.drawing.style import save, styled
 from mobile_vla.reporting.drawing.sweeps import sweeps
 from mobile_vla.reporting.drawing.tolerance import tolerance
@@ -57,7 +57,7 @@ DRAWINGS: dict[str, Callable[[Material], Drawn]] = {
     "predicted_paths": predicted_paths,
     "episodes": episodes,
     "epoch_time": epoch_time,
-    "speed_ladder": speed_ladder,
+    "speed_ablation": speed_ablation,
     "latency": latency,
 }
 """Each figure's function by its name, which its files and its texts begin with."""

@@ -11,13 +11,9 @@ from mobile_vla.config.reporting import ReportedRun, ReportSettings
 from mobile_vla.data.result import DatasetSplit, Manifest
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.behaviour import Latency, Listening, Rollouts
-from mobile_vla.reporting.records import (
-    Epoch,
-    Evaluation,
-    Timing,
-    Training,
-    read_epochs,
-)
+from mobile_vla.reporting.records import Evaluation
+from mobile_vla.timing.result import TimingResult
+from mobile_vla.training.result import Epoch, TrainingResult, read_metrics
 
 # What decides which actions a run is scored on, beside the data themselves.
 WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "start", "tail")
@@ -43,9 +39,9 @@ class Run:
     settings: ReportedRun
     label: str
     epochs: tuple[Epoch, ...]
-    training: Training
+    training: TrainingResult
     evaluation: Evaluation
-    timing: Timing
+    timing: TimingResult
     language: Listening
     latency: Latency
     rollouts: Rollouts | None = None
@@ -91,13 +87,13 @@ class DatasetFacts:
     audit: Audit
 
 
-def ladders(runs: Sequence[Run]) -> list[Run]:
-    """Return the first run of each experiment whose timing was compared with the plain way."""
-    found: dict[str, Run] = {}
+def runs_with_ablation(runs: Sequence[Run]) -> list[Run]:
+    """Return the first run of each experiment whose timing has an ablation."""
+    first: dict[str, Run] = {}
     for run in runs:
-        if run.timing.ladder:
-            found.setdefault(run.experiment, run)
-    return list(found.values())
+        if run.timing.ablation:
+            first.setdefault(run.experiment, run)
+    return list(first.values())
 
 
 def experiments_of(settings: ReportSettings) -> list[str]:
@@ -141,14 +137,14 @@ def load_runs(
     names = experiments_of(settings)
     timed, steps = {}, {}
     for name, path, step in zip(names, timings, latencies, strict=True):
-        timed[name], steps[name] = Timing.read(path), Latency.read(step)
+        timed[name], steps[name] = TimingResult.read(path), Latency.read(step)
         _check_owner(path, timed[name].experiment, name)
         _check_owner(step, steps[name].experiment, name)
     reported = [run.experiment for run in settings.runs]
     others, driven = iter(elsewhere), iter(rollouts)
     runs = []
     for own, *paths in zip(settings.runs, metrics, results, evaluations, languages, strict=True):
-        training, evaluation = Training.read(paths[1]), Evaluation.read(paths[2])
+        training, evaluation = TrainingResult.read(paths[1]), Evaluation.read(paths[2])
         name = f"{own.experiment}/{own.run}"
         _check_owner(paths[1], f"{training.experiment}/{training.run}", name)
         _check_owner(paths[2], f"{evaluation.experiment}/{evaluation.run}", name)
@@ -159,7 +155,7 @@ def load_runs(
             Run(
                 settings=own,
                 label=f"{own.experiment} {own.run}" if several else own.experiment,
-                epochs=read_epochs(paths[0]),
+                epochs=read_metrics(paths[0]),
                 training=training,
                 evaluation=evaluation,
                 timing=timed[own.experiment],

@@ -13,7 +13,7 @@ from mobile_vla.layout import ComparisonFiles
 from mobile_vla.reporting.figures import figures
 from mobile_vla.reporting.missing import Missing
 from mobile_vla.reporting.page import page
-from mobile_vla.reporting.records import Timing
+from mobile_vla.timing.result import TimingResult
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ def _drawable(kept: ReportSettings, names: tuple[str, ...], timings: list[Path])
         ),
         "closed_loop": any(own.rolled_out for own in kept.runs),
         "error_by_training_size": len(subsets) > 1,
-        "speed_ladder": any(Timing.read(path).ladder for path in timings),
+        "speed_ablation": any(TimingResult.read(path).ablation for path in timings),
     }
     return [name for name in names if drawn.get(name, True)]
 

@@ -116,8 +116,10 @@ class Server:
         return JSONResponse(
             {
                 "status": "ok",
-                "policy": {name: described[name] for name in ("experiment", "run", "epoch")},
-                "backbone": described["backbone"]["name"],
+                "policy": {
+                    name: getattr(described, name) for name in ("experiment", "run", "epoch")
+                },
+                "backbone": described.backbone.name,
                 "precision": self.opened.precision,
                 "window": settings.window,
                 "prompts": list(self.opened.prompts.trained),

@@ -17,14 +17,11 @@ from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import UserError
 from mobile_vla.model.folder import CARD
 from mobile_vla.model.policy import Policy
+from mobile_vla.model.result import MergedFrom, PolicyDescription
 from mobile_vla.result import FileDigest
 from mobile_vla.robot.policy import BACKBONE, backbone_of, description_of, open_backbone
 
 log = logging.getLogger(__name__)
-
-# Entries that `save_pretrained` writes for the new policy.
-WRITTEN = ("format", "settings", "backbone", "versions", "files", "digests")
-PROMPTS = ("prompts", "tokens", "fixed")
 
 NOTE = """
 ## Merged
@@ -50,7 +47,7 @@ def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> No
         UserError: the policy left its backbone as it was; or the folder is there.
     """
     described = description_of(policy)
-    if described["settings"]["finetune"] == "none":
+    if described.settings.finetune == "none":
         raise UserError(
             f"{policy}: it left its backbone as it was (`finetune: none`), so there is nothing to "
             "merge; use the backbone itself"
@@ -78,7 +75,7 @@ def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> No
 
 
 def _write_policy(
-    folder: Path, original: Policy, model: nn.Module, described: Mapping[str, Any], card: str
+    folder: Path, original: Policy, model: nn.Module, described: PolicyDescription, card: str
 ) -> None:
     """Write a policy of the same head whose backbone, the merged one, is frozen."""
     checkpoint = Checkpoint.read(folder / BACKBONE)
@@ -93,15 +90,15 @@ def _write_policy(
         fixed=original.fixed_values,
     )
     policy.load_trained({"head": original.trained()["head"]})
-    facts = {key: value for key, value in described.items() if key not in (*WRITTEN, *PROMPTS)}
-    merged = {"finetune": original.settings.finetune, "backbone": described["backbone"]["digest"]}
-    policy.save_pretrained(folder / "policy", checkpoint, {**facts, "merged": merged}, card)
+    merged = MergedFrom(finetune=original.settings.finetune, backbone=described.backbone.digest)
+    origin = described.origin().model_copy(update={"merged": merged})
+    policy.save_pretrained(folder / "policy", checkpoint, origin, card)
 
 
-def _card(policy: Path, described: Mapping[str, Any]) -> str:
+def _card(policy: Path, described: PolicyDescription) -> str:
     file = policy / CARD
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return text + NOTE.format(name=f"{described['experiment']} {described['run']}")
+    return text + NOTE.format(name=f"{described.experiment} {described.run}")
 
 
 def _size(files: Mapping[str, FileDigest]) -> int:

@@ -1,11 +1,10 @@
-"""A policy's folder, opened wherever it lies: checked, loaded, and ready to be asked."""
+"""Open a policy's folder wherever it lies: check it, load it, and predict with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from mobile_vla.machine import default_device
 from mobile_vla.model.folder import DESCRIPTION, read_description
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
+from mobile_vla.model.result import PolicyDescription
 from mobile_vla.model.streaming import Stream
 from mobile_vla.robot.prompts import Prompts
 
@@ -36,7 +36,7 @@ class Opened:
     """How its frames were made of the training episodes' images."""
     target: Literal["next", "current"]
     """What a chunk's first action belongs to: the step after the newest frame, or that of it."""
-    described: dict[str, Any]
+    described: PolicyDescription
     """The content of its ``policy.json``."""
 
     @property
@@ -69,16 +69,16 @@ def open_policy(
     """
     described = description_of(folder)
     checkpoint = open_backbone(backbone or backbone_of(folder, described))
-    torch.set_num_threads(threads or described["threads"])
+    torch.set_num_threads(threads or described.threads)
     device = default_device()
-    resolved = resolve(precision or described["precision"], device)
+    resolved = resolve(precision or described.precision, device)
     policy = Policy.from_pretrained(folder, checkpoint, resolved).to(device)
     return Opened(
         policy=policy,
         prompts=Prompts(policy, checkpoint.processor(), allow_other_prompts),
         precision=resolved,
         images=images_of(described),
-        target=described["windows"]["target"],
+        target=described.windows.target,
         described=described,
     )
 
@@ -107,8 +107,8 @@ def ask(opened: Opened, frames: np.ndarray, prompt: int) -> np.ndarray:
     return predicted
 
 
-def description_of(folder: Path) -> dict[str, Any]:
-    """Return the content of a policy's ``policy.json``, unchecked.
+def description_of(folder: Path) -> PolicyDescription:
+    """Read a policy's ``policy.json``; whether it was changed is not checked.
 
     Raises:
         UserError: the folder is no policy.
@@ -121,10 +121,9 @@ def description_of(folder: Path) -> dict[str, Any]:
     return read_description(folder)
 
 
-def images_of(described: Mapping[str, Any]) -> Images:
+def images_of(described: PolicyDescription) -> Images:
     """Return how the frames of a policy's training were made, as its ``policy.json`` says."""
-    known = {name: described["images"][name] for name in Images.model_fields}
-    return Images.model_validate(known)
+    return Images(resize=described.images.resize, color=described.images.color)
 
 
 def open_backbone(path: Path) -> Checkpoint:
@@ -149,13 +148,13 @@ def open_backbone(path: Path) -> Checkpoint:
     return checkpoint
 
 
-def backbone_of(folder: Path, described: Mapping[str, Any]) -> Path:
+def backbone_of(folder: Path, described: PolicyDescription) -> Path:
     """Return the ``backbone.json`` in the results that a policy lies in.
 
     Raises:
         UserError: it lies elsewhere.
     """
-    name = described["backbone"]["name"]
+    name = described.backbone.name
     # results/experiments/EXPERIMENT/RUN/policy
     for results in folder.resolve().parents:
         description = results / "backbones" / name / BACKBONE

@@ -99,8 +99,8 @@ def http_server(app: Starlette) -> uvicorn.Server:
 def _title(opened: Opened) -> str:
     described = opened.described
     return (
-        f"{described['experiment']} {described['run']}, epoch {described['epoch']}, on "
-        f"{described['backbone']['name']} in {opened.precision}, "
+        f"{described.experiment} {described.run}, epoch {described.epoch}, on "
+        f"{described.backbone.name} in {opened.precision}, "
         f"{next(opened.policy.parameters()).device.type} with {torch.get_num_threads()} threads"
     )
 

@@ -26,7 +26,7 @@ from mobile_vla.rollout.drivers import Expert, Replay, Steering, Usual
 from mobile_vla.rollout.outcomes import summary
 from mobile_vla.rollout.simulation import Pilot, roll_out
 from mobile_vla.rollout.trajectories import paths_and_strips
-from mobile_vla.runs.data import identity_of
+from mobile_vla.runs.data import trained_on
 from mobile_vla.runs.inputs import PolicyInputs
 from mobile_vla.runs.policy import open_policy
 from mobile_vla.simulator.driver import instruction
@@ -51,10 +51,10 @@ def rollout(
     use_threads(settings.threads, threads, "training.threads")
     dataset = Dataset.load(inputs.manifest, inputs.actions)
     train = load_split(inputs.split, dataset, settings.fold, settings.subset).of["train"]
-    identity = identity_of(dataset, inputs.split, settings)
+    origin = trained_on(dataset, inputs.split, settings)
     checkpoint = Checkpoint.read(inputs.backbone)
     precision = resolve(settings.precision, default_device())
-    loaded = open_policy(inputs.policy, settings.policy, identity, precision, checkpoint)
+    loaded = open_policy(inputs.policy, settings.policy, origin, precision, checkpoint)
     own = settings.rollout
     episodes = list(unseen_episodes(settings.world, own.scenes).values())
     prompt_of = _ask(loaded, checkpoint.processor(), episodes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.augment import Photometric
@@ -19,6 +18,7 @@ from mobile_vla.features.store import BothViews, Rows, open_rows
 from mobile_vla.files import sha256_of
 from mobile_vla.machine import default_device
 from mobile_vla.model.precision import resolve
+from mobile_vla.model.result import TrainedOn
 from mobile_vla.runs.inputs import RunInputs, TrainingInputs
 from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.samples import Samples
@@ -37,8 +37,8 @@ class RunData:
     fixed: dict[str, float]
     """Dimensions that are not learnt, with the constant that they have in the training episodes."""
     samples: dict[Role, Samples]
-    identity: dict[str, Any]
-    """See :func:`identity_of`."""
+    trained_on: TrainedOn
+    """What a policy that is trained on it is trained on."""
 
 
 def open_run(
@@ -93,16 +93,16 @@ def open_run(
         prompts=labels.prompts,
         fixed=labels.constants(dataset, roles.of["train"], policy.actions),
         samples=samples,
-        identity=identity_of(dataset, inputs.split, settings),
+        trained_on=trained_on(dataset, inputs.split, settings),
     )
 
 
-def identity_of(dataset: Dataset, split: Path, settings: RunSettings) -> dict[str, Any]:
-    """Return what a policy is trained on: dataset, digests of manifest and split, fold, subset."""
-    return {
-        "dataset": dataset.name,
-        "manifest": dataset.digest,
-        "split": sha256_of(split),
-        "fold": settings.fold,
-        "subset": settings.subset,
-    }
+def trained_on(dataset: Dataset, split: Path, settings: RunSettings) -> TrainedOn:
+    """Return what a policy of a run is trained on."""
+    return TrainedOn(
+        dataset=dataset.name,
+        manifest=dataset.digest,
+        split=sha256_of(split),
+        fold=settings.fold,
+        subset=settings.subset,
+    )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import read_json
 from mobile_vla.machine import default_device
 from mobile_vla.model.adapter import load_backbone
-from mobile_vla.model.folder import read_folder
+from mobile_vla.model.folder import read_description, read_folder
 from mobile_vla.model.policy import Policy
+from mobile_vla.model.result import TrainedOn
 from mobile_vla.runs.data import RunData
 
 
@@ -46,11 +44,11 @@ def build_policy(
     policy = Policy(settings, model, processor, data.prompts.texts, seed, data.fixed)
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
-        other = described["data"]
-        if {**other, "subset": None} != {**data.identity, "subset": None}:
+        before, now = described.data, data.trained_on
+        if before.model_copy(update={"subset": now.subset}) != now:
             raise UserError(
-                f"{init_from} (data): trained on dataset {other['dataset']!r} with another "
-                f"manifest, split or fold than {data.identity['dataset']!r} has now, so it may "
+                f"{init_from} (data): trained on dataset {before.dataset!r} with another "
+                f"manifest, split or fold than {now.dataset!r} has now, so it may "
                 "have seen episodes that are scored here; train both on the same dataset and split"
             )
         policy.load_trained(tensors)
@@ -71,13 +69,13 @@ def load_policy(
     Raises:
         UserError: it is not the policy of these settings, data, backbone or precision.
     """
-    return open_policy(path, settings, data.identity, data.precision, data.backbone, run_in)
+    return open_policy(path, settings, data.trained_on, data.precision, data.backbone, run_in)
 
 
 def open_policy(
     path: Path,
     settings: PolicySettings,
-    identity: Mapping[str, Any],
+    trained_on: TrainedOn,
     precision: str,
     backbone: Checkpoint,
     run_in: str | None = None,
@@ -87,7 +85,7 @@ def open_policy(
     Args:
         path: its ``policy.json``.
         settings: what config.yaml says that it is.
-        identity: the data that it must have been trained on.
+        trained_on: the data that it must have been trained on.
         precision: the resolved number format that it must have been trained in.
         backbone: what it must have been trained on.
         run_in: the number format that it is to run in; by default that of its training.
@@ -95,7 +93,7 @@ def open_policy(
     Raises:
         UserError: it is not the policy of these settings, data, backbone or precision.
     """
-    check_origin(path, identity, precision)
+    check_origin(path, trained_on, precision)
     policy = Policy.from_pretrained(path.parent, backbone, run_in or precision)
     check_settings(path, policy.settings, settings)
     return policy.to(default_device())
@@ -120,23 +118,23 @@ def check_settings(path: Path, trained: PolicySettings, wanted: PolicySettings) 
         )
 
 
-def check_origin(path: Path, identity: Mapping[str, Any], precision: str) -> None:
+def check_origin(path: Path, trained_on: TrainedOn, precision: str) -> None:
     """Refuse a policy of another split, which may have seen what is scored, or precision.
 
     Raises:
-        UserError: the policy's data are not those of ``identity``, or it was trained in another
+        UserError: the policy's data are not ``trained_on``, or it was trained in another
             number format than ``precision``.
     """
-    described = read_json(path)
-    if described["data"] != identity:
+    described = read_description(path.parent)
+    if described.data != trained_on:
         raise UserError(
             f"{path} (data): trained on another manifest, split, fold or subset of "
-            f"{described['data']['dataset']!r} than is scored, so it may have seen the scored "
+            f"{described.data.dataset!r} than is scored, so it may have seen the scored "
             "episodes; run snakemake again, it trains the policy anew"
         )
-    if described["precision"] != precision:
+    if described.precision != precision:
         raise UserError(
-            f"{path} (precision): trained in {described['precision']}, and this machine would run "
-            f"it in {precision}; say `training.precision: {described['precision']}` in config.yaml "
+            f"{path} (precision): trained in {described.precision}, and this machine would run "
+            f"it in {precision}; say `training.precision: {described.precision}` in config.yaml "
             "instead of auto"
         )

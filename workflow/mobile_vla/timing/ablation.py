@@ -1,7 +1,7 @@
-"""The plain way to train, and each thing that is done instead, one after another: a ladder.
+"""The ablation of an epoch's time: the plain way of training, then one change after another.
 
-All rungs train the same policy on the same windows, in turn within one process, so that a change of
-the machine's load meets all of them alike; each is compared with the reference of its own round.
+All variants train the same policy on the same windows, in turn within one process, so that a change
+of the machine's load meets all of them alike; each is compared with the reference of its round.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import statistics
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -24,13 +23,14 @@ from mobile_vla.runs.samples import Samples
 from mobile_vla.timing.flops import counted
 from mobile_vla.timing.matrix_rate import synchronise
 from mobile_vla.timing.reference import PerWindow
-from mobile_vla.training.trainer import Source, Trainer
+from mobile_vla.timing.result import VariantTime
+from mobile_vla.training.trainer import BatchSource, Trainer
 
-ROUNDS = 3  # steps of each rung that are timed; the median counts
+ROUNDS = 3  # steps of each variant that are timed; the median counts
 
 
 @dataclass(frozen=True)
-class Rung:
+class Variant:
     """One way of doing the same step.
 
     Args:
@@ -41,15 +41,15 @@ class Rung:
     """
 
     name: str
-    source: Source
+    source: BatchSource
     cut: Cut
     precision: str
 
 
-def rungs(
+def variants_of(
     samples: Samples, cut: Cut, raw: Rows, frames: Rows, precision: str, device: torch.device
-) -> list[Rung]:
-    """Return the ladder of an experiment.
+) -> list[Variant]:
+    """Return the variants of an experiment, the reference first.
 
     The reference decodes and resizes the raw images of each window, encodes each of its frames live
     and alone, and computes in float32. Then come frames that were decoded once, features that were
@@ -64,90 +64,87 @@ def rungs(
         precision: the experiment's number format.
         device: where it is computed.
     """
-    found = [
-        Rung("per window", PerWindow(samples, raw), "pixels", "fp32"),
-        Rung("frame cache", PerWindow(samples, frames), "pixels", "fp32"),
+    variants = [
+        Variant("per window", PerWindow(samples, raw), "pixels", "fp32"),
+        Variant("frame cache", PerWindow(samples, frames), "pixels", "fp32"),
     ]
     if cut != "pixels":
-        found.append(Rung("feature cache", PerWindow(samples, samples.rows), cut, "fp32"))
-    found.append(Rung("distinct frames", samples, cut, "fp32"))
+        variants.append(Variant("feature cache", PerWindow(samples, samples.rows), cut, "fp32"))
+    variants.append(Variant("distinct frames", samples, cut, "fp32"))
     fastest = resolve("auto", device) if precision == "fp32" else precision
     if fastest != "fp32":
-        found.append(Rung(fastest, samples, cut, fastest))
-    return found
+        variants.append(Variant(fastest, samples, cut, fastest))
+    return variants
 
 
-def climb(
-    trainer: Trainer, ladder: list[Rung], rounds: int = ROUNDS, epoch: int = 0
-) -> list[dict[str, Any]]:
-    """Time and count every rung on the same steps.
+def time_variants(
+    trainer: Trainer, variants: list[Variant], rounds: int = ROUNDS, epoch: int = 0
+) -> list[VariantTime]:
+    """Time and count every variant on the same steps.
 
     The first round warms up, and counts the operations. An epoch's figures are those of the steps'
     windows, scaled to all windows.
 
     Args:
         trainer: a trainer of the experiment; its policy goes on training.
-        ladder: the reference first.
-        rounds: steps of each rung that are timed.
+        variants: the reference first.
+        rounds: steps of each variant that are timed.
         epoch: which epoch's steps.
-
-    Returns:
-        For each rung ``name``, ``precision``, ``seconds_per_epoch`` (median), ``flops_per_epoch``,
-        ``speedup`` (median of the rounds) and ``flops_ratio``, both relative to the reference.
     """
     before = trainer.samples, trainer.cut, trainer.precision
     try:
-        seconds, flops = _climb(trainer, ladder, rounds, epoch)
+        seconds, flops = _measure(trainer, variants, rounds, epoch)
     finally:
         _switch(trainer, *before)
+    reference = seconds[0]
     return [
-        {
-            "name": rung.name,
-            "precision": rung.precision,
-            "seconds_per_epoch": statistics.median(own),
-            "flops_per_epoch": round(operations),
-            "speedup": statistics.median(a / b for a, b in zip(seconds[0], own, strict=True)),
-            "flops_ratio": flops[0] / operations if operations else None,
-        }
-        for rung, own, operations in zip(ladder, seconds, flops, strict=True)
+        VariantTime(
+            name=variant.name,
+            precision=variant.precision,
+            seconds_per_epoch=statistics.median(taken),
+            flops_per_epoch=round(operations),
+            speedup=statistics.median(a / b for a, b in zip(reference, taken, strict=True)),
+            flops_ratio=flops[0] / operations if operations else None,
+        )
+        for variant, taken, operations in zip(variants, seconds, flops, strict=True)
     ]
 
 
-def _climb(
-    trainer: Trainer, ladder: list[Rung], rounds: int, epoch: int
+def _measure(
+    trainer: Trainer, variants: list[Variant], rounds: int, epoch: int
 ) -> tuple[list[list[float]], list[float]]:
-    """Return each rung's seconds an epoch, round by round, and its operations an epoch."""
+    """Return each variant's seconds an epoch, round by round, and its operations an epoch."""
     device = trainer.accelerator.device
-    steps = list(itertools.islice(itertools.cycle(trainer.epoch(epoch)), rounds + 1))
+    steps = list(itertools.islice(itertools.cycle(trainer.epoch_steps(epoch)), rounds + 1))
     total = len(trainer.samples)
-    seconds: list[list[float]] = [[] for _ in ladder]
+    seconds: list[list[float]] = [[] for _ in variants]
     flops: list[float] = []
     for number, batches in enumerate(steps):
-        share = total / sum(map(len, batches))
-        run = partial(trainer.step, number, batches)
-        for place, rung in enumerate(ladder):
-            _switch(trainer, rung.source, rung.cut, rung.precision)
+        scale = total / sum(map(len, batches))
+        step = partial(trainer.step, number, batches)
+        for place, variant in enumerate(variants):
+            _switch(trainer, variant.source, variant.cut, variant.precision)
             if number == 0:
-                flops.append(counted(run) * share)
+                flops.append(counted(step) * scale)
                 continue
             synchronise(device)
             started = time.perf_counter()
-            run()
+            step()
             synchronise(device)
-            seconds[place].append((time.perf_counter() - started) * share)
+            seconds[place].append((time.perf_counter() - started) * scale)
     return seconds, flops
 
 
-def _switch(trainer: Trainer, source: Source, cut: Cut | None, precision: str) -> None:
-    """Let a trainer do its steps as a rung does."""
+def _switch(trainer: Trainer, source: BatchSource, cut: Cut | None, precision: str) -> None:
+    """Make a trainer do its steps as a variant does."""
     trainer.samples, trainer.cut, trainer.precision = source, cut, precision
-    hold(trainer.policy, precision)
+    cast_frozen(trainer.policy, precision)
 
 
-def hold(policy: Policy, precision: str) -> None:
-    """Hold the frozen matrices in another number format, in place, one after another.
+def cast_frozen(policy: Policy, precision: str) -> None:
+    """Cast the frozen matrices to another number format, in place, one after another.
 
-    What was rounded stays so: a policy that was timed is good for nothing else.
+    They stay rounded when they are cast back: after the timing the policy is not used any more.
     """
     for name, parameter in policy.encoder.backbone.named_parameters():
         if not parameter.requires_grad and not kept_in_float32(name):

@@ -1,4 +1,4 @@
-"""How long a trainer waits for its data."""
+"""The time that a trainer waits for its data."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.runs.samples import Batch
-from mobile_vla.training.trainer import Source
+from mobile_vla.training.trainer import BatchSource
 
 
-class Watched:
-    """A source of batches that notes how long the trainer waited for them.
+class TimedBatches:
+    """A source of batches that measures how long the trainer waits for them.
 
     Args:
         source: the batches.
@@ -22,7 +22,7 @@ class Watched:
         frames: frames in them.
     """
 
-    def __init__(self, source: Source):
+    def __init__(self, source: BatchSource):
         self.source = source
         self.seconds = 0.0
         self.frames = 0
@@ -36,7 +36,7 @@ class Watched:
         return len(self.source)
 
     def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
-        """Gather windows by index (B,), and note how long that took."""
+        """Gather windows by index (B,), and add the time that it takes to ``seconds``."""
         started = time.perf_counter()
         batch = self.source.batch(indices, key)
         self.seconds += time.perf_counter() - started

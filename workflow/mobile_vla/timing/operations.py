@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
@@ -15,8 +15,29 @@ from mobile_vla.model.precision import autocast
 from mobile_vla.runs.data import RunData
 from mobile_vla.timing.flops import counted, formula
 from mobile_vla.timing.matrix_rate import matrix_rate
+from mobile_vla.timing.result import OperationCount, OperationCounts
 from mobile_vla.training.trainer import Trainer
 from mobile_vla.training.worst_case import longest_prompt
+
+
+@dataclass(frozen=True)
+class MeasuredStep:
+    """What one process did in a timed step."""
+
+    frames: int
+    """Distinct frames of its batches."""
+    windows: int
+    """Its share of the windows."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Operations of a step, and operations a second beside what the device can do."""
+
+    flops: OperationCounts
+    matrix_rate: float
+    achieved_rate: float
 
 
 class Operations:
@@ -39,58 +60,42 @@ class Operations:
             checkpointing=run.training.gradient_checkpointing,
         )
 
-    def record(
-        self,
-        trainer: Trainer,
-        frames: Sequence[int],
-        windows: Sequence[int],
-        seconds: Sequence[float],
-    ) -> dict[str, Any]:
-        """Count one more step, and compare the measured ones with the machine's matrix rate.
+    def rates(self, trainer: Trainer, measured: Sequence[MeasuredStep]) -> Rates:
+        """Count one more step, and compare the measured ones with the device's matrix rate.
 
         Args:
             trainer: does a step for each count; that may be slow, and is not timed.
-            frames: distinct frames of each measured step.
-            windows: this process's windows of each.
-            seconds: time of each.
-
-        Returns:
-            ``flops`` of a frame and of an epoch's first step, ``counted`` and by ``formula``;
-            ``matrix_rate``, ``achieved_rate`` (both operations a second) and their quotient
-            ``share_of_matrix_rate``.
+            measured: the steps that were timed.
         """
         device = trainer.accelerator.device
-        step = trainer.epoch(0)[0]
+        step = trainer.epoch_steps(0)[0]
         shares = [trainer.share(indices) for indices in step]
         batches = [trainer.samples.batch(share, (trainer.seed, 0)) for share in shares]
         predicted = self.formula.step(
             sum(len(batch.features) for batch in batches), sum(map(len, shares))
         )
         of_step = counted(lambda: trainer.step(0, step))
-        sizes, tokens = sizes_of(self.config), max(frames) * self.tokens
+        sizes, tokens = sizes_of(self.config), max(one.frames for one in measured) * self.tokens
         products = (
             (tokens, sizes.width, sizes.feed_forward),
             (tokens, sizes.feed_forward, sizes.width),
         )
-        rate = matrix_rate(trainer.precision, device, products)
-        # The measured steps differ in their frames; the formula, set right by the count, follows.
+        limit = matrix_rate(trainer.precision, device, products)
+        # The measured steps differ in their frames; the formula, corrected by the count, follows.
         correction = of_step / predicted
         achieved = statistics.median(
-            correction * self.formula.step(f, w) / s
-            for f, w, s in zip(frames, windows, seconds, strict=True)
+            correction * self.formula.step(one.frames, one.windows) / one.seconds
+            for one in measured
         )
-        return {
-            "flops": {
-                "frame": {
-                    "counted": _of_frame(trainer, batches[0].features[:1].to(device)),
-                    "formula": self.formula.frame,
-                },
-                "step": {"counted": of_step, "formula": predicted},
-            },
-            "matrix_rate": rate,
-            "achieved_rate": achieved,
-            "share_of_matrix_rate": achieved / rate,
-        }
+        of_frame = _of_frame(trainer, batches[0].features[:1].to(device))
+        return Rates(
+            flops=OperationCounts(
+                frame=OperationCount(counted=of_frame, formula=self.formula.frame),
+                step=OperationCount(counted=of_step, formula=predicted),
+            ),
+            matrix_rate=limit,
+            achieved_rate=achieved,
+        )
 
 
 def _of_frame(trainer: Trainer, features: torch.Tensor) -> int:

@@ -1,12 +1,13 @@
-"""The timing of one experiment as a small page of its own."""
+"""The page of one experiment's timing."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from jinja2 import Environment
 
 from mobile_vla.progress import duration
+from mobile_vla.timing.result import TimingResult, VariantTime
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -30,16 +31,17 @@ PAGE = """<!doctype html>
 <tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>
 {%- endfor %}
 </table>
-{%- if ladder %}
-<h2>What each step of the way saves</h2>
+{%- if variants %}
+<h2>What each change saves</h2>
 <p>The same windows and the same trained parameters, in turn within one process. Per window: raw
 images decoded and resized for each window, and each of its frames through the whole model in fp32.
 Each further line adds one thing to the line above it. Times are those of an epoch's training steps,
 without validation.</p>
 <table class="bars">
-{%- for rung in ladder %}
-<tr><th scope="row">{{ rung.name }}</th><td class="bar"><div style="width: {{ rung.width }}%"></div>
-</td><td>{{ rung.seconds }}</td><td>{{ rung.speedup }}</td><td>{{ rung.flops }}</td></tr>
+{%- for variant in variants %}
+<tr><th scope="row">{{ variant.name }}</th><td class="bar"><div style="width: {{ variant.width }}%">
+</div></td><td>{{ variant.seconds }}</td><td>{{ variant.speedup }}</td>
+<td>{{ variant.flops }}</td></tr>
 {%- endfor %}
 </table>
 {%- endif %}
@@ -47,66 +49,66 @@ without validation.</p>
 """
 
 
-def timing_page(found: dict[str, Any]) -> str:
+def timing_page(result: TimingResult) -> str:
     """Return the page of a ``timing.json``."""
-    threads = f"{found['threads']} thread{'s' if found['threads'] != 1 else ''}"
-    if found["processes"] > 1:
-        threads = f"{found['processes']} processes of {threads}"
+    threads = f"{result.threads} thread{'s' if result.threads != 1 else ''}"
+    if result.processes > 1:
+        threads = f"{result.processes} processes of {threads}"
     sentence = (
-        f"An epoch takes about {duration(found['seconds_per_epoch'])}, and the full run of "
-        f"{found['epochs']} epochs about {duration(found['projected_seconds'])} on this "
-        f"{found['device']} ({found['device_name']}) with {threads} in {found['precision']}, "
-        f"measured over {found['steps']} real steps after {found['warmup_steps']} to warm up."
+        f"An epoch takes about {duration(result.seconds_per_epoch)}, and the full run of "
+        f"{result.epochs} epochs about {duration(result.projected_seconds)} on this "
+        f"{result.device} ({result.device_name}) with {threads} in {result.precision}, "
+        f"measured over {result.steps} real steps after {result.warmup_steps} to warm up."
     )
-    if found["contended"]:
+    if result.contended:
         sentence += " The machine was busy or the steps were uneven: measure again for a figure."
     template = Environment(autoescape=True).from_string(PAGE)
     return template.render(
-        experiment=found["experiment"],
+        experiment=result.experiment,
         sentence=sentence,
-        rows=_rows(found),
-        ladder=_ladder(found["ladder"]),
+        rows=_rows(result),
+        variants=_lines(result.ablation),
     )
 
 
-def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
-    step, flops, memory = found["seconds_per_step"], found["flops"], found["memory"]
-    estimate = memory["estimate"]
-    limit = "" if memory["limit_gb"] is None else f"; allowed {memory['limit_gb']:g} GB"
+def _rows(result: TimingResult) -> list[tuple[str, str]]:
+    step, flops, memory = result.seconds_per_step, result.flops, result.memory
+    estimate = memory.estimate
+    limit = "" if memory.limit_gb is None else f"; allowed {memory.limit_gb:g} GB"
     return [
-        ("a step, median", f"{step['median']:.4g} s"),
-        ("a step, from … to", f"{step['min']:.4g} … {step['max']:.4g} s"),
-        ("waiting for data", f"{100 * found['data_share']:.2g} % of a step"),
-        ("windows a step", str(found["windows_per_step"])),
-        ("distinct frames a step, mean", f"{found['frames_per_step']:.3g}"),
-        ("steps an epoch", str(found["steps_per_epoch"])),
-        ("windows a second", f"{found['windows_per_second']:.4g}"),
-        ("validation", f"{found['validation_seconds']:.4g} s"),
-        ("an epoch, validation included", f"{found['seconds_per_epoch']:.4g} s"),
+        ("a step, median", f"{step.median:.4g} s"),
+        ("a step, from … to", f"{step.min:.4g} … {step.max:.4g} s"),
+        ("waiting for data", f"{100 * result.data_share:.2g} % of a step"),
+        ("windows a step", str(result.windows_per_step)),
+        ("distinct frames a step, mean", f"{result.frames_per_step:.3g}"),
+        ("steps an epoch", str(result.steps_per_epoch)),
+        ("windows a second", f"{result.windows_per_second:.4g}"),
+        ("validation", f"{result.validation_seconds:.4g} s"),
+        ("an epoch, validation included", f"{result.seconds_per_epoch:.4g} s"),
         (
-            f"operations a frame, from the cut {found['cut']} on",
-            f"{_giga(flops['frame']['counted'])} GFLOP counted, "
-            f"{_giga(flops['frame']['formula'])} by the formula",
+            f"operations a frame, from the cut {result.cut} on",
+            f"{_giga(flops.frame.counted)} GFLOP counted, "
+            f"{_giga(flops.frame.formula)} by the formula",
         ),
         (
             "operations of one step",
-            f"{_giga(flops['step']['counted'])} GFLOP counted, "
-            f"{_giga(flops['step']['formula'])} by the formula",
+            f"{_giga(flops.step.counted)} GFLOP counted, "
+            f"{_giga(flops.step.formula)} by the formula",
         ),
         (
             "rate",
-            f"{_giga(found['achieved_rate'])} GFLOP/s, "
-            f"{100 * found['share_of_matrix_rate']:.3g} % of the {_giga(found['matrix_rate'])} "
+            f"{_giga(result.achieved_rate)} GFLOP/s, "
+            f"{100 * result.share_of_matrix_rate:.3g} % of the {_giga(result.matrix_rate)} "
             "of a plain matrix product",
         ),
         (
             "peak memory",
-            f"{memory['measured'] / 1e9:.3g} GB measured, {estimate['total'] / 1e9:.3g} GB "
+            f"{memory.measured / 1e9:.3g} GB measured, {estimate.total / 1e9:.3g} GB "
             f"estimated before{limit}",
         ),
-        ("adapter", f"{memory['adapter'] / 1e6:.3g} MB" if memory["adapter"] else "none"),
-        ("load of the machine", f"{found['load_average']:.2f}"),
-        ("versions", ", ".join(f"{name} {value}" for name, value in found["versions"].items())),
+        ("adapter", f"{memory.adapter / 1e6:.3g} MB" if memory.adapter else "none"),
+        ("load of the machine", f"{result.load_average:.2f}"),
+        ("versions", ", ".join(f"{name} {value}" for name, value in result.versions.items())),
     ]
 
 
@@ -114,15 +116,15 @@ def _giga(value: float) -> str:
     return f"{value / 1e9:.3g}"
 
 
-def _ladder(ladder: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rungs as text, and the lengths of their bars in per cent of the reference's."""
+def _lines(ablation: Sequence[VariantTime]) -> list[dict[str, str]]:
+    """Return the variants as text, and the lengths of their bars in per cent of the reference's."""
     return [
         {
-            "name": rung["name"] if place == 0 else f"+ {rung['name']}",
-            "width": f"{100 * rung['seconds_per_epoch'] / ladder[0]['seconds_per_epoch']:.2f}",
-            "seconds": f"{rung['seconds_per_epoch']:.3g} s",
-            "speedup": f"{rung['speedup']:.3g}×",
-            "flops": f"{_giga(rung['flops_per_epoch'])} GFLOP",
+            "name": variant.name if place == 0 else f"+ {variant.name}",
+            "width": f"{100 * variant.seconds_per_epoch / ablation[0].seconds_per_epoch:.2f}",
+            "seconds": f"{variant.seconds_per_epoch:.3g} s",
+            "speedup": f"{variant.speedup:.3g}×",
+            "flops": f"{_giga(variant.flops_per_epoch)} GFLOP",
         }
-        for place, rung in enumerate(ladder)
+        for place, variant in enumerate(ablation)
     ]

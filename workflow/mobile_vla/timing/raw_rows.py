@@ -1,4 +1,4 @@
-"""Frames made anew of the raw images, each time they are read: what a frame cache saves."""
+"""Frames decoded and resized at each read, as without a frame cache."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class RawRows:
                 return [to_frame(file[place][index], self.images) for index in wanted.tolist()]
         except (OSError, Rejected):
             raise UserError(
-                f"config.yaml (timing.ladder): the plain way begins with the raw images, and "
-                f"{path} cannot be read any more; bring it back, or say `ladder: false`"
+                "config.yaml (timing.ablation): the plain way of training begins with the raw "
+                f"images, and {path} cannot be read any more; bring it back, or say "
+                "`ablation: false`"
             ) from None

@@ -1,9 +1,9 @@
-"""The plain way to train on windows: what timing compares with, and what the tests trust.
+"""The plain way to train on windows: the reference of the ablation and of the tests.
 
 As in RoboVLMs (Li et al. 2024, arXiv:2412.14058), each sample runs every frame of its window
 through the whole model, from pixels to readout, and nothing is shared between windows or kept for
-the next epoch. The policy is this project's own, with the same trained parameters, so that loss and
-gradients must come out the same.
+the next epoch. The policy and its trained parameters are those of the experiment, so loss and
+gradients must be the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The order of training: which windows each batch of an epoch holds."""
+"""Batches: which windows each batch of an epoch holds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from mobile_vla.data.windows import WindowTable
 
 
-def dealt(indices: np.ndarray, processes: int) -> list[np.ndarray]:
-    """Deal a batch's windows to processes: neighbours together, since they share frames."""
+def split_by_process(indices: np.ndarray, processes: int) -> list[np.ndarray]:
+    """Split a batch's windows among processes: neighbours stay together, they share frames."""
     return np.array_split(indices, processes)
 
 
 def epoch_batches(
     table: WindowTable, size: int, segment: int, seed: int, epoch: int
 ) -> list[np.ndarray]:
-    """Return an epoch's batches of window indices: each window once, a function of seed and epoch.
+    """Return an epoch's batches of window indices, a function of seed and epoch: each window once.
 
-    The episodes are laid end to end in random order and cut into segments of neighbouring windows,
+    The episodes are put end to end in random order and cut into segments of neighbouring windows,
     which share most of their frames; batches are filled with segments drawn at random. All batches
     but one are full.
 
@@ -32,8 +32,8 @@ def epoch_batches(
     """
     random, segment = np.random.default_rng([seed, epoch]), min(segment, size)
     # An episode and its mirror image are two sequences: they share no frame.
-    owners = table.episode * 2 + table.mirrored  # (N,)
-    sequences = [np.flatnonzero(owners == owner) for owner in np.unique(owners)]
+    sequence_of = table.episode * 2 + table.mirrored  # (N,)
+    sequences = [np.flatnonzero(sequence_of == index) for index in np.unique(sequence_of)]
     line = np.concatenate([sequences[i] for i in random.permutation(len(sequences))])
     if max(map(len, sequences)) > segment:
         # The line begins at any window, so that an episode is cut at other places in each epoch.
@@ -42,8 +42,8 @@ def epoch_batches(
     whole = len(line) // segment * segment
     drawn = random.permutation(line[:whole].reshape(-1, segment)).ravel()
     # What is left over comes last, so that it shifts no other segment over a batch's end.
-    sequence = np.concatenate([drawn, line[whole:]])
-    batches = np.split(sequence, np.arange(size, len(sequence), size))
+    order = np.concatenate([drawn, line[whole:]])  # (N,)
+    batches = np.split(order, np.arange(size, len(order), size))
     return [batches[i] for i in random.permutation(len(batches))]
 
 

@@ -1,18 +1,18 @@
-"""Describe a trained policy: facts for ``policy.json``, and the text of its ``README.md``."""
+"""Describe a trained policy: its origin for ``policy.json``, and the text of ``README.md``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from mobile_vla.backbone.kosmos2 import MODEL_TYPE
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.data.result import Role
 from mobile_vla.model.policy import Policy
+from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin
 from mobile_vla.runs.data import RunData
-from mobile_vla.training.history import Epoch
+from mobile_vla.training.result import Epoch
 
 PROMPTS = 20  # that the card lists; policy.json has all
 
@@ -68,33 +68,32 @@ run's `evaluation.json` and in the report.
 """
 
 
-def facts_of(
-    settings: TrainSettings, data: RunData, epoch: Epoch, policy: Policy
-) -> dict[str, Any]:
-    """Return what ``policy.json`` says of the policy of an epoch, besides what the policy knows."""
+def origin_of(settings: TrainSettings, data: RunData, epoch: Epoch, policy: Policy) -> PolicyOrigin:
+    """Return where the policy of an epoch comes from, for ``policy.json``."""
     encoder = policy.encoder
-    return {
-        "experiment": settings.experiment,
-        "run": settings.run,
-        "epoch": epoch.epoch,
-        "step": epoch.step,
-        "metrics": {
-            "train_loss": epoch.train_loss,
-            "val_loss": epoch.validation.loss,
-            "val_mae": epoch.validation.mae,
-            "clipped": epoch.validation.clipped,
-        },
-        "images": {
-            **settings.images.model_dump(mode="json"),
-            "size": FRAME_SIZE,
-            "mean": encoder.mean.flatten().tolist(),
-            "std": encoder.std.flatten().tolist(),
-        },
-        "windows": settings.windows.model_dump(mode="json"),
-        "data": data.identity,
-        "precision": data.precision,
-        "threads": settings.training.threads,
-    }
+    return PolicyOrigin(
+        experiment=settings.experiment,
+        run=settings.run,
+        epoch=epoch.epoch,
+        step=epoch.step,
+        metrics=PolicyMetrics(
+            train_loss=epoch.train_loss,
+            val_loss=epoch.val_loss,
+            val_mae=epoch.val_mae,
+            clipped=epoch.clipped,
+        ),
+        images=FrameFormat(
+            resize=settings.images.resize,
+            color=settings.images.color,
+            size=FRAME_SIZE,
+            mean=encoder.mean.flatten().tolist(),
+            std=encoder.std.flatten().tolist(),
+        ),
+        windows=settings.windows,
+        data=data.trained_on,
+        precision=data.precision,
+        threads=settings.training.threads,
+    )
 
 
 def model_card(
@@ -109,7 +108,7 @@ def model_card(
         epoch: the policy's epoch.
         policy: the policy.
     """
-    windows, actions, identity = settings.windows, settings.policy.actions, data.identity
+    windows, actions, trained_on = settings.windows, settings.policy.actions, data.trained_on
     crop = "the centre, resized" if settings.images.resize == "crop" else "resized as a whole"
     constants = ", ".join(f"{name} is always {value:g}" for name, value in data.fixed.items())
     return CARD.format(
@@ -131,11 +130,11 @@ def model_card(
         target="the step after the newest picture"
         if windows.target == "next"
         else "the step of the newest picture",
-        dataset=identity["dataset"],
-        manifest=identity["manifest"][:12],
-        split=identity["split"][:12],
-        fold=identity["fold"],
-        subset="" if identity["subset"] is None else f", {identity['subset']} training episodes",
+        dataset=trained_on.dataset,
+        manifest=trained_on.manifest[:12],
+        split=trained_on.split[:12],
+        fold=trained_on.fold,
+        subset="" if trained_on.subset is None else f", {trained_on.subset} training episodes",
         mirrored=", and the training episodes' mirror images" if settings.policy.mirror else "",
         counts=_counts(data),
         metrics=_metrics(first, epoch),
@@ -179,10 +178,10 @@ def _counts(data: RunData) -> str:
 
 def _metrics(first: Epoch, epoch: Epoch) -> str:
     rows = [
-        ("loss (Huber, normalised units)", first.validation.loss, epoch.validation.loss),
+        ("loss (Huber, normalised units)", first.val_loss, epoch.val_loss),
         *(
-            (f"mean absolute error of {name}", first.validation.mae[name], value)
-            for name, value in epoch.validation.mae.items()
+            (f"mean absolute error of {name}", first.val_mae[name], value)
+            for name, value in epoch.val_mae.items()
         ),
     ]
     lines = [f"| | epoch {first.epoch} | this policy |", "| --- | --- | --- |"]

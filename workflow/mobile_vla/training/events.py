@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from mobile_vla.training.history import Epoch, row
+from mobile_vla.training.result import Epoch
 
 
 class Events:
@@ -15,7 +15,7 @@ class Events:
 
     Args:
         folder: where they go; None: nowhere.
-        step: where the run goes on; TensorBoard forgets what came after it.
+        step: optimiser steps that are done; events of later ones are dropped.
     """
 
     def __init__(self, folder: Path | None, step: int):
@@ -26,16 +26,16 @@ class Events:
             shutil.rmtree(folder, ignore_errors=True)
         self.writer = SummaryWriter(str(folder), purge_step=step or None)
 
-    def add(self, epoch: Epoch) -> None:
-        """Add an epoch."""
+    def add(self, epoch: Epoch, seconds: float) -> None:
+        """Write the values of an epoch, and how long it took."""
         if self.writer is None:
             return
-        for name, value in row(epoch).items():
+        for name, value in epoch.row().items():
             if name not in ("epoch", "step"):
                 self.writer.add_scalar(name.replace("_", "/", 1), value, epoch.step)
-        self.writer.add_scalar("seconds/epoch", epoch.seconds, epoch.step)
+        self.writer.add_scalar("seconds/epoch", seconds, epoch.step)
 
     def close(self) -> None:
-        """Flush what is left."""
+        """Write what is left."""
         if self.writer is not None:
             self.writer.close()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the step under way ends, the state is saved, then the job ends."""
+"""Interruption: on Ctrl-C and SIGTERM the step ends, the state is saved, then the job ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop: optimiser steps, and a validation pass after each epoch."""
+"""The training loop: one optimiser step after another, with a validation at each epoch's end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from mobile_vla.runs.samples import Samples
-from mobile_vla.training.history import Epoch
-from mobile_vla.training.trainer import Trainer
+from mobile_vla.training.result import Epoch
+from mobile_vla.training.trainer import Step, Trainer
 
 
 @dataclass
@@ -31,6 +31,26 @@ class Position:
     """Time that the epoch has taken so far."""
     history: list[Epoch] = field(default_factory=list)
     """The epochs that are done."""
+    epoch_seconds: list[float] = field(default_factory=list)
+    """Wall-clock time of each of them, validation included."""
+
+    def add_step(self, step: Step, seconds: float) -> None:
+        """Count a step that is done."""
+        self.loss += step.loss
+        self.count += step.values
+        self.padding = [
+            total + value for total, value in zip_longest(self.padding, step.padding, fillvalue=0.0)
+        ]
+        if math.isfinite(step.norm):  # else the loss scaler skipped the step
+            self.gradient_norm = step.norm
+        self.step += 1
+        self.seconds += seconds
+
+    def add_epoch(self, epoch: Epoch, seconds: float) -> None:
+        """Append an epoch that is done, and begin the next one."""
+        self.history.append(epoch)
+        self.epoch_seconds.append(self.seconds + seconds)
+        self.loss, self.count, self.padding, self.seconds = 0.0, 0, [], 0.0
 
 
 def run_epochs(
@@ -47,27 +67,20 @@ def run_epochs(
         validation: the validation windows.
         position: where to begin; it is kept up to date, before each call of the functions.
         on_step: called with the number of windows of a step and its mean loss; it may raise.
-        on_epoch: called with each epoch's history; returns True to stop.
+        on_epoch: called with each epoch; returns True to stop.
     """
     for number in range(len(position.history), trainer.epochs):
-        before = number * trainer.steps_per_epoch
-        # the last epoch may end with the last step
-        for batches in trainer.epoch(number)[position.step - before : trainer.total_steps - before]:
+        first = number * trainer.steps_per_epoch
+        # A run may continue within an epoch, and its last step may come before the epoch's last.
+        steps = trainer.epoch_steps(number)[position.step - first : trainer.total_steps - first]
+        for batches in steps:
             started = time.perf_counter()
-            done = trainer.step(position.step, batches)
-            position.loss += done.loss
-            position.count += done.values
-            position.padding = [
-                before + more
-                for before, more in zip_longest(position.padding, done.padding, fillvalue=0.0)
-            ]
-            if math.isfinite(done.norm):  # else a step that the loss scaler skipped
-                position.gradient_norm = done.norm
-            position.step += 1
-            position.seconds += time.perf_counter() - started
-            on_step(sum(map(len, batches)), done.loss / done.values)
+            step = trainer.step(position.step, batches)
+            position.add_step(step, time.perf_counter() - started)
+            on_step(sum(map(len, batches)), step.loss / step.values)
+
         started = time.perf_counter()
-        scores = trainer.validate(validation)
+        validated = trainer.validate(validation)
         actions = position.count // trainer.objective.learned
         means = trainer.objective.reported([position.loss, *position.padding], actions)
         epoch = Epoch(
@@ -75,13 +88,13 @@ def run_epochs(
             step=position.step,
             learning_rate=trainer.learning_rate(position.step - 1),
             train_loss=means.pop("loss"),
+            val_loss=validated.loss,
             gradient_norm=position.gradient_norm,
-            validation=scores,
-            seconds=position.seconds + time.perf_counter() - started,
-            train_padded=means,
+            val_mae=validated.mae,
+            clipped=validated.clipped,
+            **{f"train_{name}": value for name, value in means.items()},
+            **{f"val_{name}": value for name, value in validated.padded.items()},
         )
-        position.history.append(epoch)
-        position.loss, position.count, position.seconds = 0.0, 0, 0.0
-        position.padding = []
+        position.add_epoch(epoch, time.perf_counter() - started)
         if on_epoch(epoch):
             return

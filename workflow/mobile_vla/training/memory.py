@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,7 @@ from mobile_vla.model.adapter import leave_frozen_in_evaluation
 from mobile_vla.model.encoder import base_model
 from mobile_vla.model.meta import skeleton
 from mobile_vla.model.precision import DTYPES
+from mobile_vla.training.result import MemoryEstimate
 
 # Python with PyTorch, transformers and PEFT imported, on a CPU. The count of a GPU has none of it.
 PROCESS = {"cpu": 550_000_000, "cuda": 0}
@@ -44,8 +45,8 @@ GB = 1e9
 
 
 @dataclass(frozen=True)
-class Load:
-    """The sizes of a training step that its memory depends on.
+class WorstCase:
+    """The largest batch of a run's steps, and what else decides how much a step holds.
 
     Args:
         frames: F, most distinct frames of a batch.
@@ -68,65 +69,49 @@ class Load:
     processes: int = 1
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Bytes at the peak of a step; ``total`` is their sum."""
-
-    process: int
-    weights: int
-    moments: int
-    step: int
-    """Activations, temporaries and gradients, where their sum is largest."""
-    allocator: int
-    """Freed blocks that the allocator keeps."""
-
-    @property
-    def total(self) -> int:
-        """Sum of the parts."""
-        return self.process + self.weights + self.moments + self.step + self.allocator
-
-    def record(self) -> dict[str, int]:
-        """Return the parts and their sum as plain JSON values."""
-        return {**asdict(self), "total": self.total}
-
-
-def estimate(config: Any, settings: PolicySettings, load: Load, device: str) -> Estimate:
+def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str) -> MemoryEstimate:
     """Return the peak memory of training steps, of the second one on: the first has no moments.
 
     Args:
         config: the backbone's configuration.
         settings: the policy's settings.
-        load: what a step has to hold.
+        case: the largest batch.
         device: ``cpu`` or ``cuda``.
     """
     with FakeTensorMode(allow_non_fake_inputs=True):
         layers = skeleton(config, settings)
         model = base_model(layers["backbone"])
-        remove_before(model, load.cut)
-        _materialise(layers, load.precision)
+        remove_before(model, case.cut)
+        _materialise(layers, case.precision)
         layers.train()
         leave_frozen_in_evaluation(model, settings)
-        if load.checkpointing:
+        if case.checkpointing:
             checkpoint_activations(model)
         token = nn.Parameter(torch.empty(sizes_of(config).width))
         parameters = [*layers.parameters(), token]
         live = _Live(parameters)
         weights = live.now
         with live:
-            for _ in range(min(load.accumulation, 2)):
-                features = _features(config, load)
+            for _ in range(min(case.accumulation, 2)):
+                features = _features(config, case)
                 with torch.autocast(
-                    "cpu", dtype=DTYPES[load.precision], enabled=load.precision != "fp32"
+                    "cpu", dtype=DTYPES[case.precision], enabled=case.precision != "fp32"
                 ):
-                    readouts = _readouts(model, token, features, load)
-                    windows = torch.zeros(load.windows, settings.window, dtype=torch.long)
+                    readouts = _readouts(model, token, features, case)
+                    windows = torch.zeros(case.windows, settings.window, dtype=torch.long)
                     predicted = layers["head"](readouts[windows])
                 predicted.float().square().sum().backward()
                 del features, readouts, windows, predicted
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     step = live.peak - weights
-    kept = round(KEPT[device] * step)
-    return Estimate(PROCESS[device], weights, 8 * trained, step, kept)
+    parts = {
+        "process": PROCESS[device],
+        "weights": weights,
+        "moments": 8 * trained,
+        "step": step,
+        "allocator": round(KEPT[device] * step),
+    }
+    return MemoryEstimate(**parts, total=sum(parts.values()))
 
 
 class _Live(TorchDispatchMode):
@@ -174,77 +159,79 @@ def _materialise(layers: nn.Module, precision: str) -> None:
                 module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)
 
 
-def _features(config: Any, load: Load) -> Tensor:
+def _features(config: Any, case: WorstCase) -> Tensor:
     """Return a batch's features, without content, in the format that they are stored in."""
     sizes = sizes_of(config)
-    if load.cut == "pixels":
-        return torch.empty(load.frames, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8)
-    if load.cut == "readout":
-        return torch.empty(load.frames, sizes.width)
-    shape = (load.frames, sizes.image_tokens, sizes.width)
-    return torch.empty(shape, dtype=DTYPES[load.precision])
+    if case.cut == "pixels":
+        return torch.empty(case.frames, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8)
+    if case.cut == "readout":
+        return torch.empty(case.frames, sizes.width)
+    shape = (case.frames, sizes.image_tokens, sizes.width)
+    return torch.empty(shape, dtype=DTYPES[case.precision])
 
 
-def _readouts(model: nn.Module, token: Tensor, features: Tensor, load: Load) -> Tensor:
+def _readouts(model: nn.Module, token: Tensor, features: Tensor, case: WorstCase) -> Tensor:
     """Run the part of the forward pass that lies behind the cut, as ``Encoder.readouts``.
 
     That looks up tokens by their value, which fake tensors do not have.
     """
-    if load.cut == "readout":
+    if case.cut == "readout":
         return features
-    if load.cut == "pixels":
+    if case.cut == "pixels":
         pixels = features.permute(0, 3, 1, 2).float() / 255
         features = encode_images(model, pixels)  # (F, L, D)
-    rest = token.expand(load.frames, load.tokens - features.shape[1], -1)
+    rest = token.expand(case.frames, case.tokens - features.shape[1], -1)
     embedded = torch.cat([features.float(), rest], dim=1)  # (F, S, D)
     return run_embedded(model, embedded)[:, -1]
 
 
 def check_memory(
-    config: Any, settings: PolicySettings, load: Load, device: str, limit_gb: float | None
-) -> Estimate:
+    config: Any, settings: PolicySettings, case: WorstCase, device: str, limit_gb: float | None
+) -> MemoryEstimate:
     """Estimate the peak of one process, and refuse what would not fit.
 
     Raises:
         UserError: the estimate is above the limit; says what each remedy would come to.
     """
-    whole = estimate(config, settings, load, device)
-    each = load.processes / GB
-    if limit_gb is None or whole.total * each <= limit_gb:
-        return whole
+    expected = estimate(config, settings, case, device)
+    each = case.processes / GB
+    if limit_gb is None or expected.total * each <= limit_gb:
+        return expected
     options = [
         f"    {what}: about {estimate(config, policy, changed, device).total * each:.1f} GB"
-        for what, policy, changed in _remedies(settings, load)
+        for what, policy, changed in _remedies(settings, case)
     ]
-    together = f" in {load.processes} processes" if load.processes > 1 else ""
+    together = f" in {case.processes} processes" if case.processes > 1 else ""
     raise UserError(
         f"config.yaml (memory_limit_gb): a training step{together} would take about "
-        f"{whole.total * each:.1f} GB at its peak, and {limit_gb:g} GB are allowed: weights "
-        f"{whole.weights * each:.1f}, optimiser {whole.moments * each:.1f}, activations and "
-        f"gradients {(whole.step + whole.allocator) * each:.1f} GB, "
-        f"with {load.frames} distinct frames of {load.windows} windows in a batch. What would "
+        f"{expected.total * each:.1f} GB at its peak, and {limit_gb:g} GB are allowed: weights "
+        f"{expected.weights * each:.1f}, optimiser {expected.moments * each:.1f}, activations and "
+        f"gradients {(expected.step + expected.allocator) * each:.1f} GB, "
+        f"with {case.frames} distinct frames of {case.windows} windows in a batch. What would "
         "help, each by itself:\n" + "\n".join(options)
     )
 
 
-def _remedies(settings: PolicySettings, load: Load) -> Iterator[tuple[str, PolicySettings, Load]]:
-    if load.windows > 1:
-        half = replace(load, windows=load.windows // 2, frames=-(-load.frames // 2))
-        half = replace(half, accumulation=2 * load.accumulation)
+def _remedies(
+    settings: PolicySettings, case: WorstCase
+) -> Iterator[tuple[str, PolicySettings, WorstCase]]:
+    if case.windows > 1:
+        half = replace(case, windows=case.windows // 2, frames=-(-case.frames // 2))
+        half = replace(half, accumulation=2 * case.accumulation)
         yield (
             f"training.batch_size: {half.windows}, and accumulation: {half.accumulation} for the "
             "same steps",
             settings,
             half,
         )
-    if load.cut != "readout" and not load.checkpointing:
+    if case.cut != "readout" and not case.checkpointing:
         yield (
             "training.gradient_checkpointing: true",
             settings,
-            replace(load, checkpointing=True),
+            replace(case, checkpointing=True),
         )
-    if load.precision == "fp32":
-        yield "training.precision: bf16", settings, replace(load, precision="bf16")
+    if case.precision == "fp32":
+        yield "training.precision: bf16", settings, replace(case, precision="bf16")
     if settings.finetune == "full":
         adapted = settings.model_copy(update={"finetune": "lora", "lora": Lora(), "full": None})
-        yield "finetune: lora", adapted, replace(load, cut=adapted.cut)
+        yield "finetune: lora", adapted, replace(case, cut=adapted.cut)

@@ -16,7 +16,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ from mobile_vla.errors import UserError
 from mobile_vla.files import describe, read_json, verify, write_json
 from mobile_vla.model.folder import Tensors
 from mobile_vla.model.tensors import write_tensors
-from mobile_vla.training.history import Epoch, Validation
 from mobile_vla.training.loop import Position
+from mobile_vla.training.result import Epoch
 from mobile_vla.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -51,10 +50,10 @@ class RunState:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep two processes from training the same run, and remove states of other settings.
+        """Hold the lock of the run, and remove states of other settings.
 
         Raises:
-            UserError: another process holds the lock. It ends with that process, however it ends.
+            UserError: another process holds the lock, which ends with that process.
         """
         self.work.mkdir(parents=True, exist_ok=True)
         with (self.work / "lock").open("a+") as lock:
@@ -86,7 +85,10 @@ class RunState:
             path.with_suffix(".json"),
             {
                 "file": describe(path),
-                "position": {**asdict(position)},
+                "position": {
+                    **vars(position),
+                    "history": [epoch.model_dump() for epoch in position.history],
+                },
                 "scaler": scaler,
                 "best": None if best is None else {"name": best.name, **describe(best)},
             },
@@ -121,23 +123,21 @@ class RunState:
         return Position(), None
 
     def restore_at(self, step: int, trainer: Trainer) -> tuple[Position, Path | None]:
-        """Load the state after a step, which :meth:`restore` has found whole in another process."""
+        """Load the state after a step, which another process found whole by :meth:`restore`."""
         return self._restore(self.folder / f"state-{step:08d}.json", trainer)
 
     def _restore(self, description: Path, trainer: Trainer) -> tuple[Position, Path | None]:
-        found = read_json(description)
+        saved = read_json(description)
         file = description.with_suffix(".safetensors")
-        verify(file, found["file"])
+        verify(file, saved["file"])
         best = None
-        if found["best"] is not None:
-            best = self.folder / found["best"]["name"]
-            verify(best, found["best"])
-        history = [
-            Epoch(**{**epoch, "validation": Validation(**epoch["validation"])})
-            for epoch in found["position"].pop("history")
-        ]
-        trainer.load_state(load_file(file), found["scaler"])
-        return Position(**found["position"], history=history), best
+        if saved["best"] is not None:
+            best = self.folder / saved["best"]["name"]
+            verify(best, saved["best"])
+        history = [Epoch.checked(description, epoch) for epoch in saved["position"]["history"]]
+        position = Position(**{**saved["position"], "history": history})
+        trainer.load_state(load_file(file), saved["scaler"])
+        return position, best
 
     def discard(self) -> None:
         """Remove all states: the run is done."""
@@ -162,7 +162,7 @@ def _files_of(description: Path) -> set[str]:
 
 
 def _holder() -> str:
-    """Return who this process is, for whoever finds the lock taken."""
+    """Return who this process is, for the message of a process that waits for the lock."""
     job = os.environ.get("SLURM_JOB_ID")
     of_job = f" (Slurm job {job}: scancel {job})" if job else ""
     return f"process {os.getpid()} on {socket.gethostname()}{of_job}"
@@ -171,8 +171,8 @@ def _holder() -> str:
 def _acquire(lock: Any) -> None:
     """Take the lock, waiting for a process whose Snakemake was killed to notice and end.
 
-    Over NFS it holds between machines too. A file system without locks, such as Lustre mounted
-    without ``flock``, is said to be one: the run trains, and nothing keeps a second process out.
+    Over NFS it holds between machines too. On a file system without locks, such as Lustre mounted
+    without ``flock``, a warning is logged, and nothing keeps a second process out.
     """
     until = time.monotonic() + PATIENCE
     while True:

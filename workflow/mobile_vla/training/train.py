@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.errors import Interrupted
-from mobile_vla.files import digest_of, read_json, sha256_of, write_json
+from mobile_vla.files import digest_of, read_json, sha256_of
 from mobile_vla.layout import TrainingFiles
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.adapter import trainable_parameters
@@ -19,17 +19,18 @@ from mobile_vla.provenance.record import versions
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.inputs import TrainingInputs
 from mobile_vla.runs.policy import build_policy
-from mobile_vla.training.card import facts_of, model_card
+from mobile_vla.training.card import model_card, origin_of
 from mobile_vla.training.events import Events
-from mobile_vla.training.history import Epoch, best_of, exhausted, write_metrics
+from mobile_vla.training.history import best_of, exhausted
 from mobile_vla.training.interruption import Request, requests
 from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.matching import steps_of
 from mobile_vla.training.memory import check_memory
-from mobile_vla.training.results import training_results
+from mobile_vla.training.result import Epoch, write_metrics
 from mobile_vla.training.state import RunState
+from mobile_vla.training.summary import summary_of
 from mobile_vla.training.trainer import Trainer
-from mobile_vla.training.worst_case import load_of
+from mobile_vla.training.worst_case import worst_case
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def train(
 ) -> None:
     """Fine-tune a backbone and a head, and keep the best and the last policy.
 
-    With several processes each calls this with the same arguments, and the first one writes.
+    With several processes each calls this with the same arguments, and the main one writes.
 
     Args:
         settings: the run.
@@ -69,7 +70,7 @@ def train(
         check_memory(
             data.backbone.config(),
             settings.policy,
-            load_of(settings, data, steps),
+            worst_case(settings, data, steps),
             default_device().type,
             memory_limit_gb,
         )
@@ -81,38 +82,35 @@ def train(
         data.precision,
         steps,
     )
-    identity = _fingerprint(settings, data, trainer, inputs)
     folder = outputs.policy.parents[1]
-    state = RunState(folder / ".work", identity)
-    with state.locked() if trainer.writes else nullcontext(), requests() as request:
+    state = RunState(folder / ".work", _fingerprint(settings, data, trainer, inputs))
+    with state.locked() if trainer.is_main else nullcontext(), requests() as request:
         run = _Run(settings, trainer, data, state, request, folder, save_every)
         run.train()
-        if not trainer.writes:
+        if not trainer.is_main:
             return
         run.save_policy(outputs.last.parent, run.history[-1])
-        assert run.best is not None  # the first epoch is better than none
+        assert run.best is not None  # the first epoch is the best so far
         trainer.policy.load_trained(state.load_best(run.best))
         best = best_of(run.history)
         run.save_policy(outputs.policy.parent, best)
         write_metrics(outputs.metrics, run.history)
-        write_json(
-            outputs.results,
-            training_results(settings, trainer, data, run.history, outputs.policy.parent),
-        )
+        summary = summary_of(settings, trainer, data, run.position, outputs.policy.parent)
+        summary.write(outputs.results)
         state.discard()
     log.info(
-        "%s: best epoch %d with validation loss %.4f; %s in all",
+        "%s: best epoch %d with validation loss %.4f; trained for %s",
         run.title,
         best.epoch,
-        best.validation.loss,
-        duration(sum(epoch.seconds for epoch in run.history)),
+        best.val_loss,
+        duration(summary.total_time),
     )
 
 
 def _fingerprint(
     settings: TrainSettings, data: RunData, trainer: Trainer, inputs: TrainingInputs
 ) -> str:
-    """Return the identity of all that a run's result depends on.
+    """Return a digest of all that a run's result depends on.
 
     The number of processes is not in it: a run goes on with another one.
     """
@@ -122,7 +120,7 @@ def _fingerprint(
             "settings": settings.model_dump(mode="json", exclude={"training": {"processes"}}),
             "code": code_of(__name__),
             "versions": versions(packages),
-            "data": data.identity,
+            "data": data.trained_on.model_dump(),
             "backbone": data.backbone.digest,
             "features": [
                 None if path is None else read_json(path)
@@ -137,10 +135,10 @@ def _fingerprint(
 
 
 def _restored(trainer: Trainer, state: RunState) -> tuple[Position, Path | None]:
-    """Load the last whole state, in all processes the one that the first one finds."""
-    position, best = state.restore(trainer) if trainer.writes else (Position(), None)
-    step = trainer.agreed(position.step)
-    if step and not trainer.writes:
+    """Load the last state that is whole; the main process decides which."""
+    position, best = state.restore(trainer) if trainer.is_main else (Position(), None)
+    step = trainer.max_over_processes(position.step)
+    if step and not trainer.is_main:
         position, best = state.restore_at(step, trainer)
     return position, best
 
@@ -148,7 +146,7 @@ def _restored(trainer: Trainer, state: RunState) -> tuple[Position, Path | None]
 class _Run:
     """A run under way: saves its state, keeps its best policy, and writes its events.
 
-    Of several processes the first does so; the others go on from where it does.
+    Of several processes the main one does so; the others continue from the same state.
     """
 
     def __init__(
@@ -166,10 +164,10 @@ class _Run:
         self.title = settings.title
         self.position, self.best = _restored(trainer, state)
         self.snapshots = folder / "snapshots"
-        if not self.position.step and trainer.writes:
+        if not self.position.step and trainer.is_main:
             shutil.rmtree(self.snapshots, ignore_errors=True)
         # with `None` nothing is written
-        events = folder / "tensorboard" if trainer.writes else None
+        events = folder / "tensorboard" if trainer.is_main else None
         self.events = Events(events, self.position.step)
         windows = len(data.samples["train"])
         self.progress = Progress(
@@ -214,39 +212,40 @@ class _Run:
 
     def _after_step(self, windows: int, loss: float) -> None:
         self.progress.update(windows, f"loss {loss:.4f}")
-        asked = self.trainer.agreed(self.request.number or 0)
+        signal = self.trainer.max_over_processes(self.request.number or 0)
         # The epoch's end saves too, after its validation.
-        if asked or self.position.step % self.save_every == 0:
+        if signal or self.position.step % self.save_every == 0:
             self._save()
-        if asked:
+        if signal:
             raise Interrupted(
                 f"{self.title}: stopped as asked after step {self.position.step} of "
                 f"{self.trainer.total_steps}; the state is saved, and `snakemake "
                 "--rerun-incomplete` with the same target goes on from there",
-                asked,
+                signal,
             )
 
     def _after_epoch(self, epoch: Epoch) -> bool:
-        """Take note of an epoch; return True when training should stop."""
-        self.events.add(epoch)
+        """Log and save an epoch; return True when training should stop."""
+        seconds = self.position.epoch_seconds[-1]
+        self.events.add(epoch, seconds)
         log.info(
             "epoch %d: train loss %.4f, validation loss %.4f, %s",
             epoch.epoch,
             epoch.train_loss,
-            epoch.validation.loss,
-            duration(epoch.seconds),
+            epoch.val_loss,
+            duration(seconds),
         )
         policy = self.trainer.policy
-        if best_of(self.history) is epoch and self.trainer.writes:
+        if best_of(self.history) is epoch and self.trainer.is_main:
             self.best = self.state.save_best(policy.trained(), epoch.step)
         every = self.settings.training.keep_every
-        if every is not None and (epoch.epoch + 1) % every == 0 and self.trainer.writes:
+        if every is not None and (epoch.epoch + 1) % every == 0 and self.trainer.is_main:
             self.save_policy(self.snapshots / f"epoch{epoch.epoch:04d}", epoch)
         self._save()
         return self._stopped_early()
 
     def _save(self) -> None:
-        if self.trainer.writes:
+        if self.trainer.is_main:
             self.state.save(self.trainer, self.position, self.best)
 
     def _stopped_early(self) -> bool:
@@ -254,8 +253,8 @@ class _Run:
         return stopping is not None and exhausted(self.history, stopping)
 
     def save_policy(self, folder: Path, epoch: Epoch) -> None:
-        """Write the folder of the policy as it is, which is that of an epoch."""
+        """Write the folder of the policy as it is now, after an epoch."""
         policy, data = self.trainer.policy, self.data
-        facts = facts_of(self.settings, data, epoch, policy)
+        origin = origin_of(self.settings, data, epoch, policy)
         card = model_card(self.settings, data, self.history[0], epoch, policy)
-        policy.save_pretrained(folder, data.backbone, facts, card)
+        policy.save_pretrained(folder, data.backbone, origin, card)

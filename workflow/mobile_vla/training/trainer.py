@@ -1,10 +1,10 @@
-"""The trainer: an optimiser step, and a pass over the validation windows."""
+"""The trainer: one optimiser step, and one pass over the validation windows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -21,13 +21,13 @@ from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
 from mobile_vla.runs.samples import Batch, Samples
-from mobile_vla.training.batches import dealt, epoch_batches, steps_per_epoch
+from mobile_vla.training.batches import epoch_batches, split_by_process, steps_per_epoch
 from mobile_vla.training.history import Validation
 from mobile_vla.training.loss import Objective, summed_error
 
 
-class Source(Protocol):
-    """A source of batches."""
+class BatchSource(Protocol):
+    """Where a trainer's batches come from."""
 
     @property
     def table(self) -> WindowTable:
@@ -43,12 +43,12 @@ class Source(Protocol):
 
 
 class Step(NamedTuple):
-    """Loss and gradient of an optimiser step."""
+    """The result of an optimiser step."""
 
     loss: float
     """Loss over the velocities, summed."""
     values: int
-    """Number of values that it was summed over."""
+    """Number of values in that sum."""
     norm: float
     """The gradient's norm before clipping."""
     padding: tuple[float, ...] = ()
@@ -70,7 +70,7 @@ class Trainer:
         samples: the training windows.
         seed: the run's seed.
         precision: resolved number format, ``fp32``, ``bf16`` or ``fp16``.
-        steps: total number of optimiser steps; None: those of ``training.epochs``.
+        steps: optimiser steps of the whole run; None: those of ``training.epochs``.
 
     Attributes:
         cut: where the batches' features were taken; None where the policy's frozen prefix ends.
@@ -83,7 +83,7 @@ class Trainer:
         self,
         policy: Policy,
         training: Training,
-        samples: Source,
+        samples: BatchSource,
         seed: int,
         precision: str,
         steps: int | None = None,
@@ -129,7 +129,7 @@ class Trainer:
         self.total_steps = self.steps_per_epoch * training.epochs if steps is None else steps
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
 
-    def epoch(self, epoch: int) -> list[list[np.ndarray]]:
+    def epoch_steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Return an epoch's optimiser steps, each a list of batches of window indices."""
         batches = epoch_batches(
             self.samples.table, self.training.batch_size, self.training.segment, self.seed, epoch
@@ -152,40 +152,27 @@ class Trainer:
         Raises:
             UserError: the loss or the gradient is not finite; nothing was updated.
         """
-        rank = [self.rank] if self.rank else []  # each process drops others
-        seed = np.random.SeedSequence([self.seed, number, *rank]).generate_state(1)[0]
-        torch.manual_seed(int(seed))
+        torch.manual_seed(self._dropout_seed(number))
         self.policy.train()
         loaded = [
             self.samples.batch(self.share(indices), (self.seed, number)) for indices in batches
         ]
+        # What the loss of the whole step is a mean over.
         actions = sum(int(self.samples.table.mask[indices].sum()) for indices in batches)
         totals: list[list[float]] = []
         for place, (indices, batch) in enumerate(zip(batches, loaded, strict=True)):
+            empty, last = len(indices) <= self.rank, place == len(batches) - 1
             try:
-                with self._together(last=place == len(batches) - 1):
-                    batch = batch.to(self.accelerator.device)
-                    if len(indices) <= self.rank:  # a stand-in for a share without windows
-                        batch = replace(batch, mask=torch.zeros_like(batch.mask))
-                    outputs = self._predict(self.model, batch, self.cut)
-                    # the gradient becomes the mean over the processes, and is to be the sum
-                    mean_over = actions / self.training.processes
-                    loss, sums = self.objective.compute_loss(
-                        outputs, batch.targets, batch.mask, mean_over
-                    )
-                    self.accelerator.backward(self.scaler.scale(loss))
+                totals.append(self._backward(batch, actions, empty, last))
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
                 raise UserError(self._too_large(batch)) from None
-            totals.append(sums.tolist())
-        totals = self.summed(totals)
+        totals = self.sum_over_processes(totals)
         for indices, parts in zip(batches, totals, strict=True):
             if not math.isfinite(sum(parts)):
                 raise UserError(self._not_finite(number, indices, "loss"))
-        self.scaler.unscale_(self.optimizer)
-        limit = math.inf if self.training.clip is None else self.training.clip
-        norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
+        norm = self._clip_gradients()
         if not math.isfinite(norm) and not self.scaler.is_enabled():
             # With a scaler this is the loss scale being too large: it skips the step.
             raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
@@ -194,41 +181,68 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        added = [sum(column) for column in zip(*totals, strict=True)]
-        return Step(added[0], actions * self.objective.learned, norm, tuple(added[1:]))
+        loss, *padding = (sum(column) for column in zip(*totals, strict=True))
+        return Step(loss, actions * self.objective.learned, norm, tuple(padding))
+
+    def _dropout_seed(self, number: int) -> int:
+        """Return the seed of a step's dropout, another one in each process."""
+        rank = [self.rank] if self.rank else []
+        return int(np.random.SeedSequence([self.seed, number, *rank]).generate_state(1)[0])
+
+    def _backward(self, batch: Batch, actions: int, empty: bool, last: bool) -> list[float]:
+        """Run a batch forward and backward, and return the sums of its losses.
+
+        Args:
+            batch: this process's share of the windows.
+            actions: number of actions that the step's loss is a mean over.
+            empty: whether the share has no window, and the batch is a stand-in that counts nothing.
+            last: whether it is the step's last batch, whose backward pass exchanges gradients.
+        """
+        batch = batch.to(self.accelerator.device)
+        if empty:
+            batch = replace(batch, mask=torch.zeros_like(batch.mask))
+        with nullcontext() if last else self.accelerator.no_sync(self.model):
+            outputs = self._predict(self.model, batch, self.cut)  # (B, C, P)
+            # The gradient becomes the mean over the processes, and is to be the sum.
+            mean_over = actions / self.training.processes
+            loss, sums = self.objective.compute_loss(outputs, batch.targets, batch.mask, mean_over)
+            self.accelerator.backward(self.scaler.scale(loss))
+        return sums.tolist()
+
+    def _clip_gradients(self) -> float:
+        """Clip the gradients' norm, and return what it was."""
+        self.scaler.unscale_(self.optimizer)
+        limit = math.inf if self.training.clip is None else self.training.clip
+        return float(self.accelerator.clip_grad_norm_(self.parameters, limit))
 
     @property
     def rank(self) -> int:
-        """Which of the run's processes this is."""
+        """Number of this process among those of the run, from 0."""
         return self.accelerator.process_index
 
     @property
-    def writes(self) -> bool:
-        """Whether this process writes the run's files."""
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files."""
         return self.rank == 0
 
     def share(self, indices: np.ndarray) -> np.ndarray:
-        """Return this process's windows of a batch, or a stand-in whose loss is not counted."""
-        share = dealt(indices, self.training.processes)[self.rank]
+        """Return this process's windows of a batch; without any, a window that counts nothing."""
+        share = split_by_process(indices, self.training.processes)[self.rank]
         return share if len(share) else indices[:1]
 
-    def summed(self, values: list[Any]) -> list[Any]:
+    def sum_over_processes(self, values: list[Any]) -> list[Any]:
         """Return the sums over all processes of numbers, or of lists of numbers."""
         if self.training.processes == 1:
             return values
-        here = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
-        return self.accelerator.reduce(here, "sum").tolist()
+        local = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
+        return self.accelerator.reduce(local, "sum").tolist()
 
-    def agreed(self, number: int) -> int:
+    def max_over_processes(self, number: int) -> int:
         """Return the largest of the processes' numbers."""
         if self.training.processes == 1:
             return number
-        here = torch.tensor([number], device=self.accelerator.device)
-        return int(self.accelerator.gather(here).max())
-
-    def _together(self, last: bool) -> AbstractContextManager[Any]:
-        """Exchange gradients once a step: in the backward pass of its last batch."""
-        return nullcontext() if last else self.accelerator.no_sync(self.model)
+        local = torch.tensor([number], device=self.accelerator.device)
+        return int(self.accelerator.gather(local).max())
 
     def _predict(self, model: nn.Module, batch: Batch, cut: Cut | None = None) -> torch.Tensor:
         """Return all that the head writes for a batch, (B, C, P)."""
@@ -279,7 +293,7 @@ class Trainer:
                 beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
                 count += batch.supervised
         totals, error_sums, (beyond, count) = (
-            self.summed(values) for values in (totals, error.tolist(), [beyond, count])
+            self.sum_over_processes(values) for values in (totals, error.tolist(), [beyond, count])
         )
         means = self.objective.reported(totals, count)
         loss = means.pop("loss")
@@ -316,7 +330,7 @@ class Trainer:
         )
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """Return everything that the next step depends on, besides its number.
+        """Return what the next step depends on besides its number.
 
         Returns:
             The trained parameters and the optimiser's moments by name, and the loss scaler's
@@ -349,6 +363,6 @@ class Trainer:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Return whether an exception means that memory ran out, on a GPU or on a CPU."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "can't allocate memory" in str(error)
+    """Whether an exception means that memory ran out, on a GPU or on a CPU."""
+    typed = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return typed or "can't allocate memory" in str(error)

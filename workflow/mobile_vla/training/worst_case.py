@@ -1,4 +1,4 @@
-"""The largest step of a run, computed before its backbone is loaded."""
+"""The worst-case batch of a run, known before its backbone is loaded."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from mobile_vla.machine import default_device
 from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.ranks import local_processes
 from mobile_vla.runs.data import RunData
-from mobile_vla.training.batches import dealt, epoch_batches, steps_per_epoch
-from mobile_vla.training.memory import Load
+from mobile_vla.training.batches import epoch_batches, split_by_process, steps_per_epoch
+from mobile_vla.training.memory import WorstCase
 
 
-def load_of(settings: TrainSettings, data: RunData, steps: int | None = None) -> Load:
-    """Return the sizes of the largest step of a process of the run.
+def worst_case(settings: TrainSettings, data: RunData, steps: int | None = None) -> WorstCase:
+    """Return the largest batch that one of the run's processes has to hold.
 
     Args:
         settings: the run.
         data: what it reads.
-        steps: total number of optimiser steps; None: those of ``training.epochs``.
+        steps: optimiser steps of the whole run; None: those of ``training.epochs``.
     """
     training, samples = settings.training, data.samples["train"]
     table, windows = samples.table, min(training.batch_size, len(samples))
     windows = -(-windows // training.processes)
     frames = windows * table.frames.shape[1]
-    if samples.photometric is None:  # with it, windows share no pictures
+    if samples.photometric is None:  # with it, no two windows share a picture
         frames = max(
             len(np.unique(table.frames[share]))
             for batch in _batches(settings, table, steps)
-            for share in dealt(batch, training.processes)
+            for share in split_by_process(batch, training.processes)
         )
-    return Load(
+    return WorstCase(
         frames=frames,
         windows=windows,
         tokens=longest_prompt(data),

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
+from support.trained import timing_of
 
 
 @pytest.fixture
@@ -16,9 +17,10 @@ def backbone(tmp_path):
     return path
 
 
-def timed(path, device="cpu", total=5_000_000_000, seconds=7200.0):
-    memory = {"estimate": {"total": total}}
-    path.write_text(json.dumps({"device": device, "memory": memory, "projected_seconds": seconds}))
+def timed(path, device="cpu"):
+    """Write a timing of 5 GB and two hours."""
+    timing = timing_of("lora", total=5_000_000_000)
+    timing.model_copy(update={"device": device, "projected_seconds": 7200.0}).write(path)
     return path
 
 
