@@ -16,8 +16,9 @@ from mobile_vla.data.split import split
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate import evaluate
+from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import read_json, write_json
-from mobile_vla.layout import SplitFiles
+from mobile_vla.layout import EvaluationFiles, SplitFiles
 from support.made import make_dataset
 from support.run import Inputs, run, settings_of
 
@@ -110,16 +111,8 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
     inputs = Inputs.make(tmp_path)
     settings = settings_of(epochs=1)
     run(inputs, tmp_path / "run", settings)
-    files = {
-        "policy": tmp_path / "run/policy/policy.json",
-        "manifest": inputs.manifest,
-        "actions": inputs.manifest.with_name("actions.npy"),
-        "split": inputs.split,
-        "backbone": inputs.backbone,
-        "features": inputs.features,
-        "evaluation": tmp_path / "evaluation.json",
-        "predictions": tmp_path / "predictions.npz",
-    }
+    files = inputs.of_policy(tmp_path / "run/policy/policy.json")
+    outputs = EvaluationFiles(tmp_path / "evaluation.json", tmp_path / "predictions.npz")
     scored = EvaluateSettings(
         experiment="lora",
         run="seed0",
@@ -132,11 +125,11 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
         evaluation=Evaluation(),
         uncertainty=Uncertainty(draws=1000),
     )
-    evaluate(scored, threads=1, **files)
+    evaluate(scored, files, outputs, threads=1)
     roles = read_json(inputs.split)["folds"][0]["roles"]
-    found = set(np.load(files["predictions"])["episode"].tolist())
+    found = set(np.load(outputs.predictions)["episode"].tolist())
     assert found == set(roles["test"]) and not found & set(roles["train"])
-    assert read_json(files["evaluation"])["trained_on"]["fold"] == 0
+    assert EvaluationResult.read(outputs.evaluation).trained_on.fold == 0
 
     # Roles that change places after the training are another split: its policy is not scored.
     content = read_json(inputs.split)
@@ -144,4 +137,4 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
     own["train"], own["test"] = own["test"], own["train"]
     write_json(inputs.split, content)
     with pytest.raises(UserError, match="may have seen the scored"):
-        evaluate(scored, threads=1, **files)
+        evaluate(scored, files, outputs, threads=1)

@@ -8,15 +8,10 @@ from pathlib import Path
 
 from mobile_vla.config.reporting import ReportedRun, ReportSettings
 from mobile_vla.errors import UserError
+from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.reporting.behaviour import Latency, Listening, Rollouts
 from mobile_vla.reporting.data_records import Audit, Manifest, Split
-from mobile_vla.reporting.records import (
-    Epoch,
-    Evaluation,
-    Timing,
-    Training,
-    read_epochs,
-)
+from mobile_vla.reporting.records import Epoch, Timing, Training, read_epochs
 
 # What decides which actions a run is scored on, beside the data themselves.
 WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "start", "tail")
@@ -43,12 +38,12 @@ class Run:
     label: str
     epochs: tuple[Epoch, ...]
     training: Training
-    evaluation: Evaluation
+    evaluation: EvaluationResult
     timing: Timing
     language: Listening
     latency: Latency
     rollouts: Rollouts | None = None
-    elsewhere: tuple[Evaluation, ...] = ()
+    elsewhere: tuple[EvaluationResult, ...] = ()
 
     @property
     def experiment(self) -> str:
@@ -147,7 +142,7 @@ def load_runs(
     others, driven = iter(elsewhere), iter(rollouts)
     runs = []
     for own, *paths in zip(settings.runs, metrics, results, evaluations, languages, strict=True):
-        training, evaluation = Training.read(paths[1]), Evaluation.read(paths[2])
+        training, evaluation = Training.read(paths[1]), EvaluationResult.read(paths[2])
         name = f"{own.experiment}/{own.run}"
         _check_owner(paths[1], f"{training.experiment}/{training.run}", name)
         _check_owner(paths[2], f"{evaluation.experiment}/{evaluation.run}", name)
@@ -173,8 +168,8 @@ def load_runs(
     return tuple(runs)
 
 
-def _score_on(path: Path, run: str, dataset: str) -> Evaluation:
-    found = Evaluation.read(path)
+def _score_on(path: Path, run: str, dataset: str) -> EvaluationResult:
+    found = EvaluationResult.read(path)
     _check_owner(path, f"{found.experiment}/{found.run}", run)
     _check_owner(path, found.dataset, dataset)
     return found
