@@ -44,7 +44,7 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
             if why is not None:
                 raise UserError(
                     f"experiment {name!r}: its runs {first.run} and {other.run} cannot be put "
-                    f"together: {why}; run snakemake again, it makes the older one anew"
+                    f"together: {why}; run snakemake again, which makes the older anew"
                 )
     groups = _groups(experiments)
     uncertainty = settings.uncertainty
@@ -61,26 +61,24 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
         log.info("%s: %s", experiment.experiment, experiment.verdict.summary())
 
 
-def why_not_comparable(one: EvaluationResult, other: EvaluationResult) -> str | None:
+def why_not_comparable(first: EvaluationResult, second: EvaluationResult) -> str | None:
     """Return why errors of two runs must not be compared; None where they may.
 
     They must be of the same data and dimensions; the steps are then made the same.
     """
-    if one.dataset != other.dataset:
-        return f"they are scored on the datasets {one.dataset} and {other.dataset}"
-    if one.manifest != other.manifest:
+    if first.dataset != second.dataset:
+        return f"they are scored on the datasets {first.dataset} and {second.dataset}"
+    if first.manifest != second.manifest:
         return (
-            f"{one.dataset} had other episodes when they were scored (its manifests are "
-            f"{one.manifest[:12]} and {other.manifest[:12]})"
+            f"{first.dataset} had other episodes when they were scored (its manifests are "
+            f"{first.manifest[:12]} and {second.manifest[:12]})"
         )
-    if one.split != other.split:
-        return f"they are scored by different splits of {one.dataset}"
-    if one.scored_on != other.scored_on:
-        return (
-            f"one is scored on {one.scored_on} episodes and the other on {other.scored_on} episodes"
-        )
-    if one.dimensions != other.dimensions:
-        names = [", ".join(scores.dimensions) for scores in (one, other)]
+    if first.split != second.split:
+        return f"they are scored by different splits of {first.dataset}"
+    if first.scored_on != second.scored_on:
+        return f"one is scored on {first.scored_on} episodes and the other on {second.scored_on} episodes"
+    if first.dimensions != second.dimensions:
+        names = [", ".join(scores.dimensions) for scores in (first, second)]
         return f"they predict different dimensions: {names[0]} and {names[1]}"
     return None
 

@@ -80,8 +80,8 @@ def replay(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
     """Replay the median command by scenario and frame number.
 
     The median is taken of each dimension over the training episodes of the same scenario that reach
-    the frame. Of key presses it is the most frequent one wherever one is clearly so; of all
-    constants it has the lowest absolute error. It is a command that was given (the lower median).
+    the frame. Of key presses it is the most frequent wherever one is clearly so; of all constants
+    it has the lowest absolute error. It is a command that was given (the lower median).
     Where fewer than :data:`ENOUGH` episodes of the scenario reach the frame, those of the same side
     count, then all; beyond the last frame that enough of them reach, it is the median command of
     all frames.
