@@ -34,17 +34,18 @@ from mobile_vla.data.result import (
     SplitBasis,
 )
 from mobile_vla.data.windows import WindowTable
-from mobile_vla.evaluation.baselines import Learnt, baselines
-from mobile_vla.evaluation.predictors import Competitors
-from mobile_vla.evaluation.score import Rules, score
-from mobile_vla.evaluation.scoring import arrays
-from mobile_vla.evaluation.steps import Scored
-from mobile_vla.files import describe, digest_of, write_json
+from mobile_vla.evaluation.baselines import TrainingFrames, vision_free_baselines
+from mobile_vla.evaluation.evaluate import write_predictions
+from mobile_vla.evaluation.predictors import Predictions
+from mobile_vla.evaluation.scored_windows import ScoredWindows
+from mobile_vla.evaluation.scores import ScoringRules, score
+from mobile_vla.files import describe, digest_of
 from mobile_vla.ingest.result import Defect
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import ComparisonFiles
 from mobile_vla.result import FileDigest
 from support.behaviour import write_language, write_latency, write_rollouts
+from support.scored import scored_run
 from support.trained import EPOCHS, FRAMES, WINDOW, timing_of, write_provenance, write_training
 
 NAMES = ("lora", "lora_r8", "head_only", "full_finetune")
@@ -365,7 +366,7 @@ def _run(
     scored = [names.index(name) for name in roles[scored_on]]
     windows = _windows(scored, own.settings["chunk"])
     trained = roles["train"][: own.settings["subset"]]
-    windowed = Scored(
+    windowed = ScoredWindows(
         episodes=tuple(roles[scored_on]),
         scenarios=tuple(parse_scenario(name) for name in roles[scored_on]),
         episode=np.searchsorted(scored, windows.episode),
@@ -375,7 +376,7 @@ def _run(
         mask=windows.mask,
         dimensions=DIMENSIONS,
     )
-    learnt = Learnt(
+    train = TrainingFrames(
         actions[: len(trained) * FRAMES],
         np.tile(np.arange(FRAMES), len(trained)),
         np.repeat(np.arange(len(trained)), FRAMES),
@@ -386,28 +387,26 @@ def _run(
     spread = (0.06 if beats else 1.3) * (1 + 0.1 * (index % 5))
     noise = rng.normal(0, spread, shape) * rng.uniform(0.6, 1.6, len(windows))[:, None, None]
     prediction = (windowed.truth + noise).astype(np.float32)
-    others = Competitors(
-        baselines(learnt, actions, windows.frames[:, -1], windowed),
+    predictions = Predictions(
+        prediction,
+        vision_free_baselines(train, actions, windows.frames[:, -1], windowed),
         {"no_image": rng.normal(0.5, 0.5, shape).astype(np.float32)},
         {"shuffled_prompt": "all scored episodes have the same prompt"},
         {},
     )
     fold = int(own.run.partition("-fold")[2] or 0)
-    facts = {
-        "experiment": own.experiment,
-        "run": own.run,
-        "seed": int(own.run.removeprefix("seed").partition("-")[0]),
-        "dataset": "demo",
-        "backbone": "tiny",
-        "manifest": digest_of(names),
-        "split": digest_of(roles),
-        "fold": fold,
-        "folds": 2 if "-fold" in own.run else 1,
-        "held_out": None,
-        "trained_on": {"dataset": "demo", "fold": fold, "subset": own.settings["subset"]},
-        "scored_on": scored_on,
-    }
-    rules = Rules(
+    facts = scored_run(
+        experiment=own.experiment,
+        run=own.run,
+        seed=int(own.run.removeprefix("seed").partition("-")[0]),
+        manifest=digest_of(names),
+        split=digest_of(roles),
+        fold=fold,
+        folds=2 if "-fold" in own.run else 1,
+        subset=own.settings["subset"],
+        scored_on=scored_on,
+    )
+    rules = ScoringRules(
         evaluation=Evaluation(),
         uncertainty=UNCERTAINTY,
         scale=1.15,
@@ -415,14 +414,13 @@ def _run(
         huber_delta=1.0,
         cell=("distance", "side"),
     )
-    evaluation = score(facts, windowed, prediction, others, rules)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "predictions.npz", **arrays(windowed, prediction, others))
-    evaluation["predictions_file"] = describe(folder / "predictions.npz")
-    write_json(folder / "evaluation.json", evaluation)
+    write_predictions(folder / "predictions.npz", windowed, predictions)
+    file = FileDigest.of(folder / "predictions.npz")
+    evaluation = score(facts, windowed, predictions, rules, file)
+    evaluation.write(folder / "evaluation.json")
     for name in own.evaluate_on:
         made.elsewhere.append(folder / f"on/{name}/evaluation.json")
-        write_json(made.elsewhere[-1], {**evaluation, "dataset": name})
+        evaluation.model_copy(update={"dataset": name}).write(made.elsewhere[-1])
     write_training(folder, own, index, {**roles, "train": trained})
     made.metrics.append(folder / "metrics.csv")
     made.results.append(folder / "training_results.json")

@@ -10,14 +10,20 @@ import numpy as np
 import pytest
 
 from mobile_vla.comparison.compare import compare
+from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.errors import UserError
-from mobile_vla.files import describe, read_json, write_json
+from mobile_vla.evaluation.result import EvaluationResult
+from mobile_vla.files import describe, write_json
 from mobile_vla.layout import ComparisonFiles
 from support.results import UNCERTAINTY, Results, make_results
 
 
-def again(made: Results) -> dict[str, Any]:
+def compared(made: Results) -> ComparisonResult:
+    return ComparisonResult.read(made.comparison)
+
+
+def again(made: Results) -> ComparisonResult:
     """Compare once more, after the files were changed."""
     runs = tuple(ComparedRun(experiment=own.experiment, run=own.run) for own in made.settings.runs)
     compare(
@@ -25,8 +31,7 @@ def again(made: Results) -> dict[str, Any]:
         made.folder / "results",
         ComparisonFiles(made.comparison),
     )
-    found: dict[str, Any] = read_json(made.comparison)
-    return found
+    return compared(made)
 
 
 def change(path: Path, **values: Any) -> None:
@@ -45,77 +50,76 @@ def by_step(path: Path) -> dict[tuple[str, int, int], float]:
 
 def test_one_run_has_the_verdict_that_its_evaluation_has(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2)
-    found = read_json(made.comparison)
-    for own, path in zip(found["experiments"], made.evaluations, strict=True):
-        scored = read_json(path)
-        assert own["verdict"] == scored["verdict"]
-        assert own["mae"] == scored["mae"]["policy"]["pooled"]
-        assert own["differences"] == scored["differences"]
-        assert own["skill"] == pytest.approx(scored["skill"], rel=1e-12)
+    for experiment, path in zip(compared(made).experiments, made.evaluations, strict=True):
+        run = EvaluationResult.read(path)
+        assert experiment.verdict == run.verdict
+        assert experiment.mae == run.mae["policy"].pooled
+        assert experiment.differences == run.differences
+        assert experiment.skill == pytest.approx(run.skill, rel=1e-12)
 
 
 def test_experiments_are_compared_on_the_steps_that_both_predict(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, chunks=(10, 6))
-    (group,) = read_json(made.comparison)["groups"]
+    (group,) = compared(made).groups
     one, other = map(by_step, made.predictions)
     common = sorted(set(one) & set(other))
     assert 0 < len(common) < min(len(one), len(other))
-    assert group["steps"] == len(common)
-    assert [own["steps_left_out"] for own in group["experiments"]] == [
+    assert group.steps == len(common)
+    assert [member.steps_left_out for member in group.experiments] == [
         [len(one) - len(common)],
         [len(other) - len(common)],
     ]
-    (pair,) = group["pairs"]
+    (pair,) = group.pairs
     expected = np.mean([one[key] - other[key] for key in common])
-    assert pair["difference"] == pytest.approx(expected, rel=1e-9)
-    assert pair["low"] < pair["difference"] < pair["high"]
-    # Not the difference of the errors on each one's own steps.
-    own = [read_json(path)["policy"]["mae"]["overall"] for path in made.evaluations]
-    assert own[0] - own[1] != pytest.approx(expected, rel=1e-3)
+    assert pair.difference == pytest.approx(expected, rel=1e-9)
+    assert pair.low is not None and pair.high is not None
+    assert pair.low < pair.difference < pair.high
+    # Not the difference of the errors on all steps of each.
+    errors = [EvaluationResult.read(path).policy_mae for path in made.evaluations]
+    assert errors[0] - errors[1] != pytest.approx(expected, rel=1e-3)
 
 
 def test_the_better_one_is_named_and_many_pairs_are_corrected(tmp_path: Path) -> None:
     made = make_results(tmp_path, 4, beats=[True, False, True, True])
-    (group,) = read_json(made.comparison)["groups"]
-    pairs = {tuple(pair["experiments"]): pair for pair in group["pairs"]}
+    (group,) = compared(made).groups
+    pairs = {pair.experiments: pair for pair in group.pairs}
     assert len(pairs) == 6
-    assert pairs["lora", "lora_r8"]["better"] == "lora"
-    assert pairs["lora", "lora_r8"]["text"] == "lora has a lower error than lora_r8"
-    assert all(pair["p_holm"] >= pair["p"] for pair in pairs.values())
-    assert max(pair["confidence"] for pair in pairs.values()) == pytest.approx(1 - 0.05 / 6)
+    assert pairs["lora", "lora_r8"].better == "lora"
+    assert all(pair.p_holm >= pair.p for pair in pairs.values())
+    assert max(pair.confidence for pair in pairs.values()) == pytest.approx(1 - 0.05 / 6)
     for pair in pairs.values():
-        assert (pair["better"] is not None) == (pair["p_holm"] < 0.05)
+        assert (pair.better is not None) == (pair.p_holm < 0.05)
 
 
 def test_seeds_are_averaged_and_are_no_further_episodes(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1, seeds=3)
-    (own,) = read_json(made.comparison)["experiments"]
-    assert (own["seeds"], own["folds"], own["episodes"]) == (3, 1, 12)
-    each = [read_json(path)["policy"]["mae"]["overall"] for path in made.evaluations]
-    assert own["mae"]["value"] == pytest.approx(np.mean(each), rel=1e-12)
-    assert [run["mae"] for run in own["runs"]] == each
+    (experiment,) = compared(made).experiments
+    assert (experiment.seeds, experiment.folds, experiment.episodes) == (3, 1, 12)
+    each = [EvaluationResult.read(path).policy_mae for path in made.evaluations]
+    assert experiment.mae.value == pytest.approx(np.mean(each), rel=1e-12)
+    assert [run.mae for run in experiment.runs] == each
 
 
 def test_folds_are_put_together(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, folds=2)
-    found = read_json(made.comparison)
-    own = found["experiments"][0]
-    assert (own["seeds"], own["folds"], own["episodes"]) == (1, 2, 24)
-    assert found["groups"][0]["episodes"] == 24
-    assert [run["fold"] for run in own["runs"]] == [0, 1]
+    result = compared(made)
+    experiment = result.experiments[0]
+    assert (experiment.seeds, experiment.folds, experiment.episodes) == (1, 2, 24)
+    assert result.groups[0].episodes == 24
+    assert [run.fold for run in experiment.runs] == [0, 1]
 
 
 def test_failure_10_experiments_of_different_manifests_are_not_compared(tmp_path: Path) -> None:
     made = make_results(tmp_path, 3)
     change(made.evaluations[2], manifest="0" * 64)
-    found = again(made)
-    members = [[own["experiment"] for own in group["experiments"]] for group in found["groups"]]
+    result = again(made)
+    members = [[member.experiment for member in group.experiments] for group in result.groups]
     assert members == [["lora", "lora_r8"], ["head_only"]]
-    (refused,) = found["not_compared"]
-    assert refused["experiments"] == [["lora", "lora_r8"], ["head_only"]]
-    assert "demo had other episodes when they were scored" in refused["why"]
-    assert "000000000000" in refused["why"]
-    assert found["groups"][1]["why_no_pairs"] == "there is no other experiment on the same data"
+    (refused,) = result.not_compared
+    assert refused.experiments == (["lora", "lora_r8"], ["head_only"])
+    assert "demo had other episodes when they were scored" in refused.why
+    assert "000000000000" in refused.why
+    assert result.groups[1].why_no_pairs == "there is no other experiment on the same data"
 
 
 @pytest.mark.parametrize(
@@ -130,8 +134,8 @@ def test_failure_10_experiments_of_different_manifests_are_not_compared(tmp_path
 def test_what_differs_is_said(tmp_path: Path, changed: dict[str, Any], why: str) -> None:
     made = make_results(tmp_path, 2)
     change(made.evaluations[1], **changed)
-    (refused,) = again(made)["not_compared"]
-    assert why in refused["why"]
+    (refused,) = again(made).not_compared
+    assert why in refused.why
 
 
 def test_runs_of_one_experiment_on_different_data_are_an_error(tmp_path: Path) -> None:
@@ -146,16 +150,16 @@ def test_without_a_common_step_it_says_why(tmp_path: Path) -> None:
     with np.load(made.predictions[1]) as data:
         arrays = {**data, "ahead": data["ahead"] + 100}
     np.savez(made.predictions[1], **arrays)
-    scored = read_json(made.evaluations[1])
-    write_json(made.evaluations[1], {**scored, "predictions_file": describe(made.predictions[1])})
-    (group,) = again(made)["groups"]
-    assert group["pairs"] == [] and "share no step" in group["why_no_pairs"]
+    change(made.evaluations[1], predictions_file=describe(made.predictions[1]))
+    (group,) = again(made).groups
+    assert group.pairs == [] and "share no step" in (group.why_no_pairs or "")
+    assert [member.mae for member in group.experiments] == [None, None]
 
 
 def test_selected_on_the_scored_episodes_no_pair_has_a_winner(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, beats=[True, False], scored_on="val")
-    (pair,) = read_json(made.comparison)["groups"][0]["pairs"]
-    assert pair["better"] is None and pair["text"].startswith("no verdict")
+    (pair,) = compared(made).groups[0].pairs
+    assert (pair.better, pair.needed) == (None, None)
 
 
 def test_damaged_predictions_are_refused(tmp_path: Path) -> None:

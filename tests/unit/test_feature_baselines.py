@@ -10,17 +10,17 @@ from sklearn.preprocessing import StandardScaler
 
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.windows import make_windows
-from mobile_vla.evaluation import nearest, pictures
+from mobile_vla.evaluation import nearest, window_vectors
 from mobile_vla.evaluation.nearest import nearest_neighbours
 from mobile_vla.evaluation.ridge import ridge
-from mobile_vla.evaluation.window_vectors import Pictures, pictures_of
+from mobile_vla.evaluation.window_vectors import WindowVectors, vectors_of
 from mobile_vla.features.store import FeatureStore
 from support.made import make_dataset, names
 
 C, A, D = 3, 2, 6
 
 
-def drawn(count: int, seed: int, cut_short: bool = False) -> Pictures:
+def drawn(count: int, seed: int, cut_short: bool = False) -> WindowVectors:
     """Return windows whose actions follow from features and side, with some noise."""
     rng = np.random.default_rng(seed)
     vectors = (rng.normal(size=(count, D)) * np.arange(1, D + 1) + 5).astype(np.float32)
@@ -31,15 +31,15 @@ def drawn(count: int, seed: int, cut_short: bool = False) -> Pictures:
     if cut_short:
         mask[rng.random(count) < 0.3, 2] = False
     noisy = chunks + rng.normal(0, 0.5, chunks.shape)
-    return Pictures(vectors, side, noisy.astype(np.float32), mask)
+    return WindowVectors(vectors, side, noisy.astype(np.float32), mask)
 
 
-def inputs(own: Pictures, scaler: StandardScaler, side: float) -> np.ndarray:
+def inputs(own: WindowVectors, scaler: StandardScaler, side: float) -> np.ndarray:
     return np.hstack([scaler.transform(own.vectors.astype(np.float64)), side * np.eye(3)[own.side]])
 
 
 @pytest.fixture(params=[False, True], ids=["whole chunks", "masked steps"])
-def three(request) -> tuple[Pictures, Pictures, Pictures]:
+def three(request) -> tuple[WindowVectors, WindowVectors, WindowVectors]:
     return drawn(150, 0, request.param), drawn(40, 1, request.param), drawn(30, 2)
 
 
@@ -106,7 +106,7 @@ def test_blocks_change_nothing(monkeypatch, three) -> None:
 def test_a_feature_that_never_varies_does_no_harm() -> None:
     train, val, scored = (drawn(n, seed) for seed, n in enumerate((60, 20, 10)))
     constant = [
-        Pictures(
+        WindowVectors(
             np.hstack([own.vectors, np.full((len(own), 1), 0.1, np.float32)]),
             own.side,
             own.chunks,
@@ -119,16 +119,16 @@ def test_a_feature_that_never_varies_does_no_harm() -> None:
         assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_windows_picture_is_the_mean_over_the_tokens_of_its_last_frame(
+def test_a_windows_vector_is_the_mean_over_the_tokens_of_its_last_frame(
     tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(pictures, "BLOCK", 3)
+    monkeypatch.setattr(window_vectors, "BLOCK", 3)
     dataset = make_dataset(tmp_path, dict(zip(names(2), (6, 7), strict=True)))
     table = make_windows(dataset, [0, 1], Windows(window=2, chunk=2))
     features = np.random.default_rng(0).normal(size=(dataset.rows, 4, 5)).astype(np.float32)
-    found = pictures_of(dataset, table, FeatureStore(features, "float32"), dataset.actions[:, :2])
+    found = vectors_of(dataset, table, FeatureStore(features, "float32"), dataset.actions[:, :2])
     assert found.vectors == pytest.approx(features[table.frames[:, -1]].mean(axis=1), abs=1e-6)
-    assert [pictures.SIDES[side] for side in found.side] == [
+    assert [window_vectors.SIDES[side] for side in found.side] == [
         dataset.episodes[index].scenario["side"] for index in table.episode
     ]
     assert np.array_equal(found.chunks, dataset.actions[table.targets][..., :2])

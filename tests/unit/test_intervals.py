@@ -11,10 +11,10 @@ from scipy import stats
 from mobile_vla.statistics import intervals
 from mobile_vla.statistics.intervals import (
     bootstrap,
-    described,
+    episodes_needed,
     holm,
     holm_confidence,
-    needed,
+    mean_with_interval,
     wilson,
 )
 
@@ -102,7 +102,7 @@ def test_p_values_and_intervals_agree() -> None:
         boot = bootstrap(values, ONES(episodes), 3000, 0)
         for index in range(40):
             low, high = boot.interval(index, 0.95)
-            assert (low > 0 or high < 0) == (boot.chance(index) < 0.05)
+            assert (low > 0 or high < 0) == (boot.p_value(index) < 0.05)
 
 
 @pytest.mark.parametrize("episodes", [10, 60])
@@ -111,20 +111,20 @@ def test_what_does_not_vary_is_certain(episodes: int) -> None:
     assert boot.interval(0, 0.95) == pytest.approx((0.3, 0.3))
     same = bootstrap(np.zeros((episodes, 1)), ONES(episodes), 1000, 0)
     assert same.interval(0, 0.95) == (0, 0)
-    assert same.chance(0) == 1
-    assert needed(same, 0, 0.95, 0.8) is None
+    assert same.p_value(0) == 1
+    assert episodes_needed(same, 0, 0.95, 0.8) is None
 
 
 def test_bounds_that_few_episodes_leave_open_are_null() -> None:
     boot = bootstrap(np.array([[1.0], [2.0]]), ONES(2), 1000, 0)
-    found = described(boot, 0, 0.95)
-    assert (found["value"], found["low"], found["high"]) == (1.5, None, None)
+    mean = mean_with_interval(boot, 0, 0.95)
+    assert (mean.value, mean.low, mean.high) == (1.5, None, None)
 
 
 def test_the_number_of_episodes_needed_gives_about_the_power_asked_for() -> None:
     values = np.concatenate([np.full(10, 1.3), np.full(10, -0.7)])  # mean 0.3, spread 1
     boot = bootstrap(values[:, None], ONES(20), 1000, 0)
-    count = needed(boot, 0, 0.95, 0.8)
+    count = episodes_needed(boot, 0, 0.95, 0.8)
     assert count == pytest.approx((1.96 + 0.84) ** 2 * 20 / 19 / 0.09, abs=2)
     rng = np.random.default_rng(0)
     drawn = rng.choice(values, (count, 400))
@@ -150,9 +150,9 @@ def test_holm_by_hand() -> None:
 
 
 def test_the_intervals_that_agree_with_holm() -> None:
-    chances = [0.4, 0.001, 0.03, 0.014]
-    levels = holm_confidence(chances, 0.95)
+    p_values = [0.4, 0.001, 0.03, 0.014]
+    levels = holm_confidence(p_values, 0.95)
     # 0.001 < 0.05 / 4, 0.014 < 0.05 / 3, 0.03 > 0.05 / 2: from there on all alike
     assert levels == pytest.approx([1 - 0.025, 1 - 0.0125, 1 - 0.025, 1 - 0.05 / 3])
-    for chance, adjusted, level in zip(chances, holm(chances), levels, strict=True):
-        assert (adjusted < 0.05) == (chance < 1 - level)
+    for p, adjusted, level in zip(p_values, holm(p_values), levels, strict=True):
+        assert (adjusted < 0.05) == (p < 1 - level)

@@ -19,7 +19,6 @@ from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate import evaluate
 from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import EvaluationFiles, SplitFiles
-from mobile_vla.runs.inputs import PolicyInputs
 from support.made import make_dataset, rewrite_manifest
 from support.run import Inputs, run, settings_of
 
@@ -113,14 +112,7 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
     inputs = Inputs.make(tmp_path)
     settings = settings_of(epochs=1)
     run(inputs, tmp_path / "run", settings)
-    policy = PolicyInputs(
-        policy=tmp_path / "run/policy/policy.json",
-        manifest=inputs.manifest,
-        actions=inputs.manifest.with_name("actions.npy"),
-        split=inputs.split,
-        backbone=inputs.backbone,
-        features=inputs.features,
-    )
+    files = inputs.of_policy(tmp_path / "run/policy/policy.json")
     outputs = EvaluationFiles(tmp_path / "evaluation.json", tmp_path / "predictions.npz")
     scored = EvaluateSettings(
         experiment="lora",
@@ -134,7 +126,7 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
         evaluation=Evaluation(),
         uncertainty=Uncertainty(draws=1000),
     )
-    evaluate(scored, policy, outputs, threads=1)
+    evaluate(scored, files, outputs, threads=1)
     roles = DatasetSplit.read(inputs.split).folds[0].roles
     predicted = set(np.load(outputs.predictions)["episode"].tolist())
     assert predicted == set(roles["test"]) and not predicted & set(roles["train"])
@@ -146,4 +138,4 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
     edited["train"], edited["test"] = edited["test"], edited["train"]
     write_json(inputs.split, content)
     with pytest.raises(UserError, match="may have seen the scored"):
-        evaluate(scored, policy, outputs, threads=1)
+        evaluate(scored, files, outputs, threads=1)

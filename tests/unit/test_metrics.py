@@ -14,9 +14,9 @@ from sklearn.metrics import (
 
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.windows import make_windows
-from mobile_vla.evaluation.metrics import errors, errors_by, huber
-from mobile_vla.evaluation.steps import Scored
-from mobile_vla.evaluation.tolerance import match_rates
+from mobile_vla.evaluation.metrics import errors, errors_by, huber, match_rates
+from mobile_vla.evaluation.result import Errors
+from mobile_vla.evaluation.scored_windows import ScoredWindows
 from support.made import make_dataset, names
 
 XY = ("linear_x", "linear_y")
@@ -31,12 +31,12 @@ def drawn(steps: int = 200) -> tuple[np.ndarray, np.ndarray]:
 def test_errors_by_hand() -> None:
     prediction, truth = np.array([[1.0, -2], [3, 0]]), np.zeros((2, 2))
     found = errors(prediction, truth, XY)
-    assert found == {
-        "mae": {"overall": 1.5, "linear_x": 2.0, "linear_y": 1.0},
-        "mse": {"overall": 3.5, "linear_x": 5.0, "linear_y": 2.0},
-        "rmse": {"overall": 3.5**0.5, "linear_x": 5**0.5, "linear_y": 2**0.5},
-        "r2": {"overall": None, "linear_x": None, "linear_y": None},
-    }
+    assert found == Errors(
+        mae={"overall": 1.5, "linear_x": 2.0, "linear_y": 1.0},
+        mse={"overall": 3.5, "linear_x": 5.0, "linear_y": 2.0},
+        rmse={"overall": 3.5**0.5, "linear_x": 5**0.5, "linear_y": 2**0.5},
+        r2={"overall": None, "linear_x": None, "linear_y": None},
+    )
 
 
 def test_errors_agree_with_scikit_learn() -> None:
@@ -54,9 +54,10 @@ def test_errors_agree_with_scikit_learn() -> None:
         "rmse": root_mean_squared_error,
         "r2": r2_score,
     }.items():
-        assert found[metric]["overall"] == pytest.approx(overall[metric], rel=1e-12)
+        assert getattr(found, metric)["overall"] == pytest.approx(overall[metric], rel=1e-12)
         each = function(truth, prediction, multioutput="raw_values")
-        assert [found[metric][name] for name in XY] == pytest.approx(each.tolist(), rel=1e-12)
+        values = [getattr(found, metric)[name] for name in XY]
+        assert values == pytest.approx(each.tolist(), rel=1e-12)
 
 
 def test_errors_of_groups_are_those_of_their_steps_alone() -> None:
@@ -65,8 +66,8 @@ def test_errors_of_groups_are_those_of_their_steps_alone() -> None:
     found = errors_by(prediction, truth, group, 5, XY)
     for index, own in enumerate(found):
         alone = errors(prediction[group == index], truth[group == index], XY)
-        for metric in alone:
-            assert own[metric] == pytest.approx(alone[metric], rel=1e-12)
+        for metric, values in alone:
+            assert getattr(own, metric) == pytest.approx(values, rel=1e-12)
 
 
 def test_the_loss_agrees_with_scipy_and_leaves_padding_out() -> None:
@@ -77,7 +78,7 @@ def test_the_loss_agrees_with_scipy_and_leaves_padding_out() -> None:
 
 def test_a_constant_truth_has_no_r2_however_it_is_rounded() -> None:
     truth = np.full((7, 1), 0.1)
-    assert errors(truth + 0.3, truth, ("linear_x",))["r2"]["linear_x"] is None
+    assert errors(truth + 0.3, truth, ("linear_x",)).r2["linear_x"] is None
 
 
 def test_shapes_that_do_not_belong_together_and_empty_groups_are_refused() -> None:
@@ -102,7 +103,7 @@ def test_steps_know_their_frame_and_masked_ones_are_left_out(tmp_path, target, f
     dataset = make_dataset(tmp_path, {first_name: 6, second_name: 5})
     windows = Windows(window=3, chunk=2, target=target, tail="mask")
     table = make_windows(dataset, [1, 0], windows)
-    scored = Scored.of(dataset, table, dataset.actions[:, :2], target, XY)
+    scored = ScoredWindows.of(dataset, table, dataset.actions[:, :2], target, XY)
     assert scored.episodes == (second_name, first_name)  # as the windows come
     assert len(scored.steps) == table.mask.sum()
     assert scored.steps.frame[0] == first

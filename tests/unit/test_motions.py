@@ -1,4 +1,4 @@
-"""Motion classes, directions and paths: scikit-learn, bijections, and cases worked by hand."""
+"""Motion classes, directions and trajectories: scikit-learn, bijections, and cases by hand."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from mobile_vla.evaluation.motions import (
     name_of,
     signs_of,
 )
-from mobile_vla.evaluation.steps import Scored
+from mobile_vla.evaluation.result import DirectionAccuracy
+from mobile_vla.evaluation.scored_windows import ScoredWindows
 from mobile_vla.evaluation.trajectories import (
-    displacement,
+    displacement_errors,
+    executed_steps,
     integrate,
-    roughness,
     saturation,
-    stitch,
+    smoothness,
 )
 
 XY = ("linear_x", "linear_y")
@@ -86,14 +87,11 @@ def test_direction_with_and_without_zeros() -> None:
     true = np.array([[1, 0], [1, 0], [-1, 0], [0, 0]])
     predicted = np.array([[1, 0], [0, 0], [1, 1], [0, 0]])
     found = direction(predicted, true, XY)
-    assert found["linear_x"] == {
-        "with_zeros": 0.5,
-        "steps": 4,
-        "without_zeros": 1 / 3,
-        "steps_without_zeros": 3,
-    }
-    assert found["linear_y"]["without_zeros"] is None
-    assert found["linear_y"]["with_zeros"] == 0.75
+    assert found["linear_x"] == DirectionAccuracy(
+        with_zeros=0.5, steps=4, without_zeros=1 / 3, steps_without_zeros=3
+    )
+    assert found["linear_y"].without_zeros is None
+    assert found["linear_y"].with_zeros == 0.75
 
 
 def test_confusion_f1_and_stop_agree_with_scikit_learn() -> None:
@@ -103,20 +101,20 @@ def test_confusion_f1_and_stop_agree_with_scikit_learn() -> None:
     predicted = np.where(rng.random(300) < 0.6, true, rng.choice([*some, 0], 300))
     found = motion(predicted, true)
     labels = sorted({*true, *predicted})
-    assert found["classes"] == [CLASSES[i] for i in labels]
-    assert found["confusion"] == confusion_matrix(true, predicted, labels=labels).tolist()
+    assert found.classes == [CLASSES[i] for i in labels]
+    assert found.confusion == confusion_matrix(true, predicted, labels=labels).tolist()
     f1 = f1_score(true, predicted, average="macro", zero_division=0)
-    assert found["macro_f1"] == pytest.approx(f1, rel=1e-12)
+    assert found.macro_f1 == pytest.approx(f1, rel=1e-12)
     stop = {"labels": [STOP], "average": "micro"}
-    assert found["stop"]["precision"] == pytest.approx(precision_score(true, predicted, **stop))
-    assert found["stop"]["recall"] == pytest.approx(recall_score(true, predicted, **stop))
-    assert found["stop"]["true_steps"] == (true == STOP).sum()
+    assert found.stop.precision == pytest.approx(precision_score(true, predicted, **stop))
+    assert found.stop.recall == pytest.approx(recall_score(true, predicted, **stop))
+    assert found.stop.true_steps == (true == STOP).sum()
 
 
 def test_stop_that_never_occurs_has_neither_precision_nor_recall() -> None:
     forward = np.full(3, CLASSES.index("forward"))
-    assert motion(forward, forward)["stop"]["precision"] is None
-    assert motion(forward, forward)["stop"]["recall"] is None
+    assert motion(forward, forward).stop.precision is None
+    assert motion(forward, forward).stop.recall is None
 
 
 def test_a_constant_twist_is_an_arc() -> None:
@@ -135,10 +133,10 @@ def test_integration_is_the_matrix_exponential(turn: float) -> None:
     assert integrate(twists)[-1, :2] == pytest.approx(whole[:2, 2], rel=1e-9)
 
 
-def windows() -> Scored:
+def windows() -> ScoredWindows:
     """Return two episodes; the first has windows whose chunks overlap, the second one window."""
     truth = np.array([[[1, 0], [1, 0]], [[1, 0], [0, 1]], [[1, 0], [0, 0]]], dtype=np.float32)
-    return Scored(
+    return ScoredWindows(
         episodes=("a", "b"),
         scenarios=({}, {}),
         episode=np.array([0, 0, 1]),
@@ -150,9 +148,9 @@ def windows() -> Scored:
     )
 
 
-def test_a_path_takes_each_frame_from_the_latest_window() -> None:
+def test_a_trajectory_takes_each_frame_from_the_latest_window() -> None:
     scored = windows()
-    found = stitch(scored)
+    found = executed_steps(scored)
     # Frames 4 and 5 come as first steps of the windows at 3 and 4, frame 6 as the second of 4.
     assert scored.steps.frame[found.index].tolist() == [4, 5, 6, 4]
     assert scored.steps.step[found.index].tolist() == [0, 0, 1, 0]
@@ -163,16 +161,18 @@ def test_displacement_by_hand() -> None:
     scored = windows()
     prediction = scored.truth.copy()
     prediction[0, 0] = [1, 0.5]  # frame 4 of a: half a step to the left of the truth, from then on
-    prediction[0, 1] = [99, 99]  # frame 5 as predicted before: not carried out
+    prediction[0, 1] = [99, 99]  # frame 5 as predicted before: not executed
     prediction[1, 1] = [0, 0]  # frame 6: half a step too short, on the other side
-    found = displacement(stitch(scored).episodes(), scored.flat(prediction), scored.steps.truth, XY)
+    found = displacement_errors(
+        executed_steps(scored).episodes(), scored.flat(prediction), scored.steps.truth, XY
+    )
     assert found[0] == pytest.approx([0.5, 0.5])
     assert found[1] == pytest.approx([0, 0])
 
 
 def test_segments_are_runs_of_neighbouring_frames() -> None:
     scored = windows()
-    found = stitch(scored)
+    found = executed_steps(scored)
     frames = scored.steps.frame
 
     def runs(chosen: np.ndarray) -> list[list[int]]:
@@ -188,14 +188,14 @@ def test_displacement_within_a_segment_forgets_what_came_before() -> None:
     prediction = scored.truth.copy()
     prediction[0, 0] = [1, 0.5]  # frame 4: half a step aside
     prediction[1, 1] = [0, 0.5]  # frame 6, a turn: half of the way
-    turns = stitch(scored).segments(scored.steps.truth[:, 1] != 0)
-    found = displacement(turns, scored.flat(prediction), scored.steps.truth, XY)
+    turns = executed_steps(scored).segments(scored.steps.truth[:, 1] != 0)
+    found = displacement_errors(turns, scored.flat(prediction), scored.steps.truth, XY)
     assert found == pytest.approx(np.array([[0.5, 0.5]]))
 
 
-def test_roughness_does_not_reach_over_episodes() -> None:
+def test_smoothness_does_not_reach_over_episodes() -> None:
     scored = windows()
-    found = roughness(stitch(scored), scored.steps.truth, XY)
+    found = smoothness(executed_steps(scored), scored.steps.truth, XY)
     # a: (1, 0), (1, 0), (0, 1); b has one frame.
     assert found == {"linear_x": 0.5, "linear_y": 0.5}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +10,18 @@ import pytest
 from mobile_vla.config.evaluation import EvaluateSettings, Evaluation
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.evaluation.baselines import Learnt, baselines
+from mobile_vla.evaluation.baselines import TrainingFrames, vision_free_baselines
 from mobile_vla.evaluation.evaluate import evaluate
-from mobile_vla.evaluation.predictors import Competitors
-from mobile_vla.evaluation.score import Rules, score
-from mobile_vla.evaluation.steps import Scored
+from mobile_vla.evaluation.predictors import Predictions
+from mobile_vla.evaluation.result import EvaluationResult, Verdict
+from mobile_vla.evaluation.scored_windows import ScoredWindows
+from mobile_vla.evaluation.scores import ScoringRules, score
 from mobile_vla.files import read_json, write_json
+from mobile_vla.layout import EvaluationFiles
 from support.run import Inputs, run, settings_of
+from support.scored import NO_FILE, scored_run
 
-RULES = Rules(Evaluation(), Uncertainty(draws=2000), 1.15, (), 1.0, ("side",))
+RULES = ScoringRules(Evaluation(), Uncertainty(draws=2000), 1.15, (), 1.0, ("side",))
 FRAMES, CHUNK, TRAIN, TEST = 18, 4, 30, 24
 
 
@@ -41,7 +43,7 @@ def recorded(rng: np.random.Generator, count: int) -> tuple[np.ndarray, list[dic
 
 
 @pytest.fixture
-def world() -> tuple[Scored, dict[str, np.ndarray], np.random.Generator]:
+def world() -> tuple[ScoredWindows, dict[str, np.ndarray], np.random.Generator]:
     """Return scored windows and the baselines on them."""
     rng = np.random.default_rng(0)
     train, train_scenarios = recorded(rng, TRAIN)
@@ -49,7 +51,7 @@ def world() -> tuple[Scored, dict[str, np.ndarray], np.random.Generator]:
     last = np.arange(3, FRAMES - CHUNK)
     frames = last[:, None] + 1 + np.arange(CHUNK)
     episode = np.repeat(np.arange(TEST), len(last))
-    scored = Scored(
+    scored = ScoredWindows(
         episodes=tuple(f"episode {index}" for index in range(TEST)),
         scenarios=tuple(scenarios),
         episode=episode,
@@ -59,27 +61,28 @@ def world() -> tuple[Scored, dict[str, np.ndarray], np.random.Generator]:
         mask=np.ones((len(episode), CHUNK), dtype=bool),
         dimensions=("linear_x", "linear_y"),
     )
-    learnt = Learnt(
+    frames_of_training = TrainingFrames(
         train.reshape(-1, 2),
         np.tile(np.arange(FRAMES), TRAIN),
         np.repeat(np.arange(TRAIN), FRAMES),
         tuple(train_scenarios),
     )
     rows = episode * FRAMES + scored.last_frame
-    return scored, baselines(learnt, test.reshape(-1, 2), rows, scored), rng
+    baselines = vision_free_baselines(frames_of_training, test.reshape(-1, 2), rows, scored)
+    return scored, baselines, rng
 
 
 def judged(
-    scored: Scored,
+    scored: ScoredWindows,
     prediction: np.ndarray,
     others: dict[str, np.ndarray],
     blind: np.ndarray,
     scored_on: str = "test",
-) -> dict[str, Any]:
-    facts = {"experiment": "x", "run": "seed0", "dataset": "made", "scored_on": scored_on}
+) -> Verdict:
     controls = {"no_image": blind.astype(np.float32)}
-    competitors = Competitors(others, controls, {}, {})
-    return score(facts, scored, prediction.astype(np.float32), competitors, RULES)["verdict"]
+    predictions = Predictions(prediction.astype(np.float32), others, controls, {}, {})
+    run = scored_run(scored_on=scored_on)
+    return score(run, scored, predictions, RULES, NO_FILE).verdict
 
 
 def near(truth: np.ndarray, rng: np.random.Generator, by: float) -> np.ndarray:
@@ -89,17 +92,16 @@ def near(truth: np.ndarray, rng: np.random.Generator, by: float) -> np.ndarray:
 def test_an_honest_policy_passes(world) -> None:
     scored, others, rng = world
     found = judged(scored, near(scored.truth, rng, 0.02), others, others["train_mean"])
-    assert found["outcome"] == "beats"
-    assert found["image"] == "used"
+    assert found.outcome == "beats"
+    assert found.image == "used"
 
 
 def test_a_policy_that_ignores_the_image_is_caught_even_where_its_error_is_low(world) -> None:
     scored, others, rng = world
     prediction = near(scored.truth, rng, 0.02)  # as if by luck, or by what the prompt gives away
     found = judged(scored, prediction, others, prediction)
-    assert found["outcome"] == "ignores_image"
-    assert found["image"] == "ignored"
-    assert "ignores the image" in found["text"]
+    assert found.outcome == "ignores_image"
+    assert found.image == "ignored"
 
 
 def test_a_policy_that_replays_by_frame_number_is_caught(world) -> None:
@@ -107,16 +109,16 @@ def test_a_policy_that_replays_by_frame_number_is_caught(world) -> None:
     mae = np.abs(others["replay"] - scored.truth).mean()
     assert mae < 0.7 * np.abs(others["train_mean"] - scored.truth).mean()  # it looks learnt
     exact = judged(scored, others["replay"], others, others["train_mean"])
-    assert exact["outcome"] == "does_not_beat" and exact["against"] == "replay"
+    assert exact.outcome == "does_not_beat" and exact.against == "replay"
     noisy = judged(scored, near(others["replay"], rng, 0.02), others, others["train_mean"])
-    assert noisy["outcome"] in ("does_not_beat", "cannot_be_told")
+    assert noisy.outcome in ("does_not_beat", "inconclusive")
 
 
 def test_a_checkpoint_selected_on_the_scored_episodes_gets_no_verdict(world) -> None:
     scored, others, rng = world
     prediction = near(scored.truth, rng, 0.01)
     found = judged(scored, prediction, others, others["train_mean"], scored_on="val")
-    assert found["outcome"] == "no_verdict"
+    assert found.outcome == "no_verdict"
 
 
 def test_a_policy_trained_on_test_episodes_is_refused(tmp_path: Path) -> None:
@@ -134,21 +136,13 @@ def test_a_policy_trained_on_test_episodes_is_refused(tmp_path: Path) -> None:
         evaluation=Evaluation(),
         uncertainty=Uncertainty(draws=1000),
     )
-    files = {
-        "policy": tmp_path / "run/policy/policy.json",
-        "manifest": inputs.manifest,
-        "actions": inputs.manifest.with_name("actions.npy"),
-        "split": inputs.split,
-        "backbone": inputs.backbone,
-        "features": inputs.features,
-        "evaluation": tmp_path / "evaluation.json",
-        "predictions": tmp_path / "predictions.npz",
-    }
-    evaluate(own, threads=1, **files)  # as it was trained: nothing to refuse
-    found = read_json(files["evaluation"])
-    assert {"untrained", "nearest_neighbours", "ridge", "replay"} < set(found["baselines"])
-    assert set(found["controls"]) == {"no_image"}
-    assert found["absent"] == {"shuffled_prompt": "all scored episodes have the same prompt"}
+    files = inputs.of_policy(tmp_path / "run/policy/policy.json")
+    outputs = EvaluationFiles(tmp_path / "evaluation.json", tmp_path / "predictions.npz")
+    evaluate(own, files, outputs, threads=1)  # as it was trained: nothing to refuse
+    result = EvaluationResult.read(outputs.evaluation)
+    assert {"untrained", "nearest_neighbours", "ridge", "replay"} < set(result.baselines)
+    assert set(result.controls) == {"no_image"}
+    assert result.absent == {"shuffled_prompt": "all scored episodes have the same prompt"}
 
     # An episode that trained the policy is moved to test, in the split file.
     content = read_json(inputs.split)
@@ -157,10 +151,10 @@ def test_a_policy_trained_on_test_episodes_is_refused(tmp_path: Path) -> None:
     roles["test"].append(moved)
     write_json(inputs.split, content)
     with pytest.raises(UserError, match="may have seen the scored"):
-        evaluate(own, threads=1, **files)
+        evaluate(own, files, outputs, threads=1)
 
     # It is listed in both: the split itself is refused.
     roles["train"].append(moved)
     write_json(inputs.split, content)
     with pytest.raises(Problems, match=f"{moved} is in train and in test"):
-        evaluate(own, threads=1, **files)
+        evaluate(own, files, outputs, threads=1)

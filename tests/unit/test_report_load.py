@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mobile_vla.errors import UserError
+from mobile_vla.evaluation.result import EpisodeError
 from mobile_vla.reporting.epochs import epoch_rows
 from mobile_vla.reporting.load import Run, load_datasets, load_runs
-from mobile_vla.reporting.records import EpisodeError
 from mobile_vla.reporting.selection import (
     best_run,
     exhibited,
@@ -122,7 +122,9 @@ def test_ranking_runs(tmp_path: Path) -> None:
 
 def test_the_best_a_typical_and_the_worst_episode() -> None:
     episodes = [
-        EpisodeError(episode=name, windows=7, mae=mae, ade=0, fde=0)
+        EpisodeError(
+            episode=name, windows=7, steps=70, mae=mae, best_baseline_mae=0.5, ade=0, fde=0
+        )
         for name, mae in (("a", 0.3), ("b", 0.1), ("c", 0.2), ("d", 0.9))
     ]
     chosen = [(kind, own.episode) for kind, own in exhibited(episodes)]

@@ -7,26 +7,19 @@ from typing import Any
 
 import pytest
 
+from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.evaluation.result import Verdict
 from mobile_vla.reporting.load import load_runs
-from mobile_vla.reporting.records import Verdict
-from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.summary import Line, lines
 from mobile_vla.reporting.verdict import judged as judged_in_words
 from mobile_vla.reporting.verdict import overview
 from support.report import ENGLISH, run_files
 from support.results import make_results
 
-WORDS = {
-    "beats": "it beats every baseline, the best of which is replay",
-    "does_not_beat": "it does not beat the best baseline, replay",
-    "cannot_be_told": "whether it beats the best baseline, replay, cannot be told from 12 episodes",
-    "no_verdict": "there is no verdict, because the scored episodes chose its checkpoint",
-}
-
 
 def judged(name: str, outcome: str, low: float | None = -0.07, **changed: Any) -> dict[str, Any]:
-    gap = {"value": -0.05, "low": low, "high": -0.03, "p": 0.01, "p_holm": 0.02}
-    mae = {"value": 0.15, "low": 0.13, "high": 0.17, "confidence": 0.95, "method": ""}
+    gap = {"value": -0.05, "low": low, "high": -0.03, "p": 0.01, "p_holm": 0.02, "needed": None}
+    mae = {"value": 0.15, "low": 0.13, "high": 0.17, "confidence": 0.95, "method": "percentile"}
     return {
         "experiment": name,
         "dataset": "demo",
@@ -48,27 +41,29 @@ def judged(name: str, outcome: str, low: float | None = -0.07, **changed: Any) -
             "needed": None,
             "image": "used",
             "prompt": "used",
-            "text": WORDS[outcome],
         },
+        "runs": [],
         **changed,
     }
 
 
-def scores(*experiments: dict[str, Any], better: tuple[str | None, ...] = ()) -> Scores:
+def scores(*experiments: dict[str, Any], better: tuple[str | None, ...] = ()) -> ComparisonResult:
     names = [own["experiment"] for own in experiments]
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    return Scores.model_validate(
+    return ComparisonResult.model_validate(
         {
             "confidence": 0.95,
-            "correction": "Holm",
             "experiments": list(experiments),
             "groups": [
                 {
                     "dataset": "demo",
                     "scored_on": "test",
+                    "dimensions": ["linear_x"],
                     "episodes": 12,
                     "steps": 840,
-                    "experiments": [{"experiment": name} for name in names],
+                    "experiments": [
+                        {"experiment": name, "mae": None, "steps_left_out": []} for name in names
+                    ],
                     "pairs": [
                         {
                             "experiments": pair,
@@ -80,7 +75,6 @@ def scores(*experiments: dict[str, Any], better: tuple[str | None, ...] = ()) ->
                             "p_holm": 1.0,
                             "better": won,
                             "needed": None,
-                            "text": "",
                         }
                         for pair, won in zip(pairs, better, strict=True)
                     ],
@@ -110,7 +104,7 @@ def test_a_line_has_the_numbers_with_their_intervals(tmp_path: Path) -> None:
 
 
 def test_seeds_and_folds_are_named(tmp_path: Path) -> None:
-    found = said(judged("lora", "cannot_be_told", seeds=3, folds=5), tmp_path)
+    found = said(judged("lora", "inconclusive", seeds=3, folds=5), tmp_path)
     assert dict(found.facts)["seeds"] == "3 × 5 folds"
 
 
@@ -121,7 +115,7 @@ def test_without_test_episodes_the_number_is_said_to_flatter(tmp_path: Path) -> 
 
 
 def test_an_open_interval_is_said_and_not_drawn(tmp_path: Path) -> None:
-    own = judged("lora", "cannot_be_told", low=None)
+    own = judged("lora", "inconclusive", low=None)
     own["mae"] |= {"low": None, "high": None}
     found = said(own, tmp_path)
     assert found.sentence.count("too few episodes for an interval") == 2
@@ -129,7 +123,7 @@ def test_an_open_interval_is_said_and_not_drawn(tmp_path: Path) -> None:
 
 
 def test_what_a_policy_ignores_and_what_a_verdict_would_need_are_said() -> None:
-    verdict = {**judged("lora", "cannot_be_told")["verdict"], "needed": 12345}
+    verdict = {**judged("lora", "inconclusive")["verdict"], "needed": 12345}
     told = judged_in_words(Verdict.model_validate(verdict), ENGLISH)
     assert told.endswith("would take about 12,000 episodes.")
     blind = {**verdict, "outcome": "does_not_beat", "image": "ignored", "needed": None}
@@ -143,7 +137,7 @@ def test_what_a_policy_ignores_and_what_a_verdict_would_need_are_said() -> None:
         (["beats", "does_not_beat"], (None,), "1 of 2 experiments beats every baseline on its"),
         (["does_not_beat"] * 2, (None,), "None of 2 experiments beats every baseline on its"),
         (["does_not_beat"], (), "The experiment does not beat the baselines"),
-        (["cannot_be_told"], (), "Whether the experiment beats the baselines cannot be told"),
+        (["inconclusive"], (), "From its test episodes it is inconclusive whether"),
         (["beats"], (), "The experiment beats every baseline"),
     ],
 )
@@ -154,7 +148,7 @@ def test_overview(outcomes: list[str], better: tuple[str | None, ...], start: st
     if better == ("a",):
         assert found.endswith("a has a lower error than all others.")
     elif better:
-        assert found.endswith("That any one of them has the lowest error cannot be told.")
+        assert found.endswith("It is inconclusive which of them has the lowest error.")
 
 
 def test_overview_without_test_episodes() -> None:

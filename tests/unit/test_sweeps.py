@@ -8,11 +8,11 @@ import jsonschema
 import pytest
 import yaml
 
+from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.schema import config_schema
 from mobile_vla.config.sweep import Member, Sweep
 from mobile_vla.errors import Problems
 from mobile_vla.reporting.load import load_runs
-from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.tables import tables
 from support import configured
@@ -186,7 +186,7 @@ def swept(made, match="epochs", keys=("lora.r",)):
 
 def test_errors_are_those_on_common_steps_where_there_are_some(tmp_path: Path) -> None:
     made = swept(make_results(tmp_path, 2, chunks=(10, 6)))
-    scores = Scores.read(made.comparison)
+    scores = ComparisonResult.read(made.comparison)
     (found,) = sweep_tables(
         made.settings.sweeps, load_runs(made.settings, **run_files(made)), scores
     )

@@ -5,36 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from mobile_vla.comparison.experiments import judged
-from mobile_vla.comparison.pairs import compared
-from mobile_vla.comparison.run_scores import Stored
+from mobile_vla.comparison.experiments import experiment_scores
+from mobile_vla.comparison.pairs import compare_group
+from mobile_vla.comparison.result import ComparisonResult, NotCompared
+from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.comparison import CompareSettings
 from mobile_vla.errors import UserError
-from mobile_vla.files import write_json
+from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.layout import ComparisonFiles, EvaluationFiles
 
 log = logging.getLogger(__name__)
 
-POPULATION = ("dataset", "manifest", "split", "scored_on", "dimensions")
-"""What must be the same for errors to be compared; frames are then made the same."""
-WHY = {
-    "dataset": "they are scored on the datasets {} and {}",
-    "manifest": "{} had other episodes when they were scored (its manifests are {} and {})",
-    "split": "they are scored by different splits of {}",
-    "scored_on": "one is scored on {} episodes and the other on {} episodes",
-    "dimensions": "they predict different dimensions: {} and {}",
-}
-
-Experiments = dict[str, list[Stored]]
+Experiments = dict[str, list[RunScores]]
 
 
 def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) -> None:
     """Compare experiments with their baselines and with each other.
 
     Args:
-        settings: the runs, and how sure a claim must be.
+        settings: the runs, and settings of intervals and verdicts.
         results: the folder of all results.
         outputs: the file to write.
 
@@ -43,48 +33,54 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
             data.
     """
     experiments: Experiments = {}
-    for own in settings.runs:
-        files = EvaluationFiles.below(results, experiment=own.experiment, run=own.run)
-        stored = Stored.read(files.evaluation, files.predictions, own.experiment, own.run)
-        experiments.setdefault(own.experiment, []).append(stored)
+    for run in settings.runs:
+        files = EvaluationFiles.below(results, experiment=run.experiment, run=run.run)
+        scores = RunScores.read(files, run.experiment, run.run)
+        experiments.setdefault(run.experiment, []).append(scores)
     for name, runs in experiments.items():
-        for other in runs[1:]:
-            why = difference(runs[0], other)
+        first = runs[0].evaluation
+        for other in (run.evaluation for run in runs[1:]):
+            why = why_not_comparable(first, other)
             if why is not None:
                 raise UserError(
-                    f"experiment {name!r}: its runs {runs[0].evaluation['run']} and "
-                    f"{other.evaluation['run']} cannot be put together: {why}; run snakemake "
-                    "again, it makes the older one anew"
+                    f"experiment {name!r}: its runs {first.run} and {other.run} cannot be put "
+                    f"together: {why}; run snakemake again, which makes the older anew"
                 )
     groups = _groups(experiments)
-    found: dict[str, Any] = {
-        "confidence": settings.uncertainty.confidence,
-        "draws": settings.uncertainty.draws,
-        "correction": "Holm",
-        "experiments": [
-            judged(name, runs, settings.uncertainty) for name, runs in experiments.items()
+    uncertainty = settings.uncertainty
+    result = ComparisonResult(
+        confidence=uncertainty.confidence,
+        experiments=[
+            experiment_scores(name, runs, uncertainty) for name, runs in experiments.items()
         ],
-        "groups": [compared(group, settings.uncertainty) for group in groups],
-        "not_compared": _refused(groups),
-    }
-    write_json(outputs.comparison, found)
-    for experiment in found["experiments"]:
-        log.info("%s: %s", experiment["experiment"], experiment["verdict"]["text"])
+        groups=[compare_group(group, uncertainty) for group in groups],
+        not_compared=_not_compared(groups),
+    )
+    result.write(outputs.comparison)
+    for experiment in result.experiments:
+        log.info("%s: %s", experiment.experiment, experiment.verdict.summary())
 
 
-def difference(one: Stored, other: Stored) -> str | None:
-    """Return why errors of two runs must not be compared; None where they may."""
-    for key in POPULATION:
-        values: tuple[Any, Any] = (one.evaluation[key], other.evaluation[key])
-        if values[0] == values[1]:
-            continue
-        dataset = one.evaluation["dataset"]
-        if key == "manifest":
-            return WHY[key].format(dataset, values[0][:12], values[1][:12])
-        if key == "split":
-            return WHY[key].format(dataset)
-        shown = [", ".join(value) if key == "dimensions" else str(value) for value in values]
-        return WHY[key].format(shown[0], shown[1])
+def why_not_comparable(first: EvaluationResult, second: EvaluationResult) -> str | None:
+    """Return why errors of two runs must not be compared; None where they may.
+
+    They must be of the same data and dimensions; the steps are then made the same.
+    """
+    if first.dataset != second.dataset:
+        return f"they are scored on the datasets {first.dataset} and {second.dataset}"
+    if first.manifest != second.manifest:
+        return (
+            f"{first.dataset} had other episodes when they were scored (its manifests are "
+            f"{first.manifest[:12]} and {second.manifest[:12]})"
+        )
+    if first.split != second.split:
+        return f"they are scored by different splits of {first.dataset}"
+    if first.scored_on != second.scored_on:
+        roles = f"{first.scored_on} episodes and the other on {second.scored_on} episodes"
+        return f"one is scored on {roles}"
+    if first.dimensions != second.dimensions:
+        names = [", ".join(scores.dimensions) for scores in (first, second)]
+        return f"they predict different dimensions: {names[0]} and {names[1]}"
     return None
 
 
@@ -93,8 +89,7 @@ def _groups(experiments: Experiments) -> list[Experiments]:
     groups: list[Experiments] = []
     for name, runs in experiments.items():
         for group in groups:
-            first = next(iter(group.values()))[0]
-            if difference(first, runs[0]) is None:
+            if why_not_comparable(_first(group), runs[0].evaluation) is None:
                 group[name] = runs
                 break
         else:
@@ -102,11 +97,16 @@ def _groups(experiments: Experiments) -> list[Experiments]:
     return groups
 
 
-def _refused(groups: Sequence[Experiments]) -> list[dict[str, Any]]:
+def _first(group: Experiments) -> EvaluationResult:
+    return next(iter(group.values()))[0].evaluation
+
+
+def _not_compared(groups: Sequence[Experiments]) -> list[NotCompared]:
     """Return which groups are not compared, and why."""
-    found = []
+    refused = []
     for index, group in enumerate(groups):
         for other in groups[index + 1 :]:
-            why = difference(next(iter(group.values()))[0], next(iter(other.values()))[0])
-            found.append({"experiments": [list(group), list(other)], "why": why})
-    return found
+            why = why_not_comparable(_first(group), _first(other))
+            assert why is not None
+            refused.append(NotCompared(experiments=(list(group), list(other)), why=why))
+    return refused

@@ -3,133 +3,120 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
-from mobile_vla.comparison.run_scores import HELD, Stored
+from mobile_vla.comparison.result import ExperimentScores, RunScore
+from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.evaluation.differences import Sums, differences
-from mobile_vla.evaluation.verdict import Use, use_of, verdict
-from mobile_vla.statistics.intervals import bootstrap, described
+from mobile_vla.evaluation.differences import ErrorSums
+from mobile_vla.evaluation.result import POLICY, BestBaseline
+from mobile_vla.evaluation.verdict import conclude
+from mobile_vla.statistics.intervals import bootstrap, mean_with_interval
 
 Kept = dict[int, np.ndarray]
 """By place of the run, (S,) bool: which of its steps count."""
 
 
-def judged(name: str, runs: Sequence[Stored], uncertainty: Uncertainty) -> dict[str, Any]:
+def experiment_scores(
+    name: str, runs: Sequence[RunScores], uncertainty: Uncertainty
+) -> ExperimentScores:
     """Return an experiment's errors, its differences to each baseline, and the verdict.
 
     Args:
         name: the experiment's.
-        runs: its runs, of one population.
-        uncertainty: how sure a claim must be.
+        runs: its runs, all scored on the same data.
+        uncertainty: settings of intervals and verdicts.
     """
     sums, changes = combined(runs)
-    baselines = [other for other in runs[0].evaluation["baselines"] if other in sums.names]
-    controls = [other for other in sums.names if other not in (HELD, *baselines)]
+    first = runs[0].evaluation
+    baselines = [other for other in first.baselines if other in sums.names]
+    controls = [other for other in sums.names if other not in (POLICY, *baselines)]
     boot = bootstrap(sums.absolute, sums.values, uncertainty.draws, uncertainty.seed)
     mae = dict(zip(sums.names, boot.values.tolist(), strict=True))
     best = min(baselines, key=lambda other: mae[other])
-    to = differences(sums, HELD, baselines, uncertainty)
-    under = differences(sums, HELD, controls, uncertainty)
-    scale, count = runs[0].evaluation["action_scale"], len(sums.episodes)
-    uses: dict[str, Use] = {
-        control: use_of(
-            float(changes[:, sums.names.index(control)].sum() / sums.values.sum()),
-            under[control],
-            scale,
-            count,
-        )
-        if control in under
-        else "not tested"
-        for control in ("no_image", "shuffled_prompt")
-    }
-    found = verdict(
-        to,
+    conclusion = conclude(
+        sums,
+        baselines,
         best,
-        count,
-        uncertainty.confidence,
-        selected_on_scored=any(run.evaluation["selected_on_scored"] for run in runs),
-        image=uses["no_image"],
-        prompt=uses["shuffled_prompt"],
+        {
+            control: float(changes[:, sums.names.index(control)].sum() / sums.values.sum())
+            for control in controls
+        },
+        first.action_scale,
+        uncertainty,
+        selected_on_scored=any(run.evaluation.selected_on_scored for run in runs),
     )
-    return {
-        "experiment": name,
-        "dataset": runs[0].evaluation["dataset"],
-        "scored_on": runs[0].evaluation["scored_on"],
-        "seeds": len({run.evaluation["seed"] for run in runs}),
-        "folds": len({run.fold for run in runs}),
-        "episodes": count,
-        "steps": int(sums.steps.sum()),
-        "mae": described(boot, sums.names.index(HELD), uncertainty.confidence),
-        "baselines": {other: mae[other] for other in baselines},
-        "controls": {control: mae[control] for control in controls},
-        "best_baseline": {"name": best, "mae": mae[best]},
-        "skill": 1 - mae[HELD] / mae[best] if mae[best] > 0 else None,
-        "differences": {other: asdict(own) for other, own in {**to, **under}.items()},
-        "verdict": found.as_json(),
-        "runs": [
-            {
-                "run": run.evaluation["run"],
-                "seed": run.evaluation["seed"],
-                "fold": run.fold,
-                "held_out": run.evaluation["held_out"],
-                "episodes": run.evaluation["episodes"],
-                "steps": run.evaluation["steps"],
-                "mae": run.evaluation["policy"]["mae"]["overall"],
-                "skill": run.evaluation["skill"],
-                "verdict": run.evaluation["verdict"],
-            }
+    return ExperimentScores(
+        experiment=name,
+        dataset=first.dataset,
+        scored_on=first.scored_on,
+        seeds=len({run.evaluation.seed for run in runs}),
+        folds=len({run.fold for run in runs}),
+        episodes=len(sums.episodes),
+        steps=int(sums.steps.sum()),
+        mae=mean_with_interval(boot, sums.names.index(POLICY), uncertainty.confidence),
+        baselines={other: mae[other] for other in baselines},
+        controls={control: mae[control] for control in controls},
+        best_baseline=BestBaseline(name=best, mae=mae[best]),
+        skill=1 - mae[POLICY] / mae[best] if mae[best] > 0 else None,
+        differences=conclusion.differences,
+        verdict=conclusion.verdict,
+        runs=[
+            RunScore(
+                run=run.evaluation.run,
+                seed=run.evaluation.seed,
+                fold=run.fold,
+                held_out=run.evaluation.held_out,
+                mae=run.evaluation.policy_mae,
+                skill=run.evaluation.skill,
+            )
             for run in runs
         ],
-    }
+    )
 
 
-def combined(runs: Sequence[Stored], kept: Kept | None = None) -> tuple[Sums, np.ndarray]:
-    """Average the seeds of each fold, and put the folds' episodes one after another.
+def combined(runs: Sequence[RunScores], kept: Kept | None = None) -> tuple[ErrorSums, np.ndarray]:
+    """Average the seeds of each fold, and put the folds' episodes behind each other.
 
-    What is drawn anew in the bootstrap is an episode with all its seeds: seeds are no further
-    sample of the world.
+    The bootstrap draws an episode with all its seeds: a further seed is no further episode.
 
     Args:
         runs: an experiment's runs.
         kept: which steps count; None: all.
 
     Returns:
-        Sums of the predictors that all runs have, and (n, K) sums of how far the policy is from
-        each of them.
+        Sums of the predictors that all runs have, and (n, K) sums of their distances to the policy.
     """
     names = tuple(
         name for name in runs[0].predictors if all(name in run.predictors for run in runs)
     )
-    parts: list[tuple[list[str], np.ndarray, np.ndarray, np.ndarray]] = []
+    episodes: list[str] = []
+    counts, all_errors, all_changes = [], [], []
     for fold in sorted({run.fold for run in runs}):
         errors, changes = [], []
         for index, run in enumerate(runs):
             if run.fold != fold:
                 continue
-            own = None if kept is None else kept[index]
-            there = run.names if own is None else run.names[own]
-            episodes, first, steps = np.unique(there, return_index=True, return_counts=True)
+            counted = None if kept is None else kept[index]
+            step_names = run.names if counted is None else run.names[counted]
+            listed, first, steps = np.unique(step_names, return_index=True, return_counts=True)
             order = np.argsort(first)  # as they are scored
-            listed, steps = episodes[order].tolist(), steps[order]
-            error, change = run.absolute(listed, own)
+            listed, steps = listed[order].tolist(), steps[order]
+            error, change = run.absolute(listed, counted)
             columns = [run.predictors.index(name) for name in names]
             errors.append(error[:, columns])
             changes.append(change[:, columns])
-        parts.append((listed, steps, np.mean(errors, axis=0), np.mean(changes, axis=0)))
-    steps = np.concatenate([part[1] for part in parts])
-    width = len(runs[0].evaluation["dimensions"])
-    return (
-        Sums(
-            names,
-            tuple(name for part in parts for name in part[0]),
-            np.concatenate([part[2] for part in parts]),
-            steps * width,
-            steps,
-            np.zeros_like(steps),
-        ),
-        np.concatenate([part[3] for part in parts]),
+        episodes += listed
+        counts.append(steps)
+        all_errors.append(np.mean(errors, axis=0))
+        all_changes.append(np.mean(changes, axis=0))
+    steps = np.concatenate(counts)
+    sums = ErrorSums(
+        names,
+        tuple(episodes),
+        np.concatenate(all_errors),
+        steps * len(runs[0].evaluation.dimensions),
+        steps,
     )
+    return sums, np.concatenate(all_changes)

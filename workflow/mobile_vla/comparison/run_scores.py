@@ -1,59 +1,56 @@
-"""What a run has scored, read back from its ``evaluation.json`` and ``predictions.npz``."""
+"""A run's scores and predictions, read from ``evaluation.json`` and ``predictions.npz``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.metrics import sums_by
-from mobile_vla.files import read_json, verify
-
-HELD = "policy"
+from mobile_vla.evaluation.result import POLICY, EvaluationResult
+from mobile_vla.layout import EvaluationFiles
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """One run's results; predictions are read when they are asked for, and not kept.
+class RunScores:
+    """A run's scores; predictions are read when they are needed, and not kept in memory.
 
     Args:
-        evaluation: content of ``evaluation.json``.
-        predictions: path of ``predictions.npz``.
+        evaluation: its ``evaluation.json``.
+        predictions: path of its ``predictions.npz``.
         names: (S,) the episode of each scored step.
         frame: (S,) its frame.
-        ahead: (S,) how many frames after the window's last one it is.
+        ahead: (S,) number of frames from the window's last frame to it.
     """
 
-    evaluation: dict[str, Any]
+    evaluation: EvaluationResult
     predictions: Path
     names: np.ndarray
     frame: np.ndarray
     ahead: np.ndarray
 
     @classmethod
-    def read(cls, evaluation: Path, predictions: Path, experiment: str, run: str) -> Stored:
+    def read(cls, files: EvaluationFiles, experiment: str, run: str) -> RunScores:
         """Open a run's results.
 
         Raises:
             UserError: a file is missing, damaged, or of another run.
         """
-        content = read_json(evaluation)
-        found = (content["experiment"], content["run"])
-        if found != (experiment, run):
+        evaluation = EvaluationResult.read(files.evaluation)
+        if (evaluation.experiment, evaluation.run) != (experiment, run):
             raise UserError(
-                f"{evaluation}: holds the scores of {'/'.join(found)}, expected those of "
-                f"{experiment}/{run}; remove it and run snakemake again"
+                f"{files.evaluation}: holds the scores of {evaluation.experiment}/{evaluation.run},"
+                f" expected those of {experiment}/{run}; remove it and run snakemake again"
             )
-        verify(predictions, content["predictions_file"])
-        with np.load(predictions, allow_pickle=False) as data:
+        evaluation.predictions_file.verify(files.predictions)
+        with np.load(files.predictions, allow_pickle=False) as data:
             window, step = np.nonzero(data["mask"])
             return cls(
-                content,
-                predictions,
+                evaluation,
+                files.predictions,
                 data["episode"][window],
                 data["frame"][window, step],
                 data["ahead"][step],
@@ -61,16 +58,16 @@ class Stored:
 
     @property
     def fold(self) -> int:
-        """The fold that it is scored on."""
-        return int(self.evaluation["fold"])
+        """The fold that is scored."""
+        return self.evaluation.fold
 
     @property
     def predictors(self) -> tuple[str, ...]:
         """The policy, its baselines and its controls."""
-        return (HELD, *self.evaluation["baselines"], *self.evaluation["controls"])
+        return (POLICY, *self.evaluation.baselines, *self.evaluation.controls)
 
     def keys(self, places: Mapping[str, int]) -> np.ndarray:
-        """Return what each step is, (S,) int64: its episode, frame, and frames ahead in one number.
+        """Return each step's episode, frame and frames ahead as one number, (S,) int64.
 
         Args:
             places: a number for each episode, the same for all runs that are compared.
@@ -88,22 +85,20 @@ class Stored:
             kept: (S,) bool, which steps count; None: all.
 
         Returns:
-            (n, K) the predictors' absolute errors; (n, K) how far the policy is from each of them.
+            (n, K) the predictors' absolute errors; (n, K) their distance to the policy.
         """
-        there = np.ones(len(self.names), dtype=bool) if kept is None else kept
+        counted = np.ones(len(self.names), dtype=bool) if kept is None else kept
         order = {name: index for index, name in enumerate(episodes)}
-        place = np.array([order[name] for name in self.names[there].tolist()], dtype=np.int64)
+        place = np.array([order[name] for name in self.names[counted].tolist()], dtype=np.int64)
         errors, changes = [], []
         with np.load(self.predictions, allow_pickle=False) as data:
             mask = data["mask"]
-            truth = data["truth"][mask][there].astype(np.float64)
-            own = data["prediction"][mask][there].astype(np.float64)
+            truth = data["truth"][mask][counted].astype(np.float64)
+            policy = data[self.evaluation.array_of(POLICY)][mask][counted].astype(np.float64)
             for name in self.predictors:
-                values = own if name == HELD else data[self._array(name)][mask][there]
+                values = data[self.evaluation.array_of(name)][mask][counted]
+                if name == POLICY:
+                    values = policy
                 errors.append(sums_by(np.abs(values - truth), place, len(order)).sum(axis=1))
-                changes.append(sums_by(np.abs(values - own), place, len(order)).sum(axis=1))
+                changes.append(sums_by(np.abs(values - policy), place, len(order)).sum(axis=1))
         return np.stack(errors, axis=1), np.stack(changes, axis=1)
-
-    def _array(self, name: str) -> str:
-        kind = "control" if name in self.evaluation["controls"] else "baseline"
-        return f"{kind}_{name}"

@@ -1,4 +1,4 @@
-"""Predictions that see no picture: what a policy has to beat before it is worth anything."""
+"""Vision-free baselines: predictions that need no image, which a policy has to beat."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.evaluation.steps import Scenario, Scored
+from mobile_vla.evaluation.scored_windows import Scenario, ScoredWindows
 
 ENOUGH = 3
-"""Training episodes of a cell that must reach a frame before its usual command there counts."""
+"""Training episodes that must reach a frame before their median command there is replayed."""
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
-    """The frames of the training episodes: all that these baselines are fitted on.
+class TrainingFrames:
+    """The R frames of the training episodes: all that these baselines are fitted on.
 
     Args:
         actions: (R, A) in raw command units.
         frame: (R,) index of each frame within its episode.
         scenario: (R,) index in ``scenarios``.
-        scenarios: the distinct scenarios.
+        scenarios: each training episode's scenario.
     """
 
     actions: np.ndarray
@@ -31,7 +31,7 @@ class Learnt:
     scenarios: tuple[Scenario, ...]
 
     @classmethod
-    def of(cls, dataset: Dataset, actions: np.ndarray, episodes: Sequence[int]) -> Learnt:
+    def of(cls, dataset: Dataset, actions: np.ndarray, episodes: Sequence[int]) -> TrainingFrames:
         """Gather the training episodes of a dataset.
 
         Args:
@@ -55,72 +55,72 @@ class Learnt:
         )
 
 
-def zero(learnt: Learnt, scored: Scored) -> np.ndarray:
-    """Stand still."""
-    return np.zeros_like(scored.truth)
+def zero(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
+    """Predict standing still."""
+    return np.zeros_like(windows.truth)
 
 
-def train_mean(learnt: Learnt, scored: Scored) -> np.ndarray:
+def train_mean(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
     """Repeat the mean command over all frames of the training episodes."""
-    return _repeated(learnt.actions.mean(axis=0, dtype=np.float64), scored)
+    return _repeated(train.actions.mean(axis=0, dtype=np.float64), windows)
 
 
-def majority_action(learnt: Learnt, scored: Scored) -> np.ndarray:
+def majority_action(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
     """Repeat the most frequent command of the training episodes.
 
-    Commands count as the same where they agree in two decimals; of equally frequent ones it is the
-    lowest.
+    Commands count as the same where they agree in two decimals; of equally frequent commands it is
+    the lowest.
     """
-    rounded = np.round(learnt.actions.astype(np.float64), 2) + 0.0  # no negative zero
+    rounded = np.round(train.actions.astype(np.float64), 2) + 0.0  # no negative zero
     _, first, counts = np.unique(rounded, axis=0, return_index=True, return_counts=True)
-    return _repeated(learnt.actions[first[counts.argmax()]], scored)
+    return _repeated(train.actions[first[counts.argmax()]], windows)
 
 
-def replay(learnt: Learnt, scored: Scored) -> np.ndarray:
-    """Replay the usual sequence of commands by scenario and frame number.
+def replay(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
+    """Replay the median command by scenario and frame number.
 
-    The usual command of a frame is the median of each dimension over the training episodes of the
-    same scenario that reach the frame: of keys the most frequent one wherever there is a clear one,
-    and of all constants that with the lowest absolute error. It is one that was really given (the
-    lower median). Where fewer than :data:`ENOUGH` episodes of the scenario reach the frame, those
-    of the same side count, then all; beyond the last frame that enough of them reach, the median
-    command of all frames.
+    The median is taken of each dimension over the training episodes of the same scenario that reach
+    the frame. Of key presses it is the most frequent wherever one is clearly so; of all constants
+    it has the lowest absolute error. It is a command that was given (the lower median).
+    Where fewer than :data:`ENOUGH` episodes of the scenario reach the frame, those of the same side
+    count, then all; beyond the last frame that enough of them reach, it is the median command of
+    all frames.
     """
-    frames = scored.last_frame[:, None] + scored.ahead  # (N, C)
-    found = np.broadcast_to(_median(learnt.actions), scored.truth.shape).copy()
-    for key in (_all, _side, _whole):  # what is more alike overwrites what is less
-        usual = _usual(learnt, key)
-        owners = [key(scenario) for scenario in scored.scenarios]
-        for owner in set(owners) & set(usual):
-            table = usual[owner]  # (F, A)
-            mine = np.array([own == owner for own in owners])[scored.episode]  # (N,)
-            at = np.minimum(frames[mine], len(table) - 1)
-            known = (frames[mine] < len(table))[..., None] & ~np.isnan(table[at])
-            found[mine] = np.where(known, table[at], found[mine])
-    return found
+    frames = windows.frame  # (N, C)
+    predicted = np.broadcast_to(_median(train.actions), windows.truth.shape).copy()
+    for key in (_all, _side, _scenario):  # a more similar group overwrites a less similar one
+        medians = _medians_by_frame(train, key)
+        groups = [key(scenario) for scenario in windows.scenarios]
+        for group in set(groups) & set(medians):
+            table = medians[group]  # (F, A)
+            inside = np.array([other == group for other in groups])[windows.episode]  # (N,)
+            at = np.minimum(frames[inside], len(table) - 1)
+            known = (frames[inside] < len(table))[..., None] & ~np.isnan(table[at])
+            predicted[inside] = np.where(known, table[at], predicted[inside])
+    return predicted
 
 
-def previous_action(actions: np.ndarray, rows: np.ndarray, scored: Scored) -> np.ndarray:
+def previous_action(actions: np.ndarray, rows: np.ndarray, windows: ScoredWindows) -> np.ndarray:
     """Repeat the last command that was known when the chunk was predicted.
 
-    With target ``next`` that is the one at the window's last frame. With ``current`` that one is
-    itself predicted, so it is the one before; at the episode's first frame there is none, and the
-    robot stands.
+    With target ``next`` that is the command at the window's last frame. With ``current`` that
+    command is itself predicted, so it is the command before; at the episode's first frame there is
+    none, and the robot stands.
 
     Args:
         actions: (rows, A) all actions of the dataset, in raw command units.
         rows: (N,) row of each window's last frame.
-        scored: the windows.
+        windows: the windows.
     """
-    if scored.ahead[0] == 1:
+    if windows.ahead[0] == 1:
         known = actions[rows]
     else:
-        first = scored.last_frame == 0
+        first = windows.last_frame == 0
         known = np.where(first[:, None], 0, actions[np.where(first, rows, rows - 1)])
-    return np.repeat(known[:, None, :].astype(np.float32), scored.mask.shape[1], axis=1)
+    return np.repeat(known[:, None, :].astype(np.float32), windows.mask.shape[1], axis=1)
 
 
-FITTED: Mapping[str, Callable[[Learnt, Scored], np.ndarray]] = {
+FITTED: Mapping[str, Callable[[TrainingFrames, ScoredWindows], np.ndarray]] = {
     "zero": zero,
     "train_mean": train_mean,
     "majority_action": majority_action,
@@ -128,29 +128,29 @@ FITTED: Mapping[str, Callable[[Learnt, Scored], np.ndarray]] = {
 }
 
 
-def baselines(
-    learnt: Learnt, actions: np.ndarray, rows: np.ndarray, scored: Scored
+def vision_free_baselines(
+    train: TrainingFrames, actions: np.ndarray, rows: np.ndarray, windows: ScoredWindows
 ) -> dict[str, np.ndarray]:
-    """Return the prediction of each baseline that sees no picture.
+    """Return the prediction of each baseline that needs no image.
 
     Args:
-        learnt: the training episodes.
+        train: the training episodes.
         actions: (rows, A) all actions of the scored dataset, in raw command units.
         rows: (N,) row of each scored window's last frame.
-        scored: the scored windows.
+        windows: the scored windows.
 
     Returns:
         By name, (N, C, A) float32 in raw command units.
     """
-    found = {name: predict(learnt, scored) for name, predict in FITTED.items()}
-    return {**found, "previous_action": previous_action(actions, rows, scored)}
+    fitted = {name: predict(train, windows) for name, predict in FITTED.items()}
+    return {**fitted, "previous_action": previous_action(actions, rows, windows)}
 
 
-def _repeated(action: np.ndarray, scored: Scored) -> np.ndarray:
-    return np.broadcast_to(action.astype(np.float32), scored.truth.shape).copy()
+def _repeated(action: np.ndarray, windows: ScoredWindows) -> np.ndarray:
+    return np.broadcast_to(action.astype(np.float32), windows.truth.shape).copy()
 
 
-def _whole(scenario: Scenario) -> tuple[str | None, ...]:
+def _scenario(scenario: Scenario) -> tuple[str | None, ...]:
     return tuple(value for _, value in sorted(scenario.items()))
 
 
@@ -162,23 +162,23 @@ def _all(scenario: Scenario) -> tuple[str | None, ...]:
     return ()
 
 
-def _usual(
-    learnt: Learnt, key: Callable[[Scenario], tuple[str | None, ...]]
+def _medians_by_frame(
+    train: TrainingFrames, key: Callable[[Scenario], tuple[str | None, ...]]
 ) -> dict[tuple[str | None, ...], np.ndarray]:
-    """Return by key the usual command of each frame, (F, A); NaN where too few reach it."""
-    keys = [key(scenario) for scenario in learnt.scenarios]
-    found = {}
-    for owner in dict.fromkeys(keys):
-        own = np.array([other == owner for other in keys])[learnt.scenario]  # (R,)
-        frames, actions = learnt.frame[own], learnt.actions[own]
+    """Return by key the median command of each frame, (F, A); NaN where too few reach it."""
+    keys = [key(scenario) for scenario in train.scenarios]
+    medians = {}
+    for group in dict.fromkeys(keys):
+        inside = np.array([other == group for other in keys])[train.scenario]  # (R,)
+        frames, actions = train.frame[inside], train.actions[inside]
         table = np.full((frames.max() + 1, actions.shape[1]), np.nan, dtype=np.float32)
         order = np.argsort(frames, kind="stable")
         counts = np.bincount(frames)
-        for frame, those in enumerate(np.split(actions[order], np.cumsum(counts)[:-1])):
-            if len(those) >= ENOUGH:
-                table[frame] = _median(those)
-        found[owner] = table
-    return found
+        for frame, commands in enumerate(np.split(actions[order], np.cumsum(counts)[:-1])):
+            if len(commands) >= ENOUGH:
+                table[frame] = _median(commands)
+        medians[group] = table
+    return medians
 
 
 def _median(actions: np.ndarray) -> np.ndarray:

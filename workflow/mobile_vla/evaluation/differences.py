@@ -1,4 +1,4 @@
-"""Each episode's absolute errors, and the paired differences between predictors that follow."""
+"""Each episode's absolute errors, and the paired differences between predictors."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ import numpy as np
 
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.evaluation.metrics import sums_by
-from mobile_vla.evaluation.steps import Steps
-from mobile_vla.evaluation.verdict import Difference
-from mobile_vla.statistics.intervals import bootstrap, holm, needed
+from mobile_vla.evaluation.result import POLICY, Difference
+from mobile_vla.evaluation.scored_windows import ScoredSteps
+from mobile_vla.statistics.intervals import bootstrap, closed, episodes_needed, holm
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class ErrorSums:
     """Absolute errors of K predictors, summed over the steps and dimensions of n episodes.
 
     Args:
         names: of the K predictors.
         episodes: names of the n episodes that have a step.
         absolute: (n, K) in raw command units.
-        values: (n,) how many values each sum is over.
-        steps: (n,) how many steps.
-        windows: (n,) how many windows.
+        values: (n,) number of values that each sum is over.
+        steps: (n,) number of steps.
     """
 
     names: tuple[str, ...]
@@ -32,12 +31,11 @@ class Sums:
     absolute: np.ndarray
     values: np.ndarray
     steps: np.ndarray
-    windows: np.ndarray
 
     @classmethod
     def of(
-        cls, steps: Steps, predictions: Mapping[str, np.ndarray], episodes: Sequence[str]
-    ) -> Sums:
+        cls, steps: ScoredSteps, predictions: Mapping[str, np.ndarray], episodes: Sequence[str]
+    ) -> ErrorSums:
         """Sum the errors of predictions (S, A).
 
         Args:
@@ -45,21 +43,19 @@ class Sums:
             predictions: by name.
             episodes: names that ``steps.episode`` counts.
         """
-        there, place = np.unique(steps.episode, return_inverse=True)
-        count = len(there)
+        indices, place = np.unique(steps.episode, return_inverse=True)
+        count = len(indices)
         columns = [
             sums_by(np.abs(values - steps.truth), place, count).sum(axis=1)
             for values in predictions.values()
         ]
         number = np.bincount(place, minlength=count)
-        _, first = np.unique(steps.window, return_index=True)
         return cls(
             tuple(predictions),
-            tuple(episodes[index] for index in there),
+            tuple(episodes[index] for index in indices),
             np.stack(columns, axis=1),
             number * steps.truth.shape[1],
             number,
-            np.bincount(place[first], minlength=count),
         )
 
     def mae(self) -> np.ndarray:
@@ -68,34 +64,33 @@ class Sums:
 
 
 def differences(
-    sums: Sums, own: str, others: Sequence[str], uncertainty: Uncertainty
+    sums: ErrorSums, others: Sequence[str], uncertainty: Uncertainty
 ) -> dict[str, Difference]:
-    """Return the pooled error of one predictor less that of each other one, paired by episode.
+    """Return the policy's pooled error less that of each other predictor, paired by episode.
 
     Args:
         sums: the episodes' errors.
-        own: a predictor's name.
-        others: the others' names.
+        others: names of the other predictors, for whose number p values are adjusted.
         uncertainty: confidence, draws, seed and power.
     """
     if not others:
         return {}
-    column = sums.names.index(own)
-    apart = sums.absolute[:, [column]] - sums.absolute[:, [sums.names.index(o) for o in others]]
-    boot = bootstrap(apart, sums.values, uncertainty.draws, uncertainty.seed)
-    chances = [boot.chance(index) for index in range(len(others))]
-    found = {}
-    for index, (name, adjusted) in enumerate(zip(others, holm(chances), strict=True)):
+    columns = [sums.names.index(name) for name in others]
+    paired = sums.absolute[:, [sums.names.index(POLICY)]] - sums.absolute[:, columns]
+    boot = bootstrap(paired, sums.values, uncertainty.draws, uncertainty.seed)
+    p_values = [boot.p_value(index) for index in range(len(others))]
+    result = {}
+    for index, (name, adjusted) in enumerate(zip(others, holm(p_values), strict=True)):
         low, high = boot.interval(index, uncertainty.confidence)
-        inside = low <= 0 <= high
-        found[name] = Difference(
+        needed = None
+        if low <= 0 <= high:
+            needed = episodes_needed(boot, index, uncertainty.confidence, uncertainty.power)
+        result[name] = Difference(
             value=float(boot.values[index]),
-            low=low if np.isfinite(low) else None,
-            high=high if np.isfinite(high) else None,
-            p=chances[index],
+            low=closed(low),
+            high=closed(high),
+            p=p_values[index],
             p_holm=adjusted,
-            needed=needed(boot, index, uncertainty.confidence, uncertainty.power)
-            if inside
-            else None,
+            needed=needed,
         )
-    return found
+    return result

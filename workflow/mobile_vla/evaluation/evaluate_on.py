@@ -1,4 +1,4 @@
-"""Score one run's policy on another dataset, none of whose scored episodes it has ever seen."""
+"""Score a run's policy on another dataset, none of whose scored episodes it has ever seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mobile_vla.data.prompts import prompt_values, render
 from mobile_vla.data.roles import Roles, load_split
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problem, Problems
-from mobile_vla.evaluation.scoring import ScoredData, write_scores
+from mobile_vla.evaluation.evaluate import ScoredData, score_policy
 from mobile_vla.features.store import open_rows
 from mobile_vla.layout import OtherEvaluationFiles
 from mobile_vla.machine import use_threads
@@ -19,7 +19,7 @@ from mobile_vla.runs.inputs import OtherDatasetInputs
 from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.samples import Samples
 
-SCORED_FOLD = 0  # of the other dataset's split, whose folds are nothing to this policy
+SCORED_FOLD = 0  # of the other dataset's split, whose folds do not concern this policy
 
 
 def evaluate_on(
@@ -31,8 +31,8 @@ def evaluate_on(
 ) -> None:
     """Predict every window of another dataset's test episodes: those of its split's first fold.
 
-    The baselines know what the policy knows: they are fitted on the policy's own training episodes,
-    not on the dataset that is scored.
+    The baselines are fitted on the policy's training episodes, as the policy is, and not on the
+    dataset that is scored.
 
     Args:
         settings: the run.
@@ -60,7 +60,7 @@ def evaluate_on(
         labels,
         settings.policy.actions.scale,
     )
-    write_scores(
+    score_policy(
         settings,
         inputs.policy,
         data,
@@ -71,8 +71,8 @@ def evaluate_on(
 
 def _refuse_seen(
     settings: EvaluateSettings,
-    own: Dataset,
-    own_roles: Roles,
+    dataset: Dataset,
+    roles: Roles,
     other: Dataset,
     scored: Sequence[int],
 ) -> None:
@@ -82,15 +82,15 @@ def _refuse_seen(
         Problems: all such episodes, with the names that they have in both datasets.
     """
     seen = {
-        own.episodes[index].raw_sha256: (own.episodes[index].name, role)
+        dataset.episodes[index].raw_sha256: (dataset.episodes[index].name, role)
         for role in ("train", "val")
-        for index in own_roles.of[role]
+        for index in roles.of[role]
     }
     problems = [
         Problem(
             f"{other.name}, {other.episodes[index].name} (test)",
             "the same bytes as {}, which is in {} of {}".format(
-                *seen[other.episodes[index].raw_sha256], own.name
+                *seen[other.episodes[index].raw_sha256], dataset.name
             ),
         )
         for index in scored

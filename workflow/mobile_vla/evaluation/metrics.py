@@ -1,7 +1,7 @@
 """Errors of predicted actions, pooled over steps, or over the steps of each group.
 
-Every predicted value counts once: an average over windows of averages over steps would weigh the
-steps of a masked window more than those of a whole one.
+Every predicted value counts once: a mean over windows of means over steps would weigh the steps of
+a partly masked window more than those of a complete window.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Errors = dict[str, dict[str, float | None]]
-"""Metric → ``overall`` or a dimension → value."""
+from mobile_vla.evaluation.result import Errors
 
 
 def errors(prediction: np.ndarray, truth: np.ndarray, dimensions: Sequence[str]) -> Errors:
@@ -19,8 +18,8 @@ def errors(prediction: np.ndarray, truth: np.ndarray, dimensions: Sequence[str])
 
     MAE and RMSE are in raw command units, MSE in their square. The overall RMSE is the root of the
     overall MSE, not the mean of the dimensions' RMSE. R² is 1 − Σ(error²) / Σ((truth − mean)²); the
-    overall one puts the sums over the dimensions into it (scikit-learn's ``variance_weighted``). It
-    is null where the truth does not vary.
+    overall R² uses the sums over the dimensions (scikit-learn's ``variance_weighted``). It is None
+    where the truth does not vary.
 
     Args:
         prediction: (S, A) in raw command units.
@@ -67,14 +66,14 @@ def errors_by(
     squared = sums_by(np.square(error), group, count)
     mean = sums_by(truth, group, count) / steps[:, None]
     spread = sums_by(np.square(truth - mean[group]), group, count)
-    spread[~_varies(truth, group, count)] = 0  # and no rounding error in its place
+    spread[~_varies(truth, group, count)] = 0  # exactly, without rounding errors
     return [
-        {
-            "mae": _named(absolute[g] / n, dimensions),
-            "mse": _named(squared[g] / n, dimensions),
-            "rmse": _roots(_named(squared[g] / n, dimensions)),
-            "r2": _explained(squared[g], spread[g], dimensions),
-        }
+        Errors(
+            mae=_named(absolute[g] / n, dimensions),
+            mse=_named(squared[g] / n, dimensions),
+            rmse={name: mse**0.5 for name, mse in _named(squared[g] / n, dimensions).items()},
+            r2=_explained(squared[g], spread[g], dimensions),
+        )
         for g, n in enumerate(steps)
     ]
 
@@ -88,7 +87,7 @@ def sums_by(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
 def huber(
     prediction: np.ndarray, truth: np.ndarray, scale: float, delta: float, learnt: Sequence[int]
 ) -> float:
-    """Return the mean Huber loss that training minimises, in normalised units: no error in m/s.
+    """Return the mean Huber loss that training minimises, in normalised units.
 
     Huber 1964: e²/2 up to delta, and delta · (|e| − delta / 2) beyond.
 
@@ -96,8 +95,8 @@ def huber(
         prediction: (S, A) in raw command units.
         truth: (S, A) in raw command units.
         scale: raw command units that become 1.
-        delta: where it turns from square to linear, in normalised units.
-        learnt: the columns that are real: padding or left out ones would dilute the mean.
+        delta: where the loss turns from square to linear, in normalised units.
+        learnt: the columns that are learnt: others would dilute the mean.
     """
     error = np.abs(prediction[:, learnt] - truth[:, learnt]) / scale
     loss = np.where(error <= delta, np.square(error) / 2, delta * (error - delta / 2))
@@ -113,12 +112,25 @@ def _varies(truth: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(low < high)
 
 
-def _named(values: np.ndarray, dimensions: Sequence[str]) -> dict[str, float | None]:
+def match_rates(
+    prediction: np.ndarray, truth: np.ndarray, tolerances: Sequence[float]
+) -> list[float]:
+    """Return the share of steps whose every dimension is within each tolerance of the truth.
+
+    They form a curve, because a single tolerance could be chosen to make a predictor look good.
+
+    Args:
+        prediction: (S, A) in raw command units.
+        truth: (S, A) in raw command units.
+        tolerances: largest errors that count as a match, in raw command units.
+    """
+    worst = np.sort(np.abs(prediction - truth).max(axis=1))  # (S,)
+    rates: list[float] = (np.searchsorted(worst, tolerances, side="right") / len(worst)).tolist()
+    return rates
+
+
+def _named(values: np.ndarray, dimensions: Sequence[str]) -> dict[str, float]:
     return {"overall": float(values.mean()), **dict(zip(dimensions, values.tolist(), strict=True))}
-
-
-def _roots(values: dict[str, float | None]) -> dict[str, float | None]:
-    return {name: None if value is None else value**0.5 for name, value in values.items()}
 
 
 def _explained(
@@ -129,5 +141,6 @@ def _explained(
         **dict(zip(dimensions, zip(squared, spread, strict=True), strict=True)),
     }
     return {
-        name: float(1 - own / whole) if whole > 0 else None for name, (own, whole) in sums.items()
+        name: float(1 - error / total) if total > 0 else None
+        for name, (error, total) in sums.items()
     }

@@ -1,4 +1,4 @@
-"""The baseline that is linear in the stored features: what can be read off without fine-tuning."""
+"""The ridge regression baseline: linear in the stored features, without fine-tuning."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobile_vla.evaluation.nearest import CANDIDATES, standard
-from mobile_vla.evaluation.window_vectors import SIDES, Pictures
+from mobile_vla.evaluation.window_vectors import SIDES, WindowVectors
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
-    """One chunk step's regression, for every penalty.
+class StepRegression:
+    """The regression of a chunk step, for every penalty.
 
     Args:
         centre: (P,) mean of the features.
@@ -27,25 +27,25 @@ class Fit:
 
 
 class Standardised:
-    """Features as zero-mean, unit-variance numbers, with the side's zeros and one behind them.
+    """Features of zero mean and unit variance, followed by the side as a one-hot vector.
 
     Args:
-        train: the windows that say what mean and variance are.
+        train: the windows that mean and variance are taken of.
     """
 
-    def __init__(self, train: Pictures):
+    def __init__(self, train: WindowVectors):
         self.mean, self.spread = standard(train)
         self.width = len(self.mean) + len(SIDES)  # P
 
-    def blocks(self, pictures: Pictures) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield the features of some windows at a time, (n, P) float64, and which they are."""
-        for block in pictures.blocks(CANDIDATES):
-            side = np.eye(len(SIDES))[pictures.side[block]]
-            yield block, np.hstack([(pictures.vectors[block] - self.mean) / self.spread, side])
+    def blocks(self, windows: WindowVectors) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield which windows a block has, and their features, (n, P) float64."""
+        for block in windows.blocks(CANDIDATES):
+            side = np.eye(len(SIDES))[windows.side[block]]
+            yield block, np.hstack([(windows.vectors[block] - self.mean) / self.spread, side])
 
 
 def ridge(
-    train: Pictures, val: Pictures, scored: Pictures, penalties: Sequence[float]
+    train: WindowVectors, val: WindowVectors, scored: WindowVectors, penalties: Sequence[float]
 ) -> tuple[np.ndarray, float]:
     """Predict each chunk step by ridge regression (Hoerl and Kennard 1970, Technometrics 12:55).
 
@@ -57,13 +57,13 @@ def ridge(
         train: the training windows.
         val: the validation windows, on which the penalty is chosen by the mean absolute error.
         scored: the windows to predict for.
-        penalties: those to choose from, rising.
+        penalties: the penalties to choose from, rising.
 
     Returns:
         (N, C, A) float32, and the chosen penalty.
     """
     features = Standardised(train)
-    fits: list[Fit] = []
+    fits: list[StepRegression] = []
     for step in range(train.mask.shape[1]):
         has = train.mask[:, step]
         if not step or not np.array_equal(has, train.mask[:, step - 1]):
@@ -73,7 +73,7 @@ def ridge(
         weights = {
             penalty: vectors @ (turned / (values + penalty)[:, None]) for penalty in penalties
         }
-        fits.append(Fit(centre, intercept, weights))
+        fits.append(StepRegression(centre, intercept, weights))
     choice = penalties[0]
     if len(val):
         errors = [
@@ -85,14 +85,14 @@ def ridge(
 
 
 def _covariance(
-    train: Pictures, features: Standardised, has: np.ndarray
+    train: WindowVectors, features: Standardised, has: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the mean (P,) of the windows that count, and their covariance's eigenvectors."""
     gram, total = np.zeros((features.width, features.width)), np.zeros(features.width)
     for block, values in features.blocks(train):
-        own = values[has[block]]
-        gram += own.T @ own
-        total += own.sum(axis=0)
+        kept = values[has[block]]
+        gram += kept.T @ kept
+        total += kept.sum(axis=0)
     count = max(int(has.sum()), 1)
     centre = total / count
     values, vectors = np.linalg.eigh(gram / count - np.outer(centre, centre))
@@ -100,7 +100,7 @@ def _covariance(
 
 
 def _products(
-    train: Pictures, features: Standardised, has: np.ndarray, step: int, centre: np.ndarray
+    train: WindowVectors, features: Standardised, has: np.ndarray, step: int, centre: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean action (A,) of a step, and the features' covariance with it, (P, A)."""
     actions = train.chunks[has, step].astype(np.float64)
@@ -108,17 +108,17 @@ def _products(
     intercept = actions.sum(axis=0) / count
     products = np.zeros((features.width, train.chunks.shape[2]))
     for block, values in features.blocks(train):
-        own = has[block]
-        off = train.chunks[block, step][own] - intercept
-        products += (values[own] - centre).T @ off / count
+        kept = has[block]
+        offset = train.chunks[block, step][kept] - intercept
+        products += (values[kept] - centre).T @ offset / count
     return intercept, products
 
 
 def _predict(
-    fits: Sequence[Fit], asked: Pictures, features: Standardised, penalty: float
+    fits: Sequence[StepRegression], windows: WindowVectors, features: Standardised, penalty: float
 ) -> np.ndarray:
-    found = np.zeros_like(asked.chunks)
-    for block, values in features.blocks(asked):
+    predicted = np.zeros_like(windows.chunks)
+    for block, values in features.blocks(windows):
         for step, fit in enumerate(fits):
-            found[block, step] = fit.intercept + (values - fit.centre) @ fit.weights[penalty]
-    return found
+            predicted[block, step] = fit.intercept + (values - fit.centre) @ fit.weights[penalty]
+    return predicted

@@ -1,8 +1,8 @@
-"""The way that commands lead: predicted and true, integrated over each episode.
+"""Trajectory integration, and average and final displacement errors (ADE, FDE).
 
-One command is held for one frame. A path is in command steps: the way of a command of 1 held for
-one frame. Neither is a metre, and the robot of the recording saw other pictures than the predicted
-path would have led it to: this is a replay of commands, and no drive.
+A command is held for one frame. Lengths are in command steps: the distance of a command of 1 held
+for one frame, which is no metre. The images are those of the recorded trajectory, not those that
+the robot would have seen on the predicted one: errors are open-loop.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobile_vla.conventions import ACTION_COLUMNS, columns_of
-from mobile_vla.evaluation.steps import Scored
+from mobile_vla.evaluation.result import Displacement
+from mobile_vla.evaluation.scored_windows import ScoredWindows
 
 
 @dataclass(frozen=True, eq=False)
-class Stitched:
-    """One step for each frame of the scored episodes: the one that was predicted last.
+class ExecutedSteps:
+    """The F steps that a robot would execute: for each frame of an episode the last prediction.
 
     Args:
-        index: (F,) which of the steps of ``Scored.steps``; episode by episode, in time.
+        index: (F,) index in ``ScoredWindows.steps``; episode by episode, in time.
         episode: (F,) the episode of each.
         frame: (F,) the frame of each.
     """
@@ -38,26 +39,26 @@ class Stitched:
         """Return the steps of each longest run of neighbouring frames that are all chosen.
 
         Args:
-            chosen: (S,) bool, of the steps of ``Scored.steps``.
+            chosen: (S,) bool, of ``ScoredWindows.steps``.
         """
         kept = np.flatnonzero(chosen[self.index])  # places among the F frames
         same = (np.diff(self.episode[kept]) == 0) & (np.diff(self.frame[kept]) == 1)
         return np.split(self.index[kept], np.flatnonzero(~same) + 1) if len(kept) else []
 
 
-def stitch(scored: Scored) -> Stitched:
-    """Choose for each frame the step from the latest window, as a robot would carry it out.
+def executed_steps(windows: ScoredWindows) -> ExecutedSteps:
+    """Choose for each frame the step of the latest window.
 
-    It predicts anew as soon as there is a new window, and carries out the rest of the last chunk
-    when the episode's windows end.
+    The robot predicts anew as soon as there is a new window, and executes the rest of the last
+    chunk when the episode's windows end.
     """
-    steps = scored.steps
+    steps = windows.steps
     # By episode, frame and place in the chunk: the first of each frame is its latest prediction.
     order = np.lexsort((steps.step, steps.frame, steps.episode))
     episode, frame = steps.episode[order], steps.frame[order]
     first = np.ones(len(order), dtype=bool)
     first[1:] = (episode[1:] != episode[:-1]) | (frame[1:] != frame[:-1])
-    return Stitched(order[first], episode[first], frame[first])
+    return ExecutedSteps(order[first], episode[first], frame[first])
 
 
 def integrate(velocities: np.ndarray) -> np.ndarray:
@@ -85,59 +86,65 @@ def integrate(velocities: np.ndarray) -> np.ndarray:
     return np.stack([np.cumsum(moved_x), np.cumsum(moved_y), heading], axis=1)
 
 
-def displacement(
-    ways: Sequence[np.ndarray], prediction: np.ndarray, truth: np.ndarray, dimensions: Sequence[str]
+def displacement_errors(
+    sections: Sequence[np.ndarray],
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    dimensions: Sequence[str],
 ) -> np.ndarray:
-    """Return the average and the final displacement error of each way.
+    """Return the average and the final displacement error of each section.
 
-    ADE: the mean distance between the two paths over the frames; FDE: the distance at the end
-    (Pellegrini et al. 2009, ICCV; as in trajectory forecasting). Both paths begin at one pose.
+    ADE: the mean distance between the two trajectories over the frames; FDE: the distance at the
+    end (Pellegrini et al. 2009, ICCV; as in trajectory forecasting). Both begin at the same pose.
 
     Args:
-        ways: the steps of each: a whole episode's, or a segment's.
+        sections: the steps of each: a whole episode's, or a segment's.
         prediction: (S, A) in raw command units.
         truth: (S, A) in raw command units.
-        dimensions: names of the A dimensions; what is not predicted is 0 on both paths.
+        dimensions: names of the A dimensions; what is not predicted is 0 on both trajectories.
 
     Returns:
         (n, 2) ADE and FDE in command steps.
     """
     columns = columns_of(dimensions)
-    found = np.zeros((len(ways), 2))
-    for place, own in enumerate(ways):
-        twists = np.zeros((2, len(own), len(ACTION_COLUMNS)))
-        twists[0][:, columns], twists[1][:, columns] = prediction[own], truth[own]
-        apart = np.linalg.norm(integrate(twists[0])[:, :2] - integrate(twists[1])[:, :2], axis=1)
-        found[place] = apart.mean(), apart[-1]
-    return found
+    errors = np.zeros((len(sections), 2))
+    for place, steps in enumerate(sections):
+        twists = np.zeros((2, len(steps), len(ACTION_COLUMNS)))
+        twists[0][:, columns], twists[1][:, columns] = prediction[steps], truth[steps]
+        offset = integrate(twists[0])[:, :2] - integrate(twists[1])[:, :2]
+        distance = np.linalg.norm(offset, axis=1)
+        errors[place] = distance.mean(), distance[-1]
+    return errors
 
 
-def displacements(
-    ways: Sequence[np.ndarray],
+def mean_displacements(
+    sections: Sequence[np.ndarray],
     predictions: Mapping[str, np.ndarray],
     truth: np.ndarray,
     dimensions: Sequence[str],
-) -> dict[str, dict[str, float]]:
-    """Return the mean ADE and FDE over the ways, by predictor; see :func:`displacement`."""
+) -> dict[str, Displacement]:
+    """Return the mean ADE and FDE over the sections by predictor: :func:`displacement_errors`."""
     means = {
-        name: displacement(ways, values, truth, dimensions).mean(axis=0)
+        name: displacement_errors(sections, values, truth, dimensions).mean(axis=0)
         for name, values in predictions.items()
     }
-    return {name: {"ade": float(ade), "fde": float(fde)} for name, (ade, fde) in means.items()}
+    return {
+        name: Displacement(ade=float(ade), fde=float(fde)) for name, (ade, fde) in means.items()
+    }
 
 
-def roughness(
-    stitched: Stitched, actions: np.ndarray, dimensions: Sequence[str]
+def smoothness(
+    executed: ExecutedSteps, actions: np.ndarray, dimensions: Sequence[str]
 ) -> dict[str, float]:
-    """Return the mean absolute change from one frame's command to the next, by dimension.
+    """Return the mean absolute change from a frame's command to the next, by dimension.
 
     Args:
-        stitched: which steps make up the paths.
+        executed: the steps that make up the trajectories.
         actions: (S, A) in raw command units.
         dimensions: names of the A dimensions.
     """
-    joined = np.diff(stitched.episode) == 0  # no change from one episode to another
-    change = np.abs(np.diff(actions[stitched.index], axis=0))[joined]
+    joined = np.diff(executed.episode) == 0  # no change from an episode to another
+    change = np.abs(np.diff(actions[executed.index], axis=0))[joined]
     means = change.mean(axis=0) if len(change) else np.zeros(len(dimensions))
     return dict(zip(dimensions, means.tolist(), strict=True))
 
@@ -147,7 +154,7 @@ def saturation(actions: np.ndarray, limit: float, dimensions: Sequence[str]) -> 
 
     Args:
         actions: (S, A) in raw command units.
-        limit: the action scale; the robot's motors give no more.
+        limit: the action scale, which the robot's motors cannot exceed.
         dimensions: names of the A dimensions.
     """
     beyond = (np.abs(actions) > limit * (1 + 1e-6)).mean(axis=0)

@@ -1,87 +1,79 @@
-"""What the scores of some episodes allow to say of a policy, and what they do not.
+"""The conclusion from a policy's differences to its baselines and controls.
 
 A policy beats the best baseline where its error is below that of every baseline, with the interval
 of the paired difference clear of zero. Each has to be beaten, so no correction is needed: the claim
 is an intersection (Berger 1982, Technometrics 24:295). It does not beat it where it is worse than
-one of them, which is a claim that any of them can bring about: there p values are corrected (Holm
-1979). Otherwise the episodes do not tell.
+any of them, a claim that each of them can bring about: there p values are corrected (Holm 1979).
+Otherwise the outcome is inconclusive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.evaluation.differences import ErrorSums, differences
+from mobile_vla.evaluation.result import Difference, Outcome, Use, Verdict
 from mobile_vla.statistics.intervals import FEWEST
 
-Outcome = Literal["beats", "does_not_beat", "cannot_be_told", "ignores_image", "no_verdict"]
-Use = Literal["used", "ignored", "misleading", "cannot be told", "not tested"]
-
 SLIGHT = 0.01
-"""A mean change of the prediction below this share of the action scale is none."""
+"""A mean change of the prediction below this share of the action scale counts as none."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A paired difference of mean absolute errors, policy less another predictor.
+class Conclusion:
+    """The differences between predictors, and the verdict that follows."""
+
+    differences: dict[str, Difference]
+    """Policy less each baseline and control."""
+    verdict: Verdict
+
+
+def conclude(
+    sums: ErrorSums,
+    baselines: Sequence[str],
+    best: str,
+    changes: Mapping[str, float],
+    scale: float,
+    uncertainty: Uncertainty,
+    *,
+    selected_on_scored: bool,
+) -> Conclusion:
+    """Compare a policy with its baselines and controls, and judge it.
 
     Args:
-        value: in raw command units; below 0 the policy is better.
-        low: lower end of its interval; None where few episodes leave it open.
-        high: upper end.
-        p: p value against 0.
-        p_holm: the same, adjusted for the number of baselines.
-        needed: about how many episodes would show a difference of this size, where these do not.
+        sums: the episodes' errors of all of them.
+        baselines: names of the baselines.
+        best: name of the baseline with the lowest error.
+        changes: by control, mean absolute change of the prediction, in raw command units.
+        scale: the action scale.
+        uncertainty: settings of intervals and verdicts.
+        selected_on_scored: whether the scored episodes chose the checkpoint.
     """
-
-    value: float
-    low: float | None
-    high: float | None
-    p: float
-    p_holm: float
-    needed: int | None
-
-    @property
-    def better(self) -> bool:
-        """Whether the policy is better, beyond chance."""
-        return self.high is not None and self.high < 0
-
-    @property
-    def worse(self) -> bool:
-        """Whether the policy is worse, beyond chance."""
-        return self.low is not None and self.low > 0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What may be said.
-
-    Args:
-        outcome: in one word.
-        against: the baseline with the lowest error.
-        episodes: how many episodes it rests on.
-        needed: about how many would be needed, where it cannot be told and the policy looks better.
-        image: whether predictions depend on the image, and for the better.
-        prompt: the same of the prompt.
-        text: the outcome as a sentence without its end, which follows a name and a colon.
-    """
-
-    outcome: Outcome
-    against: str
-    episodes: int
-    needed: int | None
-    image: Use
-    prompt: Use
-    text: str
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
+    to_baselines = differences(sums, baselines, uncertainty)
+    to_controls = differences(sums, list(changes), uncertainty)
+    episodes = len(sums.episodes)
+    uses: dict[str, Use] = {
+        control: use_of(change, to_controls[control], scale, episodes)
+        for control, change in changes.items()
+    }
+    return Conclusion(
+        {**to_baselines, **to_controls},
+        judge(
+            to_baselines,
+            best,
+            episodes,
+            uncertainty.confidence,
+            selected_on_scored=selected_on_scored,
+            image=uses.get("no_image", "not tested"),
+            prompt=uses.get("shuffled_prompt", "not tested"),
+        ),
+    )
 
 
-def verdict(
-    differences: Mapping[str, Difference],
+def judge(
+    to_baselines: Mapping[str, Difference],
     best: str,
     episodes: int,
     confidence: float,
@@ -93,37 +85,38 @@ def verdict(
     """Judge a policy.
 
     Args:
-        differences: to each baseline.
+        to_baselines: the difference to each baseline.
         best: name of the baseline with the lowest error.
         episodes: number of scored episodes.
         confidence: that of the intervals.
         selected_on_scored: whether the scored episodes chose the checkpoint.
-        image: what the policy's images are to it.
-        prompt: what its prompts are to it.
+        image: how the policy uses its images.
+        prompt: how it uses its prompts.
     """
-    own = differences[best]
-    needed: int | None = None
-    outcome: Outcome
+    to_best = to_baselines[best]
+    outcome: Outcome = "inconclusive"
     if selected_on_scored:
         outcome = "no_verdict"
     elif episodes < FEWEST:
-        outcome, needed = "cannot_be_told", _needed(differences)
-    elif all(difference.better for difference in differences.values()):
+        pass
+    elif all(difference.better for difference in to_baselines.values()):
         outcome = "beats"
-    elif _worse(differences, confidence) or own.low == own.high == 0:
+    elif _worse(to_baselines, confidence) or to_best.low == to_best.high == 0:
         outcome = "does_not_beat"
-    else:
-        outcome, needed = "cannot_be_told", _needed(differences)
-    if image == "ignored" and outcome in ("beats", "cannot_be_told"):
-        outcome, needed = "ignores_image", None
-    text = _text(outcome, best, episodes, needed, own.value)
-    if image == "ignored" and outcome == "does_not_beat":
-        text += ", and ignores the image"
-    return Verdict(outcome, best, episodes, needed, image, prompt, text)
+    if image == "ignored" and outcome in ("beats", "inconclusive"):
+        outcome = "ignores_image"
+    return Verdict(
+        outcome=outcome,
+        against=best,
+        episodes=episodes,
+        needed=_needed(to_baselines) if outcome == "inconclusive" else None,
+        image=image,
+        prompt=prompt,
+    )
 
 
 def use_of(change: float, difference: Difference, scale: float, episodes: int) -> Use:
-    """Return what a part of the input is to a policy.
+    """Return how a policy uses a part of its input.
 
     Args:
         change: mean absolute change of the prediction without that part, in raw command units.
@@ -134,46 +127,22 @@ def use_of(change: float, difference: Difference, scale: float, episodes: int) -
     if change < SLIGHT * scale:
         return "ignored"
     if episodes < FEWEST:
-        return "cannot be told"
+        return "inconclusive"
     if difference.better:
         return "used"
-    return "misleading" if difference.worse else "cannot be told"
+    return "misleading" if difference.worse else "inconclusive"
 
 
-def _worse(differences: Mapping[str, Difference], confidence: float) -> bool:
+def _worse(to_baselines: Mapping[str, Difference], confidence: float) -> bool:
     return any(
         difference.value > 0 and difference.p_holm < 1 - confidence
-        for difference in differences.values()
+        for difference in to_baselines.values()
     )
 
 
-def _needed(differences: Mapping[str, Difference]) -> int | None:
+def _needed(to_baselines: Mapping[str, Difference]) -> int | None:
     """Return what the hardest baseline needs; None where the policy is not below all of them."""
-    if any(difference.value >= 0 for difference in differences.values()):
+    if any(difference.value >= 0 for difference in to_baselines.values()):
         return None
-    numbers = [difference.needed for difference in differences.values()]
+    numbers = [difference.needed for difference in to_baselines.values()]
     return max((number for number in numbers if number is not None), default=None)
-
-
-def _text(outcome: Outcome, best: str, episodes: int, needed: int | None, difference: float) -> str:
-    name, n = best.replace("_", " "), f"{episodes} episode{'' if episodes == 1 else 's'}"
-    if outcome == "beats":
-        return f"it beats every baseline, the best of which is {name}"
-    if outcome == "does_not_beat":
-        return f"it does not beat the best baseline, {name}"
-    if outcome == "ignores_image":
-        return "it ignores the image: its predictions are the same without it"
-    if outcome == "no_verdict":
-        return "there is no verdict, because the scored episodes chose its checkpoint"
-    start = f"whether it beats the best baseline, {name}, cannot be told from {n}"
-    if needed is not None:
-        return f"{start}; a difference like this one would take about {_about(needed)}"
-    if difference >= 0:
-        return f"{start}, in which it does not"
-    return start
-
-
-def _about(number: int) -> str:
-    """Return a number with two digits that count."""
-    digits = max(len(str(number)) - 2, 0)
-    return f"{round(number, -digits):,}"

@@ -1,4 +1,4 @@
-"""Windows as vectors: the stored features of their last frame, and the side that they are told."""
+"""Windows as vectors: the stored features of their last frame, and the side in the prompt."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ BLOCK = 256  # frames read at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class WindowVectors:
     """N windows, each a vector, with their chunks.
 
     Args:
-        vectors: (N, D) float32, memory-mapped: it does not grow the process's own memory.
+        vectors: (N, D) float32, memory-mapped: it does not count towards the process's memory.
         side: (N,) int, index of each window's side in ``SIDES``.
         chunks: (N, C, A) float32 in raw command units.
         mask: (N, C) bool, true where the step exists.
@@ -43,7 +43,9 @@ class Pictures:
 SIDES: Sequence[str | None] = (None, "left", "right")
 
 
-def pictures_of(dataset: Dataset, table: WindowTable, rows: Rows, actions: np.ndarray) -> Pictures:
+def vectors_of(
+    dataset: Dataset, table: WindowTable, rows: Rows, actions: np.ndarray
+) -> WindowVectors:
     """Read the features of each window's last frame, averaged over the image's tokens.
 
     Args:
@@ -58,10 +60,10 @@ def pictures_of(dataset: Dataset, table: WindowTable, rows: Rows, actions: np.nd
         features = rows[last[start : start + BLOCK]].float()
         pooled = features.mean(dim=1) if features.ndim == 3 else features  # (n, D)
         if not start:
-            vectors = on_disk((len(last), pooled.shape[1]))
+            vectors = _on_disk((len(last), pooled.shape[1]))
         vectors[start : start + BLOCK] = pooled.numpy()
     side = [SIDES.index(dataset.episodes[index].scenario.get("side")) for index in table.episode]
-    return Pictures(
+    return WindowVectors(
         vectors=vectors,
         side=np.array(side, dtype=np.int64),
         chunks=actions[table.targets],
@@ -69,7 +71,7 @@ def pictures_of(dataset: Dataset, table: WindowTable, rows: Rows, actions: np.nd
     )
 
 
-def on_disk(shape: tuple[int, int]) -> np.ndarray:
-    """Return an array whose bytes lie in a file without a name, which goes with the process."""
+def _on_disk(shape: tuple[int, int]) -> np.ndarray:
+    """Return an array whose bytes lie in a file without a name, removed with the process."""
     with tempfile.TemporaryFile() as file:
         return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.reporting.format import number
 from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.records import Evaluation
 from mobile_vla.reporting.selection import baselines_of
 from mobile_vla.reporting.texts import Texts
 
@@ -39,7 +39,7 @@ class ErrorTable:
         rows: policies, then baselines.
     """
 
-    scored: Evaluation
+    scored: EvaluationResult
     metrics: list[tuple[str, str, int]]
     columns: list[str]
     rows: list[ErrorRow]

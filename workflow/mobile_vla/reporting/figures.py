@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import ReportSettings
 from mobile_vla.errors import UserError
 from mobile_vla.files import write_json
@@ -33,7 +34,6 @@ from mobile_vla.reporting.drawing.tolerance import tolerance
 from mobile_vla.reporting.drawing.velocity_traces import velocity_traces
 from mobile_vla.reporting.load import load_datasets, load_runs
 from mobile_vla.reporting.material import Material
-from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.texts import Texts
 
@@ -125,7 +125,7 @@ def figures(
         rollouts=rollouts,
         elsewhere=elsewhere,
     )
-    scores = Scores.read(comparison)
+    scores = ComparisonResult.read(comparison)
     material = Material(
         runs=runs,
         datasets=load_datasets(settings, manifests=manifests, splits=splits, audits=audits),

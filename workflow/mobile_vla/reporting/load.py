@@ -10,8 +10,8 @@ from mobile_vla.audit.result import Audit
 from mobile_vla.config.reporting import ReportedRun, ReportSettings
 from mobile_vla.data.result import DatasetSplit, Manifest
 from mobile_vla.errors import UserError
+from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.reporting.behaviour import Latency, Listening, Rollouts
-from mobile_vla.reporting.records import Evaluation
 from mobile_vla.timing.result import TimingResult
 from mobile_vla.training.result import Epoch, TrainingResult, read_metrics
 
@@ -40,12 +40,12 @@ class Run:
     label: str
     epochs: tuple[Epoch, ...]
     training: TrainingResult
-    evaluation: Evaluation
+    evaluation: EvaluationResult
     timing: TimingResult
     language: Listening
     latency: Latency
     rollouts: Rollouts | None = None
-    elsewhere: tuple[Evaluation, ...] = ()
+    elsewhere: tuple[EvaluationResult, ...] = ()
 
     @property
     def experiment(self) -> str:
@@ -144,7 +144,7 @@ def load_runs(
     others, driven = iter(elsewhere), iter(rollouts)
     runs = []
     for own, *paths in zip(settings.runs, metrics, results, evaluations, languages, strict=True):
-        training, evaluation = TrainingResult.read(paths[1]), Evaluation.read(paths[2])
+        training, evaluation = TrainingResult.read(paths[1]), EvaluationResult.read(paths[2])
         name = f"{own.experiment}/{own.run}"
         _check_owner(paths[1], f"{training.experiment}/{training.run}", name)
         _check_owner(paths[2], f"{evaluation.experiment}/{evaluation.run}", name)
@@ -170,8 +170,8 @@ def load_runs(
     return tuple(runs)
 
 
-def _score_on(path: Path, run: str, dataset: str) -> Evaluation:
-    found = Evaluation.read(path)
+def _score_on(path: Path, run: str, dataset: str) -> EvaluationResult:
+    found = EvaluationResult.read(path)
     _check_owner(path, f"{found.experiment}/{found.run}", run)
     _check_owner(path, found.dataset, dataset)
     return found

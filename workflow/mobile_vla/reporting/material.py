@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.data.dataset import Dataset
+from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.reporting.load import WINDOW_SETTINGS, DatasetFacts, Run
 from mobile_vla.reporting.palette import color_of
-from mobile_vla.reporting.records import Evaluation
-from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.selection import best_run
 from mobile_vla.reporting.sweeps import SweepTable
 from mobile_vla.reporting.texts import Texts
@@ -39,7 +39,7 @@ class Material:
 
     runs: tuple[Run, ...]
     datasets: tuple[DatasetFacts, ...]
-    scores: Scores
+    scores: ComparisonResult
     texts: Texts
     labels: Texts
     predictions: tuple[Path, ...] = ()
@@ -83,7 +83,7 @@ class Material:
         pairs = zip(self.manifests, self.actions, strict=True)
         return tuple(Dataset.load(manifest, actions) for manifest, actions in pairs)
 
-    def dataset_of(self, scored: Evaluation) -> Dataset:
+    def dataset_of(self, scored: EvaluationResult) -> Dataset:
         """Return the dataset that a run was scored on."""
         return next(own for own in self.loaded if own.name == scored.dataset)
 

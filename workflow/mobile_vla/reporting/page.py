@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, TemplateSyntaxError
 from markupsafe import Markup
 
+from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import ReportSettings
 from mobile_vla.data.result import DatasetSplit, Role
 from mobile_vla.errors import UserError
@@ -24,7 +25,6 @@ from mobile_vla.reporting.load import experiments_of, load_datasets, load_runs
 from mobile_vla.reporting.missing import Missing
 from mobile_vla.reporting.origins import origin, summary
 from mobile_vla.reporting.palette import color_of
-from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.summary import lines
 from mobile_vla.reporting.svg import inline
@@ -106,7 +106,8 @@ def page(
         rollouts=rollouts,
         elsewhere=elsewhere,
     )
-    t, names, scores = Texts.read(texts), experiments_of(settings), Scores.read(comparison)
+    t, names = Texts.read(texts), experiments_of(settings)
+    scores = ComparisonResult.read(comparison)
     origins, said = [origin(path, t) for path in provenance], read_captions(captions)
     context = {
         "t": t,

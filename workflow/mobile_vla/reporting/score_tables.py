@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.evaluation.result import Slice
 from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.records import Part
-from mobile_vla.reporting.scores import Scores
 
 Line = dict[str, Any]
 
@@ -17,7 +17,7 @@ PAIR = (
 )
 
 
-def verdict_lines(scores: Scores) -> Iterator[Line]:
+def verdict_lines(scores: ComparisonResult) -> Iterator[Line]:
     """Yield each experiment's error beside each baseline and control, with the interval."""
     for own in scores.experiments:
         for name, difference in own.differences.items():
@@ -41,7 +41,7 @@ def verdict_lines(scores: Scores) -> Iterator[Line]:
             }
 
 
-def headline(scores: Scores) -> list[Line]:
+def headline(scores: ComparisonResult) -> list[Line]:
     """Return a line for each experiment: its error, and the difference to the best baseline."""
     return [
         line
@@ -51,7 +51,7 @@ def headline(scores: Scores) -> list[Line]:
     ]
 
 
-def pair_lines(scores: Scores) -> Iterator[Line]:
+def pair_lines(scores: ComparisonResult) -> Iterator[Line]:
     """Yield the difference of each pair of experiments on the same steps; columns :data:`PAIR`."""
     for group in scores.groups:
         for pair in group.pairs:
@@ -102,7 +102,7 @@ def part_lines(runs: Sequence[Run]) -> Iterator[Line]:
                 }
 
 
-def _part(run: Run, part: Part, label: Line) -> Iterator[Line]:
+def _part(run: Run, part: Slice, label: Line) -> Iterator[Line]:
     best = run.evaluation.best_baseline.name
     own: Line = {"experiment": run.experiment, "run": run.run, **label}
     own |= {"episodes": part.episodes, "windows": part.windows, "steps": part.steps}

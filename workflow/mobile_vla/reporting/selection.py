@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mobile_vla.evaluation.result import EpisodeError, Errors
 from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.records import EpisodeError, Errors
 from mobile_vla.reporting.texts import Texts
 
 NAMED = 2  # runs that a baseline's label lists
@@ -67,7 +67,7 @@ def best_run(runs: Sequence[Run]) -> Run:
 
     def rank(run: Run) -> tuple[float, float]:
         skill = run.evaluation.skill
-        return (float("-inf") if skill is None else skill, -run.evaluation.mae)
+        return (float("-inf") if skill is None else skill, -run.evaluation.policy_mae)
 
     return max(runs, key=rank)
 

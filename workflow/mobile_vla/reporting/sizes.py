@@ -35,7 +35,7 @@ class Sized:
         """Number of training episodes and mean of the runs' MAE, in ascending order."""
         found: dict[int, list[float]] = {}
         for run in self.runs:
-            found.setdefault(size_of(run), []).append(run.evaluation.mae)
+            found.setdefault(size_of(run), []).append(run.evaluation.policy_mae)
         return [(size, sum(values) / len(values)) for size, values in sorted(found.items())]
 
 

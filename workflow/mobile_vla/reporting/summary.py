@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mobile_vla.comparison.result import ComparisonResult, ExperimentScores
 from mobile_vla.reporting.format import MISSING, duration, number, parameters, percent, size
 from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.scores import Judged, Scores
 from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import KINDS, between, interval, judged
 
@@ -42,7 +42,7 @@ class Line:
     facts: list[tuple[str, str]]
 
 
-def lines(scores: Scores, runs: Sequence[Run], t: Texts) -> list[Line]:
+def lines(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> list[Line]:
     """Return a line for each experiment, in the order of config.yaml; all on one scale."""
     most = max(
         max(own.mae.value, own.mae.high or 0.0, own.best_baseline.mae) for own in scores.experiments
@@ -54,7 +54,7 @@ def lines(scores: Scores, runs: Sequence[Run], t: Texts) -> list[Line]:
     ]
 
 
-def _line(own: Judged, runs: Sequence[Run], scale: float, t: Texts) -> Line:
+def _line(own: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts) -> Line:
     best = own.best_baseline
     sentence = t(
         "summary.sentence",
@@ -83,7 +83,7 @@ def _line(own: Judged, runs: Sequence[Run], scale: float, t: Texts) -> Line:
     )
 
 
-def _facts(own: Judged, runs: Sequence[Run], t: Texts) -> list[tuple[str, str]]:
+def _facts(own: ExperimentScores, runs: Sequence[Run], t: Texts) -> list[tuple[str, str]]:
     """Return the names and values below an experiment's verdict."""
     times = [run.training.total_time for run in runs]
     trained = runs[0].training

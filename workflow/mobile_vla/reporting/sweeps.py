@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.sweep import NOT_MATCHED, Sweep
 from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.scores import Interval, Scores
+from mobile_vla.statistics.result import MeanWithInterval
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Point:
 
     experiment: str
     values: dict[str, str]
-    mae: Interval
+    mae: MeanWithInterval
     baseline: float
     windows: int
     steps: int
@@ -81,7 +82,7 @@ class SweepTable:
 
 
 def sweep_tables(
-    sweeps: Sequence[Sweep], runs: Sequence[Run], scores: Scores
+    sweeps: Sequence[Sweep], runs: Sequence[Run], scores: ComparisonResult
 ) -> tuple[SweepTable, ...]:
     """Return a table for each sweep of which something finished.
 
@@ -115,7 +116,7 @@ def sweep_tables(
     return tuple(found)
 
 
-def _common(scores: Scores) -> dict[str, tuple[int, Interval]]:
+def _common(scores: ComparisonResult) -> dict[str, tuple[int, MeanWithInterval]]:
     """Return by experiment its group's number and its error on the group's common steps."""
     return {
         member.experiment: (index, member.mae)

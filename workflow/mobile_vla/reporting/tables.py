@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import ReportSettings
 from mobile_vla.files import write_text
 from mobile_vla.reporting.epochs import EpochRow, epoch_rows
@@ -22,7 +23,6 @@ from mobile_vla.reporting.score_tables import (
     step_lines,
     verdict_lines,
 )
-from mobile_vla.reporting.scores import Scores
 from mobile_vla.reporting.sweeps import SweepTable, sweep_tables
 
 METRICS = ("mae", "mse", "rmse", "r2")
@@ -94,7 +94,7 @@ def tables(
     _write(experiments, [_headline(run) for run in runs])
     _write(epochs, [line for run in runs for line in _epochs(run)])
     _write(errors, [line for run in runs for line in _errors(run)])
-    compared = Scores.read(comparison)
+    compared = ComparisonResult.read(comparison)
     _write(verdicts, list(verdict_lines(compared)))
     write_text(verdicts.with_suffix(".tex"), latex(headline(compared)))
     _both(pairs, list(pair_lines(compared)), PAIR)
@@ -123,7 +123,7 @@ def _headline(run: Run) -> dict[str, Any]:
         "episodes": scored.episodes,
         "windows": scored.windows,
         "steps": scored.steps,
-        "mae_command_units": scored.mae,
+        "mae_command_units": scored.policy_mae,
         "best_baseline": scored.best_baseline.name,
         "best_baseline_mae_command_units": scored.best_baseline.mae,
         "skill": scored.skill,
@@ -243,7 +243,7 @@ def _elsewhere(run: Run) -> Iterable[dict[str, Any]]:
             "episodes": scored.episodes,
             "windows": scored.windows,
             "steps": scored.steps,
-            "mae_command_units": scored.mae,
+            "mae_command_units": scored.policy_mae,
             **{
                 f"mae_{name}_command_units": value
                 for name, value in scored.policy.mae.items()

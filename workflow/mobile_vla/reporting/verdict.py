@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mobile_vla.comparison.result import ComparisonResult, ExperimentPair
+from mobile_vla.evaluation.result import Difference, EvaluationResult, Verdict
 from mobile_vla.reporting.format import number, percent
-from mobile_vla.reporting.records import Evaluation, Verdict
-from mobile_vla.reporting.scores import Difference, Interval, Pair, Scores
 from mobile_vla.reporting.texts import Texts
+from mobile_vla.statistics.result import MeanWithInterval
 
 KINDS = {
     "beats": "better",
     "does_not_beat": "worse",
-    "cannot_be_told": "mixed",
+    "inconclusive": "mixed",
     "ignores_image": "worse",
     "no_verdict": "none",
 }
@@ -33,35 +34,35 @@ def judged(own: Verdict, t: Texts) -> str:
     return text
 
 
-def overview(scores: Scores, t: Texts) -> str:
+def overview(scores: ComparisonResult, t: Texts) -> str:
     """Return a sentence on all experiments together."""
     outcomes = [own.verdict.outcome for own in scores.experiments]
     if all(outcome == "no_verdict" for outcome in outcomes):
         return t("overview.no_verdict")
     n, better = len(outcomes), outcomes.count("beats")
     if n == 1:
-        kind = outcomes[0] if outcomes[0] in ("beats", "cannot_be_told") else "does_not_beat"
+        kind = outcomes[0] if outcomes[0] in ("beats", "inconclusive") else "does_not_beat"
         return t(f"overview.{kind}")
     key = "all" if better == n else "some" if better else "none"
     text = t(f"overview.{key}", better=better, n=better, all=n)
-    untold = outcomes.count("cannot_be_told")
-    if untold:
-        text += " " + t("overview.untold", untold=untold)
+    inconclusive = outcomes.count("inconclusive")
+    if inconclusive:
+        text += " " + t("overview.rest", n=inconclusive, inconclusive=inconclusive)
     return f"{text} {_leader(scores, t)}".strip()
 
 
-def pair_said(pair: Pair, t: Texts) -> str:
+def pair_said(pair: ExperimentPair, t: Texts) -> str:
     """Return what may be said of two experiments."""
     one, other = pair.experiments
     if pair.better is not None:
         return t("pair.better", better=pair.better, other=other if pair.better == one else one)
-    text = t("pair.untold", one=one, other=other)
+    text = t("pair.inconclusive", one=one, other=other)
     if pair.needed is not None:
         text += " " + t("verdict.needed", episodes=t.count(_about(pair.needed), "episode"))
     return text
 
 
-def scored_on(score: Evaluation, t: Texts) -> str:
+def scored_on(score: EvaluationResult, t: Texts) -> str:
     """Return what was scored, with its numbers: ``84 windows of 12 test episodes``.
 
     Where there are several folds, it names the fold. Where these episodes chose the checkpoint, no
@@ -81,7 +82,7 @@ def scored_on(score: Evaluation, t: Texts) -> str:
     return text
 
 
-def all_scored(scores: Sequence[Evaluation], t: Texts) -> str:
+def all_scored(scores: Sequence[EvaluationResult], t: Texts) -> str:
     """Return what an experiment's runs were scored on: the same episodes, or those of each fold."""
     folds = {score.fold: score for score in scores}
     if len(folds) == 1:
@@ -96,7 +97,7 @@ def all_scored(scores: Sequence[Evaluation], t: Texts) -> str:
     )
 
 
-def interval(own: Interval, t: Texts) -> str:
+def interval(own: MeanWithInterval, t: Texts) -> str:
     """Return ``0.150 (95 %: 0.140 to 0.161)``."""
     return f"{number(own.value)} ({percent(own.confidence)}: {span_of(own.low, own.high, t)})"
 
@@ -113,7 +114,7 @@ def span_of(low: float | None, high: float | None, t: Texts) -> str:
     return t.between(number(low), number(high))
 
 
-def _leader(scores: Scores, t: Texts) -> str:
+def _leader(scores: ComparisonResult, t: Texts) -> str:
     """Return which experiment is better than all others, where that can be told."""
     groups = [group for group in scores.groups if group.pairs]
     if len(scores.groups) > 1 or not groups:

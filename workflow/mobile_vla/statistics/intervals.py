@@ -1,11 +1,12 @@
-"""How sure an average over episodes is: the bootstrap over episodes, and Wilson's interval.
+"""Intervals of means over episodes by the bootstrap, Wilson's interval of a share, p values.
 
-The steps of an episode resemble each other, so what is drawn anew is whole episodes. Averages are
-pooled over steps, that is ratios Σ sum / Σ count over the episodes, both drawn together.
+The steps of an episode resemble each other, so the bootstrap draws whole episodes. Means are pooled
+over steps: ratios Σ sum / Σ count over the episodes, whose sums and counts are drawn together.
 
-With 50 episodes and more the interval is the percentile one. With fewer it is the bootstrap-t
-(Efron and Tibshirani 1993, An Introduction to the Bootstrap, 12.5): the percentile interval is too
-narrow there, with 20 normal values by about 3 % of coverage. Both are simulated in the tests.
+With 50 episodes and more the interval is the percentile interval. With fewer it is the bootstrap-t
+interval (Efron and Tibshirani 1993, An Introduction to the Bootstrap, 12.5), because the percentile
+interval is too narrow there: with 20 normal values it covers about 3 % too little. The tests
+simulate both.
 """
 
 from __future__ import annotations
@@ -13,26 +14,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Literal
 
 import numpy as np
+
+from mobile_vla.statistics.result import IntervalMethod, MeanWithInterval
 
 FEWEST = 8
 """With fewer episodes there is an interval, and no claim rests on it."""
 MANY = 50
-"""From so many episodes on, the percentile interval covers what it says."""
+"""From this number of episodes on, the percentile interval has its nominal coverage."""
 BLOCK = 1 << 20  # drawn episodes held at a time: memory stays flat however many there are
 
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Averages of K quantities over n episodes, and how they vary from sample to sample.
+    """Means of K quantities over n episodes, and how they vary between samples.
 
     Args:
-        values: (K,) the averages Σ sum / Σ count.
+        values: (K,) the means Σ sum / Σ count.
         errors: (K,) their standard errors, by linearisation (Cochran 1977, 6.4).
-        drawn: (draws, K) the averages of the samples; below :data:`MANY` episodes, how many of its
-            own standard errors each lies above the average.
+        drawn: (draws, K) the means of the samples; below :data:`MANY` episodes, the distance of
+            each from the mean in standard errors of its sample.
         episodes: n.
     """
 
@@ -42,47 +44,47 @@ class Bootstrap:
     episodes: int
 
     @property
-    def method(self) -> Literal["percentile", "bootstrap-t"]:
+    def method(self) -> IntervalMethod:
         """How the intervals are made."""
         return "percentile" if self.episodes >= MANY else "bootstrap-t"
 
     def interval(self, index: int, confidence: float) -> tuple[float, float]:
-        """Return the equal-tailed interval of one average."""
+        """Return the equal-tailed interval of a mean; an open end is infinite."""
         if self.errors[index] == 0:
             return float(self.values[index]), float(self.values[index])
         tail = (1 - confidence) / 2
-        # `inverted_cdf` takes one of the drawn values: the mean with an infinite one is none
+        # `inverted_cdf` takes a drawn value: a mean of two of which one is infinite would be none.
         low, high = np.quantile(self.drawn[:, index], [tail, 1 - tail], method="inverted_cdf")
         if self.method == "percentile":
             return float(low), float(high)
         value, error = self.values[index], self.errors[index]
         return _finite(value - high * error), _finite(value - low * error)
 
-    def chance(self, index: int) -> float:
-        """Return the p value against 0: 1 − the largest confidence whose interval leaves 0 out."""
+    def p_value(self, index: int) -> float:
+        """Return the p value against 0: 1 − the largest confidence whose interval excludes 0."""
         if self.errors[index] == 0:
             return 1.0 if self.values[index] == 0 else 1 / (len(self.drawn) + 1)
-        here = 0.0
+        zero = 0.0
         if self.method == "bootstrap-t":
-            here = self.values[index] / self.errors[index]
+            zero = self.values[index] / self.errors[index]
         drawn = self.drawn[:, index]
-        fewer = min((drawn <= here).sum(), (drawn >= here).sum())
+        fewer = min((drawn <= zero).sum(), (drawn >= zero).sum())
         return float(min(1, 2 * (fewer + 1) / (len(drawn) + 1)))
 
 
 def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bootstrap:
     """Draw episodes with replacement, all K quantities of an episode together.
 
-    Differences between predictors are quantities like others: their sums are paired by episode.
+    A difference between two predictors is a quantity too: its sums are paired by episode.
 
     Args:
         sums: (n, K) each episode's sum of each quantity.
-        counts: (n,) how many steps each sum is over.
+        counts: (n,) number of values that each sum is over.
         draws: number of samples.
         seed: the same seed gives the same samples.
 
     Raises:
-        ValueError: there is no episode, or one without steps.
+        ValueError: there is no episode, or an episode without steps.
     """
     episodes = len(counts)
     if not episodes or not (counts > 0).all():
@@ -96,59 +98,61 @@ def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bo
     errors = np.sqrt(correction * np.square(residuals).sum(axis=0)) / weights.sum()
     drawn = np.empty((draws, sums.shape[1]))
     for rows, times in _samples(episodes, draws, seed):
-        whole = times @ weights  # (B,)
-        shift = (times @ residuals) / whole[:, None]  # (B, K) the sample's average less the average
+        total = times @ weights  # (B,)
+        shift = (times @ residuals) / total[:, None]  # (B, K) the sample's mean less the mean
         if episodes >= MANY:
             drawn[rows] = values + shift
             continue
-        # Σ times · (residual − shift · weight)², of which all sums are products with `times`
+        # Σ times · (residual − shift · weight)², written out as products with `times`
         squares = (
             times @ np.square(residuals)
             - 2 * shift * (times @ (residuals * weights[:, None]))
             + np.square(shift) * (times @ np.square(weights))[:, None]
         )
-        error = np.sqrt(correction * np.clip(squares, 0, None)) / whole[:, None]
+        error = np.sqrt(correction * np.clip(squares, 0, None)) / total[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = shift / error
-        # A sample of one episode over and over has no spread: as far out as its average says.
+        # A sample that repeats a single episode has no spread: it counts as infinitely far off.
         flat = error <= 1e-9 * errors
         far = np.where(shift > 0, np.inf, np.where(shift < 0, -np.inf, 0.0))
         drawn[rows] = np.where(flat, far, ratio)
     return Bootstrap(values, errors, drawn, episodes)
 
 
-def needed(boot: Bootstrap, index: int, confidence: float, power: float) -> int | None:
-    """Return about how many episodes would show a difference from 0 of the size that was found.
+def episodes_needed(boot: Bootstrap, index: int, confidence: float, power: float) -> int | None:
+    """Estimate how many episodes would show a difference from 0 of the observed size.
 
     n = ((z of the confidence + z of the power) · spread / difference)², with the spread of single
     episodes (Cohen 1988, Statistical Power Analysis, 2.4).
 
     Returns:
-        The number, above the present one; None where no difference or no spread was found.
+        The number, above the present number; None where there is no difference or no spread.
     """
     value, error = float(boot.values[index]), float(boot.errors[index])
     if value == 0 or error == 0:
         return None
     normal = NormalDist()
     z = normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(power)
-    wanted = (z * error / value) ** 2 * boot.episodes
-    return max(int(np.ceil(min(wanted, 1e9))), boot.episodes + 1, FEWEST)
+    needed = (z * error / value) ** 2 * boot.episodes
+    return max(int(np.ceil(min(needed, 1e9))), boot.episodes + 1, FEWEST)
 
 
-def described(boot: Bootstrap, index: int, confidence: float) -> dict[str, Any]:
-    """Return an average with its interval: ``{"value", "low", "high", "confidence", "method"}``.
-
-    A bound that few episodes leave open is null.
-    """
+def mean_with_interval(boot: Bootstrap, index: int, confidence: float) -> MeanWithInterval:
+    """Return a mean with its interval, for a result file."""
     low, high = boot.interval(index, confidence)
-    return {
-        "value": float(boot.values[index]),
-        "low": low if np.isfinite(low) else None,
-        "high": high if np.isfinite(high) else None,
-        "confidence": confidence,
-        "method": boot.method,
-        "episodes": boot.episodes,
-    }
+    return MeanWithInterval(
+        value=float(boot.values[index]),
+        low=closed(low),
+        high=closed(high),
+        confidence=confidence,
+        method=boot.method,
+        episodes=boot.episodes,
+    )
+
+
+def closed(bound: float) -> float | None:
+    """Return the end of an interval; None where few episodes leave it open."""
+    return bound if np.isfinite(bound) else None
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -167,40 +171,40 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     return low, 1.0 if successes == trials else centre + half
 
 
-def holm(chances: list[float]) -> list[float]:
-    """Return p values adjusted for how many there are (Holm 1979, Scand. J. Statist. 6:65).
+def holm(p_values: list[float]) -> list[float]:
+    """Adjust p values for their number (Holm 1979, Scand. J. Statist. 6:65).
 
-    It holds whatever their dependence, which Benjamini and Hochberg's does not, and bounds the
-    chance of a single false claim rather than the share of false ones: here few comparisons are
-    made, and each is read as a claim of its own.
+    The method holds whatever their dependence, which Benjamini and Hochberg's does not. It bounds
+    the probability of a single false claim rather than the share of false claims: here comparisons
+    are few, and each is read as a claim by itself.
     """
-    order = np.argsort(chances, kind="stable")
-    adjusted, highest = [0.0] * len(chances), 0.0
+    order = np.argsort(p_values, kind="stable")
+    adjusted, highest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(chances) - rank) * chances[index]))
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
 
 
-def holm_confidence(chances: list[float], confidence: float) -> list[float]:
+def holm_confidence(p_values: list[float], confidence: float) -> list[float]:
     """Return the confidence of each interval that agrees with :func:`holm`'s decisions.
 
     The i-th smallest p value is compared with (1 − confidence) / (m − i + 1); the interval of that
-    confidence leaves 0 out where the p value is smaller (Serlin 1993, J. Exp. Educ. 61:350). After
-    the first that is not, all take its confidence.
+    confidence excludes 0 where the p value is smaller (Serlin 1993, J. Exp. Educ. 61:350). After
+    the first that is not smaller, all take its confidence.
     """
-    order = np.argsort(chances, kind="stable")
-    found, alpha, stopped = [0.0] * len(chances), 0.0, False
+    order = np.argsort(p_values, kind="stable")
+    levels, alpha, stopped = [0.0] * len(p_values), 0.0, False
     for rank, index in enumerate(order):
         if not stopped:
-            alpha = (1 - confidence) / (len(chances) - rank)
-            stopped = chances[index] > alpha
-        found[index] = 1 - alpha
-    return found
+            alpha = (1 - confidence) / (len(p_values) - rank)
+            stopped = p_values[index] > alpha
+        levels[index] = 1 - alpha
+    return levels
 
 
 def _samples(episodes: int, draws: int, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield blocks of samples: how often each of the episodes is in each of them, (B, n)."""
+    """Yield blocks of samples: how often each episode is in each of them, (B, n)."""
     rng = np.random.default_rng(seed)
     size = max(1, BLOCK // episodes)
     for start in range(0, draws, size):

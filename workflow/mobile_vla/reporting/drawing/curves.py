@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from mobile_vla.evaluation.result import Slice
 from mobile_vla.reporting.drawing.drawn import Drawn, marks
 from mobile_vla.reporting.drawing.style import new_figure, stroke
 from mobile_vla.reporting.format import UNIT, number
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.material import Material, comparable
 from mobile_vla.reporting.palette import FAINT
-from mobile_vla.reporting.records import Part
 
 Along = Literal["step", "frame"]
 PANEL = 2.9  # inches
@@ -58,7 +58,7 @@ def error_along(material: Material, along: Along, name: str, label: str) -> Draw
     return Drawn(figure, t(f"{name}.title"), caption, t(f"{name}.finding", parts="; ".join(found)))
 
 
-def _parts(run: Run, along: Along) -> list[Part]:
+def _parts(run: Run, along: Along) -> list[Slice]:
     return run.evaluation.by_step if along == "step" else run.evaluation.by_frame
 
 
@@ -66,7 +66,7 @@ def _panel(
     ax: Axes,
     material: Material,
     runs: Sequence[Run],
-    parts_of: Callable[[Run], Sequence[Part]],
+    parts_of: Callable[[Run], Sequence[Slice]],
     along: Along,
 ) -> None:
     handles = {}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
+from mobile_vla.comparison.result import ExperimentScores
 from mobile_vla.reporting.drawing.drawn import Drawn, mark
 from mobile_vla.reporting.drawing.style import hide, new_figure
 from mobile_vla.reporting.format import UNIT, number
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, FAINT, color_of
-from mobile_vla.reporting.scores import Judged
 from mobile_vla.reporting.verdict import between
 
 LINE = 0.25  # inches
@@ -52,7 +52,7 @@ def differences(material: Material) -> Drawn:
     )
 
 
-def _panel(ax: Axes, own: Judged, color: str) -> None:
+def _panel(ax: Axes, own: ExperimentScores, color: str) -> None:
     names = list(own.differences)
     for place, (name, found) in enumerate(own.differences.items()):
         shade = BASELINE if name in own.controls else color

@@ -71,7 +71,7 @@ def error_by_dimension(material: Material) -> Drawn:
 
 def _finding(runs: Sequence[Run], t: Texts) -> str:
     scored = runs[0].evaluation
-    maes = [(run.label, run.evaluation.mae) for run in runs]
+    maes = [(run.label, run.evaluation.policy_mae) for run in runs]
     if len(maes) > NAMED:
         policies, values = t.count(len(maes), "policy"), span([mae for _, mae in maes])
         own = f"{policies} {values}"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from mobile_vla.evaluation.result import Slice
 from mobile_vla.reporting.drawing.drawn import Drawn, mark
 from mobile_vla.reporting.drawing.style import new_figure, nothing, stroke
 from mobile_vla.reporting.format import MISSING, UNIT, number
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.material import Material, comparable
 from mobile_vla.reporting.palette import FAINT
-from mobile_vla.reporting.records import Part
 
 LINE = 0.3  # inches
 SPREAD = 0.5  # of the room between two lines
@@ -56,7 +56,7 @@ def error_by_scenario(material: Material) -> Drawn:
     return Drawn(figure, title, f"{caption} {material.left_out}".strip(), finding)
 
 
-def label_of(part: Part) -> str:
+def label_of(part: Slice) -> str:
     """Return a part's scenario: ``side left, distance far``."""
     return ", ".join(f"{key} {value or MISSING}" for key, value in (part.cell or {}).items())
 

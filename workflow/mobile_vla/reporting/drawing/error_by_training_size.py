@@ -62,9 +62,10 @@ def _panel(ax: Axes, runs: Sequence[Run], names: Sequence[str]) -> None:
     for own in sized(runs):
         color = color_of(own.experiments[0], names)
         for run in own.runs:
-            ax.plot(size_of(run), run.evaluation.mae, "o", color=color, ms=5)
-            said = f"{run.label}, {size_of(run)} training episodes: {number(run.evaluation.mae)}"
-            marks(ax, [size_of(run)], [run.evaluation.mae], [said])
+            mae = run.evaluation.policy_mae
+            ax.plot(size_of(run), mae, "o", color=color, ms=5)
+            said = f"{run.label}, {size_of(run)} training episodes: {number(mae)}"
+            marks(ax, [size_of(run)], [mae], [said])
         ax.plot(*zip(*own.means, strict=True), color=color)
         line = "-" if len(own.means) > 1 else ""
         keys.append(Line2D([], [], color=color, ls=line, marker="o", ms=5, label=own.label))

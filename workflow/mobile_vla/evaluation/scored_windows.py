@@ -1,4 +1,4 @@
-"""What is scored: windows with their truth, and the chunk steps that count as one flat list."""
+"""Windows that are scored, with their true actions, and their chunk steps as a flat list."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Scenario = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
-    """The S chunk steps that exist, with what each of them is; masked ones are left out.
+class ScoredSteps:
+    """The S chunk steps that exist; masked steps are left out.
 
     Args:
         window: (S,) index of the window that predicts the step.
-        episode: (S,) index of its episode in ``Scored.episodes``.
+        episode: (S,) index of its episode in ``ScoredWindows.episodes``.
         frame: (S,) the frame that the action belongs to, counted from 0 within the episode.
         step: (S,) place in the chunk, from 0.
         truth: (S, A) float64 in raw command units.
@@ -38,7 +38,7 @@ class Steps:
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredWindows:
     """N windows of E episodes, each with a chunk of C actions of A dimensions.
 
     Args:
@@ -46,7 +46,7 @@ class Scored:
         scenarios: each episode's scenario.
         episode: (N,) index of each window's episode.
         last_frame: (N,) index within the episode of the window's last frame.
-        ahead: (C,) how many frames each chunk step lies after the window's last frame: from 1 with
+        ahead: (C,) number of frames from the window's last frame to each chunk step: from 1 with
             ``target: next``, from 0 with ``current``.
         truth: (N, C, A) float32 in raw command units.
         mask: (N, C) bool, true where the step exists.
@@ -70,8 +70,8 @@ class Scored:
         actions: np.ndarray,
         target: str,
         dimensions: tuple[Dimension, ...],
-    ) -> Scored:
-        """Return the windows of a table, with episodes in the order in which they first appear.
+    ) -> ScoredWindows:
+        """Return the windows of a table, with episodes in the order of their first window.
 
         Args:
             dataset: the dataset.
@@ -80,12 +80,12 @@ class Scored:
             target: ``next`` or ``current``.
             dimensions: names of the A dimensions.
         """
-        owners = list(dict.fromkeys(table.episode.tolist()))
-        place = {owner: index for index, owner in enumerate(owners)}
+        indices = list(dict.fromkeys(table.episode.tolist()))
+        place = {index: number for number, index in enumerate(indices)}
         return cls(
-            episodes=tuple(dataset.episodes[owner].name for owner in owners),
-            scenarios=tuple(dataset.episodes[owner].scenario for owner in owners),
-            episode=np.array([place[owner] for owner in table.episode.tolist()], dtype=np.int64),
+            episodes=tuple(dataset.episodes[index].name for index in indices),
+            scenarios=tuple(dataset.episodes[index].scenario for index in indices),
+            episode=np.array([place[index] for index in table.episode.tolist()], dtype=np.int64),
             last_frame=table.last_frame,
             ahead=np.arange(table.mask.shape[1]) + (1 if target == "next" else 0),
             truth=actions[table.targets],
@@ -93,11 +93,16 @@ class Scored:
             dimensions=dimensions,
         )
 
+    @property
+    def frame(self) -> np.ndarray:
+        """The frame of each chunk step, (N, C)."""
+        return np.asarray(self.last_frame[:, None] + self.ahead)
+
     @cached_property
-    def steps(self) -> Steps:
-        """The steps that count, window by window."""
+    def steps(self) -> ScoredSteps:
+        """The steps that exist, window by window."""
         window, step = np.nonzero(self.mask)
-        return Steps(
+        return ScoredSteps(
             window=window,
             episode=self.episode[window],
             frame=self.last_frame[window] + self.ahead[step],
@@ -106,7 +111,7 @@ class Scored:
         )
 
     def flat(self, prediction: np.ndarray) -> np.ndarray:
-        """Return the counting steps of a prediction (N, C, A) as (S, A) float64.
+        """Return the existing steps of a prediction (N, C, A) as (S, A) float64.
 
         Raises:
             ValueError: the prediction is not of these windows.

@@ -1,0 +1,115 @@
+"""The form of ``comparison.json``: experiments beside their baselines and each other.
+
+All errors are in raw command units.
+"""
+
+from __future__ import annotations
+
+from mobile_vla.evaluation.result import BestBaseline, Difference, Verdict
+from mobile_vla.result import Result
+from mobile_vla.statistics.result import MeanWithInterval
+
+
+class RunScore(Result):
+    """A run of an experiment; its ``evaluation.json`` has the rest."""
+
+    run: str
+    seed: int
+    fold: int
+    held_out: str | None
+    """The part of the scenario that the fold holds out."""
+    mae: float
+    skill: float | None
+    """1 − error / error of the best baseline; null where the latter is 0."""
+
+
+class ExperimentScores(Result):
+    """An experiment, its seeds averaged and its folds put together."""
+
+    experiment: str
+    dataset: str
+    scored_on: str
+    """``test``, or ``val`` for a split without test episodes."""
+    seeds: int
+    """Number of seeds."""
+    folds: int
+    """Number of folds."""
+    episodes: int
+    steps: int
+    mae: MeanWithInterval
+    """The policy's mean absolute error."""
+    baselines: dict[str, float]
+    """Mean absolute error by baseline."""
+    controls: dict[str, float]
+    """Mean absolute error by control."""
+    best_baseline: BestBaseline
+    skill: float | None
+    """1 − error / error of the best baseline; null where the latter is 0."""
+    differences: dict[str, Difference]
+    """Policy less each baseline and control."""
+    verdict: Verdict
+    runs: list[RunScore]
+
+
+class ExperimentPair(Result):
+    """Two experiments on the same steps: the error of the first less that of the second."""
+
+    experiments: tuple[str, str]
+    difference: float
+    low: float | None
+    """Lower end of the interval; null where few episodes leave it open."""
+    high: float | None
+    """Upper end of the interval; null where few episodes leave it open."""
+    confidence: float
+    """That of the interval, which agrees with the adjusted p value."""
+    p: float
+    """p value against 0."""
+    p_holm: float
+    """p value adjusted for the number of pairs."""
+    better: str | None
+    """The experiment with the lower error; null where that is inconclusive."""
+    needed: int | None
+    """About how many episodes would show a difference of this size, where it is inconclusive."""
+
+
+class GroupMember(Result):
+    """An experiment's error on the steps that all experiments of its group predict."""
+
+    experiment: str
+    mae: MeanWithInterval | None
+    """The policy's mean absolute error; null without a common step."""
+    steps_left_out: list[int]
+    """For each run, how many of its scored steps are not common to the group."""
+
+
+class ComparableGroup(Result):
+    """Experiments whose errors mean the same, on the steps that all of them predict."""
+
+    dataset: str
+    scored_on: str
+    """``test``, or ``val`` for a split without test episodes."""
+    dimensions: list[str]
+    """Names of the predicted dimensions."""
+    episodes: int
+    steps: int
+    """Steps of the same episode, frame and number of frames ahead."""
+    experiments: list[GroupMember]
+    pairs: list[ExperimentPair]
+    why_no_pairs: str | None
+
+
+class NotCompared(Result):
+    """Two groups of experiments that are not compared with each other."""
+
+    experiments: tuple[list[str], list[str]]
+    why: str
+
+
+class ComparisonResult(Result):
+    """Experiments beside their baselines and each other: ``comparison.json``."""
+
+    confidence: float
+    """That of all intervals but those of pairs."""
+    experiments: list[ExperimentScores]
+    groups: list[ComparableGroup]
+    not_compared: list[NotCompared]
