@@ -11,19 +11,16 @@ from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.roles import Role
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.evaluation.baselines import Learnt, baselines
-from mobile_vla.evaluation.controls import (
-    from_frames,
-    predict,
-    shuffled_prompts,
-    without_images,
-)
+from mobile_vla.evaluation.controls import from_frames, shuffled_prompts, without_images
 from mobile_vla.evaluation.nearest import nearest_neighbours
 from mobile_vla.evaluation.ridge import ridge
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.evaluation.window_vectors import Pictures, pictures_of
+from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import build_policy
+from mobile_vla.runs.predict import predict
 from mobile_vla.runs.samples import Samples
 
 ON_FEATURES = ("nearest_neighbours", "ridge")
@@ -52,7 +49,7 @@ def untrained_policy(settings: EvaluateSettings, data: RunData, samples: Samples
 
     Apart from :func:`competitors`, so that there is one policy in memory at a time.
     """
-    policy = build_policy(settings.policy, settings.seed, data).eval()
+    policy = build_policy(settings.policy, settings.seed, data).eval().to(default_device())
     label, size = f"{settings.experiment} {settings.run}", settings.evaluation.batch_size
     return predict(policy, samples, size, data.precision, f"{label}, untrained")
 

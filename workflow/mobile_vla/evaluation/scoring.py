@@ -11,7 +11,6 @@ import numpy as np
 
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.roles import Role, Roles
-from mobile_vla.evaluation.controls import predict
 from mobile_vla.evaluation.predictors import Competitors, competitors, untrained_policy
 from mobile_vla.evaluation.score import Rules, score
 from mobile_vla.evaluation.steps import Scored
@@ -19,6 +18,7 @@ from mobile_vla.files import atomic_path, describe, read_json, sha256_of, write_
 from mobile_vla.layout import EvaluationFiles
 from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import check_origin, load_policy
+from mobile_vla.runs.predict import predict
 from mobile_vla.runs.samples import Samples
 
 log = logging.getLogger(__name__)

@@ -13,12 +13,13 @@ from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.conventions import columns_of
 from mobile_vla.data.mirror import SIGNS
 from mobile_vla.files import write_json
-from mobile_vla.language.prompts import OPPOSITE, RIGHT, ask, prompts_of
+from mobile_vla.language.prompts import OPPOSITE, RIGHT, prompts_of
 from mobile_vla.layout import LanguageFiles
 from mobile_vla.machine import use_threads
 from mobile_vla.runs.data import open_run
 from mobile_vla.runs.inputs import PolicyInputs
 from mobile_vla.runs.policy import load_policy
+from mobile_vla.runs.predict import predict_under_prompts
 from mobile_vla.statistics.intervals import FEWEST
 from mobile_vla.statistics.proportions import above, below, paired
 
@@ -58,7 +59,9 @@ def language(
         kind: np.repeat([places[text] for text in own], dataset.lengths)
         for kind, own in asked.items()
     }
-    predicted = ask(loaded, samples, prompt_of_row, data.precision, settings.language.batch_size)
+    predicted = predict_under_prompts(
+        loaded, samples, prompt_of_row, settings.language.batch_size, data.precision
+    )
     table = samples.table
     swapped = [
         right != opposite for right, opposite in zip(asked[RIGHT], asked[OPPOSITE], strict=True)

@@ -15,7 +15,6 @@ import torch
 from mobile_vla.config.latency import LatencySettings
 from mobile_vla.data.frames import open_frames
 from mobile_vla.files import write_json
-from mobile_vla.language.prompts import RIGHT, ask
 from mobile_vla.layout import LatencyFiles
 from mobile_vla.machine import default_device, device_name, peak_memory, use_threads
 from mobile_vla.model.policy import Policy
@@ -24,6 +23,7 @@ from mobile_vla.model.streaming import Stream
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.inputs import PolicyInputs
 from mobile_vla.runs.policy import load_policy
+from mobile_vla.runs.predict import predict
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ def _measure(
     policy = load_policy(path, settings.policy, data, run_in=precision)
     seconds = _steps(policy, precision, data, settings)
     memory = peak_memory(device)
-    asked = {RIGHT: samples.prompt_of_row.numpy()}
-    predicted = ask(policy, samples, asked, precision, settings.latency.batch_size)[RIGHT]
+    label = f"{settings.title} in {precision}"
+    predicted = predict(policy, samples, settings.latency.batch_size, precision, label, "pixels")
     table = samples.table
     error = np.abs(predicted.astype(np.float64) - samples.raw_actions[table.targets])[table.mask]
     found = {name: float(np.quantile(seconds, share)) for name, share in SHARES.items()}

@@ -197,6 +197,11 @@ class Policy(nn.Module):
             self.encoder.kosmos.load_state_dict(tensors["backbone"], strict=False)
 
     @property
+    def device(self) -> torch.device:
+        """Where the policy computes."""
+        return self.encoder.ids.device
+
+    @property
     def learned_dimensions(self) -> int:
         """Number of dimensions that the head learns, and that the loss is a mean over."""
         return len(self.settings.actions.dimensions) - len(self.fixed_values)

@@ -19,6 +19,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
+from mobile_vla.runs.predict import predict_batches
 from mobile_vla.runs.samples import Batch, Samples
 from mobile_vla.training.batches import dealt, epoch_batches, steps_per_epoch
 from mobile_vla.training.history import Validation
@@ -259,20 +260,21 @@ class Trainer:
         totals = [0.0] * self.objective.parts
         beyond, count = 0, 0
         error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
-        device = self.accelerator.device
-        with torch.inference_mode(), autocast(self.precision, device):
-            own = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
-            for _, batch in own:
-                batch = batch.to(device)
-                outputs = self.policy(
-                    batch.features, batch.prompts, batch.windows, padded=True
-                ).float()
-                sums = self.objective.sums(outputs, batch.targets, batch.mask).tolist()
-                totals = [total + value for total, value in zip(totals, sums, strict=True)]
-                predicted = outputs[..., : self.objective.dimensions]
-                error += absolute_error(predicted, batch.targets, batch.mask).cpu()
-                beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
-                count += batch.supervised
+
+        def forward(_: np.ndarray, batch: Batch) -> torch.Tensor:
+            outputs: torch.Tensor = self.policy(
+                batch.features, batch.prompts, batch.windows, padded=True
+            )
+            return outputs
+
+        share = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
+        for _, batch, outputs in predict_batches(self.policy, share, self.precision, forward):
+            sums = self.objective.sums(outputs, batch.targets, batch.mask).tolist()
+            totals = [total + value for total, value in zip(totals, sums, strict=True)]
+            predicted = outputs[..., : self.objective.dimensions]
+            error += absolute_error(predicted, batch.targets, batch.mask).cpu()
+            beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
+            count += batch.supervised
         sums, error_sums, (beyond, count) = (
             self.summed(values) for values in (totals, error.tolist(), [beyond, count])
         )
