@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mobile_vla.errors import Problem, Problems
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import describe, read_json, verify, write_json
 
 
 class Result(BaseModel):
@@ -50,3 +50,29 @@ class Result(BaseModel):
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         write_json(path, self.model_dump(mode="json"))
+
+
+class FileDigest(Result):
+    """Identity of a file's bytes; the JSON beside a large file holds it."""
+
+    sha256: str
+    """SHA-256 of the bytes, 64 hex digits."""
+    size: int
+    """Number of bytes."""
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Compute the identity of a file."""
+        return cls.model_validate(describe(path))
+
+    def verify(self, path: Path, remedy: str = "remove it and run snakemake again") -> None:
+        """Check that a file has these bytes.
+
+        Args:
+            path: the file.
+            remedy: what to do about other bytes.
+
+        Raises:
+            UserError: the file is missing or its bytes differ.
+        """
+        verify(path, self.model_dump(), remedy)

@@ -1,4 +1,4 @@
-"""The same windows under other prompts."""
+"""The prompts of the prompt-swap test."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ RIGHT = "right"
 OPPOSITE = "opposite"
 
 
-def prompts_of(
+def prompts_by_kind(
     episodes: Sequence[Episode], prompt: Prompt, language: Language
 ) -> dict[str, list[str]]:
-    """Return the prompts that each episode is asked with, by kind.
+    """Return the texts of each kind of prompt for some episodes.
 
     Args:
         episodes: the E episodes.
-        prompt: how they were asked in training.
+        prompt: how their prompts were made in training.
         language: the other prompts.
 
     Returns:
@@ -29,12 +29,12 @@ def prompts_of(
         ``constant``; and ``paraphrase``, if there is one.
     """
     values = [episode.prompt_values for episode in episodes]
-    found = {
-        RIGHT: [render(prompt, one) for one in values],
-        OPPOSITE: [render(prompt, mirrored_values(one)) for one in values],
+    texts = {
+        RIGHT: [render(prompt, of_episode) for of_episode in values],
+        OPPOSITE: [render(prompt, mirrored_values(of_episode)) for of_episode in values],
         "constant": [language.constant] * len(values),
     }
     if language.paraphrase is not None:
-        other = prompt.model_copy(update={"template": language.paraphrase})
-        found["paraphrase"] = [render(other, one) for one in values]
-    return found
+        paraphrase = prompt.model_copy(update={"template": language.paraphrase})
+        texts["paraphrase"] = [render(paraphrase, of_episode) for of_episode in values]
+    return texts

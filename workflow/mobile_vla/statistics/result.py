@@ -1,0 +1,51 @@
+"""The form of proportions and means with their intervals, as they stand in result files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mobile_vla.result import Result
+
+IntervalMethod = Literal["percentile", "bootstrap-t"]
+
+
+class Proportion(Result):
+    """A proportion of successes with Wilson's interval."""
+
+    successes: int
+    """Number of successes."""
+    trials: int
+    """Number of trials."""
+    rate: float
+    """Successes / trials."""
+    low: float
+    """Lower end of the interval."""
+    high: float
+    """Upper end of the interval."""
+    confidence: float
+    """Confidence of the interval, as a share of 1."""
+
+
+class PairedMean(Result):
+    """A mean of paired differences with its bootstrap interval over the pairs."""
+
+    mean: float
+    """The mean."""
+    low: float | None
+    """Lower end of the interval; null where few pairs leave it open."""
+    high: float | None
+    """Upper end of the interval; null where few pairs leave it open."""
+    confidence: float
+    """Confidence of the interval, as a share of 1."""
+    method: IntervalMethod
+    """`bootstrap-t` below 50 pairs, else `percentile`."""
+    units: int
+    """Number of independent pairs, such as scenes or episodes."""
+
+    def above(self, border: float) -> bool:
+        """Whether the interval lies above a border; an open end lies nowhere."""
+        return self.low is not None and self.low > border
+
+    def below(self, border: float) -> bool:
+        """Whether the interval lies below a border; an open end lies nowhere."""
+        return self.high is not None and self.high < border
