@@ -1,4 +1,4 @@
-"""Results of rollouts, language test and latency, without a policy."""
+"""Results of rollouts, prompt-swap test and latency, without a policy."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ import numpy as np
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import SimulateSettings, World, unseen_episodes
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.files import write_json
-from mobile_vla.language.language import listening
-from mobile_vla.rollout.drivers import Expert
-from mobile_vla.rollout.outcomes import summary
-from mobile_vla.rollout.simulation import Rollout, roll_out
-from mobile_vla.rollout.trajectories import paths_and_strips
+from mobile_vla.language.prompt_swap import SwapWindows, score_prompt_swap
+from mobile_vla.language.result import SwappedRun
+from mobile_vla.latency.result import ControlStepSeconds, LatencyResult, PrecisionLatency
+from mobile_vla.result import FileDigest
+from mobile_vla.rollout.drivers import ExpertDriver
+from mobile_vla.rollout.outcomes import compare_drivers, scene_outcomes, summarise_driver
+from mobile_vla.rollout.result import RolloutResult
+from mobile_vla.rollout.simulation import FinishedRollout, roll_out
+from mobile_vla.rollout.trajectories import trajectory_arrays
 
 SCENES = 8
 LIMIT = 30
+UNCERTAINTY = Uncertainty(draws=1000)
 
 
-class Straight(Expert):
+class StraightDriver(ExpertDriver):
     """Drives straight ahead, and hits most boxes."""
 
     def commands(self, step: int, poses: Any, frames: np.ndarray | None) -> np.ndarray:
@@ -30,40 +34,60 @@ class Straight(Expert):
 
 
 @cache
-def _driven() -> tuple[list[SimulateSettings], dict[str, list[Rollout]], dict[str, np.ndarray]]:
+def _rolled_out() -> tuple[
+    list[SimulateSettings], dict[str, list[FinishedRollout]], dict[str, np.ndarray]
+]:
     episodes = list(unseen_episodes(World(), SCENES).values())
     options: dict[str, Any] = {"images": Images(), "limit": LIMIT, "batch_size": 16}
-    expert = roll_out(episodes, Expert, **options)
-    blind = roll_out(episodes, Straight, **options)
-    own = [*expert[:10], *blind[10:]]
-    driven = {"policy": own, "expert": expert, "replay": blind}
-    return episodes, driven, paths_and_strips(episodes, driven, Images(), 2)
+    expert = roll_out(episodes, ExpertDriver, **options)
+    straight = roll_out(episodes, StraightDriver, **options)
+    policy = [*expert[:10], *straight[10:]]
+    rollouts = {"policy": policy, "expert": expert, "replay": straight}
+    return episodes, rollouts, trajectory_arrays(episodes, rollouts, Images(), 2)
 
 
 def write_rollouts(folder: Path, experiment: str, run: str) -> tuple[Path, Path]:
-    """Write ``rollouts.json`` and ``rollouts.npz`` of somebody who hits some boxes."""
-    episodes, driven, arrays = _driven()
+    """Write ``rollouts.json`` and ``rollouts.npz`` of a policy that hits some boxes."""
+    episodes, rollouts, arrays = _rolled_out()
     folder.mkdir(parents=True, exist_ok=True)
     stored: dict[str, Any] = arrays
     np.savez(folder / "rollouts.npz", **stored)
-    write_json(
-        folder / "rollouts.json",
-        {
-            "experiment": experiment,
-            "run": run,
-            "dataset": "demo",
-            "scenes": SCENES,
-            "rollouts": len(episodes),
-            "execute": 1,
-            "frame_limit": LIMIT,
-            **summary(episodes, driven, Uncertainty(draws=1000)),
+    RolloutResult(
+        experiment=experiment,
+        run=run,
+        dataset="demo",
+        manifest="d" * 64,
+        scenes=SCENES,
+        rollouts=len(episodes),
+        execute=1,
+        frame_limit=LIMIT,
+        drivers={
+            name: summarise_driver(episodes, of_driver, rollouts["expert"], UNCERTAINTY)
+            for name, of_driver in rollouts.items()
         },
-    )
+        against_replay=compare_drivers(episodes, rollouts, "replay", UNCERTAINTY),
+        against_expert=compare_drivers(episodes, rollouts, "expert", UNCERTAINTY),
+        each=scene_outcomes(episodes, rollouts),
+        paths_file=FileDigest.of(folder / "rollouts.npz"),
+    ).write(folder / "rollouts.json")
     return folder / "rollouts.json", folder / "rollouts.npz"
 
 
+def swapped_run(experiment: str = "made", run: str = "seed0") -> SwappedRun:
+    """Return a run under the prompts of the prompt-swap test."""
+    prompts = {"right": ["to the left"], "opposite": ["to the right"], "constant": ["drive"]}
+    return SwappedRun(
+        experiment=experiment,
+        run=run,
+        dataset="demo",
+        manifest="d" * 64,
+        split="5" * 64,
+        prompts=prompts,
+    )
+
+
 def write_language(folder: Path, experiment: str, run: str) -> Path:
-    """Write ``language.json`` of a policy that listens."""
+    """Write ``language.json`` of a policy that follows its prompt."""
     sides = ["left", "right"] * 6
     random = np.random.default_rng(0)
     truth = np.zeros((24, 2, 2), dtype=np.float32)
@@ -71,46 +95,44 @@ def write_language(folder: Path, experiment: str, run: str) -> Path:
     lateral = np.where(np.array(sides)[episode] == "left", 1.15, -1.15)
     truth[..., 1] = lateral[:, None]
     noise = random.normal(0, 0.2, truth.shape)
-    found = listening(
-        {"right": truth + noise, "opposite": truth * [1, -1] + noise, "constant": noise},
+    windows = SwapWindows(
         truth=truth,
         mask=np.ones((24, 2), dtype=bool),
         episode=episode,
         sides=sides,
         dimensions=("linear_x", "linear_y"),
-        threshold=0.0575,
-        uncertainty=Uncertainty(draws=1000),
     )
-    write_json(folder / "language.json", {"experiment": experiment, "run": run, **found})
+    predicted = {"right": truth + noise, "opposite": truth * [1, -1] + noise, "constant": noise}
+    named = swapped_run(experiment, run)
+    result = score_prompt_swap(named, predicted, windows, 0.0575, UNCERTAINTY)
+    result.write(folder / "language.json")
     return folder / "language.json"
 
 
 def write_latency(folder: Path, experiment: str) -> Path:
     """Write ``latency.json`` in two number formats."""
-    formats = [
-        {
-            "precision": precision,
-            "seconds": {"min": step, "p50": step, "p95": 2 * step, "p99": 3 * step, "max": 1.0},
-            "control_rate_hz": 1 / (3 * step),
-            "memory_bytes": 500_000_000,
-            "validation_mae": 0.25,
-            "mae_change": 0.0,
-        }
+    precisions = [
+        PrecisionLatency(
+            precision=precision,
+            seconds=ControlStepSeconds(min=step, p50=step, p95=2 * step, p99=3 * step, max=1.0),
+            control_rate_hz=1 / (3 * step),
+            memory_bytes=500_000_000,
+            validation_mae=0.25,
+            mae_change=0.0,
+        )
         for precision, step in (("fp32", 0.008), ("bf16", 0.005))
     ]
     path = folder / "latency.json"
-    write_json(
-        path,
-        {
-            "experiment": experiment,
-            "run": "seed0",
-            "device": "cpu",
-            "device_name": "a processor",
-            "threads": 1,
-            "steps": 100,
-            "memory_of": "the process, at its peak so far",
-            "precisions": formats,
-            "contended": experiment == "head_only",
-        },
-    )
+    LatencyResult(
+        experiment=experiment,
+        run="seed0",
+        device="cpu",
+        device_name="a processor",
+        threads=1,
+        warmup_steps=10,
+        steps=100,
+        precisions=precisions,
+        load_average=0.4,
+        contended=experiment == "head_only",
+    ).write(path)
     return path

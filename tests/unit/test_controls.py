@@ -1,4 +1,4 @@
-"""The policy itself with its input taken away, and before training; real tiny policies."""
+"""Predictions of windows: from frames and features, under other prompts, without images."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ import torch
 
 from mobile_vla.config.features import FeatureKey
 from mobile_vla.config.model import FullFinetune
-from mobile_vla.evaluation.controls import (
-    from_frames,
-    predict,
-    shuffled_prompts,
-    without_images,
-)
+from mobile_vla.evaluation.controls import from_frames, shuffled_prompts, without_images
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.policy import build_policy
+from mobile_vla.runs.predict import predict, predict_batches, predict_under_prompts
 from support.run import Inputs, settings_of
 
 
@@ -53,6 +49,33 @@ def test_from_the_frames_it_predicts_what_it_predicts_from_features(made) -> Non
     assert stored.shape == (len(samples), 3, 2)
     live = predict(policy, from_frames(samples), 5, "fp32", "", "pixels")
     assert live == pytest.approx(stored, abs=1e-5)
+
+
+def test_under_the_prompts_of_training_it_predicts_what_it_predicts_alone(made) -> None:
+    data, policy = made
+    samples = from_frames(data.samples["train"])
+    right = samples.prompt_of_row.numpy()
+    found = predict_under_prompts(policy, samples, {"right": right, "other": 1 - right}, 4, "fp32")
+    assert (found["right"] == predict(policy, samples, 4, "fp32", "", "pixels")).all()
+    assert np.abs(found["other"] - found["right"]).max() > 1e-4
+
+
+def test_between_batches_neither_gradients_nor_the_number_format_are_switched(made) -> None:
+    data, policy = made
+    samples = from_frames(data.samples["train"])
+
+    def forward(_: np.ndarray, batch) -> torch.Tensor:
+        assert torch.is_inference_mode_enabled()
+        return policy(batch.features, batch.prompts, batch.windows, "pixels")
+
+    ends = []
+    for indices, batch, outputs in predict_batches(
+        policy, samples.in_order(5, first=1, every=2), "fp32", forward
+    ):
+        assert not torch.is_inference_mode_enabled() and not torch.is_autocast_enabled("cpu")
+        assert outputs.dtype == torch.float32 and len(outputs) == len(batch.windows)
+        ends += [indices[0], indices[-1]]
+    assert ends[:4] == [5, 9, 15, 19]
 
 
 def test_every_episode_gets_a_prompt_that_is_not_its_own(made) -> None:

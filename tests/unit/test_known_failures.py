@@ -22,12 +22,12 @@ from mobile_vla.data.prompts import PromptTable, render
 from mobile_vla.data.result import Manifest
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.evaluation.controls import predict
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles, FlagFiles, ManifestFiles
 from mobile_vla.runs.data import open_run
 from mobile_vla.runs.policy import build_policy
+from mobile_vla.runs.predict import predict
 from support.made import changed, facts_of, make_dataset
 from support.project import SMALL
 from support.recorded import write_folder

@@ -1,4 +1,4 @@
-"""Prompt swaps: a policy that listens, one that does not, one that does the opposite."""
+"""Prompt swaps: a policy that follows its prompt, a deaf one, and one that does the opposite."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,18 @@ from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
-from mobile_vla.files import read_json
-from mobile_vla.language.language import language, listening
+from mobile_vla.language.language import language
+from mobile_vla.language.prompt_swap import SwapWindows, score_prompt_swap
+from mobile_vla.language.result import LanguageResult
 from mobile_vla.latency.latency import latency
+from mobile_vla.latency.result import LatencyResult
 from mobile_vla.layout import LanguageFiles, LatencyFiles
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
 from mobile_vla.runs.data import trained_on
 from mobile_vla.runs.inputs import PolicyInputs
+from support.behaviour import swapped_run
 from support.made import make_dataset, names, write_roles
 from support.run import origin_of
 from support.tiny import make_backbone
@@ -104,8 +107,8 @@ def fresh(inputs, finetune="full"):
     return Policy(settings_of(finetune), checkpoint.model(), processor, TEXTS, 0).eval()
 
 
-def make_policy(inputs, taught, kind="listens"):
-    """Return a policy that ``listens``, does the ``opposite``, or is ``deaf``; or ``head_only``."""
+def make_policy(inputs, taught, kind="follows"):
+    """Return a policy that ``follows`` its prompt, does the ``opposite``, or is ``deaf``."""
     policy = fresh(inputs, "none" if kind == "head_only" else "full")
     policy.head.load_state_dict(taught)
     with torch.no_grad():
@@ -147,47 +150,54 @@ def stage(inputs, policy, folder, **changes):
         LanguageFiles(folder / "language.json"),
         threads=1,
     )
-    return read_json(folder / "language.json")
+    return LanguageResult.read(folder / "language.json")
 
 
 def test_failure_04_language_that_is_ignored_is_noticed(inputs, taught, tmp_path):
     found = stage(inputs, make_policy(inputs, taught, "deaf"), tmp_path)
-    assert found["verdict"] == "language ignored"
-    assert found["sensitivity"]["opposite"]["overall"] == pytest.approx(0, abs=1e-6)
-    assert found["mae"]["right"] == pytest.approx(found["mae"]["opposite"], abs=1e-6)
-    # its images it does see, so that nothing else would have shown it
-    assert found["sensitivity"]["constant"]["overall"] > 0
+    assert found.verdict == "language ignored"
+    assert found.sensitivity["opposite"]["overall"] == pytest.approx(0, abs=1e-6)
+    assert found.mae["right"] == pytest.approx(found.mae["opposite"], abs=1e-6)
+    # it does see its images, so that nothing else would have shown it
+    assert found.sensitivity["constant"]["overall"] > 0
 
 
-def test_a_policy_that_listens_is_noticed_too(inputs, taught, tmp_path):
+def test_a_policy_that_follows_its_prompt_is_noticed_too(inputs, taught, tmp_path):
     found = stage(inputs, make_policy(inputs, taught), tmp_path)
-    assert found["verdict"] == "language used"
-    shift = found["lateral_shift"]
-    assert shift["dimension"] == "linear_y" and shift["units"] == 10
-    assert shift["mean"] == pytest.approx(2.3, abs=0.4)  # 2 in units of 1.15
-    assert shift["low"] > shift["threshold"] == pytest.approx(0.05 * 1.15)
-    assert found["mae"]["opposite"]["overall"] > found["mae"]["right"]["overall"]
-    assert found["mae_increase_under_opposite"]["low"] > 0
-    mirrored = found["mae_of_opposite_against_mirrored_truth"]["overall"]
-    assert mirrored < found["mae"]["opposite"]["overall"]
-    assert set(found["mae"]) == {"right", "opposite", "constant", "paraphrase"}
-    assert found["prompts"]["opposite"] == list(TEXTS)
-    assert found["prompts"]["paraphrase"] == ["the left side", "the right side"]
-    assert "farther left when told left" in found["why"]
+    assert found.verdict == "language used"
+    shift = found.lateral_shift
+    assert shift.dimension == "linear_y" and shift.units == 10
+    assert shift.mean == pytest.approx(2.3, abs=0.4)  # 2 in units of 1.15
+    assert shift.low > shift.threshold == pytest.approx(0.05 * 1.15)
+    assert found.mae["opposite"]["overall"] > found.mae["right"]["overall"]
+    assert found.mae_increase_under_opposite.low > 0
+    mirrored = found.mae_of_opposite_against_mirrored_truth["overall"]
+    assert mirrored < found.mae["opposite"]["overall"]
+    assert set(found.mae) == {"right", "opposite", "constant", "paraphrase"}
+    assert found.prompts["opposite"] == list(TEXTS)
+    assert found.prompts["paraphrase"] == ["the left side", "the right side"]
+    assert "farther left under a left prompt than under a right prompt" in found.why
 
 
 def test_a_policy_that_does_the_opposite_is_not_praised(inputs, taught, tmp_path):
     found = stage(inputs, make_policy(inputs, taught, "opposite"), tmp_path, paraphrase=None)
-    assert found["verdict"] == "language reversed"
-    assert "paraphrase" not in found["mae"]
+    assert found.verdict == "language reversed"
+    assert "paraphrase" not in found.mae
+
+
+def swap(predicted, threshold, **windows):
+    """Return the result of predictions under some prompts."""
+    return score_prompt_swap(
+        swapped_run(), predicted, SwapWindows(**windows), threshold, UNCERTAINTY
+    )
 
 
 def test_a_policy_that_changes_with_the_prompt_without_its_meaning_does_not_use_it():
     random = np.random.default_rng(0)
     truth = np.zeros((400, 2, 2), dtype=np.float32)
-    truth[:, 0, 1] = np.tile(np.repeat([1.15, -1.15], 20), 10)  # to the told side
+    truth[:, 0, 1] = np.tile(np.repeat([1.15, -1.15], 20), 10)  # to the instructed side
     predicted = {kind: random.normal(size=truth.shape) * 0.1 for kind in ("right", "opposite")}
-    found = listening(
+    found = swap(
         predicted,
         truth=truth,
         mask=np.ones((400, 2), dtype=bool),
@@ -195,10 +205,9 @@ def test_a_policy_that_changes_with_the_prompt_without_its_meaning_does_not_use_
         sides=["left", "right"] * 10,
         dimensions=("linear_x", "linear_y"),
         threshold=0.0575,
-        uncertainty=UNCERTAINTY,
     )
-    assert found["sensitivity"]["opposite"]["linear_y"] > 0.1
-    assert found["verdict"] == "language ignored"
+    assert found.sensitivity["opposite"]["linear_y"] > 0.1
+    assert found.verdict == "language ignored"
 
 
 def test_the_shift_is_that_of_the_first_command_and_of_left_against_right():
@@ -213,7 +222,7 @@ def test_the_shift_is_that_of_the_first_command_and_of_left_against_right():
     truth[:3], truth[3:] = 1.15, -1.15
     truth[2], truth[5] = -1.15, 1.15
     mask = np.array([[True, True], [False, False], [True, True]] * 2)
-    found = listening(
+    found = swap(
         {"right": right, "opposite": opposite},
         truth=truth,
         mask=mask,
@@ -221,12 +230,11 @@ def test_the_shift_is_that_of_the_first_command_and_of_left_against_right():
         sides=["left", "right"],
         dimensions=("angular_z",),
         threshold=0.1,
-        uncertainty=UNCERTAINTY,
     )
-    assert found["lateral_shift"]["dimension"] == "angular_z"
-    assert found["lateral_shift"]["mean"] == pytest.approx(0.5)
-    assert found["windows"] == 4 and found["steps"] == 8
-    assert found["verdict"] == "cannot be told" and "only 2 episodes; 8" in found["why"]
+    assert found.lateral_shift.dimension == "angular_z"
+    assert found.lateral_shift.mean == pytest.approx(0.5)
+    assert found.windows == 4 and found.steps == 8
+    assert found.verdict == "inconclusive" and "only 2 episodes; 8" in found.why
 
 
 @pytest.mark.parametrize(
@@ -239,7 +247,7 @@ def test_the_shift_is_that_of_the_first_command_and_of_left_against_right():
 )
 def test_where_nothing_can_be_swapped_the_reason_is_said(dimensions, sides, why):
     values = np.zeros((9, 1, 1))
-    found = listening(
+    found = swap(
         {"right": values, "opposite": values},
         truth=values,
         mask=np.ones((9, 1), dtype=bool),
@@ -247,15 +255,14 @@ def test_where_nothing_can_be_swapped_the_reason_is_said(dimensions, sides, why)
         sides=sides,
         dimensions=dimensions,
         threshold=0.1,
-        uncertainty=UNCERTAINTY,
     )
-    assert found["verdict"] == "cannot be told" and why in found["why"]
-    assert found["lateral_shift"] is None
+    assert found.verdict == "inconclusive" and why in found.why
+    assert found.lateral_shift is None
 
 
 def test_at_the_cut_readout_the_frames_are_read_under_each_prompt(inputs, taught, tmp_path):
     found = stage(inputs, make_policy(inputs, taught, "head_only"), tmp_path)
-    assert found["verdict"] == "language used"
+    assert found.verdict == "language used"
 
 
 def test_a_control_step_is_timed_in_each_format(inputs, taught, tmp_path):
@@ -272,17 +279,15 @@ def test_a_control_step_is_timed_in_each_format(inputs, taught, tmp_path):
         LatencyFiles(tmp_path / "latency.json"),
         threads=1,
     )
-    found = read_json(tmp_path / "latency.json")
-    formats = [one["precision"] for one in found["precisions"]]
+    found = LatencyResult.read(tmp_path / "latency.json")
+    formats = [one.precision for one in found.precisions]
     assert formats == list(dict.fromkeys(["fp32", resolve("auto", default_device())]))
-    for one in found["precisions"]:
-        seconds = one["seconds"]
-        order = [seconds[key] for key in ("min", "p50", "p95", "p99", "max")]
+    for one in found.precisions:
+        seconds = one.seconds
+        order = [seconds.min, seconds.p50, seconds.p95, seconds.p99, seconds.max]
         assert order == sorted(order) and order[0] > 0
-        assert one["control_rate_hz"] == pytest.approx(1 / seconds["p99"])
-        assert one["memory_bytes"] > 1e6
-    assert found["precisions"][0]["mae_change"] == 0
-    asked = stage(inputs, policy, tmp_path)
-    assert found["precisions"][0]["validation_mae"] == pytest.approx(
-        asked["mae"]["right"]["overall"]
-    )
+        assert one.control_rate_hz == pytest.approx(1 / seconds.p99)
+        assert one.memory_bytes > 1e6
+    assert found.precisions[0].mae_change == 0
+    swapped = stage(inputs, policy, tmp_path)
+    assert found.precisions[0].validation_mae == pytest.approx(swapped.mae["right"]["overall"])

@@ -1,4 +1,4 @@
-"""The closed loop: timing as recorded, outcomes, and drivers who are caught."""
+"""Closed-loop rollouts: timing as recorded, outcomes, drivers and their comparison."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.model import Head, PolicySettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.rollout import Rollout as RolloutSetting
-from mobile_vla.config.rollout import RolloutSettings
+from mobile_vla.config.rollout import Rollout, RolloutSettings
 from mobile_vla.config.simulator import (
     Simulation,
     World,
@@ -18,20 +17,20 @@ from mobile_vla.config.simulator import (
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.layout import EpisodeFiles, RawFiles, RolloutFiles
 from mobile_vla.model.policy import Policy
-from mobile_vla.rollout.drivers import Expert, Replay, Steering, Usual
-from mobile_vla.rollout.outcomes import against, summary
+from mobile_vla.rollout.drivers import ExpertDriver, FrequentActions, PolicyDriver, ReplayDriver
+from mobile_vla.rollout.outcomes import compare_drivers, summarise_driver
+from mobile_vla.rollout.result import PathLengthRatio, RolloutResult
 from mobile_vla.rollout.rollout import rollout
-from mobile_vla.rollout.simulation import ended, frame_of, outcome, roll_out
+from mobile_vla.rollout.simulation import ended, frame_of, outcome_of, roll_out
 from mobile_vla.runs.data import trained_on
 from mobile_vla.runs.inputs import PolicyInputs
 from mobile_vla.simulator.driver import drive, robot_of
 from mobile_vla.simulator.simulate import simulate
 from mobile_vla.simulator.world import Pose
-from mobile_vla.statistics.proportions import above, below, paired, share
+from mobile_vla.statistics.proportions import paired_mean, proportion
 from support.made import make_dataset, write_roles
 from support.run import origin_of
 from support.tiny import make_backbone
@@ -41,8 +40,8 @@ IMAGES = Images(color="rgb")
 UNCERTAINTY = Uncertainty(draws=1000)
 
 
-def rolled(episodes, pilot_of, limit=30, batch_size=7):
-    return roll_out(episodes, pilot_of, images=IMAGES, limit=limit, batch_size=batch_size)
+def rolled(episodes, driver_of, limit=30, batch_size=7):
+    return roll_out(episodes, driver_of, images=IMAGES, limit=limit, batch_size=batch_size)
 
 
 def unseen(count=20):
@@ -51,7 +50,9 @@ def unseen(count=20):
 
 def test_the_expert_drives_its_recorded_episodes_again_frame_by_frame():
     episodes = list(simulated_episodes(Simulation(scenes=30)).values())
-    for episode, found in zip(episodes, rolled(episodes, Expert, limit=WORLD.frames), strict=True):
+    for episode, found in zip(
+        episodes, rolled(episodes, ExpertDriver, limit=WORLD.frames), strict=True
+    ):
         recorded = drive(episode)
         steps = len(found.commands)
         np.testing.assert_array_equal(found.commands, recorded.actions[:steps])
@@ -62,8 +63,8 @@ def test_the_expert_drives_its_recorded_episodes_again_frame_by_frame():
             assert steps == recorded.arrival
 
 
-class Recorder(Expert):
-    """The expert, who keeps what it was shown."""
+class Recorder(ExpertDriver):
+    """The expert, which keeps the frames that it was shown."""
 
     sees = True
     shown: list
@@ -74,7 +75,7 @@ class Recorder(Expert):
 
 
 @pytest.mark.parametrize("images", [Images(), Images(resize="crop"), Images(color="bgr")])
-def test_a_pilot_sees_the_frames_that_ingest_makes_of_the_raw_file(tmp_path, images):
+def test_a_driver_sees_the_frames_that_ingest_makes_of_the_raw_file(tmp_path, images):
     name, episode = next(
         iter(simulated_episodes(Simulation(scenes=1, world=World(frames=4))).items())
     )
@@ -103,13 +104,13 @@ def test_unseen_scenes_are_in_no_dataset_and_grow_without_changing():
 
 def test_the_batch_does_not_change_what_happens():
     episodes = unseen(6)
-    one, many = (rolled(episodes, Expert, batch_size=size) for size in (1, 5))
+    one, many = (rolled(episodes, ExpertDriver, batch_size=size) for size in (1, 5))
     for first, second in zip(one, many, strict=True):
         np.testing.assert_array_equal(first.poses, second.poses)
 
 
 class Fixed:
-    """Presses the same keys all the time."""
+    """Gives the same command all the time."""
 
     sees = False
 
@@ -134,9 +135,11 @@ def test_outcomes_are_told_apart():
         one.model_copy(update={"side": {"left": "right", "right": "left"}[one.side]})
         for one in episodes
     ]
-    wrong = rolled(episodes, lambda batch: Expert([swapped[episodes.index(one)] for one in batch]))
+    wrong = rolled(
+        episodes, lambda batch: ExpertDriver([swapped[episodes.index(one)] for one in batch])
+    )
     assert [one.outcome for one in wrong] == ["wrong_side"] * 2
-    assert [one.outcome for one in rolled(episodes, Expert)] == ["success"] * 2
+    assert [one.outcome for one in rolled(episodes, ExpertDriver)] == ["success"] * 2
 
 
 def test_a_robot_that_passes_on_the_wrong_side_and_gets_lost_was_on_the_wrong_side():
@@ -147,7 +150,7 @@ def test_a_robot_that_passes_on_the_wrong_side_and_gets_lost_was_on_the_wrong_si
         robot.step((0, away * 1.15))
     for _ in range(30):
         robot.step((1.15, 0))
-    assert not ended(robot) and outcome(robot, episode) == "wrong_side"
+    assert not ended(robot) and outcome_of(robot, episode) == "wrong_side"
 
 
 def test_a_robot_before_the_wall_still_sees_a_frame():
@@ -186,13 +189,13 @@ class Chunks:
     ],
 )
 def test_a_chunk_is_carried_out_at_the_frames_that_it_was_trained_for(target, execute, expected):
-    pilot = Steering(Chunks(), target, execute)
+    driver = PolicyDriver(Chunks(), target, execute)
     frame = np.zeros((1, 224, 224, 3), dtype=np.uint8)
-    given = [pilot.commands(step, [Pose(0, 0)], frame)[0].tolist() for step in range(6)]
+    given = [driver.commands(step, [Pose(0, 0)], frame)[0].tolist() for step in range(6)]
     assert given == [[0.0, *map(float, one)] for one in expected]
 
 
-class Late(Expert):
+class Late(ExpertDriver):
     """An expert in training, whose commands come two frames late once it drives by itself."""
 
     def __init__(self, episodes):
@@ -211,61 +214,68 @@ class Late(Expert):
 def test_right_in_training_and_two_frames_late_in_closed_loop_is_noticed():
     recorded = list(simulated_episodes(Simulation(scenes=10)).values())
     for episode in recorded:  # frame by frame on recorded poses there is no error at all
-        driven, pilot = drive(episode), Expert([episode])
-        predicted = [pilot.commands(t, [pose], None)[0] for t, pose in enumerate(driven.poses)]
+        driven, expert = drive(episode), ExpertDriver([episode])
+        predicted = [expert.commands(t, [pose], None)[0] for t, pose in enumerate(driven.poses)]
         np.testing.assert_array_equal(np.array(predicted), driven.actions)
     episodes = unseen(40)
-    expert, late = rolled(episodes, Expert), rolled(episodes, Late)
-    found = summary(episodes, {"policy": late, "expert": expert, "replay": expert}, UNCERTAINTY)
-    assert found["against_expert"]["verdict"] == "worse than the expert"
-    assert (
-        found["drivers"]["policy"]["success"]["high"] < found["drivers"]["expert"]["success"]["low"]
+    expert, late = rolled(episodes, ExpertDriver), rolled(episodes, Late)
+    rollouts = {"policy": late, "expert": expert}
+    compared = compare_drivers(episodes, rollouts, "expert", UNCERTAINTY)
+    assert compared.verdict == "worse than the expert"
+    of_late, of_expert = (
+        summarise_driver(episodes, rollouts, expert, UNCERTAINTY) for rollouts in (late, expert)
     )
-    same = summary(episodes, {"policy": expert, "expert": expert, "replay": late}, UNCERTAINTY)
-    assert same["against_expert"]["verdict"] == "cannot be told"
-    assert same["against_replay"]["verdict"] == "better than replaying the usual keys"
-    assert same["drivers"]["policy"]["path_length_ratio"] == {"rollouts": 80, "median": 1.0}
+    assert of_late.success.high < of_expert.success.low
+    rollouts = {"policy": expert, "expert": expert, "replay": late}
+    verdicts = [
+        compare_drivers(episodes, rollouts, other, UNCERTAINTY).verdict
+        for other in ("expert", "replay")
+    ]
+    assert verdicts == ["inconclusive", "better than the replay"]
+    assert of_expert.path_length_ratio == PathLengthRatio(rollouts=80, median=1.0)
 
 
 def test_few_scenes_give_no_verdict():
     episodes = unseen(7)
-    expert, lost = rolled(episodes, Expert), rolled(episodes, lambda batch: Fixed((0, 0, 0)))
-    assert against(episodes, expert, lost, ("a", "b"), UNCERTAINTY)["verdict"] == "cannot be told"
+    expert, lost = rolled(episodes, ExpertDriver), rolled(episodes, lambda batch: Fixed((0, 0, 0)))
+    rollouts = {"policy": expert, "expert": lost}
+    compared = compare_drivers(episodes, rollouts, "expert", UNCERTAINTY)
+    assert compared.verdict == "inconclusive"
 
 
-def test_the_usual_keys_are_the_most_frequent_of_like_episodes(tmp_path):
+def test_the_replay_repeats_the_most_frequent_actions_of_like_episodes(tmp_path):
     names = [
         "episode_20251103_090000_1box_hori_left_core_close",
         "episode_20251103_090100_1box_hori_left_variant_close",
         "episode_20251103_090200_1box_hori_left_core_far",
     ]
     dataset = make_dataset(tmp_path, dict(zip(names, (6, 6, 5), strict=True)))
-    usual = Usual(dataset, [0, 1, 2])
-    own = dataset.actions[:12].reshape(2, 6, 3)
-    close = usual.sequence({"side": "left", "distance": "close", "layout": "hori"})
-    agreed = (own[0] == own[1]).all(axis=1)
-    np.testing.assert_array_equal(close[agreed], own[0][agreed])
-    far = usual.sequence({"side": "left", "distance": "far", "layout": "vert"})
+    frequent = FrequentActions(dataset, [0, 1, 2])
+    first, second = dataset.actions[:12].reshape(2, 6, 3)
+    close = frequent.sequence({"side": "left", "distance": "close", "layout": "hori"})
+    agreed = (first == second).all(axis=1)
+    np.testing.assert_array_equal(close[agreed], first[agreed])
+    far = frequent.sequence({"side": "left", "distance": "far", "layout": "vert"})
     np.testing.assert_array_equal(far, dataset.actions[12:])
-    right = usual.sequence({"side": "right", "distance": "far", "layout": "vert"})
+    right = frequent.sequence({"side": "right", "distance": "far", "layout": "vert"})
     assert right.shape == (6, 3)  # nothing is known of the right: all episodes count
 
 
 def test_the_replay_stands_when_its_episodes_are_over(tmp_path):
     name = "episode_20251103_090000_1box_hori_left_core_close"
-    usual = Usual(make_dataset(tmp_path, {name: 4}), [0])
-    pilot = Replay(usual, unseen(1)[:1])
-    commands = [pilot.commands(step, [Pose(0, 0)], None)[0] for step in range(6)]
+    frequent = FrequentActions(make_dataset(tmp_path, {name: 4}), [0])
+    driver = ReplayDriver(frequent, unseen(1)[:1])
+    commands = [driver.commands(step, [Pose(0, 0)], None)[0] for step in range(6)]
     assert np.any(commands[:4]) and not np.any(commands[4:])
 
 
-def test_a_share_has_its_interval_and_an_open_bound_decides_nothing():
-    found = share(10, 10, UNCERTAINTY)
-    assert (found["rate"], found["high"]) == (1.0, 1.0) and 0.6 < found["low"] < 0.9
-    few = paired(np.array([0.0, 1.0]), UNCERTAINTY)
-    assert few["low"] is None and not above(few, -5) and few["mean"] == 0.5
-    same = paired(np.full(9, 0.25), UNCERTAINTY)
-    assert above(same, 0.2) and below(same, 0.3) and not above(same, 0.25)
+def test_a_proportion_has_its_interval_and_an_open_bound_decides_nothing():
+    always = proportion(10, 10, UNCERTAINTY)
+    assert (always.rate, always.high) == (1.0, 1.0) and 0.6 < always.low < 0.9
+    few = paired_mean(np.array([0.0, 1.0]), UNCERTAINTY)
+    assert few.low is None and not few.above(-5) and few.mean == 0.5
+    same = paired_mean(np.full(9, 0.25), UNCERTAINTY)
+    assert same.above(0.2) and same.below(0.3) and not same.above(0.25)
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +310,7 @@ def finished(tmp_path_factory):
         threads=1,
         images=IMAGES,
         world=World(frames=6),
-        rollout=RolloutSetting(scenes=2, batch_size=3, film_strips=2),
+        rollout=Rollout(scenes=2, batch_size=3, film_strips=2),
         uncertainty=UNCERTAINTY,
     )
 
@@ -330,14 +340,14 @@ def test_a_rollout_gives_the_same_bytes_again(finished):
 
 def test_the_files_say_what_happened(finished):
     folder, _, dataset = finished
-    found = read_json(folder / "rollouts.json")
-    assert (found["scenes"], found["rollouts"], found["frame_limit"]) == (2, 4, 9)
-    assert found["manifest"] == dataset.digest
+    result = RolloutResult.read(folder / "rollouts.json")
+    assert (result.scenes, result.rollouts, result.frame_limit) == (2, 4, 9)
+    assert result.manifest == dataset.digest
     for driver in ("policy", "expert", "replay"):
-        assert sum(found["drivers"][driver]["outcomes"].values()) == 4
-        assert [one[driver] for one in found["each"]]
+        assert sum(result.drivers[driver].outcomes.values()) == 4
+    result.paths_file.verify(folder / "rollouts.npz")
     with np.load(folder / "rollouts.npz", allow_pickle=False) as data:
         assert data["policy_poses"].shape == (4, 9, 2)
-        assert data["policy_outcome"].tolist() == [one["policy"] for one in found["each"]]
+        assert data["policy_outcome"].tolist() == [outcomes.policy for outcomes in result.each]
         assert data["strip"].shape == (2, 6, 112, 112, 3)
         assert data["strip"].dtype == np.uint8 and data["strip"].std() > 10

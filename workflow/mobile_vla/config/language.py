@@ -1,4 +1,4 @@
-"""Settings of the language test."""
+"""Settings of the prompt-swap test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mobile_vla.config.uncertainty import Uncertainty
 
 
 class Language(Settings):
-    """With which other prompts a policy is asked, and when it counts as listening."""
+    """The other prompts of the prompt-swap test, and the smallest shift that counts."""
 
     constant: str = "Navigate and reach the target"
     """A prompt that says nothing of the scenario, for all episodes."""

@@ -14,19 +14,19 @@ from mobile_vla.config.uncertainty import Uncertainty
 
 
 class Rollout(Settings):
-    """How a policy is let loose in scenes that it has never seen; simulated datasets only."""
+    """How a policy is evaluated in closed loop in unseen scenes; simulated datasets only."""
 
     scenes: Annotated[int, Field(ge=1, le=100_000)] = 40
-    """Scenes, each driven on both sides. 40 show a large difference; 200 are for a benchmark."""
+    """Scenes, each passed on both sides. 40 show a large difference; 200 are for a benchmark."""
     execute: Annotated[int, Field(ge=1)] = 1
     """Control steps of a chunk that are carried out before the next prediction takes over; 1 is a
     receding horizon."""
     time_limit: Annotated[float, Field(ge=1, le=10)] = 1.5
     """Frames until a timeout, as a multiple of those of the dataset's episodes."""
     batch_size: Annotated[int, Field(ge=1)] = 16
-    """Robots steered side by side; results depend on it in their last bits."""
+    """Robots that are rolled out side by side; results depend on it in their last bits."""
     film_strips: Annotated[int, Field(ge=0)] = 4
-    """Rollouts that are kept as small pictures: half of them failures, if there are any."""
+    """Rollouts that are kept as film strips: half of them failures, if there are any."""
 
 
 class RolloutSettings(TrainedRunSettings):

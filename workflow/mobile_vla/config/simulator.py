@@ -31,7 +31,7 @@ class World(Settings):
     frames: Annotated[int, Field(ge=2, le=1000)] = 20
     """Frames in every episode; after its arrival the robot stands still."""
     variation: Annotated[float, Field(ge=0, le=2)] = 1.6
-    """How far box and target wander between scenes; near 0 a replay of the usual keys suffices."""
+    """How far box and target wander between scenes; near 0 a replay of actions suffices."""
     slip: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of steps on which the wheels slip, so that the driver has to correct its way."""
 

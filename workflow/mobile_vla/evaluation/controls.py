@@ -1,4 +1,4 @@
-"""What the policy predicts before training, under others' prompts, and without its images."""
+"""Controls: the windows under the prompts of other episodes, and predictions without images."""
 
 from __future__ import annotations
 
@@ -12,48 +12,12 @@ from torch import Tensor
 from mobile_vla.config.features import Cut
 from mobile_vla.data.frames import open_frames
 from mobile_vla.features.store import FrameRows
-from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.precision import autocast
-from mobile_vla.progress import Progress
+from mobile_vla.runs.predict import inference
 from mobile_vla.runs.samples import Samples
 
 SEEN = 1000
 """Training frames that the image's stand-in is the mean of, at most; evenly spaced."""
-
-
-def predict(
-    policy: Policy,
-    samples: Samples,
-    batch_size: int,
-    precision: str,
-    label: str,
-    cut: Cut | None = None,
-) -> np.ndarray:
-    """Predict the chunk of every window, (N, C, A) float32 in raw command units.
-
-    Only a batch of features is in memory at a time.
-
-    Args:
-        policy: the policy.
-        samples: N windows.
-        batch_size: windows predicted at a time.
-        precision: resolved number format of the forward pass.
-        label: what the progress bar says.
-        cut: where the samples' features were taken; by default the policy's own cut.
-    """
-    device = default_device()
-    policy.to(device)
-    progress = Progress(label, len(samples), "windows")
-    chunks = []
-    with torch.inference_mode(), autocast(precision, device):
-        for indices, batch in samples.in_order(batch_size):
-            batch = batch.to(device)
-            normalised = policy(batch.features, batch.prompts, batch.windows, cut).float()
-            chunks.append(policy.denormalise(normalised).cpu().numpy())
-            progress.update(len(indices))
-    progress.close()
-    return np.concatenate(chunks)
 
 
 def shuffled_prompts(samples: Samples, seed: int) -> Samples | None:
@@ -114,12 +78,11 @@ def without_images(
     prompts, place = torch.unique(prompt_of_window, return_inverse=True)
     blank = torch.stack(_means(learnt, train_rows, prompts.tolist(), policy.settings.cut))
     windows = torch.arange(len(prompts))[:, None].expand(-1, samples.table.frames.shape[1])
-    device = default_device()
-    policy.to(device)
-    with torch.inference_mode(), autocast(precision, device):
-        normalised = policy(blank.to(device), prompts.to(device), windows.to(device)).float()
-        found: np.ndarray = policy.denormalise(normalised).cpu().numpy()[place.numpy()]
-    return found
+    with inference(precision, policy.device):
+        inputs = (tensor.to(policy.device) for tensor in (blank, prompts, windows))
+        normalised = policy(*inputs).float()
+        predicted: np.ndarray = policy.denormalise(normalised).cpu().numpy()  # (P, C, A)
+    return predicted[place.numpy()]
 
 
 def _means(learnt: Samples, rows: np.ndarray, prompts: Sequence[int], cut: Cut) -> list[Tensor]:

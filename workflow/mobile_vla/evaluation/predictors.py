@@ -12,7 +12,6 @@ from mobile_vla.data.windows import WindowTable
 from mobile_vla.evaluation.baselines import TrainingFrames, vision_free_baselines
 from mobile_vla.evaluation.controls import (
     from_frames,
-    predict,
     shuffled_prompts,
     without_images,
 )
@@ -20,9 +19,11 @@ from mobile_vla.evaluation.nearest import nearest_neighbours
 from mobile_vla.evaluation.ridge import ridge
 from mobile_vla.evaluation.scored_windows import ScoredWindows
 from mobile_vla.evaluation.window_vectors import WindowVectors, vectors_of
+from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import build_policy
+from mobile_vla.runs.predict import predict
 from mobile_vla.runs.samples import Samples
 
 ON_FEATURES = ("nearest_neighbours", "ridge")
@@ -61,7 +62,7 @@ def predict_untrained(settings: EvaluateSettings, data: RunData, samples: Sample
 
     Apart from :func:`predict_all`, so that there is only one policy in memory at a time.
     """
-    policy = build_policy(settings.policy, settings.seed, data).eval()
+    policy = build_policy(settings.policy, settings.seed, data).eval().to(default_device())
     label, size = f"{settings.title}, untrained", settings.evaluation.batch_size
     return predict(policy, samples, size, data.precision, label)
 

@@ -1,4 +1,4 @@
-"""How long a control step takes on this device, by number format, and what the format costs."""
+"""Measure the time of a control step on this device, and the error, by number format."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from mobile_vla.config.latency import LatencySettings
 from mobile_vla.data.frames import open_frames
-from mobile_vla.files import write_json
-from mobile_vla.language.prompts import RIGHT, ask
+from mobile_vla.latency.result import ControlStepSeconds, LatencyResult, PrecisionLatency
 from mobile_vla.layout import LatencyFiles
 from mobile_vla.machine import contended, default_device, device_name, peak_memory, use_threads
 from mobile_vla.model.policy import Policy
@@ -24,10 +22,9 @@ from mobile_vla.model.streaming import Stream
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.inputs import PolicyInputs
 from mobile_vla.runs.policy import load_policy
+from mobile_vla.runs.predict import predict
 
 log = logging.getLogger(__name__)
-
-SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def latency(
@@ -47,68 +44,68 @@ def latency(
     use_threads(settings.threads, threads, "training.threads")
     # Frames in any case: a robot has no stored features.
     data = open_run(settings, replace(inputs, features=None), settings.precision)
-    device, own = default_device(), data.precision
-    formats = list(dict.fromkeys([own, "fp32", resolve("auto", device)]))
-    measured = [_measure(inputs.policy, precision, data, settings) for precision in formats]
-    for one in measured:
-        one["mae_change"] = one["validation_mae"] - measured[0]["validation_mae"]
+    device = default_device()
+    formats = dict.fromkeys([data.precision, "fp32", resolve("auto", device)])  # without repeats
+    measured: list[PrecisionLatency] = []
+    for precision in formats:
+        reference = measured[0].validation_mae if measured else None
+        measured.append(_measure(inputs.policy, precision, data, settings, reference))
     load = os.getloadavg()[0]
-    busy = any(contended(load, one["seconds"]["p50"], one["seconds"]["p99"]) for one in measured)
-    write_json(
-        outputs.latency,
-        {
-            "experiment": settings.experiment,
-            "run": settings.run,
-            "device": device.type,
-            "device_name": device_name(device),
-            "threads": settings.threads,
-            "warmup_steps": settings.latency.warmup_steps,
-            "steps": settings.latency.steps,
-            "trained_in": own,
-            "unit": "raw command units",
-            "memory_of": "the GPU" if device.type == "cuda" else "the process, at its peak so far",
-            "precisions": measured,
-            "load_average": load,
-            "contended": busy,
-        },
-    )
+    busy = any(contended(load, one.seconds.p50, one.seconds.p99) for one in measured)
+    LatencyResult(
+        experiment=settings.experiment,
+        run=settings.run,
+        device=device.type,
+        device_name=device_name(device),
+        threads=settings.threads,
+        warmup_steps=settings.latency.warmup_steps,
+        steps=settings.latency.steps,
+        precisions=measured,
+        load_average=load,
+        contended=busy,
+    ).write(outputs.latency)
     for one in measured:
         log.info(
-            "%s %s in %s: a step takes %.2f ms (p99 %.2f ms), validation MAE %.4f",
-            settings.experiment,
-            settings.run,
-            one["precision"],
-            1000 * one["seconds"]["p50"],
-            1000 * one["seconds"]["p99"],
-            one["validation_mae"],
+            "%s in %s: a step takes %.2f ms (p99 %.2f ms), validation MAE %.4f",
+            settings.title,
+            one.precision,
+            1000 * one.seconds.p50,
+            1000 * one.seconds.p99,
+            one.validation_mae,
         )
 
 
 def _measure(
-    path: Path, precision: str, data: RunData, settings: LatencySettings
-) -> dict[str, Any]:
+    path: Path, precision: str, data: RunData, settings: LatencySettings, reference: float | None
+) -> PrecisionLatency:
+    """Measure a number format; ``reference`` is the error that its error is compared with."""
     samples, device = data.samples["val"], default_device()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     policy = load_policy(path, settings.policy, data, run_in=precision)
-    seconds = _steps(policy, precision, data, settings)
+    seconds = _step_seconds(policy, precision, data, settings)
     memory = peak_memory(device)
-    asked = {RIGHT: samples.prompt_of_row.numpy()}
-    predicted = ask(policy, samples, asked, precision, settings.latency.batch_size)[RIGHT]
+    label = f"{settings.title} in {precision}"
+    predicted = predict(policy, samples, settings.latency.batch_size, precision, label, "pixels")
     table = samples.table
-    error = np.abs(predicted.astype(np.float64) - samples.raw_actions[table.targets])[table.mask]
-    found = {name: float(np.quantile(seconds, share)) for name, share in SHARES.items()}
-    return {
-        "precision": precision,
-        "seconds": {**found, "min": float(seconds.min()), "max": float(seconds.max())},
-        # at this rate 99 of 100 steps are done in time
-        "control_rate_hz": 1 / found["p99"],
-        "memory_bytes": memory,
-        "validation_mae": float(error.mean()),
-    }
+    errors = np.abs(predicted.astype(np.float64) - samples.raw_actions[table.targets])
+    mae = float(errors[table.mask].mean())
+    p50, p95, p99 = (float(np.quantile(seconds, share)) for share in (0.5, 0.95, 0.99))
+    return PrecisionLatency(
+        precision=precision,
+        seconds=ControlStepSeconds(
+            p50=p50, p95=p95, p99=p99, min=float(seconds.min()), max=float(seconds.max())
+        ),
+        control_rate_hz=1 / p99,
+        memory_bytes=memory,
+        validation_mae=mae,
+        mae_change=0.0 if reference is None else mae - reference,
+    )
 
 
-def _steps(policy: Policy, precision: str, data: RunData, settings: LatencySettings) -> np.ndarray:
+def _step_seconds(
+    policy: Policy, precision: str, data: RunData, settings: LatencySettings
+) -> np.ndarray:
     """Return the seconds of each measured step; the chunk's way to the CPU ends a step."""
     samples, frames = data.samples["val"], open_frames(data.dataset)
     rows = np.unique(samples.table.frames)

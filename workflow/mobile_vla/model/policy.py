@@ -207,6 +207,11 @@ class Policy(nn.Module):
             self.encoder.base_model.load_state_dict(tensors["backbone"], strict=False)
 
     @property
+    def device(self) -> torch.device:
+        """Where the policy computes."""
+        return self.encoder.ids.device
+
+    @property
     def learned_dimensions(self) -> int:
         """Number of dimensions that the head learns, and that the loss is a mean over."""
         return len(self.settings.actions.dimensions) - len(self.fixed_values)

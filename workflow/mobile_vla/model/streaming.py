@@ -32,7 +32,7 @@ class Stream:
     def __init__(self, policy: Policy, prompts: Sequence[int], precision: str = "fp32"):
         self.policy = policy
         self.precision = precision
-        self.device = policy.encoder.ids.device
+        self.device = policy.device
         self.prompts = torch.as_tensor(prompts, dtype=torch.long, device=self.device)
         self.readouts: Tensor | None = None  # (B, W, D), oldest first
 

@@ -11,7 +11,9 @@ from mobile_vla.config.reporting import ReportedRun, ReportSettings
 from mobile_vla.data.result import DatasetSplit, Manifest
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EvaluationResult
-from mobile_vla.reporting.behaviour import Latency, Listening, Rollouts
+from mobile_vla.language.result import LanguageResult
+from mobile_vla.latency.result import LatencyResult
+from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.timing.result import TimingResult
 from mobile_vla.training.result import Epoch, TrainingResult, read_metrics
 
@@ -42,9 +44,9 @@ class Run:
     training: TrainingResult
     evaluation: EvaluationResult
     timing: TimingResult
-    language: Listening
-    latency: Latency
-    rollouts: Rollouts | None = None
+    language: LanguageResult
+    latency: LatencyResult
+    rollouts: RolloutResult | None = None
     elsewhere: tuple[EvaluationResult, ...] = ()
 
     @property
@@ -137,7 +139,7 @@ def load_runs(
     names = experiments_of(settings)
     timed, steps = {}, {}
     for name, path, step in zip(names, timings, latencies, strict=True):
-        timed[name], steps[name] = TimingResult.read(path), Latency.read(step)
+        timed[name], steps[name] = TimingResult.read(path), LatencyResult.read(step)
         _check_owner(path, timed[name].experiment, name)
         _check_owner(step, steps[name].experiment, name)
     reported = [run.experiment for run in settings.runs]
@@ -148,7 +150,7 @@ def load_runs(
         name = f"{own.experiment}/{own.run}"
         _check_owner(paths[1], f"{training.experiment}/{training.run}", name)
         _check_owner(paths[2], f"{evaluation.experiment}/{evaluation.run}", name)
-        language = Listening.read(paths[3])
+        language = LanguageResult.read(paths[3])
         _check_owner(paths[3], f"{language.experiment}/{language.run}", name)
         several = reported.count(own.experiment) > 1
         runs.append(
@@ -201,8 +203,8 @@ def load_datasets(
     return tuple(found)
 
 
-def _driven(path: Path, name: str) -> Rollouts:
-    found = Rollouts.read(path)
+def _driven(path: Path, name: str) -> RolloutResult:
+    found = RolloutResult.read(path)
     _check_owner(path, f"{found.experiment}/{found.run}", name)
     return found
 

@@ -1,4 +1,4 @@
-"""Who drives in a rollout: the policy, the expert that it learnt from, and the usual keys."""
+"""Drivers of rollouts: the policy, the expert, and the replay of the most frequent actions."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from mobile_vla.simulator.driver import Driver, robot_of
 from mobile_vla.simulator.world import Pose
 
 LEVELS = (("side", "distance", "layout"), ("side", "distance"), ("side",), ())
-"""What of the scenario decides the usual keys: the finest level that training episodes have."""
+"""Parts of the scenario that training episodes are grouped by, the finest first."""
 
 
-class Expert:
-    """The scripted driver, who recorded the dataset; it knows where everything stands."""
+class ExpertDriver:
+    """The scripted driver that recorded the dataset; it knows the positions of all objects."""
 
     sees = False
 
     def __init__(self, episodes: Sequence[SimulateSettings]):
-        self.drivers = [Driver(robot_of(one).scene, one.side, one.style) for one in episodes]
+        self.drivers = [
+            Driver(robot_of(episode).scene, episode.side, episode.style) for episode in episodes
+        ]
 
     def commands(self, step: int, poses: Sequence[Pose], frames: np.ndarray | None) -> np.ndarray:
-        """Return the keys that the driver presses; see :class:`Pilot`."""
+        """Return the scripted commands; see :class:`BatchDriver`."""
         return np.stack(
             [driver.command(step, pose) for driver, pose in zip(self.drivers, poses, strict=True)]
         )
@@ -39,8 +41,8 @@ class Expert:
         self.drivers = [self.drivers[robot] for robot in robots]
 
 
-class Usual:
-    """Replays, frame by frame, the most frequent command of like training episodes.
+class FrequentActions:
+    """The most frequent action at each frame of the training episodes of a scenario.
 
     Args:
         dataset: the dataset.
@@ -48,63 +50,71 @@ class Usual:
     """
 
     def __init__(self, dataset: Dataset, train: Sequence[int]):
-        self.pressed: dict[tuple[object, ...], list[Counter[tuple[float, ...]]]] = defaultdict(list)
+        self.counts: dict[tuple[object, ...], list[Counter[tuple[float, ...]]]] = defaultdict(list)
         for index in train:
             episode, first = dataset.episodes[index], int(dataset.offsets[index])
             actions = dataset.actions[first : first + episode.frames].tolist()
             for keys in LEVELS:
-                cell = _cell(keys, episode.scenario)
-                counts = self.pressed[cell]
-                counts += [Counter() for _ in range(len(actions) - len(counts))]
-                for counter, action in zip(counts, actions, strict=False):
+                by_frame = self.counts[_group(keys, episode.scenario)]
+                by_frame += [Counter() for _ in range(len(actions) - len(by_frame))]
+                for counter, action in zip(by_frame, actions, strict=False):
                     counter[tuple(action)] += 1
 
     def sequence(self, scenario: Mapping[str, str | None]) -> np.ndarray:
-        """Return (T, 3) float32 for a scenario; ties go to the command that sorts first."""
+        """Return (T, 3) float32 of the finest group of a scenario that has training episodes.
+
+        Of equally frequent actions it is the one that sorts first.
+        """
         for keys in LEVELS:
-            counts = self.pressed.get(_cell(keys, scenario))
-            if counts:
-                usual = [min(one, key=lambda action: (-one[action], action)) for one in counts]
-                return np.array(usual, dtype=np.float32)
+            by_frame = self.counts.get(_group(keys, scenario))
+            if by_frame:
+                actions = [
+                    min(counter, key=lambda action: (-counter[action], action))
+                    for counter in by_frame
+                ]
+                return np.array(actions, dtype=np.float32)
         raise ValueError("no training episode")
 
 
-def _cell(keys: Sequence[str], scenario: Mapping[str, str | None]) -> tuple[object, ...]:
+def _group(keys: Sequence[str], scenario: Mapping[str, str | None]) -> tuple[object, ...]:
     return (len(keys), *(scenario.get(key) for key in keys))
 
 
-class Replay:
-    """Drives blindly by :class:`Usual`, and stands when its episodes would be over."""
+class ReplayDriver:
+    """The replay of :class:`FrequentActions`, without images; beyond their end robots stand."""
 
     sees = False
 
-    def __init__(self, usual: Usual, episodes: Sequence[SimulateSettings]):
+    def __init__(self, actions: FrequentActions, episodes: Sequence[SimulateSettings]):
         self.sequences = [
-            usual.sequence({"side": one.side, "distance": one.distance, "layout": one.layout})
-            for one in episodes
+            actions.sequence(
+                {"side": episode.side, "distance": episode.distance, "layout": episode.layout}
+            )
+            for episode in episodes
         ]
 
     def commands(self, step: int, poses: Sequence[Pose], frames: np.ndarray | None) -> np.ndarray:
-        """Return the usual keys of this frame; see :class:`Pilot`."""
+        """Return the most frequent actions at this frame; see :class:`BatchDriver`."""
         still = np.zeros(len(ACTION_COLUMNS), dtype=np.float32)
-        return np.stack([one[step] if step < len(one) else still for one in self.sequences])
+        return np.stack(
+            [actions[step] if step < len(actions) else still for actions in self.sequences]
+        )
 
     def keep(self, robots: Sequence[int]) -> None:
         """Go on with some of the robots."""
         self.sequences = [self.sequences[robot] for robot in robots]
 
 
-class Steering:
-    """The policy at the wheel: it sees each frame, and its chunks are carried out in turn.
+class PolicyDriver:
+    """The policy: it sees each frame, and the steps of its chunks are carried out in turn.
 
     With ``target: next`` a chunk begins one step after the frame that it was predicted from, as in
-    training: the command at a frame comes from the prediction made at the frame before, and at
-    frame 0, where every episode stands, there is none yet. With ``current`` it is carried out at
-    once.
+    training: the command at a frame comes from the prediction at the frame before, and at frame 0,
+    where every episode stands, there is none yet. With ``current`` it is carried out at once.
 
     Args:
         stream: the policy, with a robot for each episode.
-        target: what the chunk's first action belongs to.
+        target: the step that a chunk's first action belongs to.
         execute: steps of a chunk that are carried out before the next prediction takes over.
     """
 
@@ -115,10 +125,10 @@ class Steering:
         self.lead = 1 if target == "next" else 0
         self.columns = columns_of(stream.policy.settings.actions.dimensions)
         self.chunk: np.ndarray | None = None  # (B, C, A)
-        self.made = 0  # the frame that it was predicted at
+        self.predicted_at = 0  # the frame of the chunk's prediction
 
     def commands(self, step: int, poses: Sequence[Pose], frames: np.ndarray | None) -> np.ndarray:
-        """Return the step of the chunk that is due; see :class:`Pilot`.
+        """Return the due step of the chunk; see :class:`BatchDriver`.
 
         Raises:
             UserError: the policy predicts what is not a number.
@@ -134,14 +144,14 @@ class Steering:
             self._take_over(step, predicted)
         commands = np.zeros((len(frames), len(ACTION_COLUMNS)), dtype=np.float32)
         if self.chunk is not None:
-            commands[:, self.columns] = self.chunk[:, step - self.made - self.lead]
+            commands[:, self.columns] = self.chunk[:, step - self.predicted_at - self.lead]
         if self.lead == 1:
             self._take_over(step, predicted)
         return commands
 
     def _take_over(self, step: int, predicted: np.ndarray) -> None:
-        if self.chunk is None or step - self.made >= self.execute:
-            self.chunk, self.made = predicted, step
+        if self.chunk is None or step - self.predicted_at >= self.execute:
+            self.chunk, self.predicted_at = predicted, step
 
     def keep(self, robots: Sequence[int]) -> None:
         """Go on with some of the robots."""

@@ -1,126 +1,125 @@
-"""What rollouts amount to: shares of outcomes with intervals, detours, and verdicts."""
+"""Summarise rollouts: proportions of outcomes, detours, and drivers compared scene by scene."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from mobile_vla.config.simulator import SIDES, SimulateSettings
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.rollout.simulation import OUTCOMES, Rollout
+from mobile_vla.rollout.result import (
+    OUTCOMES,
+    DriverComparison,
+    DriverResult,
+    DriverVerdict,
+    PathLengthRatio,
+    SceneOutcomes,
+)
+from mobile_vla.rollout.simulation import FinishedRollout
 from mobile_vla.statistics.intervals import FEWEST
-from mobile_vla.statistics.proportions import above, below, paired, share
+from mobile_vla.statistics.proportions import paired_mean, proportion
 
-VERDICTS = {
-    "replay": ("better than replaying the usual keys", "worse than replaying the usual keys"),
+Rollouts = Mapping[str, Sequence[FinishedRollout]]
+"""N rollouts by driver: ``policy``, ``expert`` and ``replay``, in the same scenes."""
+
+VERDICTS: Mapping[Literal["replay", "expert"], tuple[DriverVerdict, DriverVerdict]] = {
+    "replay": ("better than the replay", "worse than the replay"),
     "expert": ("better than the expert", "worse than the expert"),
 }
-UNDECIDED = "cannot be told"
 
 
-def summary(
+def summarise_driver(
     episodes: Sequence[SimulateSettings],
-    driven: Mapping[str, Sequence[Rollout]],
+    rollouts: Sequence[FinishedRollout],
+    expert: Sequence[FinishedRollout],
     uncertainty: Uncertainty,
-) -> dict[str, Any]:
-    """Return ``drivers``, ``against_replay``, ``against_expert`` and ``each``.
+) -> DriverResult:
+    """Summarise the N rollouts of a driver.
 
-    Both sides of a scene are dependent, so differences are drawn scene by scene. The Wilson
-    intervals of the shares take each rollout as independent: they show one driver's precision and
-    decide nothing.
+    The Wilson intervals take each rollout as independent: they show the precision of a driver's
+    proportion, and no verdict rests on them.
+
+    Args:
+        episodes: scene and side of each.
+        rollouts: the driver's.
+        expert: the expert's.
+        uncertainty: how intervals are made.
+    """
+    counts = Counter(rollout.outcome for rollout in rollouts)
+    ratios = [
+        rollout.length / other.length
+        for rollout, other in zip(rollouts, expert, strict=True)
+        if rollout.outcome == other.outcome == "success"
+    ]
+    successes = defaultdict(list)
+    for episode, rollout in zip(episodes, rollouts, strict=True):
+        successes[episode.side].append(rollout.outcome == "success")
+    return DriverResult(
+        success=proportion(counts["success"], len(rollouts), uncertainty),
+        outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
+        success_by_side={
+            side: proportion(sum(successes[side]), len(successes[side]), uncertainty)
+            for side in SIDES
+        },
+        path_length_ratio=PathLengthRatio(
+            rollouts=len(ratios), median=float(np.median(ratios)) if ratios else None
+        ),
+    )
+
+
+def compare_drivers(
+    episodes: Sequence[SimulateSettings],
+    rollouts: Rollouts,
+    other: Literal["replay", "expert"],
+    uncertainty: Uncertainty,
+) -> DriverComparison:
+    """Compare the policy with another driver.
+
+    Both sides of a scene are dependent, so the bootstrap draws scenes.
 
     Args:
         episodes: scene and side of each of the N rollouts.
-        driven: by driver (``policy``, ``expert``, ``replay``), what became of each.
+        rollouts: by driver.
+        other: the driver that the policy is compared with.
         uncertainty: how intervals are made.
     """
-    return {
-        "drivers": {
-            name: _driver(episodes, found, driven["expert"], uncertainty)
-            for name, found in driven.items()
-        },
-        **{
-            f"against_{name}": against(
-                episodes, driven["policy"], driven[name], VERDICTS[name], uncertainty
-            )
-            for name in ("replay", "expert")
-        },
-        "each": [
-            {
-                "scene": episode.scene,
-                "side": episode.side,
-                "distance": episode.distance,
-                "layout": episode.layout,
-                **{name: found[row].outcome for name, found in driven.items()},
-            }
-            for row, episode in enumerate(episodes)
-        ],
-    }
+    by_scene: dict[int, list[int]] = defaultdict(list)
+    pairs = zip(rollouts["policy"], rollouts[other], strict=True)
+    for episode, (policy, reference) in zip(episodes, pairs, strict=True):
+        gain = int(policy.outcome == "success") - int(reference.outcome == "success")
+        by_scene[episode.scene].append(gain)
+    difference = paired_mean(np.array([np.mean(gains) for gains in by_scene.values()]), uncertainty)
+    better, worse = VERDICTS[other]
+    verdict: DriverVerdict = "inconclusive"
+    if len(by_scene) >= FEWEST:
+        if difference.above(0):
+            verdict = better
+        elif difference.below(0):
+            verdict = worse
+    return DriverComparison(difference=difference, verdict=verdict)
 
 
-def _driver(
-    episodes: Sequence[SimulateSettings],
-    found: Sequence[Rollout],
-    expert: Sequence[Rollout],
-    uncertainty: Uncertainty,
-) -> dict[str, Any]:
-    counts = Counter(one.outcome for one in found)
-    ratios = [
-        own.length / other.length
-        for own, other in zip(found, expert, strict=True)
-        if own.outcome == other.outcome == "success"
-    ]
-    return {
-        "success": share(counts["success"], len(found), uncertainty),
-        "outcomes": {name: counts[name] for name in OUTCOMES},
-        "success_by_side": {
-            side: share(sum(one.outcome == "success" for one in own), len(own), uncertainty)
-            for side in SIDES
-            for own in [_of(found, episodes, side)]
-        },
-        "path_length_ratio": {
-            "rollouts": len(ratios),
-            "median": float(np.median(ratios)) if ratios else None,
-        },
-    }
-
-
-def _of(found: Sequence[Rollout], episodes: Sequence[SimulateSettings], side: str) -> list[Rollout]:
-    return [one for one, own in zip(found, episodes, strict=True) if own.side == side]
-
-
-def against(
-    episodes: Sequence[SimulateSettings],
-    own: Sequence[Rollout],
-    other: Sequence[Rollout],
-    words: tuple[str, str],
-    uncertainty: Uncertainty,
-) -> dict[str, Any]:
-    """Compare two drivers on the same scenes.
+def scene_outcomes(episodes: Sequence[SimulateSettings], rollouts: Rollouts) -> list[SceneOutcomes]:
+    """List the outcomes of all drivers by scene and side.
 
     Args:
-        episodes: scene and side of each rollout.
-        own: what became of the first driver's.
-        other: what became of the second's.
-        words: the verdicts where the interval of the difference lies above 0, and below.
-        uncertainty: how intervals are made.
-
-    Returns:
-        ``{"difference": {"mean", "low", "high", "confidence", "units"}, "verdict"}``: the
-        difference in the share of successes, with a paired bootstrap interval over scenes.
+        episodes: scene and side of each of the N rollouts.
+        rollouts: by driver.
     """
-    better: dict[int, list[int]] = {}
-    for episode, first, second in zip(episodes, own, other, strict=True):
-        one = int(first.outcome == "success") - int(second.outcome == "success")
-        better.setdefault(episode.scene, []).append(one)
-    difference = paired(np.array([np.mean(both) for both in better.values()]), uncertainty)
-    verdict = UNDECIDED
-    if len(better) >= FEWEST:
-        if above(difference, 0):
-            verdict = words[0]
-        elif below(difference, 0):
-            verdict = words[1]
-    return {"difference": difference, "verdict": verdict}
+    return [
+        SceneOutcomes(
+            scene=episode.scene,
+            side=episode.side,
+            distance=episode.distance,
+            layout=episode.layout,
+            policy=policy.outcome,
+            expert=expert.outcome,
+            replay=replay.outcome,
+        )
+        for episode, policy, expert, replay in zip(
+            episodes, rollouts["policy"], rollouts["expert"], rollouts["replay"], strict=True
+        )
+    ]

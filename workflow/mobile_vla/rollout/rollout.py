@@ -1,4 +1,4 @@
-"""Closed loop: let a run's policy drive in scenes that it has never seen."""
+"""Evaluate a run's policy in closed loop, in unseen scenes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from mobile_vla.config.simulator import SimulateSettings, unseen_episodes
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.prompts import PromptTable
 from mobile_vla.data.roles import load_split
-from mobile_vla.files import atomic_path, describe, write_json
+from mobile_vla.files import atomic_path
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import RolloutFiles
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
 from mobile_vla.model.streaming import Stream
-from mobile_vla.rollout.drivers import Expert, Replay, Steering, Usual
-from mobile_vla.rollout.outcomes import summary
-from mobile_vla.rollout.simulation import Pilot, roll_out
-from mobile_vla.rollout.trajectories import paths_and_strips
+from mobile_vla.result import FileDigest
+from mobile_vla.rollout.drivers import ExpertDriver, FrequentActions, PolicyDriver, ReplayDriver
+from mobile_vla.rollout.outcomes import compare_drivers, scene_outcomes, summarise_driver
+from mobile_vla.rollout.result import RolloutResult
+from mobile_vla.rollout.simulation import BatchDriver, roll_out
+from mobile_vla.rollout.trajectories import trajectory_arrays
 from mobile_vla.runs.data import trained_on
 from mobile_vla.runs.inputs import PolicyInputs
 from mobile_vla.runs.policy import open_policy
@@ -54,62 +56,74 @@ def rollout(
     origin = trained_on(dataset, inputs.split, settings)
     checkpoint = Checkpoint.read(inputs.backbone)
     precision = resolve(settings.precision, default_device())
-    loaded = open_policy(inputs.policy, settings.policy, origin, precision, checkpoint)
-    own = settings.rollout
-    episodes = list(unseen_episodes(settings.world, own.scenes).values())
-    prompt_of = _ask(loaded, checkpoint.processor(), episodes)
-    usual = Usual(dataset, train)
+    policy = open_policy(inputs.policy, settings.policy, origin, precision, checkpoint)
+    scenes, batch_size = settings.rollout.scenes, settings.rollout.batch_size
+    episodes = list(unseen_episodes(settings.world, scenes).values())
+    prompt_of = _use_prompts(policy, checkpoint.processor(), episodes)
+    frequent = FrequentActions(dataset, train)
 
-    def steering(batch: Sequence[SimulateSettings]) -> Pilot:
-        stream = Stream(loaded, [prompt_of[one.episode] for one in batch], precision)
-        return Steering(stream, settings.windows.target, own.execute)
+    def policy_driver(batch: Sequence[SimulateSettings]) -> BatchDriver:
+        stream = Stream(policy, [prompt_of[episode.episode] for episode in batch], precision)
+        return PolicyDriver(stream, settings.windows.target, settings.rollout.execute)
 
-    pilots: dict[str, Callable[[Sequence[SimulateSettings]], Pilot]] = {
-        "policy": steering,
-        "expert": Expert,
-        "replay": lambda batch: Replay(usual, batch),
+    drivers: dict[str, Callable[[Sequence[SimulateSettings]], BatchDriver]] = {
+        "policy": policy_driver,
+        "expert": ExpertDriver,
+        "replay": lambda batch: ReplayDriver(frequent, batch),
     }
-    limit = math.ceil(settings.world.frames * own.time_limit)
-    driven = {
+    limit = math.ceil(settings.world.frames * settings.rollout.time_limit)
+    rollouts = {
         name: roll_out(
-            episodes, pilot_of, images=settings.images, limit=limit, batch_size=own.batch_size
+            episodes, driver_of, images=settings.images, limit=limit, batch_size=batch_size
         )
-        for name, pilot_of in pilots.items()
+        for name, driver_of in drivers.items()
     }
-    arrays: dict[str, Any] = paths_and_strips(episodes, driven, settings.images, own.film_strips)
+    arrays: dict[str, Any] = trajectory_arrays(
+        episodes, rollouts, settings.images, settings.rollout.film_strips
+    )
     with atomic_path(outputs.paths) as temporary:
         np.savez(temporary, **arrays)
-    result = {
-        "experiment": settings.experiment,
-        "run": settings.run,
-        "dataset": dataset.name,
-        "manifest": dataset.digest,
-        "world": settings.world.model_dump(mode="json"),
-        "scenes": own.scenes,
-        "rollouts": len(episodes),
-        "execute": own.execute,
-        "frame_limit": limit,
-        **summary(episodes, driven, settings.uncertainty),
-        "paths_file": describe(outputs.paths),
-    }
-    write_json(outputs.rollouts, result)
-    shares = {name: found["success"]["rate"] for name, found in result["drivers"].items()}
+    uncertainty = settings.uncertainty
+    result = RolloutResult(
+        experiment=settings.experiment,
+        run=settings.run,
+        dataset=dataset.name,
+        manifest=dataset.digest,
+        scenes=scenes,
+        rollouts=len(episodes),
+        execute=settings.rollout.execute,
+        frame_limit=limit,
+        drivers={
+            name: summarise_driver(episodes, of_driver, rollouts["expert"], uncertainty)
+            for name, of_driver in rollouts.items()
+        },
+        against_replay=compare_drivers(episodes, rollouts, "replay", uncertainty),
+        against_expert=compare_drivers(episodes, rollouts, "expert", uncertainty),
+        each=scene_outcomes(episodes, rollouts),
+        paths_file=FileDigest.of(outputs.paths),
+    )
+    result.write(outputs.rollouts)
+    rates = [f"{name} {driver.success.rate:.0%}" for name, driver in result.drivers.items()]
     log.info(
-        "%s %s: %d rollouts in %d unseen scenes, success: %s; %s, %s",
-        settings.experiment,
-        settings.run,
+        "%s: %d rollouts in %d unseen scenes, success: %s; %s, %s",
+        settings.title,
         len(episodes),
-        own.scenes,
-        ", ".join(f"{name} {share:.0%}" for name, share in shares.items()),
-        result["against_replay"]["verdict"],
-        result["against_expert"]["verdict"],
+        scenes,
+        ", ".join(rates),
+        result.against_replay.verdict,
+        result.against_expert.verdict,
     )
 
 
-def _ask(policy: Policy, processor: Any, episodes: Sequence[SimulateSettings]) -> dict[str, int]:
-    """Give the policy the prompts of episodes; return the index of each one's."""
-    values = [{**parse_scenario(one.episode), "instruction": instruction(one)} for one in episodes]
-    names = [one.episode for one in episodes]
+def _use_prompts(
+    policy: Policy, processor: Any, episodes: Sequence[SimulateSettings]
+) -> dict[str, int]:
+    """Give the policy the prompts of episodes; return the index of each one's by its name."""
+    values = [
+        {**parse_scenario(episode.episode), "instruction": instruction(episode)}
+        for episode in episodes
+    ]
+    names = [episode.episode for episode in episodes]
     table = PromptTable.of(policy.settings.prompt, values, names)
     policy.use_prompts(table.texts, processor)
     return dict(zip(names, table.of_episode, strict=True))

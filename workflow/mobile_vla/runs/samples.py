@@ -96,7 +96,7 @@ class Samples:
             factors = draw_factors(self.photometric, key, indices)
             features = change(pictures, factors).flatten(0, 1)
         else:
-            distinct, places = np.unique(frames, return_inverse=True)  # (F,), (B, W)
+            distinct, places = self.distinct_frames(indices)  # (F,), (B, W)
             features = self.rows[distinct]
         return Batch(
             features=features,
@@ -105,6 +105,12 @@ class Samples:
             targets=self.actions[self.table.targets[indices]],
             mask=torch.from_numpy(self.table.mask[indices]),
         )
+
+    def distinct_frames(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distinct frames (F,) of windows (B,), and their place in windows (B, W)."""
+        frames = self.table.frames[indices]  # (B, W)
+        distinct, places = np.unique(frames, return_inverse=True)
+        return distinct, places.reshape(frames.shape)
 
     def in_order(
         self, size: int, first: int = 0, every: int = 1

@@ -20,6 +20,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
+from mobile_vla.runs.predict import predict_batches
 from mobile_vla.runs.samples import Batch, Samples
 from mobile_vla.training.batches import epoch_batches, split_by_process, steps_per_epoch
 from mobile_vla.training.history import Validation
@@ -278,20 +279,23 @@ class Trainer:
         totals = [0.0] * self.objective.parts
         beyond, count = 0, 0
         error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
-        device = self.accelerator.device
+
+        def forward(_: np.ndarray, batch: Batch) -> torch.Tensor:
+            outputs: torch.Tensor = self.policy(
+                batch.features, batch.prompts, batch.windows, padded=True
+            )
+            return outputs
+
         share = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
-        with torch.inference_mode():
-            for _, batch in share:
-                batch = batch.to(device)
-                outputs = self._predict(self.policy, batch)
-                _, sums = self.objective.compute_loss(
-                    outputs, batch.targets, batch.mask, batch.supervised
-                )
-                totals = [total + value for total, value in zip(totals, sums.tolist(), strict=True)]
-                predicted = outputs[..., : self.objective.dimensions].float()
-                error += summed_error(predicted, batch.targets, batch.mask).cpu()
-                beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
-                count += batch.supervised
+        for _, batch, outputs in predict_batches(self.policy, share, self.precision, forward):
+            _, sums = self.objective.compute_loss(
+                outputs, batch.targets, batch.mask, batch.supervised
+            )
+            totals = [total + value for total, value in zip(totals, sums.tolist(), strict=True)]
+            predicted = outputs[..., : self.objective.dimensions]
+            error += summed_error(predicted, batch.targets, batch.mask).cpu()
+            beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
+            count += batch.supervised
         totals, error_sums, (beyond, count) = (
             self.sum_over_processes(values) for values in (totals, error.tolist(), [beyond, count])
         )

@@ -1,0 +1,176 @@
+"""The prompt-swap test: how a policy's commands follow the side that its prompt names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.conventions import columns_of
+from mobile_vla.data.mirror import SIGNS
+from mobile_vla.language.prompts import OPPOSITE, RIGHT
+from mobile_vla.language.result import LanguageResult, LanguageVerdict, LateralShift, SwappedRun
+from mobile_vla.statistics.intervals import FEWEST
+from mobile_vla.statistics.proportions import paired_mean
+from mobile_vla.statistics.result import PairedMean
+
+LATERAL = ("linear_y", "angular_z")
+"""Dimensions that show a side, the first that is predicted; positive is left in both."""
+
+
+@dataclass(frozen=True, eq=False)
+class SwapWindows:
+    """N windows that are predicted under several prompts.
+
+    Args:
+        truth: (N, C, A) in raw command units.
+        mask: (N, C) True where the step exists.
+        episode: (N,) index of each window's episode in ``sides``.
+        sides: ``left`` or ``right`` by episode; None where its opposite prompt is the same text.
+        dimensions: names of the A dimensions.
+    """
+
+    truth: np.ndarray
+    mask: np.ndarray
+    episode: np.ndarray
+    sides: Sequence[str | None]
+    dimensions: Sequence[str]
+
+    def rows_by_episode(self, counted: np.ndarray) -> list[np.ndarray]:
+        """Return for each episode with a counted window the indices of its counted windows.
+
+        Args:
+            counted: (N,) True where a window counts.
+        """
+        episodes = np.unique(self.episode[counted])
+        return [np.flatnonzero((self.episode == episode) & counted) for episode in episodes]
+
+
+def score_prompt_swap(
+    run: SwappedRun,
+    predicted: Mapping[str, np.ndarray],
+    windows: SwapWindows,
+    threshold: float,
+    uncertainty: Uncertainty,
+) -> LanguageResult:
+    """Compare the predictions under different prompts.
+
+    The verdict rests on the lateral shift: how much farther left the first command of a chunk, the
+    one that a robot would carry out, goes when the prompt says left than when it says right, in the
+    same window. What counts are the windows at which the prompt decides: those whose true first
+    command goes to the instructed side. (On a straight stretch, and on the way back behind the box,
+    the driver does the same under either instruction.) The mean over an episode's windows is one
+    value, and the interval is a bootstrap over episodes. Language is ``used`` where the interval
+    lies above the threshold, ``reversed`` where it lies below its negative, and ``ignored`` where
+    it lies between both: a policy whose commands merely change with the prompt, without regard to
+    its meaning, does not use it.
+
+    Args:
+        run: names of the run, and its prompts.
+        predicted: by kind of prompt, (N, C, A) in raw command units.
+        windows: the N windows.
+        threshold: smallest shift that counts, in raw command units.
+        uncertainty: how intervals are made.
+    """
+    mask, dimensions = windows.mask, windows.dimensions
+    mirrored = windows.truth * SIGNS[columns_of(dimensions)]
+    shift, obstacle = _lateral_shift(predicted, windows, threshold, uncertainty)
+    with_step = mask.any(axis=1)  # (N,)
+    return LanguageResult(
+        **dict(run),
+        dimensions=tuple(dimensions),
+        episodes=len(np.unique(windows.episode[with_step])),
+        windows=int(with_step.sum()),
+        steps=int(mask.sum()),
+        mae={
+            kind: _mean_change(values, windows.truth, windows) for kind, values in predicted.items()
+        },
+        mae_of_opposite_against_mirrored_truth=_mean_change(predicted[OPPOSITE], mirrored, windows),
+        sensitivity={
+            kind: _mean_change(values, predicted[RIGHT], windows)
+            for kind, values in predicted.items()
+            if kind != RIGHT
+        },
+        mae_increase_under_opposite=_mae_increase(predicted, windows, uncertainty),
+        lateral_shift=shift,
+        verdict="inconclusive" if obstacle or shift is None else _verdict(shift),
+        why=obstacle if obstacle or shift is None else _reason(shift),
+    )
+
+
+def _mean_change(values: np.ndarray, other: np.ndarray, windows: SwapWindows) -> dict[str, float]:
+    mask = windows.mask
+    change = np.abs(values[mask].astype(np.float64) - other[mask])  # (S, A)
+    each = dict(zip(windows.dimensions, change.mean(axis=0).tolist(), strict=True))
+    return {"overall": float(change.mean()), **each}
+
+
+def _mae_increase(
+    predicted: Mapping[str, np.ndarray], windows: SwapWindows, uncertainty: Uncertainty
+) -> PairedMean:
+    """Return by how much the MAE rises under the opposite prompt, paired by episode."""
+    right, opposite = (
+        np.abs(predicted[kind].astype(np.float64) - windows.truth).mean(axis=2)
+        for kind in (RIGHT, OPPOSITE)
+    )
+    increase, mask = opposite - right, windows.mask  # (N, C)
+    rows_by_episode = windows.rows_by_episode(np.any(mask, axis=1))
+    means = [increase[rows][mask[rows]].mean() for rows in rows_by_episode]
+    return paired_mean(np.array(means), uncertainty)
+
+
+def _lateral_shift(
+    predicted: Mapping[str, np.ndarray],
+    windows: SwapWindows,
+    threshold: float,
+    uncertainty: Uncertainty,
+) -> tuple[LateralShift | None, str]:
+    """Return the lateral shift, and why there is no verdict where there is none."""
+    lateral = [name for name in LATERAL if name in windows.dimensions]
+    if not lateral:
+        return None, f"no predicted dimension is lateral ({' or '.join(LATERAL)})"
+    swapped = np.array([side is not None for side in windows.sides])[windows.episode]  # (N,)
+    counted = swapped & windows.mask[:, 0]
+    if not counted.any():
+        return None, "no validation episode has a prompt that changes with its side"
+    # More to the left under the right prompt, where that says left; else under the opposite one.
+    signs = np.array([-1.0 if side == "right" else 1.0 for side in windows.sides])
+    sign = signs[windows.episode]  # (N,)
+    column = list(windows.dimensions).index(lateral[0])
+    counted &= windows.truth[:, 0, column] * sign > threshold
+    if not counted.any():
+        return None, "in no validation window does the driver go to the instructed side"
+    change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column] * sign
+    means = [change[rows].mean() for rows in windows.rows_by_episode(counted)]
+    shift = LateralShift(
+        **dict(paired_mean(np.array(means), uncertainty)),
+        dimension=lateral[0],
+        threshold=threshold,
+    )
+    if shift.units < FEWEST:
+        return shift, f"only {shift.units} episodes; {FEWEST} are needed"
+    return shift, ""
+
+
+def _verdict(shift: LateralShift) -> LanguageVerdict:
+    if shift.above(shift.threshold):
+        return "language used"
+    if shift.below(-shift.threshold):
+        return "language reversed"
+    ignored = shift.above(-shift.threshold) and shift.below(shift.threshold)
+    return "language ignored" if ignored else "inconclusive"
+
+
+def _reason(shift: LateralShift) -> str:
+    return (
+        f"in windows where the driver turns to the instructed side, {shift.dimension} goes "
+        f"{shift.mean:+.3f} farther left under a left prompt than under a right prompt "
+        f"({shift.confidence:.0%} interval {_bound(shift.low)} to {_bound(shift.high)}, "
+        f"{shift.units} episodes; threshold {shift.threshold:.3f})"
+    )
+
+
+def _bound(value: float | None) -> str:
+    return "open" if value is None else f"{value:+.3f}"

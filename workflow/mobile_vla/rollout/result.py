@@ -1,0 +1,105 @@
+"""The form of ``rollouts.json``."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from mobile_vla.result import FileDigest, Result
+from mobile_vla.statistics.result import PairedMean, Proportion
+
+Outcome = Literal["success", "collision", "wrong_side", "timeout"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+DriverVerdict = Literal[
+    "better than the replay",
+    "worse than the replay",
+    "better than the expert",
+    "worse than the expert",
+    "inconclusive",
+]
+
+
+class PathLengthRatio(Result):
+    """Length of the path over that of the expert's, where both succeed."""
+
+    rollouts: int
+    """Number of rollouts in which both succeed."""
+    median: float | None
+    """Median of their ratios; null where there is none."""
+
+
+class DriverResult(Result):
+    """The rollouts of a driver."""
+
+    success: Proportion
+    """Proportion of rollouts that succeed; its interval takes rollouts as independent."""
+    outcomes: dict[Outcome, int]
+    """Number of rollouts by outcome."""
+    success_by_side: dict[str, Proportion]
+    """Proportion that succeed, by the side that the robot is instructed to pass on."""
+    path_length_ratio: PathLengthRatio
+    """Detours."""
+
+
+class DriverComparison(Result):
+    """The policy against another driver in the same scenes."""
+
+    difference: PairedMean
+    """The policy's proportion of successes less the other's, paired by scene."""
+    verdict: DriverVerdict
+    """Whether the interval of the difference lies above 0, below 0, or neither."""
+
+
+class SceneOutcomes(Result):
+    """Outcomes of all drivers in a scene that is passed on a side."""
+
+    scene: int
+    """Number of the scene; from 1,000,000 on: it is in no dataset."""
+    side: str
+    """Side that the robot is instructed to pass on."""
+    distance: str
+    """Distance of the box, as in an episode's scenario."""
+    layout: str
+    """Layout of the box, as in an episode's scenario."""
+    policy: Outcome
+    """Outcome of the policy."""
+    expert: Outcome
+    """Outcome of the scripted driver that recorded the dataset."""
+    replay: Outcome
+    """Outcome of the replay of the most frequent actions."""
+
+
+class RolloutResult(Result):
+    """A run's policy, the expert and the replay in closed loop in the same unseen scenes.
+
+    `success`: the robot reaches the target, has passed the box on the instructed side, and never
+    touches it. `collision`: it touches the box. `wrong_side`: it passes on the other side.
+    `timeout`: none of these within the time limit.
+    """
+
+    experiment: str
+    """Name of the experiment."""
+    run: str
+    """Name of the run."""
+    dataset: str
+    """Name of the dataset that the policy was trained on."""
+    manifest: str
+    """Digest of the dataset's manifest."""
+    scenes: int
+    """Number of scenes, each passed on both sides."""
+    rollouts: int
+    """Number of rollouts of each driver."""
+    execute: int
+    """Steps of a chunk that are carried out before the next prediction takes over."""
+    frame_limit: int
+    """Number of frames until a timeout."""
+    drivers: dict[str, DriverResult]
+    """Results of `policy`, `expert` and `replay`."""
+    against_replay: DriverComparison
+    """The policy against the replay of the most frequent actions."""
+    against_expert: DriverComparison
+    """The policy against the expert."""
+    each: list[SceneOutcomes]
+    """Outcomes by scene and side."""
+    paths_file: FileDigest
+    """Identity of `rollouts.npz`."""
