@@ -1,9 +1,9 @@
-"""A complete set of result files such as the stages write, made without training anything."""
+"""A complete set of synthetic result files such as the stages write, without any training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from mobile_vla.comparison.compare import compare
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.evaluation import Evaluation
-from mobile_vla.config.reporting import FIGURES, Report, ReportedRun, ReportSettings
+from mobile_vla.config.reporting import PageSettings, Report, ReportedRun, drawable
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Dimension
 from mobile_vla.conventions import FRAME_SHAPE
@@ -24,7 +24,21 @@ from mobile_vla.evaluation.scoring import arrays
 from mobile_vla.evaluation.steps import Scored
 from mobile_vla.files import describe, digest_of, write_json
 from mobile_vla.ingest.scenario import parse_scenario
-from mobile_vla.layout import ComparisonFiles
+from mobile_vla.layout import (
+    RESULTS,
+    AuditFiles,
+    ComparisonFiles,
+    EpisodeFiles,
+    EvaluationFiles,
+    Files,
+    LanguageFiles,
+    ManifestFiles,
+    OtherEvaluationFiles,
+    RolloutFiles,
+    SplitFiles,
+    TimingFiles,
+    TrainingFiles,
+)
 from support.behaviour import write_language, write_latency, write_rollouts
 from support.trained import EPOCHS, FRAMES, WINDOW, write_provenance, write_timing, write_training
 
@@ -35,26 +49,63 @@ UNCERTAINTY = Uncertainty(draws=1000)
 
 @dataclass
 class Results:
-    """The files, in the order in which the report's stages take them."""
+    """A project's folder with its results, and the settings of its page.
+
+    The settings are those of figures and tables, too. Files are in the order of the runs.
+    """
 
     folder: Path
-    settings: ReportSettings
-    comparison: Path
-    metrics: list[Path] = field(default_factory=list)
-    results: list[Path] = field(default_factory=list)
-    evaluations: list[Path] = field(default_factory=list)
-    elsewhere: list[Path] = field(default_factory=list)
-    predictions: list[Path] = field(default_factory=list)
-    timings: list[Path] = field(default_factory=list)
-    actions: list[Path] = field(default_factory=list)
-    languages: list[Path] = field(default_factory=list)
-    latencies: list[Path] = field(default_factory=list)
-    rollouts: list[Path] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
-    manifests: list[Path] = field(default_factory=list)
-    splits: list[Path] = field(default_factory=list)
-    audits: list[Path] = field(default_factory=list)
-    provenance: list[Path] = field(default_factory=list)
+    settings: PageSettings
+
+    @property
+    def results(self) -> Path:
+        """The folder of all results."""
+        return self.folder / RESULTS
+
+    def of_runs(self, kind: type[Files], name: str) -> list[Path]:
+        """Return a file of each run."""
+        each = [kind.below(self.results, **run.names()) for run in self.settings.runs]
+        return [getattr(files, name) for files in each]
+
+    @property
+    def comparison(self) -> Path:
+        """The comparison of all runs."""
+        return ComparisonFiles.below(self.results).comparison
+
+    @property
+    def metrics(self) -> list[Path]:
+        """Each run's ``metrics.csv``."""
+        return self.of_runs(TrainingFiles, "metrics")
+
+    @property
+    def trainings(self) -> list[Path]:
+        """Each run's ``training_results.json``."""
+        return self.of_runs(TrainingFiles, "results")
+
+    @property
+    def evaluations(self) -> list[Path]:
+        """Each run's ``evaluation.json``."""
+        return self.of_runs(EvaluationFiles, "evaluation")
+
+    @property
+    def predictions(self) -> list[Path]:
+        """Each run's ``predictions.npz``."""
+        return self.of_runs(EvaluationFiles, "predictions")
+
+    @property
+    def languages(self) -> list[Path]:
+        """Each run's ``language.json``."""
+        return self.of_runs(LanguageFiles, "language")
+
+    @property
+    def rollouts(self) -> list[Path]:
+        """Each run's ``rollouts.json``."""
+        return self.of_runs(RolloutFiles, "rollouts")
+
+    @property
+    def provenance(self) -> list[Path]:
+        """The provenance that the page reads."""
+        return self.settings.provenance(self.results)
 
 
 def make_results(
@@ -90,7 +141,7 @@ def make_results(
     better = [beats] * experiments if isinstance(beats, bool) else list(beats)
     runs = [
         _reported(name, run, i, chunks[i % len(chunks)], seeds).model_copy(
-            update={"evaluate_on": tuple(others), "rolled_out": True}
+            update={"evaluate_on": tuple(others), "rolled_out": True, "ablation": name == ladder}
         )
         for i, name in enumerate(names)
         for run in (
@@ -99,47 +150,41 @@ def make_results(
             for fold in range(folds)
         )
     ]
-    for own in runs:
-        subset = subsets[names.index(own.experiment) % len(subsets)]
-        own.settings["subset"] = subset
+    for run in runs:
+        subset = subsets[names.index(run.experiment) % len(subsets)]
+        run.settings["subset"] = subset
         if any(subsets):  # as one experiment in several sizes
-            alike = _reported(names[0], own.run, 0, chunks[0], seeds).settings
-            own.settings.update({**alike, "subset": subset})
-    chosen = {
-        "error_by_training_size": any(subsets),
-        "speed_ladder": ladder is not None,
-        "sweeps": False,
-    }
-    settings = ReportSettings(
+            alike = _reported(names[0], run.run, 0, chunks[0], seeds).settings
+            run.settings.update({**alike, "subset": subset})
+    settings = PageSettings(
         runs=tuple(runs),
         datasets=("demo",),
-        figures=tuple(name for name in FIGURES if chosen.get(name, True)),
-        report=Report(),
+        figures=drawable(runs, ()),
+        title=Report().title,
     )
-    made = Results(folder, settings, folder / "results/comparison.json")
-    actions, roles = _data(made, scored_on, dirty)
-    for index, own in enumerate(runs):
-        _run(made, own, index, better[names.index(own.experiment)], actions, roles, scored_on)
-        place = f"results/experiments/{own.experiment}/{own.run}"
-        made.languages.append(write_language(folder / place, own.experiment, own.run))
-        rollouts, paths = write_rollouts(folder / place, own.experiment, own.run)
-        made.rollouts.append(rollouts)
-        made.paths.append(paths)
-        for stage, output in (("train", "policy/policy.json"), ("evaluate", "evaluation.json")):
-            _provenance(made, stage, f"{place}/{output}", dirty and index == 0)
+    made = Results(folder, settings)
+    actions, roles = _data(made, scored_on)
+    for index, run in enumerate(runs):
+        _run(made, run, index, better[names.index(run.experiment)], actions, roles, scored_on)
+        place = made.evaluations[index].parent
+        write_language(place, run.experiment, run.run)
+        write_rollouts(place, run.experiment, run.run)
     compare(
         CompareSettings(
-            runs=tuple(ComparedRun(experiment=own.experiment, run=own.run) for own in runs),
+            runs=tuple(ComparedRun(experiment=run.experiment, run=run.run) for run in runs),
             uncertainty=UNCERTAINTY,
         ),
-        folder / "results",
-        ComparisonFiles(made.comparison),
+        made.results,
+        ComparisonFiles.below(made.results),
     )
     for name in names:
-        made.timings.append(folder / f"results/experiments/{name}/timing.json")
-        write_timing(made.timings[-1].parent, name, ladder == name)
-        made.latencies.append(write_latency(folder / f"results/experiments/{name}", name))
-        _provenance(made, "timing", f"results/experiments/{name}/timing.json", dirty)
+        place = TimingFiles.below(made.results, experiment=name).timing.parent
+        write_timing(place, name, ladder == name)
+        write_latency(place, name)
+    for path in made.provenance:
+        name = path.name.removesuffix(".provenance.json")
+        stage = {"training": "train", "evaluation": "evaluate"}.get(name, name)
+        write_provenance(path, stage, f"{name}.json", dirty)
     return made
 
 
@@ -171,7 +216,7 @@ def _reported(name: str, run: str, index: int, chunk: int, seeds: int) -> Report
     return ReportedRun(experiment=name, run=run, dataset="demo", backbone="tiny", settings=settings)
 
 
-def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[str, list[str]]]:
+def _data(made: Results, scored_on: str) -> tuple[np.ndarray, dict[str, list[str]]]:
     """Write manifest, split and audit of 30 episodes; return all actions and the roles."""
     rng = np.random.default_rng(7)
     names = [
@@ -191,7 +236,7 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
         "val": names[bounds[0] : bounds[1]],
         "test": names[bounds[1] :],
     }
-    folder = made.folder / "results/datasets/demo"
+    data = ManifestFiles.below(made.results, dataset="demo")
     fault = {
         "code": "truncated",
         "place": "images, frame 12",
@@ -201,17 +246,16 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
     }
     broken = {"episode": "episode_20251113_090000_1box_vert_left_core_far", "file": "raw/x.h5"}
     values = np.concatenate(actions).astype(np.float32)
-    made.actions.append(folder / "actions.npy")
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(made.actions[0], np.pad(values, ((0, 0), (0, 1))))  # angular_z
-    seen = _frames(folder / "episodes", names)
+    data.actions.parent.mkdir(parents=True, exist_ok=True)
+    np.save(data.actions, np.pad(values, ((0, 0), (0, 1))))  # angular_z
+    seen = _frames(made.results, names)
     write_json(
-        folder / "manifest.json",
+        data.manifest,
         {
             "dataset": "demo",
             "rows": FRAMES * len(names),
             "digest": digest_of(names),
-            "actions_file": describe(made.actions[0]),
+            "actions_file": describe(data.actions),
             "episodes": [
                 {
                     "episode": name,
@@ -236,7 +280,7 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
     ]
     shares = {"train": 0.7, "val": 0.15, "test": 0.15, "seed": 0}
     write_json(
-        folder / "split.json",
+        SplitFiles.below(made.results, dataset="demo").split,
         {
             "dataset": "demo",
             "settings": shares,
@@ -269,7 +313,7 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
     ]
     pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
     write_json(
-        folder / "audit.json",
+        AuditFiles.below(made.results, dataset="demo").report,
         {
             "dataset": "demo",
             "episodes": 31,
@@ -296,22 +340,21 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
             ],
         },
     )
-    for kind in ("manifest", "split", "audit"):
-        getattr(made, f"{kind}s").append(folder / f"{kind}.json")
-        _provenance(made, kind, f"results/datasets/demo/{kind}.json", dirty)
     return values, roles
 
 
-def _frames(folder: Path, names: Sequence[str]) -> str:
+def _frames(results: Path, names: Sequence[str]) -> str:
     """Write the same frames for all episodes, as one file with many names; return their digest."""
-    folder.mkdir(parents=True, exist_ok=True)
+    first, *others = (
+        EpisodeFiles.below(results, dataset="demo", episode=name).frames for name in names
+    )
+    first.parent.mkdir(parents=True, exist_ok=True)
     shades = np.linspace(40, 200, FRAMES).astype(np.uint8)
     frames = np.broadcast_to(shades[:, None, None, None], (FRAMES, *FRAME_SHAPE))
-    first = folder / f"{names[0]}.npy"
     np.save(first, frames)
-    for name in names[1:]:
-        (folder / f"{name}.npy").unlink(missing_ok=True)
-        (folder / f"{name}.npy").hardlink_to(first)
+    for other in others:
+        other.unlink(missing_ok=True)
+        other.hardlink_to(first)
     return str(describe(first)["sha256"])
 
 
@@ -331,24 +374,23 @@ def _windows(episodes: Sequence[int], chunk: int) -> WindowTable:
 
 def _run(
     made: Results,
-    own: ReportedRun,
+    run: ReportedRun,
     index: int,
     beats: bool,
     actions: np.ndarray,
     roles: dict[str, list[str]],
     scored_on: str,
 ) -> None:
-    folder = made.folder / f"results/experiments/{own.experiment}/{own.run}"
     names = [name for role in ("train", "val", "test") for name in roles[role]]
     scored = [names.index(name) for name in roles[scored_on]]
-    windows = _windows(scored, own.settings["chunk"])
-    trained = roles["train"][: own.settings["subset"]]
+    windows = _windows(scored, run.settings["chunk"])
+    trained = roles["train"][: run.settings["subset"]]
     windowed = Scored(
         episodes=tuple(roles[scored_on]),
         scenarios=tuple(parse_scenario(name) for name in roles[scored_on]),
         episode=np.searchsorted(scored, windows.episode),
         last_frame=windows.last_frame,
-        ahead=np.arange(own.settings["chunk"]) + 1,
+        ahead=np.arange(run.settings["chunk"]) + 1,
         truth=actions[windows.targets],
         mask=windows.mask,
         dimensions=DIMENSIONS,
@@ -370,19 +412,19 @@ def _run(
         {"shuffled_prompt": "all scored episodes have the same prompt"},
         {},
     )
-    fold = int(own.run.partition("-fold")[2] or 0)
+    fold = int(run.run.partition("-fold")[2] or 0)
     facts = {
-        "experiment": own.experiment,
-        "run": own.run,
-        "seed": int(own.run.removeprefix("seed").partition("-")[0]),
+        "experiment": run.experiment,
+        "run": run.run,
+        "seed": int(run.run.removeprefix("seed").partition("-")[0]),
         "dataset": "demo",
         "backbone": "tiny",
         "manifest": digest_of(names),
         "split": digest_of(roles),
         "fold": fold,
-        "folds": 2 if "-fold" in own.run else 1,
+        "folds": 2 if "-fold" in run.run else 1,
         "held_out": None,
-        "trained_on": {"dataset": "demo", "fold": fold, "subset": own.settings["subset"]},
+        "trained_on": {"dataset": "demo", "fold": fold, "subset": run.settings["subset"]},
         "scored_on": scored_on,
     }
     rules = Rules(
@@ -394,20 +436,12 @@ def _run(
         cell=("distance", "side"),
     )
     evaluation = score(facts, windowed, prediction, others, rules)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "predictions.npz", **arrays(windowed, prediction, others))
-    evaluation["predictions_file"] = describe(folder / "predictions.npz")
-    write_json(folder / "evaluation.json", evaluation)
-    for name in own.evaluate_on:
-        made.elsewhere.append(folder / f"on/{name}/evaluation.json")
-        write_json(made.elsewhere[-1], {**evaluation, "dataset": name})
-    write_training(folder, own, index, {**roles, "train": trained})
-    made.metrics.append(folder / "metrics.csv")
-    made.results.append(folder / "training_results.json")
-    made.evaluations.append(folder / "evaluation.json")
-    made.predictions.append(folder / "predictions.npz")
-
-
-def _provenance(made: Results, stage: str, output: str, dirty: bool) -> None:
-    made.provenance.append(made.folder / f"{output}.provenance.json")
-    write_provenance(made.provenance[-1], stage, output, dirty)
+    files = EvaluationFiles.below(made.results, **run.names())
+    files.predictions.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(files.predictions, **arrays(windowed, prediction, others))
+    evaluation["predictions_file"] = describe(files.predictions)
+    write_json(files.evaluation, evaluation)
+    for name in run.evaluate_on:
+        other = OtherEvaluationFiles.below(made.results, **run.names(), dataset=name)
+        write_json(other.evaluation, {**evaluation, "dataset": name})
+    write_training(files.evaluation.parent, run, index, {**roles, "train": trained})
