@@ -42,11 +42,11 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/python -m mobile_vla.config.schema --check workflow/schemas/config.schema.json
+	$(BIN)/python -m mobile_vla schema --check workflow/schemas/config.schema.json
 
 # The JSON schema that editors complete config.yaml with, generated from the typed settings.
 schema: .venv/installed-dev
-	$(BIN)/python -m mobile_vla.config.schema workflow/schemas/config.schema.json
+	$(BIN)/python -m mobile_vla schema workflow/schemas/config.schema.json
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -69,7 +69,7 @@ schema: .venv/installed-dev
 # Results of experiments, datasets and backbones that config.yaml no longer names: listed, and removed
 # with `make clean-stale YES=1`.
 clean-stale: .venv/installed
-	$(BIN)/python -m mobile_vla.config.clean_stale $(if $(YES),--remove)
+	$(BIN)/python -m mobile_vla clean-stale $(if $(YES),--remove)
 
 # Forget everything that was computed. `snakemake` makes it anew.
 clean:

@@ -21,7 +21,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     made = make_results(
         tmp_path_factory.mktemp("made"), 9, beats=[index != 1 for index in range(9)], dirty=True
     )
-    return written(made, drawn(made, made.folder / "figures", FIGURES)).read_text(encoding="utf-8")
+    return written(made, drawn(made, FIGURES)).read_text(encoding="utf-8")
 
 
 def test_nothing_is_said_on_the_console_and_no_request_leaves(page: str, tmp_path: Path) -> None:

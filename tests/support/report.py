@@ -1,97 +1,76 @@
-"""The report's stages on made results, as the rules call them."""
+"""The report's commands on synthetic results."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from mobile_vla.files import write_json
-from mobile_vla.reporting.figures import figures
+from mobile_vla.config.reporting import Language
+from mobile_vla.files import write_json, write_text
+from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles, TableFiles
+from mobile_vla.reporting import sources
+from mobile_vla.reporting.figures import draw
 from mobile_vla.reporting.page import page
+from mobile_vla.reporting.tables import tables
 from mobile_vla.reporting.texts import Texts
-from support.project import ROOT
 from support.results import Results
 
-SOURCES = ROOT / "workflow/report"
-TEMPLATES = sorted((SOURCES / "page").iterdir())
+SOURCES = sources.FOLDER
+TEMPLATES = sources.template_files()
 EMPTY = '<svg viewBox="0 0 9 9"><path id="a" style="fill: #1b2530"/></svg>'
-
-
-def texts_of(language: str) -> Path:
-    """Return a table of texts."""
-    return SOURCES / f"texts/{language}.yaml"
-
-
-ENGLISH = Texts.read(texts_of("en"))
-
-
-def run_files(made: Results) -> dict[str, Any]:
-    """Return what all stages of the report read of the runs."""
-    names = ("metrics", "results", "evaluations", "elsewhere", "timings")
-    return {name: getattr(made, name) for name in (*names, "languages", "latencies", "rollouts")}
+ENGLISH = Texts.read(sources.texts_file("en"))
 
 
 def drawn(
     made: Results,
-    folder: Path,
     names: Sequence[str] | None = None,
-    language: str = "en",
+    folder: Path | None = None,
+    language: Language = "en",
 ) -> dict[str, Path]:
-    """Draw some figures, by default all; return the SVGs by name."""
-    paths = {name: folder / f"{name}.svg" for name in names or made.settings.figures}
-    figures(
-        made.settings,
-        **run_files(made),
-        manifests=made.manifests,
-        actions=made.actions,
-        splits=made.splits,
-        audits=made.audits,
-        predictions=made.predictions,
-        paths=made.paths,
-        comparison=made.comparison,
-        texts=texts_of(language),
-        labels=texts_of("en"),
-        drawings=list(paths.values()),
-        captions=folder / "captions.json",
-    )
-    return paths
+    """Draw some figures, by default all; return the SVGs by name.
+
+    Args:
+        made: the results.
+        names: of the figures.
+        folder: the folder of all results, or another one to draw them in.
+        language: that of the captions.
+    """
+    derived = made.results if folder is None else folder
+    if folder is not None:
+        folder.mkdir(parents=True)
+        shutil.copy(made.comparison, ComparisonFiles.below(folder).comparison)
+    chosen = {"language": language, **({} if names is None else {"figures": tuple(names)})}
+    settings = made.settings.model_copy(update=chosen)
+    draw(settings, made.results, derived)
+    return {name: FigureFiles.below(derived, figure=name).svg for name in settings.figures}
 
 
-def hollow(made: Results, folder: Path) -> dict[str, Path]:
-    """Return figures that show nothing, for tests of the page alone: drawing takes seconds."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / f"{name}.svg" for name in made.settings.figures}
-    for path in paths.values():
-        path.write_text(EMPTY)
-    said = {name: {"title": name, "caption": "", "alt": f"alt of {name}"} for name in paths}
-    write_json(folder / "captions.json", said)
-    return paths
+def hollow(made: Results) -> None:
+    """Write figures that show nothing, for tests of the page alone: drawing takes seconds."""
+    for files in made.settings.figure_files(made.results):
+        write_text(files.svg, EMPTY)
+    captions = {
+        name: {"title": name, "caption": "", "alt": f"alt of {name}"}
+        for name in made.settings.figures
+    }
+    write_json(CaptionFiles.below(made.results).captions, captions)
 
 
-def written(
-    made: Results,
-    svgs: dict[str, Path] | None = None,
-    *,
-    templates: Sequence[Path] = TEMPLATES,
-    **options: Any,
-) -> Path:
-    """Write the page; without figures, around hollow ones."""
-    paths = hollow(made, made.folder / "figures") if svgs is None else svgs
-    report = made.folder / "report.html"
-    page(
-        made.settings,
-        **run_files(made),
-        manifests=made.manifests,
-        splits=made.splits,
-        audits=made.audits,
-        comparison=made.comparison,
-        provenance=made.provenance,
-        figures=list(paths.values()),
-        captions=next(iter(paths.values())).parent / "captions.json",
-        templates=list(templates),
-        texts=texts_of(made.settings.report.language),
-        report=report,
-        **options,
-    )
-    return report
+def written(made: Results, figures: Sequence[str] | None = None) -> Path:
+    """Write the page around figures that are drawn already; without any, around hollow ones."""
+    settings = made.settings
+    if figures is None:
+        hollow(made)
+    else:
+        settings = settings.model_copy(update={"figures": tuple(figures)})
+    page(settings, made.results)
+    return ReportFiles.below(made.results).report
+
+
+def tabulated(made: Results) -> dict[str, Path]:
+    """Write the tables; return the CSV files by name."""
+    tables(made.settings, made.results)
+    return {
+        name: TableFiles.below(made.results, table=name).csv for name in made.settings.table_names()
+    }

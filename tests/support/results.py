@@ -1,9 +1,9 @@
-"""A complete set of result files such as the stages write, made without training anything."""
+"""A complete set of synthetic result files such as the stages write, without any training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mobile_vla.audit.result import (
 from mobile_vla.comparison.compare import compare
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.evaluation import Evaluation
-from mobile_vla.config.reporting import FIGURES, Report, ReportedRun, ReportSettings
+from mobile_vla.config.reporting import PageSettings, Report, ReportedRun, drawable
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Dimension
 from mobile_vla.conventions import FRAME_SHAPE
@@ -42,7 +42,21 @@ from mobile_vla.evaluation.scores import ScoringRules, score
 from mobile_vla.files import describe, digest_of
 from mobile_vla.ingest.result import Defect
 from mobile_vla.ingest.scenario import parse_scenario
-from mobile_vla.layout import ComparisonFiles
+from mobile_vla.layout import (
+    RESULTS,
+    AuditFiles,
+    ComparisonFiles,
+    EpisodeFiles,
+    EvaluationFiles,
+    Files,
+    LanguageFiles,
+    ManifestFiles,
+    OtherEvaluationFiles,
+    RolloutFiles,
+    SplitFiles,
+    TimingFiles,
+    TrainingFiles,
+)
 from mobile_vla.result import FileDigest
 from support.behaviour import write_language, write_latency, write_rollouts
 from support.scored import scored_run
@@ -55,26 +69,63 @@ UNCERTAINTY = Uncertainty(draws=1000)
 
 @dataclass
 class Results:
-    """The files, in the order in which the report's stages take them."""
+    """A project's folder with its results, and the settings of its page.
+
+    The settings are those of figures and tables, too. Files are in the order of the runs.
+    """
 
     folder: Path
-    settings: ReportSettings
-    comparison: Path
-    metrics: list[Path] = field(default_factory=list)
-    results: list[Path] = field(default_factory=list)
-    evaluations: list[Path] = field(default_factory=list)
-    elsewhere: list[Path] = field(default_factory=list)
-    predictions: list[Path] = field(default_factory=list)
-    timings: list[Path] = field(default_factory=list)
-    actions: list[Path] = field(default_factory=list)
-    languages: list[Path] = field(default_factory=list)
-    latencies: list[Path] = field(default_factory=list)
-    rollouts: list[Path] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
-    manifests: list[Path] = field(default_factory=list)
-    splits: list[Path] = field(default_factory=list)
-    audits: list[Path] = field(default_factory=list)
-    provenance: list[Path] = field(default_factory=list)
+    settings: PageSettings
+
+    @property
+    def results(self) -> Path:
+        """The folder of all results."""
+        return self.folder / RESULTS
+
+    def of_runs(self, kind: type[Files], name: str) -> list[Path]:
+        """Return a file of each run."""
+        each = [kind.below(self.results, **run.names()) for run in self.settings.runs]
+        return [getattr(files, name) for files in each]
+
+    @property
+    def comparison(self) -> Path:
+        """The comparison of all runs."""
+        return ComparisonFiles.below(self.results).comparison
+
+    @property
+    def metrics(self) -> list[Path]:
+        """Each run's ``metrics.csv``."""
+        return self.of_runs(TrainingFiles, "metrics")
+
+    @property
+    def trainings(self) -> list[Path]:
+        """Each run's ``training_results.json``."""
+        return self.of_runs(TrainingFiles, "results")
+
+    @property
+    def evaluations(self) -> list[Path]:
+        """Each run's ``evaluation.json``."""
+        return self.of_runs(EvaluationFiles, "evaluation")
+
+    @property
+    def predictions(self) -> list[Path]:
+        """Each run's ``predictions.npz``."""
+        return self.of_runs(EvaluationFiles, "predictions")
+
+    @property
+    def languages(self) -> list[Path]:
+        """Each run's ``language.json``."""
+        return self.of_runs(LanguageFiles, "language")
+
+    @property
+    def rollouts(self) -> list[Path]:
+        """Each run's ``rollouts.json``."""
+        return self.of_runs(RolloutFiles, "rollouts")
+
+    @property
+    def provenance(self) -> list[Path]:
+        """The provenance that the page reads."""
+        return self.settings.provenance(self.results)
 
 
 def make_results(
@@ -110,7 +161,7 @@ def make_results(
     better = [beats] * experiments if isinstance(beats, bool) else list(beats)
     runs = [
         _reported(name, run, i, chunks[i % len(chunks)], seeds).model_copy(
-            update={"evaluate_on": tuple(others), "rolled_out": True}
+            update={"evaluate_on": tuple(others), "rolled_out": True, "ablation": name == ablation}
         )
         for i, name in enumerate(names)
         for run in (
@@ -119,47 +170,41 @@ def make_results(
             for fold in range(folds)
         )
     ]
-    for own in runs:
-        subset = subsets[names.index(own.experiment) % len(subsets)]
-        own.settings["subset"] = subset
+    for run in runs:
+        subset = subsets[names.index(run.experiment) % len(subsets)]
+        run.settings["subset"] = subset
         if any(subsets):  # as one experiment in several sizes
-            alike = _reported(names[0], own.run, 0, chunks[0], seeds).settings
-            own.settings.update({**alike, "subset": subset})
-    chosen = {
-        "error_by_training_size": any(subsets),
-        "speed_ablation": ablation is not None,
-        "sweeps": False,
-    }
-    settings = ReportSettings(
+            alike = _reported(names[0], run.run, 0, chunks[0], seeds).settings
+            run.settings.update({**alike, "subset": subset})
+    settings = PageSettings(
         runs=tuple(runs),
         datasets=("demo",),
-        figures=tuple(name for name in FIGURES if chosen.get(name, True)),
-        report=Report(),
+        figures=drawable(runs, ()),
+        title=Report().title,
     )
-    made = Results(folder, settings, folder / "results/comparison.json")
-    actions, roles = _data(made, scored_on, dirty)
-    for index, own in enumerate(runs):
-        _run(made, own, index, better[names.index(own.experiment)], actions, roles, scored_on)
-        place = f"results/experiments/{own.experiment}/{own.run}"
-        made.languages.append(write_language(folder / place, own.experiment, own.run))
-        rollouts, paths = write_rollouts(folder / place, own.experiment, own.run)
-        made.rollouts.append(rollouts)
-        made.paths.append(paths)
-        for stage, output in (("train", "policy/policy.json"), ("evaluate", "evaluation.json")):
-            _provenance(made, stage, f"{place}/{output}", dirty and index == 0)
+    made = Results(folder, settings)
+    actions, roles = _data(made, scored_on)
+    for index, run in enumerate(runs):
+        _run(made, run, index, better[names.index(run.experiment)], actions, roles, scored_on)
+        place = made.evaluations[index].parent
+        write_language(place, run.experiment, run.run)
+        write_rollouts(place, run.experiment, run.run)
     compare(
         CompareSettings(
-            runs=tuple(ComparedRun(experiment=own.experiment, run=own.run) for own in runs),
+            runs=tuple(ComparedRun(experiment=run.experiment, run=run.run) for run in runs),
             uncertainty=UNCERTAINTY,
         ),
-        folder / "results",
-        ComparisonFiles(made.comparison),
+        made.results,
+        ComparisonFiles.below(made.results),
     )
     for name in names:
-        made.timings.append(folder / f"results/experiments/{name}/timing.json")
-        timing_of(name, ablation == name).write(made.timings[-1])
-        made.latencies.append(write_latency(folder / f"results/experiments/{name}", name))
-        _provenance(made, "timing", f"results/experiments/{name}/timing.json", dirty)
+        place = TimingFiles.below(made.results, experiment=name).timing.parent
+        timing_of(name, ablation == name).write(place / "timing.json")
+        write_latency(place, name)
+    for path in made.provenance:
+        name = path.name.removesuffix(".provenance.json")
+        stage = {"training": "train", "evaluation": "evaluate"}.get(name, name)
+        write_provenance(path, stage, dirty)
     return made
 
 
@@ -191,7 +236,7 @@ def _reported(name: str, run: str, index: int, chunk: int, seeds: int) -> Report
     return ReportedRun(experiment=name, run=run, dataset="demo", backbone="tiny", settings=settings)
 
 
-def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[str, list[str]]]:
+def _data(made: Results, scored_on: str) -> tuple[np.ndarray, dict[str, list[str]]]:
     """Write manifest, split and audit of 30 episodes; return all actions and the roles."""
     rng = np.random.default_rng(7)
     names = [
@@ -211,7 +256,7 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
         "val": names[bounds[0] : bounds[1]],
         "test": names[bounds[1] :],
     }
-    folder = made.folder / "results/datasets/demo"
+    data = ManifestFiles.below(made.results, dataset="demo")
     defect = Defect(
         code="truncated",
         place="images, frame 12",
@@ -221,10 +266,9 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
     )
     broken = "episode_20251113_090000_1box_vert_left_core_far"
     values = np.concatenate(actions).astype(np.float32)
-    made.actions.append(folder / "actions.npy")
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(made.actions[0], np.pad(values, ((0, 0), (0, 1))))  # angular_z
-    frames_sha256 = _frames(folder / "episodes", names)
+    data.actions.parent.mkdir(parents=True, exist_ok=True)
+    np.save(data.actions, np.pad(values, ((0, 0), (0, 1))))  # angular_z
+    frames_sha256 = _frames(made.results, names)
     manifest = Manifest(
         dataset="demo",
         rows=FRAMES * len(names),
@@ -242,9 +286,9 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
             for name in names
         ),
         quarantined=(Quarantined(episode=broken, file="raw/x.h5", errors=(defect,), warnings=()),),
-        actions_file=FileDigest.of(made.actions[0]),
+        actions_file=FileDigest.of(data.actions),
     )
-    manifest.write(folder / "manifest.json")
+    manifest.write(data.manifest)
     cells = tuple(
         CellCounts(
             cell={"side": "left+right", "distance": distance},
@@ -255,7 +299,9 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
     fold = Fold(held_out=None, roles=roles, unused=(), cells=cells)
     shares = {"kind": "holdout", "train": 0.7, "val": 0.15, "test": 0.15}
     basis = SplitBasis(seed=0, stratify_by=("side", "distance"), **shares)
-    DatasetSplit(dataset="demo", settings=basis, folds=(fold,)).write(folder / "split.json")
+    DatasetSplit(dataset="demo", settings=basis, folds=(fold,)).write(
+        SplitFiles.below(made.results, dataset="demo").split
+    )
     findings = (
         Finding(
             severity="error",
@@ -318,23 +364,22 @@ def _data(made: Results, scored_on: str, dirty: bool) -> tuple[np.ndarray, dict[
             ),
         ),
     )
-    report.write(folder / "audit.json")
-    for kind in ("manifest", "split", "audit"):
-        getattr(made, f"{kind}s").append(folder / f"{kind}.json")
-        _provenance(made, kind, f"results/datasets/demo/{kind}.json", dirty)
+    report.write(AuditFiles.below(made.results, dataset="demo").report)
     return values, roles
 
 
-def _frames(folder: Path, names: Sequence[str]) -> str:
+def _frames(results: Path, names: Sequence[str]) -> str:
     """Write the same frames for all episodes, as one file with many names; return their digest."""
-    folder.mkdir(parents=True, exist_ok=True)
+    first, *others = (
+        EpisodeFiles.below(results, dataset="demo", episode=name).frames for name in names
+    )
+    first.parent.mkdir(parents=True, exist_ok=True)
     shades = np.linspace(40, 200, FRAMES).astype(np.uint8)
     frames = np.broadcast_to(shades[:, None, None, None], (FRAMES, *FRAME_SHAPE))
-    first = folder / f"{names[0]}.npy"
     np.save(first, frames)
-    for name in names[1:]:
-        (folder / f"{name}.npy").unlink(missing_ok=True)
-        (folder / f"{name}.npy").hardlink_to(first)
+    for other in others:
+        other.unlink(missing_ok=True)
+        other.hardlink_to(first)
     return str(describe(first)["sha256"])
 
 
@@ -354,24 +399,23 @@ def _windows(episodes: Sequence[int], chunk: int) -> WindowTable:
 
 def _run(
     made: Results,
-    own: ReportedRun,
+    run: ReportedRun,
     index: int,
     beats: bool,
     actions: np.ndarray,
     roles: dict[str, list[str]],
     scored_on: str,
 ) -> None:
-    folder = made.folder / f"results/experiments/{own.experiment}/{own.run}"
     names = [name for role in ("train", "val", "test") for name in roles[role]]
     scored = [names.index(name) for name in roles[scored_on]]
-    windows = _windows(scored, own.settings["chunk"])
-    trained = roles["train"][: own.settings["subset"]]
+    windows = _windows(scored, run.settings["chunk"])
+    trained = roles["train"][: run.settings["subset"]]
     windowed = ScoredWindows(
         episodes=tuple(roles[scored_on]),
         scenarios=tuple(parse_scenario(name) for name in roles[scored_on]),
         episode=np.searchsorted(scored, windows.episode),
         last_frame=windows.last_frame,
-        ahead=np.arange(own.settings["chunk"]) + 1,
+        ahead=np.arange(run.settings["chunk"]) + 1,
         truth=actions[windows.targets],
         mask=windows.mask,
         dimensions=DIMENSIONS,
@@ -394,16 +438,16 @@ def _run(
         {"shuffled_prompt": "all scored episodes have the same prompt"},
         {},
     )
-    fold = int(own.run.partition("-fold")[2] or 0)
+    fold = int(run.run.partition("-fold")[2] or 0)
     facts = scored_run(
-        experiment=own.experiment,
-        run=own.run,
-        seed=int(own.run.removeprefix("seed").partition("-")[0]),
+        experiment=run.experiment,
+        run=run.run,
+        seed=int(run.run.removeprefix("seed").partition("-")[0]),
         manifest=digest_of(names),
         split=digest_of(roles),
         fold=fold,
-        folds=2 if "-fold" in own.run else 1,
-        subset=own.settings["subset"],
+        folds=2 if "-fold" in run.run else 1,
+        subset=run.settings["subset"],
         scored_on=scored_on,
     )
     rules = ScoringRules(
@@ -414,20 +458,11 @@ def _run(
         huber_delta=1.0,
         cell=("distance", "side"),
     )
-    write_predictions(folder / "predictions.npz", windowed, predictions)
-    file = FileDigest.of(folder / "predictions.npz")
-    evaluation = score(facts, windowed, predictions, rules, file)
-    evaluation.write(folder / "evaluation.json")
-    for name in own.evaluate_on:
-        made.elsewhere.append(folder / f"on/{name}/evaluation.json")
-        evaluation.model_copy(update={"dataset": name}).write(made.elsewhere[-1])
-    write_training(folder, own, index, {**roles, "train": trained})
-    made.metrics.append(folder / "metrics.csv")
-    made.results.append(folder / "training_results.json")
-    made.evaluations.append(folder / "evaluation.json")
-    made.predictions.append(folder / "predictions.npz")
-
-
-def _provenance(made: Results, stage: str, output: str, dirty: bool) -> None:
-    made.provenance.append(made.folder / f"{output}.provenance.json")
-    write_provenance(made.provenance[-1], stage, dirty)
+    files = EvaluationFiles.below(made.results, **run.names())
+    write_predictions(files.predictions, windowed, predictions)
+    evaluation = score(facts, windowed, predictions, rules, FileDigest.of(files.predictions))
+    evaluation.write(files.evaluation)
+    for name in run.evaluate_on:
+        other = OtherEvaluationFiles.below(made.results, **run.names(), dataset=name)
+        evaluation.model_copy(update={"dataset": name}).write(other.evaluation)
+    write_training(files.evaluation.parent, run, index, {**roles, "train": trained})

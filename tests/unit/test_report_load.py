@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EpisodeError
+from mobile_vla.layout import SplitFiles, TimingFiles
 from mobile_vla.reporting.epochs import epoch_rows
 from mobile_vla.reporting.load import Run, load_datasets, load_runs
 from mobile_vla.reporting.selection import (
@@ -16,13 +18,12 @@ from mobile_vla.reporting.selection import (
     populations,
 )
 from mobile_vla.training.result import read_metrics
-from support.report import run_files
 from support.results import Results, make_results
 from support.trained import epoch_of
 
 
 def loaded(made: Results) -> tuple[Run, ...]:
-    return load_runs(made.settings, **run_files(made))
+    return load_runs(made.settings, made.results)
 
 
 def edit(path: Path, **changed: Any) -> None:
@@ -41,25 +42,23 @@ def test_runs_get_their_own_files_and_their_experiments_timing(tmp_path: Path) -
     assert all(run.evaluation.run == run.training.run == run.run for run in runs)
 
 
-def test_files_in_the_wrong_order_are_noticed(tmp_path: Path) -> None:
+def test_another_runs_file_is_noticed(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2)
-    made.evaluations.reverse()
+    shutil.copy(made.evaluations[1], made.evaluations[0])
     with pytest.raises(UserError, match="results of lora_r8/seed0, expected those of lora/seed0"):
         loaded(made)
 
 
 def test_another_datasets_file_is_noticed(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
-    edit(made.splits[0], dataset="other")
+    edit(SplitFiles.below(made.results, dataset="demo").split, dataset="other")
     with pytest.raises(UserError, match=r"split\.json: holds the results of other"):
-        load_datasets(
-            made.settings, manifests=made.manifests, splits=made.splits, audits=made.audits
-        )
+        load_datasets(made.settings, made.results)
 
 
 def test_all_that_is_wrong_with_a_file_is_said_together(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
-    edit(made.results[0], best_epoch="many", parameters={"trainable": {}})
+    edit(made.trainings[0], best_epoch="many", parameters={"trainable": {}})
     with pytest.raises(UserError) as caught:
         loaded(made)
     message = str(caught.value)
@@ -70,10 +69,11 @@ def test_all_that_is_wrong_with_a_file_is_said_together(tmp_path: Path) -> None:
 
 def test_missing_and_broken_files_say_what_to_do(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
-    made.timings[0].write_text("{")
+    timing = TimingFiles.below(made.results, experiment="lora").timing
+    timing.write_text("{")
     with pytest.raises(UserError, match="not readable as JSON"):
         loaded(made)
-    made.timings[0].unlink()
+    timing.unlink()
     with pytest.raises(UserError, match="not there"):
         loaded(made)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from mobile_vla.config.reporting import Report
 from mobile_vla.errors import UserError
+from mobile_vla.layout import ReportFiles
+from mobile_vla.reporting import sources
 from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.svg import inline
-from support.report import TEMPLATES, drawn, written
+from support.report import SOURCES, drawn, written
 from support.results import Results, make_results
 
 SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
@@ -65,11 +67,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.fixture(scope="module")
 def whole(made: Results) -> str:
     """The page of four experiments with all figures drawn."""
-    return written(made, drawn(made, made.folder / "figures")).read_text(encoding="utf-8")
+    return written(made, drawn(made)).read_text(encoding="utf-8")
 
 
-def text_of(made: Results, **options: Any) -> str:
-    return written(made, **options).read_text(encoding="utf-8")
+def text_of(made: Results) -> str:
+    return written(made).read_text(encoding="utf-8")
 
 
 def parsed(html: str) -> Structure:
@@ -109,7 +111,7 @@ def test_values_equal_those_of_the_json_files(whole: str, made: Results) -> None
         for errors in (scored["policy"], *scored["baselines"].values()):
             for metric in ("mae", "mse", "rmse"):
                 assert all(number(value) in text for value in errors[metric].values())
-    for path in made.results:
+    for path in made.trainings:
         assert f"{json.loads(path.read_text())['parameters']['trainable_total']:,}" in text
     for path in made.rollouts:
         share = json.loads(path.read_text())["drivers"]["policy"]["success"]
@@ -126,7 +128,7 @@ def test_alternative_texts_state_the_finding(whole: str, made: Results) -> None:
     assert set(alts) == set(made.settings.figures)
     assert [name for name, alt in alts.items() if not re.search(r"\d", alt)] == []
     scored = json.loads(made.evaluations[0].read_text())
-    trained = json.loads(made.results[0].read_text())
+    trained = json.loads(made.trainings[0].read_text())
     rolled = json.loads(made.rollouts[0].read_text())
     policy, motion = scored["policy"]["mae"]["overall"], scored["motion"]
     said = {
@@ -206,8 +208,8 @@ def test_every_group_of_parameters_that_some_run_trained_is_counted(tmp_path: Pa
 
 def test_text_from_files_is_escaped(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
-    title = Report(title="<script>alert(1)</script> & co")
-    made.settings = made.settings.model_copy(update={"report": title})
+    title = "<script>alert(1)</script> & co"
+    made.settings = made.settings.model_copy(update={"title": title})
     html = text_of(made)
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in html
@@ -239,16 +241,23 @@ def test_findings_show_their_frames_and_why_they_were_accepted(tmp_path: Path) -
     ],
 )
 def test_a_broken_template_is_the_users_to_mend(
-    made: Results, tmp_path: Path, source: str | None, message: str
+    made: Results,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str | None,
+    message: str,
 ) -> None:
-    template = tmp_path / "page.html.j2"
+    monkeypatch.setattr(sources, "FOLDER", tmp_path / "report")
+    shutil.copytree(SOURCES, tmp_path / "report")
+    template = tmp_path / "report/page/page.html.j2"
+    template.unlink()
     if source is not None:
         template.write_text(source)
-    (made.folder / "report.html").unlink(missing_ok=True)
-    others = [path for path in TEMPLATES if path.name != template.name]
+    report = ReportFiles.below(made.results).report
+    report.unlink(missing_ok=True)
     with pytest.raises(UserError, match=message):
-        written(made, templates=[template, *others])
-    assert not (made.folder / "report.html").exists()
+        written(made)
+    assert not report.exists()
 
 
 def test_unknown_provenance_is_not_an_error(tmp_path: Path) -> None:
@@ -258,8 +267,8 @@ def test_unknown_provenance_is_not_an_error(tmp_path: Path) -> None:
     for path in made.provenance:
         path.write_text(json.dumps({**json.loads(path.read_text()), **empty}))
     text = plain(text_of(made))
-    assert "No commit is known of 6 jobs: they did not run in a git checkout." in text
-    assert "trainpolicy.json" in text.replace(" ", "")  # named after the file beside the result
+    assert "No commit is known of 13 jobs: they did not run in a git checkout." in text
+    assert "traintraining" in text.replace(" ", "")  # named after the file beside the result
 
 
 def test_a_command_that_names_a_thousand_files_does_not_fill_the_page(tmp_path: Path) -> None:
@@ -284,14 +293,14 @@ def test_a_figure_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_padding_that_dilutes_the_loss_is_warned_of(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2)
     assert "Padding dilutes" not in text_of(made)
-    found = json.loads(made.results[1].read_text())
+    found = json.loads(made.trainings[1].read_text())
     found["padding"] = {
         "action_dim": 7,
         "velocities": 2,
         "averaged_over": 6,
         "best_val_loss_arm_act": 0.0123,
     }
-    made.results[1].write_text(json.dumps(found))
+    made.trainings[1].write_text(json.dumps(found))
     text = plain(text_of(made))
     assert "lora_r8 writes 7 outputs a step, of which 2 are velocities" in text
     assert "a mean over 6 dimensions" in text and "It was 0.0123 on" in text
@@ -302,7 +311,7 @@ def test_each_run_has_its_first_and_last_loss_and_the_time_of_an_epoch(tmp_path:
     made.settings.runs[1].settings["preset"] = "mobile_vla_lora_20251112"
     head = "epoch,train_loss,val_loss,train_loss_arm_act,val_loss_arm_act\n"
     made.metrics[1].write_text(head + "0,0.126,0.122,0.05,0.041\n1,0.0194,0.0198,0.007,0.0066\n")
-    found = json.loads(made.results[1].read_text())
+    found = json.loads(made.trainings[1].read_text())
     found.update(initial_val_loss=0.122, final_val_loss=0.0198, best_epoch=1, best_val_loss=0.0198)
     found["padding"] = {
         "action_dim": 7,
@@ -310,7 +319,7 @@ def test_each_run_has_its_first_and_last_loss_and_the_time_of_an_epoch(tmp_path:
         "averaged_over": 6,
         "best_val_loss_arm_act": 0.0066,
     }
-    made.results[1].write_text(json.dumps(found))
+    made.trainings[1].write_text(json.dumps(found))
     html = text_of(made)
     text = plain(html)
     assert "mobile_vla_lora_20251112" in text

@@ -10,24 +10,16 @@ import pytest
 from mobile_vla.config.reporting import PartialSettings
 from mobile_vla.config.sweep import Member, Sweep
 from mobile_vla.errors import UserError
+from mobile_vla.layout import PartialFiles
 from mobile_vla.reporting.partial_report import partial_report
-from support.report import TEMPLATES, texts_of
 from support.results import UNCERTAINTY, Results, make_results
 
 
 def reported(made: Results) -> str:
     figures = ("loss_curves", *(("sweeps",) if made.settings.sweeps else ()))
     few = made.settings.model_copy(update={"figures": figures})
-    report = made.folder / "results/partial/report.html"
-    partial_report(
-        PartialSettings(report=few, uncertainty=UNCERTAINTY),
-        results=made.folder / "results",
-        templates=TEMPLATES,
-        texts=texts_of("en"),
-        labels=texts_of("en"),
-        report=report,
-    )
-    return report.read_text(encoding="utf-8")
+    partial_report(PartialSettings(report=few, uncertainty=UNCERTAINTY), made.results)
+    return PartialFiles.below(made.results).report.read_text(encoding="utf-8")
 
 
 def test_finished_runs_are_shown_and_the_others_listed_with_their_logs(tmp_path: Path) -> None:

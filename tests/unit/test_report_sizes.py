@@ -6,19 +6,17 @@ import csv
 import json
 from pathlib import Path
 
+from mobile_vla.layout import OtherEvaluationFiles
 from mobile_vla.reporting.error_table import error_table
 from mobile_vla.reporting.load import Run, load_runs
 from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.sizes import sized
-from mobile_vla.reporting.tables import tables
-from support.report import ENGLISH, drawn, run_files, written
+from support.report import ENGLISH, drawn, tabulated, written
 from support.results import Results, make_results
-
-TABLES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell", "by_part")
 
 
 def loaded(made: Results) -> tuple[Run, ...]:
-    return load_runs(made.settings, **run_files(made))
+    return load_runs(made.settings, made.results)
 
 
 def test_experiments_that_differ_in_subset_alone_are_one_line(tmp_path: Path) -> None:
@@ -56,8 +54,7 @@ def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None
         tmp_path, 3, subsets=(3, 9, None), folds=2, others=("corridor",), ablation="lora"
     )
     names = ["error_by_training_size", "speed_ablation", "error_by_step", "tolerance"]
-    written(made, drawn(made, tmp_path / "figures", names))
-    text = (tmp_path / "report.html").read_text()
+    text = written(made, drawn(made, names)).read_text()
     assert "Errors on other datasets" in text and text.count("<td>corridor</td>") == 6
     assert 'id="figure-error_by_training_size"' in text
     assert "with 3 training episodes" in text
@@ -68,10 +65,7 @@ def test_the_page_shows_sizes_folds_and_scores_elsewhere(tmp_path: Path) -> None
 
 def test_scores_elsewhere_are_a_table(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, others=("corridor", "yard"))
-    paths = {name: tmp_path / f"{name}.csv" for name in TABLES}
-    paths["scores"] = tmp_path / "elsewhere.csv"
-    tables(made.settings, **run_files(made), comparison=made.comparison, **paths)
-    with (tmp_path / "elsewhere.csv").open() as file:
+    with tabulated(made)["elsewhere"].open() as file:
         lines = list(csv.DictReader(file))
     assert [(line["experiment"], line["dataset"]) for line in lines] == [
         ("lora", "corridor"),
@@ -79,6 +73,8 @@ def test_scores_elsewhere_are_a_table(tmp_path: Path) -> None:
         ("lora_r8", "corridor"),
         ("lora_r8", "yard"),
     ]
-    found = json.loads(made.elsewhere[0].read_text())
+    names = made.settings.runs[0].names()
+    score = OtherEvaluationFiles.below(made.results, **names, dataset="corridor").evaluation
+    found = json.loads(score.read_text())
     assert float(lines[0]["mae_command_units"]) == found["policy"]["mae"]["overall"]
     assert lines[0]["trained_on"] == "demo" and lines[0]["training_episodes"] == "15"

@@ -6,36 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from mobile_vla.reporting.tables import tables
+from support.report import tabulated
 from support.results import Results, make_results
 
-NAMES = ("experiments", "epochs", "errors", "verdicts", "pairs", "by_step", "by_cell", "by_part")
 
-
-def written(made: Results, folder: Path) -> dict[str, list[dict[str, str]]]:
-    paths = {name: folder / f"{name}.csv" for name in NAMES}
-    tables(
-        made.settings,
-        metrics=made.metrics,
-        results=made.results,
-        evaluations=made.evaluations,
-        elsewhere=made.elsewhere,
-        comparison=made.comparison,
-        timings=made.timings,
-        languages=made.languages,
-        latencies=made.latencies,
-        rollouts=made.rollouts,
-        **paths,
-    )
-    return {name: list(csv.DictReader(path.open(encoding="utf-8"))) for name, path in paths.items()}
+def written(made: Results) -> dict[str, list[dict[str, str]]]:
+    return {
+        name: list(csv.DictReader(path.open(encoding="utf-8")))
+        for name, path in tabulated(made).items()
+    }
 
 
 def test_values_equal_those_of_the_json_files(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, seeds=2)
-    found = written(made, tmp_path / "tables")
+    found = written(made)
     assert len(found["experiments"]) == 4
     for line, path, results in zip(
-        found["experiments"], made.evaluations, made.results, strict=True
+        found["experiments"], made.evaluations, made.trainings, strict=True
     ):
         scored, trained = json.loads(path.read_text()), json.loads(results.read_text())
         assert (line["experiment"], line["run"]) == (scored["experiment"], scored["run"])
@@ -60,7 +47,7 @@ def test_values_equal_those_of_the_json_files(tmp_path: Path) -> None:
 def test_the_epochs_table(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
     made.metrics[0].write_text("epoch,train_loss,val_loss\n0,0.5,0.4\n1,0.4,0.1\n2,0.3,0.2\n")
-    lines = written(made, tmp_path / "tables")["epochs"]
+    lines = written(made)["epochs"]
     assert lines[0]["change_percent"] == ""
     assert [float(line["change_percent"]) for line in lines[1:]] == pytest.approx([-75, 100])
     cumulative = [float(line["cumulative_change_percent"]) for line in lines[1:]]
@@ -68,14 +55,14 @@ def test_the_epochs_table(tmp_path: Path) -> None:
 
 
 def test_no_verdict_where_the_scored_episodes_chose_the_checkpoint(tmp_path: Path) -> None:
-    line = written(make_results(tmp_path, 1, scored_on="val"), tmp_path / "t")["experiments"][0]
+    line = written(make_results(tmp_path, 1, scored_on="val"))["experiments"][0]
     assert line["verdict"] == "no_verdict"
     assert line["selected_on_scored"] == "True"
 
 
 def test_verdicts_pairs_steps_and_cells_are_tables_for_a_paper_too(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, beats=[True, False])
-    found = written(made, tmp_path / "tables")
+    found = written(made)
     scores = json.loads(made.comparison.read_text())
     own = scores["experiments"][0]
     line = next(
@@ -98,7 +85,7 @@ def test_verdicts_pairs_steps_and_cells_are_tables_for_a_paper_too(tmp_path: Pat
     assert int(lines["turns"]["segments"]) == turns["segments"] > 0
     assert float(lines["turns"]["mae"]) == scored["parts"]["turns"]["policy"]["mae"]["overall"]
     assert lines["first_step"]["ade"] == ""
-    tex = (tmp_path / "tables/verdicts.tex").read_text()
+    tex = (tmp_path / "results/tables/verdicts.tex").read_text()
     assert tex.startswith("\\begin{tabular}{llrrrr")
     assert tex.count("\\\\") == 3  # the head, and a line for each experiment
     assert "lora\\_r8 & does\\_not\\_beat & 12" in tex
@@ -106,7 +93,7 @@ def test_verdicts_pairs_steps_and_cells_are_tables_for_a_paper_too(tmp_path: Pat
 
 
 def test_one_experiment_has_no_pair_and_the_table_is_its_head(tmp_path: Path) -> None:
-    found = written(make_results(tmp_path, 1), tmp_path / "tables")
+    found = written(make_results(tmp_path, 1))
     assert found["pairs"] == []
-    assert (tmp_path / "tables/pairs.csv").read_text().startswith("one,other,dataset")
-    assert "\\midrule\n\\bottomrule" in (tmp_path / "tables/pairs.tex").read_text()
+    assert (tmp_path / "results/tables/pairs.csv").read_text().startswith("one,other,dataset")
+    assert "\\midrule\n\\bottomrule" in (tmp_path / "results/tables/pairs.tex").read_text()

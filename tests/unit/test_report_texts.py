@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from mobile_vla.errors import UserError
+from mobile_vla.reporting.sources import texts_file
 from mobile_vla.reporting.texts import Texts
-from support.report import ENGLISH, SOURCES, TEMPLATES, texts_of
+from support.report import ENGLISH, SOURCES, TEMPLATES
 
-KOREAN = Texts.read(texts_of("ko"))
+KOREAN = Texts.read(texts_file("ko"))
 LIBRARY = SOURCES.parent / "mobile_vla/reporting"
 
 ASKED = r't(?:\.rich)?\(\s*"([a-z_]+\.[a-z_. ]+)"\s*[,)]'  # as a whole

@@ -13,7 +13,7 @@ from mobile_vla.reporting.load import load_runs
 from mobile_vla.reporting.summary import Line, lines
 from mobile_vla.reporting.verdict import judged as judged_in_words
 from mobile_vla.reporting.verdict import overview
-from support.report import ENGLISH, run_files
+from support.report import ENGLISH
 from support.results import make_results
 
 
@@ -88,7 +88,7 @@ def scores(*experiments: dict[str, Any], better: tuple[str | None, ...] = ()) ->
 
 def said(own: dict[str, Any], tmp_path: Path) -> Line:
     made = make_results(tmp_path, 1)
-    runs = load_runs(made.settings, **run_files(made))
+    runs = load_runs(made.settings, made.results)
     return lines(scores(own), runs, ENGLISH)[0]
 
 

@@ -14,9 +14,8 @@ from mobile_vla.config.sweep import Member, Sweep
 from mobile_vla.errors import Problems
 from mobile_vla.reporting.load import load_runs
 from mobile_vla.reporting.sweeps import sweep_tables
-from mobile_vla.reporting.tables import tables
 from support import configured
-from support.report import drawn, run_files, written
+from support.report import drawn, tabulated, written
 from support.results import make_results
 
 PRESETS = """\
@@ -49,7 +48,7 @@ def test_each_combination_is_an_experiment_with_a_readable_name(tmp_path):
     ]
     one = project.experiments["rank-r8-window1"]
     assert (one.lora.r, one.lora.alpha, one.window, one.seeds) == (8, 16, 1, (0, 1))
-    (sweep,) = project.reported().sweeps
+    (sweep,) = project.page().sweeps
     assert sweep.keys == ("lora.r", "window")
     assert sweep.members[2].values == {"lora.r": 8, "window": 1}
 
@@ -187,9 +186,7 @@ def swept(made, match="epochs", keys=("lora.r",)):
 def test_errors_are_those_on_common_steps_where_there_are_some(tmp_path: Path) -> None:
     made = swept(make_results(tmp_path, 2, chunks=(10, 6)))
     scores = ComparisonResult.read(made.comparison)
-    (found,) = sweep_tables(
-        made.settings.sweeps, load_runs(made.settings, **run_files(made)), scores
-    )
+    (found,) = sweep_tables(made.settings.sweeps, load_runs(made.settings, made.results), scores)
     assert found.alike
     common = {one.experiment: one.mae.value for one in scores.groups[0].experiments}
     assert {one.experiment: one.mae.value for one in found.points} == common
@@ -198,21 +195,19 @@ def test_errors_are_those_on_common_steps_where_there_are_some(tmp_path: Path) -
 
 def test_the_page_says_where_early_stopping_undid_the_match(tmp_path):
     made = swept(make_results(tmp_path, 2), match="optimizer_steps")
-    found = json.loads(made.results[1].read_text())
-    made.results[1].write_text(json.dumps({**found, "steps": found["steps"] - 12}))
-    written(made, drawn(made, tmp_path / "figures", ["sweeps"]))
-    text = (tmp_path / "report.html").read_text()
+    found = json.loads(made.trainings[1].read_text())
+    made.trainings[1].write_text(json.dumps({**found, "steps": found["steps"] - 12}))
+    text = written(made, drawn(made, ["sweeps"])).read_text()
     assert "but some stopped early" in text and "trains all for as many" not in text
 
 
 @pytest.mark.parametrize("keys", [("lora.r",), ("lora.r", "window"), ("training.epochs",)])
 def test_the_page_shows_the_sweep_and_how_long_each_was_trained(tmp_path, keys):
     made = swept(make_results(tmp_path, 4 if len(keys) == 2 else 2), keys=keys)
-    found = json.loads(made.results[1].read_text())
+    found = json.loads(made.trainings[1].read_text())
     found.update(steps=found["steps"] * 2, windows={**found["windows"], "train": 77})
-    made.results[1].write_text(json.dumps(found))
-    written(made, drawn(made, tmp_path / "figures", ["sweeps", "loss_curves"]))
-    text = (tmp_path / "report.html").read_text()
+    made.trainings[1].write_text(json.dumps(found))
+    text = written(made, drawn(made, ["sweeps", "loss_curves"])).read_text()
     assert 'id="figure-sweeps"' in text and "Combinations of rank" in text
     assert "were not trained equally long" in text
     assert ("match: optimizer_steps" in text) == ("training.epochs" not in keys)
@@ -221,27 +216,7 @@ def test_the_page_shows_the_sweep_and_how_long_each_was_trained(tmp_path, keys):
 
 def test_the_table_has_a_line_for_each_combination(tmp_path):
     made = swept(make_results(tmp_path, 4), keys=("lora.r", "window"))
-    paths = {
-        name: tmp_path / f"{name}.csv"
-        for name in (
-            "experiments",
-            "epochs",
-            "errors",
-            "verdicts",
-            "pairs",
-            "by_step",
-            "by_cell",
-            "by_part",
-        )
-    }
-    tables(
-        made.settings,
-        **run_files(made),
-        comparison=made.comparison,
-        **paths,
-        sweeps=tmp_path / "sweeps.csv",
-    )
-    with (tmp_path / "sweeps.csv").open() as file:
+    with tabulated(made)["sweeps"].open() as file:
         lines = list(csv.DictReader(file))
     assert [line["values"] for line in lines][:2] == ["lora.r 4; window 1", "lora.r 4; window 8"]
     assert {line["on_the_same_steps"] for line in lines} == {"True"}

@@ -9,7 +9,7 @@ from support.project import ROOT
 
 def clean(project, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "mobile_vla.config.clean_stale", *arguments],
+        [sys.executable, "-m", "mobile_vla", "clean-stale", *arguments],
         cwd=project.folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
         check=True,

@@ -88,6 +88,8 @@ TOOLS = _by_name(
     Command("merge", "robot", PREDICTING),
     Command("export_lerobot", "lerobot", extra="lerobot"),
     Command("import_robovlms", "importing"),
+    Command("clean_stale", "config"),
+    Command("schema", "config"),
 )
 
 COMMANDS = {**STAGES, **TOOLS}

@@ -42,9 +42,33 @@ class Files:
         """Return the log of the job that writes the files."""
         return place(results, f"logs/{cls.LOG}", names)
 
+    @classmethod
+    def job(cls, results: Path = RESULTS, **names: str) -> Job:
+        """Return the files with the provenance and the log of the job that writes them."""
+        files = cls.below(results, **names)
+        return Job(files, cls.provenance(results, **names), cls.log(results, **names))
+
+    @classmethod
+    def patterns(cls) -> list[str]:
+        """Return the places of the files and of their provenance, with the names in braces."""
+        return [*(str(field.default) for field in fields(cls)), cls.PROVENANCE]
+
     def by_name(self) -> dict[str, str]:
         """Return the paths by the names of their fields, as a rule's outputs."""
         return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+
+    def listed(self) -> list[Path]:
+        """Return the paths in the order of their fields."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The files that one job writes, its provenance and its log."""
+
+    files: Files
+    provenance: Path
+    log: Path
 
 
 def place(results: Path, pattern: object, names: dict[str, str]) -> Path:
@@ -291,3 +315,16 @@ class ReportFiles(Files):
     LOG = "page.log"
 
     report: Path = Path("report.html")
+
+
+@dataclass(frozen=True)
+class PartialFiles(Files):
+    """The page of the runs that have finished.
+
+    Its comparison and figures lie beside it, as those of the whole report lie below the results.
+    """
+
+    PROVENANCE = "partial/report.provenance.json"
+    LOG = "partial_report.log"
+
+    report: Path = Path("partial/report.html")

@@ -17,18 +17,23 @@ from mobile_vla.layout import (
     RESULTS,
     AuditFiles,
     BackboneFiles,
+    CaptionFiles,
     ComparisonFiles,
     EpisodeFiles,
     EvaluationFiles,
     FeatureFiles,
+    FigureFiles,
     FlagFiles,
     LanguageFiles,
     LatencyFiles,
     ManifestFiles,
     OtherEvaluationFiles,
+    PartialFiles,
     RawFiles,
+    ReportFiles,
     RolloutFiles,
     SplitFiles,
+    TableFiles,
     TimingFiles,
     TrainingFiles,
 )
@@ -130,7 +135,9 @@ def simulated(dataset):
 @cache
 def imported_content(dataset):
     """Return the identity of the bytes of a LeRobotDataset's data files."""
-    return content_ids(sorted({episode.data for episode in imported(dataset).values()}), CONTENT_CACHE)
+    return content_ids(
+        sorted({episode.data for episode in imported(dataset).values()}), CONTENT_CACHE
+    )
 
 
 @cache
@@ -200,40 +207,3 @@ def line_of(made, command):
 def of_episodes(pattern):
     """Return an input function that lists one file for each episode of the dataset."""
     return lambda w: expand(pattern, dataset=w.dataset, episode=episodes(w.dataset))
-
-
-def of_runs(pattern):
-    """Return a file of each run, in the order of config.yaml."""
-    return [pattern.format(experiment=name, run=run) for name, run in project.runs()]
-
-
-def of_scores(pattern):
-    """Return a file of each run and other dataset that it is scored on, in the order of the runs."""
-    return [
-        pattern.format(experiment=name, run=run, dataset=dataset)
-        for name, run, dataset in project.scores()
-    ]
-
-
-def of_rolled_out(pattern):
-    """Return a file of each run whose dataset's world is known, in the order of config.yaml."""
-    known = project.rolled_out()
-    return [
-        pattern.format(experiment=name, run=run) for name, run in project.runs() if name in known
-    ]
-
-
-def of_experiments(pattern):
-    """Return a file of each experiment of the report, in the order of config.yaml."""
-    return [pattern.format(experiment=name) for name in project.reported_experiments()]
-
-
-def of_datasets(pattern):
-    """Return a file of each dataset that an experiment uses, in the order of config.yaml."""
-    return [pattern.format(dataset=name) for name in project.used_datasets()]
-
-
-def table(name):
-    """Return a table's file, as a part of what `snakemake --report` makes."""
-    file = f"results/tables/{name}.csv"
-    return report(file, caption="../report/table.rst", category="Tables")

@@ -171,32 +171,3 @@ other_inputs = {
     **dataset_inputs("on_", lambda w: w.dataset),
     "on_features": lambda w: described(feature_files(w.experiment, w.dataset)),
 }
-
-
-def provenance_files(wildcards):
-    """Return the provenance of every result that the report quotes."""
-    reported = project.reported_experiments()
-    used = {experiment.backbone: None for experiment in reported.values()}
-    features = [
-        f"results/features/{dataset}/{backbone}/{cut}-{key}.provenance.json"
-        for dataset, backbone, cut, key in project.feature_keys(reported)
-    ]
-    return [
-        *of_datasets("results/datasets/{dataset}/manifest.provenance.json"),
-        *of_datasets("results/datasets/{dataset}/split.provenance.json"),
-        *of_datasets("results/datasets/{dataset}/audit.provenance.json"),
-        *[f"results/backbones/{name}/backbone.provenance.json" for name in used],
-        *features,
-        *of_runs("results/experiments/{experiment}/{run}/training.provenance.json"),
-        *of_experiments("results/experiments/{experiment}/timing.provenance.json"),
-        *of_runs("results/experiments/{experiment}/{run}/language.provenance.json"),
-        *of_experiments("results/experiments/{experiment}/latency.provenance.json"),
-        *of_rolled_out("results/experiments/{experiment}/{run}/rollouts.provenance.json"),
-        *of_runs("results/experiments/{experiment}/{run}/evaluation.provenance.json"),
-        *of_scores(
-            "results/experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"
-        ),
-        "results/comparison.provenance.json",
-        "results/figures/figures.provenance.json",
-        "results/tables/tables.provenance.json",
-    ]

@@ -22,11 +22,14 @@ from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
 from mobile_vla.config.matching import matched
 from mobile_vla.config.reporting import (
-    FIGURES,
+    FigureSettings,
+    PageSettings,
     PartialSettings,
     Report,
     ReportedRun,
     ReportSettings,
+    StoredFeatures,
+    drawable,
 )
 from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
@@ -105,24 +108,6 @@ class Project(Settings):
             for name in (experiment.dataset, *experiment.evaluate_on)
         }
         return [name for name in self.datasets if name in used]
-
-    def has_ablation(self) -> bool:
-        """Return whether some experiment's timing is compared with the plain way of training."""
-        return any(one.timing.ablation for one in self.reported_experiments().values())
-
-    def compares_sizes(self) -> bool:
-        """Whether experiments differ in how many episodes they train on."""
-        return len({one.subset for one in self.reported_experiments().values()}) > 1
-
-    def figures(self) -> tuple[str, ...]:
-        """Return the names of the report's figures: some need more than one experiment, or data."""
-        chosen = {
-            "error_by_training_size": self.compares_sizes(),
-            "speed_ablation": self.has_ablation(),
-            "closed_loop": bool(self.rolled_out()),
-            "sweeps": bool(self.reported_sweeps()),
-        }
-        return tuple(name for name in FIGURES if chosen.get(name, True))
 
     def simulation(self, dataset: str) -> dict[str, SimulateSettings] | None:
         """Return a simulated dataset's episodes by name; None for a recorded one."""
@@ -321,30 +306,49 @@ class Project(Settings):
         runs = tuple(ComparedRun(experiment=name, run=run) for name, run in self.runs())
         return CompareSettings(runs=runs, uncertainty=self.uncertainty)
 
-    def reported(self) -> ReportSettings:
-        """Return what the report's stages are given."""
-        return ReportSettings(
-            runs=tuple(
-                ReportedRun(
-                    experiment=name,
-                    run=run,
-                    dataset=self.experiments[name].dataset,
-                    backbone=self.experiments[name].backbone,
-                    evaluate_on=self.experiments[name].evaluate_on,
-                    rolled_out=name in self.rolled_out(),
-                    settings=self._effective(name),
-                )
-                for name, run in self.runs()
-            ),
+    def tables(self) -> ReportSettings:
+        """Return what ``tables`` is given."""
+        page = self.page()
+        return ReportSettings(runs=page.runs, sweeps=page.sweeps)
+
+    def figures(self) -> FigureSettings:
+        """Return what ``figures`` is given."""
+        page = self.page()
+        return FigureSettings(**{name: getattr(page, name) for name in FigureSettings.model_fields})
+
+    def page(self) -> PageSettings:
+        """Return what ``page`` is given."""
+        rolled_out = self.rolled_out()
+        runs = tuple(
+            ReportedRun(
+                experiment=name,
+                run=run,
+                dataset=self.experiments[name].dataset,
+                backbone=self.experiments[name].backbone,
+                evaluate_on=self.experiments[name].evaluate_on,
+                rolled_out=name in rolled_out,
+                ablation=self.experiments[name].timing.ablation,
+                settings=self._effective(name),
+            )
+            for name, run in self.runs()
+        )
+        sweeps, keys = self.reported_sweeps(), self.feature_keys(self.reported_experiments())
+        return PageSettings(
+            runs=runs,
             datasets=tuple(self.used_datasets()),
-            sweeps=self.reported_sweeps(),
-            figures=self.figures(),
-            report=self.report,
+            sweeps=sweeps,
+            figures=drawable(runs, sweeps),
+            features=tuple(
+                StoredFeatures(dataset=dataset, backbone=backbone, cut=cut, key=key)
+                for dataset, backbone, cut, key in keys
+            ),
+            title=self.report.title,
+            language=self.report.language,
         )
 
-    def partly_reported(self) -> PartialSettings:
-        """Return what the report of the finished runs is given."""
-        return PartialSettings(report=self.reported(), uncertainty=self.uncertainty)
+    def partial_report(self) -> PartialSettings:
+        """Return what ``partial_report`` is given."""
+        return PartialSettings(report=self.page(), uncertainty=self.uncertainty)
 
     def _effective(self, name: str) -> dict[str, Any]:
         """Return an experiment's settings without those that change no result of its runs."""

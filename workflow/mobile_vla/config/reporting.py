@@ -1,36 +1,77 @@
-"""Settings of the report."""
+"""Settings of the report: figures, tables and page."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
-from mobile_vla.config.base import Settings
+from pydantic import field_validator
+
+from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.config.sweep import Sweep
 from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.layout import (
+    AuditFiles,
+    BackboneFiles,
+    CaptionFiles,
+    ComparisonFiles,
+    EvaluationFiles,
+    FeatureFiles,
+    FigureFiles,
+    Files,
+    Job,
+    LanguageFiles,
+    LatencyFiles,
+    ManifestFiles,
+    OtherEvaluationFiles,
+    RolloutFiles,
+    SplitFiles,
+    TableFiles,
+    TimingFiles,
+    TrainingFiles,
+)
 
 Language = Literal["en", "ko"]
 
-FIGURES = (
-    *("action_sequences", "coverage"),
-    *("loss_curves", "overfitting_gap"),
-    *("error_by_dimension", "differences"),
-    *("error_by_step", "error_by_frame", "error_by_scenario", "confusion", "tolerance"),
-    *(
-        "closed_loop",
-        "language",
-        "sweeps",
-        "error_by_training_size",
-        "episodes",
-        "velocity_traces",
-        "predicted_paths",
-    ),
-    *("speed_ablation", "epoch_time", "latency"),
+FIGURES = {
+    "data": ("action_sequences", "coverage"),
+    "training": ("loss_curves", "overfitting_gap"),
+    "baselines": ("error_by_dimension", "differences"),
+    "parts": ("error_by_step", "error_by_frame", "error_by_scenario", "confusion", "tolerance"),
+    "closed_loop": ("closed_loop",),
+    "language": ("language",),
+    "sweeps": ("sweeps",),
+    "training_size": ("error_by_training_size",),
+    "examples": ("episodes", "velocity_traces", "predicted_paths"),
+    "cost": ("speed_ablation", "epoch_time"),
+    "latency": ("latency",),
+}
+"""Names of all figures by their place on the page, which its templates name."""
+
+TABLES = {
+    "experiments": False,
+    "epochs": False,
+    "errors": False,
+    "verdicts": True,
+    "pairs": True,
+    "by_step": True,
+    "by_cell": True,
+    "by_part": True,
+    "sweeps": False,
+    "elsewhere": False,
+}
+"""Names of all tables, and whether there is a LaTeX file beside the CSV."""
+
+RUN_KINDS: tuple[type[Files], ...] = (
+    *(TrainingFiles, TimingFiles, LanguageFiles, LatencyFiles, RolloutFiles, EvaluationFiles),
+    OtherEvaluationFiles,
 )
-"""Names of all figures, in the order of the page."""
+"""The results of runs and experiments, in the order in which the page lists their jobs."""
 
 
 class Report(Settings):
-    """What the report's page says of itself."""
+    """Title and language of the report's page."""
 
     title: str = "Mobile VLA experiments"
     """Heading of the page."""
@@ -39,7 +80,7 @@ class Report(Settings):
 
 
 class ReportedRun(Settings):
-    """One run in the report, with the settings that its experiment was given."""
+    """A run in the report, with the settings of its experiment."""
 
     experiment: str
     run: str
@@ -47,23 +88,212 @@ class ReportedRun(Settings):
     backbone: str
     evaluate_on: tuple[str, ...] = ()
     rolled_out: bool = False
-    """Whether its dataset's world is known, so that there is a ``rollouts.json``."""
+    """Whether its dataset is simulated, so that there are rollouts."""
+    ablation: bool = False
+    """Whether its experiment's timing is compared with training without each speed-up."""
     settings: dict[str, Any]
 
+    def names(self) -> dict[str, str]:
+        """Return the names that tell its files from those of other runs."""
+        return {"experiment": self.experiment, "run": self.run}
 
-class ReportSettings(Settings):
-    """What the report's stages are given; lists of files come in the order of ``runs``."""
+    def jobs(self, results: Path) -> list[Job]:
+        """Return the jobs that wrote the results of the run and of its experiment."""
+        kinds = [kind for kind in RUN_KINDS if kind is not OtherEvaluationFiles]
+        if not self.rolled_out:
+            kinds.remove(RolloutFiles)
+        return [
+            *(kind.job(results, **self.names()) for kind in kinds),
+            *(
+                OtherEvaluationFiles.job(results, **self.names(), dataset=dataset)
+                for dataset in self.evaluate_on
+            ),
+        ]
+
+    def numbers(self, results: Path) -> list[Path]:
+        """Return the files that figures, tables and page read of the run and its experiment."""
+        names = self.names()
+        training = TrainingFiles.below(results, **names)
+        files = [
+            training.metrics,
+            training.results,
+            EvaluationFiles.below(results, **names).evaluation,
+            LanguageFiles.below(results, **names).language,
+        ]
+        if self.rolled_out:
+            files.append(RolloutFiles.below(results, **names).rollouts)
+        for dataset in self.evaluate_on:
+            other = OtherEvaluationFiles.below(results, **names, dataset=dataset)
+            files.append(other.evaluation)
+        files.append(TimingFiles.below(results, **names).timing)
+        files.append(LatencyFiles.below(results, **names).latency)
+        return files
+
+    def arrays(self, results: Path) -> list[Path]:
+        """Return the files that only the figures read of the run."""
+        files = [EvaluationFiles.below(results, **self.names()).predictions]
+        if self.rolled_out:
+            files.append(RolloutFiles.below(results, **self.names()).paths)
+        return files
+
+
+class StoredFeatures(Settings):
+    """The names of stored features that reported runs read."""
+
+    dataset: str
+    backbone: str
+    cut: str
+    key: str
+
+
+class ReportSettings(Gathered):
+    """What ``tables`` is given, and the other commands of the report as well."""
 
     runs: tuple[ReportedRun, ...]
-    datasets: tuple[str, ...]
     sweeps: tuple[Sweep, ...] = ()
+
+    def files(self, results: Path) -> list[Path]:
+        """Return the results of all runs, and their comparison."""
+        return [*self.numbers(results), ComparisonFiles.below(results).comparison]
+
+    def numbers(self, results: Path) -> list[Path]:
+        """Return the results of all runs and experiments that all commands of the report read."""
+        return _distinct(path for run in self.runs for path in run.numbers(results))
+
+    def experiments(self) -> list[str]:
+        """Return the experiments in the order of their first run."""
+        return list(dict.fromkeys(run.experiment for run in self.runs))
+
+    def table_names(self) -> list[str]:
+        """Return the names of the tables; some are made only where there is something in them."""
+        needed = {
+            "sweeps": bool(self.sweeps),
+            "elsewhere": any(run.evaluate_on for run in self.runs),
+        }
+        return [name for name in TABLES if needed.get(name, True)]
+
+    def table_files(self, results: Path) -> dict[str, list[Path]]:
+        """Return the files of each table by its name."""
+        each = {name: TableFiles.below(results, table=name) for name in self.table_names()}
+        return {
+            name: [files.csv, files.latex] if TABLES[name] else [files.csv]
+            for name, files in each.items()
+        }
+
+
+class FigureSettings(ReportSettings):
+    """What ``figures`` is given."""
+
+    datasets: tuple[str, ...]
     figures: tuple[str, ...]
     """Their names, in the order of the page."""
-    report: Report
+    language: Language = "en"
+
+    @field_validator("figures")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = [name for place in FIGURES.values() for name in place]
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(f"no such figure: {unknown[0]}; expected some of {', '.join(known)}")
+        return names
+
+    def files(self, results: Path) -> list[Path]:
+        """Return the results of runs and datasets that are drawn.
+
+        The frames of episodes lie beside the manifest, which holds their digests. Of predictions
+        and trajectories those of the best run are drawn: any run's may be.
+        """
+        return [*super().files(results), *self.drawn(results)]
+
+    def drawn(self, results: Path) -> list[Path]:
+        """Return what only the figures read: data and predictions; and the audits."""
+        data = [ManifestFiles.below(results, dataset=name) for name in self.datasets]
+        return [
+            *(path for files in data for path in files.listed()),
+            *(AuditFiles.below(results, dataset=name).report for name in self.datasets),
+            *(path for run in self.runs for path in run.arrays(results)),
+        ]
+
+    def figure_files(self, results: Path) -> list[FigureFiles]:
+        """Return the files of each figure."""
+        return [FigureFiles.below(results, figure=name) for name in self.figures]
 
 
-class PartialSettings(Settings):
+class PageSettings(FigureSettings):
+    """What ``page`` is given."""
+
+    title: str
+    features: tuple[StoredFeatures, ...] = ()
+    """Those that the runs read: the page says where they come from."""
+
+    def files(self, results: Path) -> list[Path]:
+        """Return results of runs and datasets, figures, captions and provenance."""
+        return [
+            *ReportSettings.files(self, results),
+            *(ManifestFiles.below(results, dataset=name).manifest for name in self.datasets),
+            *(SplitFiles.below(results, dataset=name).split for name in self.datasets),
+            *(AuditFiles.below(results, dataset=name).report for name in self.datasets),
+            *(files.svg for files in self.figure_files(results)),
+            CaptionFiles.below(results).captions,
+            *self.provenance(results),
+        ]
+
+    def provenance(self, results: Path) -> list[Path]:
+        """Return the provenance of every result that the page quotes, in the page's order."""
+        derived = (ComparisonFiles, FigureFiles, TableFiles)
+        return [*self.upstream_provenance(results), *(kind.provenance(results) for kind in derived)]
+
+    def upstream_provenance(self, results: Path) -> list[Path]:
+        """Return the provenance of what comparison, figures and tables are made from."""
+        runs = [job for run in self.runs for job in run.jobs(results)]
+        return _distinct(
+            [
+                *(
+                    kind.provenance(results, dataset=name)
+                    for kind in (ManifestFiles, SplitFiles, AuditFiles)
+                    for name in self.datasets
+                ),
+                *(BackboneFiles.provenance(results, backbone=run.backbone) for run in self.runs),
+                *(FeatureFiles.provenance(results, **one.model_dump()) for one in self.features),
+                *(
+                    job.provenance
+                    for job in sorted(runs, key=lambda job: RUN_KINDS.index(type(job.files)))
+                ),
+            ]
+        )
+
+
+class PartialSettings(Gathered):
     """What the report of the finished runs is given: it compares them itself."""
 
-    report: ReportSettings
+    report: PageSettings
     uncertainty: Uncertainty
+
+    def files(self, results: Path) -> list[Path]:
+        """Return what it reads once all runs have finished; until then, less."""
+        report = self.report
+        return _distinct(
+            [
+                *report.numbers(results),
+                *report.drawn(results),
+                *(SplitFiles.below(results, dataset=name).split for name in report.datasets),
+                *report.upstream_provenance(results),
+            ]
+        )
+
+
+def drawable(runs: Sequence[ReportedRun], sweeps: Iterable[Sweep]) -> tuple[str, ...]:
+    """Return the names of the figures for which some runs have something to draw."""
+    swept = {member.experiment for sweep in sweeps for member in sweep.members}
+    needed = {
+        "error_by_training_size": len({run.settings.get("subset") for run in runs}) > 1,
+        "speed_ablation": any(run.ablation for run in runs),
+        "closed_loop": any(run.rolled_out for run in runs),
+        "sweeps": any(run.experiment in swept for run in runs),
+    }
+    return tuple(name for place in FIGURES.values() for name in place if needed.get(name, True))
+
+
+def _distinct(paths: Iterable[Path]) -> list[Path]:
+    return list(dict.fromkeys(paths))

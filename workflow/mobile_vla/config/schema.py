@@ -1,13 +1,8 @@
-"""The JSON schema of config.yaml, generated from the typed settings: editors complete from it.
-
-``python -m mobile_vla.config.schema FILE`` writes it, with ``--check`` it compares.
-"""
+"""The JSON schema of config.yaml, generated from the typed settings: editors complete from it."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.project import Project
+from mobile_vla.errors import UserError
 
 # What `config/expansion.py` reads before an experiment is checked.
 SWEEP: dict[str, Any] = {
@@ -36,17 +32,17 @@ SWEEP: dict[str, Any] = {
 
 def config_schema() -> dict[str, Any]:
     """Return the schema of config.yaml as it is written, with ``defaults`` still apart."""
-    _, schema = models_json_schema(
+    _, whole = models_json_schema(
         [(Project, "validation"), (Experiment, "validation")],
         schema_generator=GenerateJsonSchema,
     )
-    definitions = schema["$defs"]
+    definitions = whole["$defs"]
     project = definitions.pop("Project")
     # In the file nothing of an experiment is required: the rest comes from `defaults`.
     definitions["Experiment"].pop("required", None)
     definitions["Experiment"]["properties"] |= SWEEP
-    for made in ("Sweep", "Member"):
-        definitions.pop(made)
+    for expanded in ("Sweep", "Member"):  # made of experiments, not written
+        definitions.pop(expanded)
     project["properties"].pop("sweeps")
     project["properties"]["include"] = {
         "anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}],
@@ -70,20 +66,18 @@ def config_schema() -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Write the schema, or compare it with the one that is there."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    options = parser.parse_args()
+def schema(file: Path, *, check: bool = False) -> None:
+    """Write the JSON schema of config.yaml, which editors complete from.
+
+    Args:
+        file: the file to write.
+        check: compare the file with the settings instead of writing it.
+
+    Raises:
+        UserError: the file that was to be compared is not the schema of the settings.
+    """
     text = json.dumps(config_schema(), indent=1, ensure_ascii=False) + "\n"
-    if not options.check:
-        options.file.write_text(text, encoding="utf-8")
-    elif options.file.read_text(encoding="utf-8") != text:
-        print(f"{options.file} is not that of the settings: run `make schema`", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    if not check:
+        file.write_text(text, encoding="utf-8")
+    elif not file.is_file() or file.read_text(encoding="utf-8") != text:
+        raise UserError(f"{file}: not the schema of the settings; run `make schema`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 MISSING = "–"
 MINUS = "−"
@@ -79,6 +80,11 @@ def span(values: list[float], digits: int = 3) -> str:
     """Return one value, or the lowest and the highest: ``0.152 to 0.167``."""
     low, high = number(min(values), digits), number(max(values), digits)
     return low if low == high else f"{low} to {high}"
+
+
+def cell(values: Mapping[str, str | None] | None) -> str:
+    """Return a cell of the split, or a scenario: ``side left, distance far``."""
+    return ", ".join(f"{key} {value or MISSING}" for key, value in (values or {}).items())
 
 
 def _signed(text: str) -> str:

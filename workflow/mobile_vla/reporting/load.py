@@ -1,18 +1,32 @@
-"""The report's inputs, brought together by run and by dataset."""
+"""Read the results that the report shows, by run and by dataset."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from mobile_vla.audit.result import Audit
-from mobile_vla.config.reporting import ReportedRun, ReportSettings
+from mobile_vla.config.reporting import FigureSettings, ReportedRun, ReportSettings
 from mobile_vla.data.result import DatasetSplit, Manifest
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.language.result import LanguageResult
 from mobile_vla.latency.result import LatencyResult
+from mobile_vla.layout import (
+    AuditFiles,
+    EvaluationFiles,
+    LanguageFiles,
+    LatencyFiles,
+    ManifestFiles,
+    OtherEvaluationFiles,
+    RolloutFiles,
+    SplitFiles,
+    TimingFiles,
+    TrainingFiles,
+)
 from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.timing.result import TimingResult
 from mobile_vla.training.result import Epoch, TrainingResult, read_metrics
@@ -20,21 +34,23 @@ from mobile_vla.training.result import Epoch, TrainingResult, read_metrics
 # What decides which actions a run is scored on, beside the data themselves.
 WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "start", "tail")
 
+OfRun = TypeVar("OfRun", TrainingResult, EvaluationResult, LanguageResult, RolloutResult)
+
 
 @dataclass(frozen=True)
 class Run:
-    """One run of an experiment, with all that the report shows of it.
+    """A run of an experiment, with all that the report shows of it.
 
     Args:
-        settings: what the run was given.
+        settings: the run's names and settings.
         label: the experiment's name, with the run's where the experiment has several.
         epochs: losses of each epoch.
-        training: what training says of itself.
+        training: summary of the training.
         evaluation: the policy's errors beside the baselines'.
         timing: the experiment's timing, measured with its first run's settings.
-        language: what it does under other prompts.
+        language: the policy's actions under other prompts.
         latency: the experiment's control step, timed with its first run's policy.
-        rollouts: how it drives in closed loop; None where its dataset's world is not known.
+        rollouts: the policy in closed loop; None where its dataset is not simulated.
         elsewhere: the policy's errors on other datasets, in the order of ``evaluate_on``.
     """
 
@@ -62,8 +78,8 @@ class Run:
     @property
     def preset(self) -> str | None:
         """The preset that the experiment started from."""
-        found: str | None = self.settings.settings.get("preset")
-        return found
+        preset: str | None = self.settings.settings.get("preset")
+        return preset
 
     @property
     def padded(self) -> bool:
@@ -98,35 +114,12 @@ def runs_with_ablation(runs: Sequence[Run]) -> list[Run]:
     return list(first.values())
 
 
-def experiments_of(settings: ReportSettings) -> list[str]:
-    """Return the experiments in the order of their first run."""
-    return list(dict.fromkeys(run.experiment for run in settings.runs))
-
-
-def load_runs(
-    settings: ReportSettings,
-    *,
-    metrics: Sequence[Path],
-    results: Sequence[Path],
-    evaluations: Sequence[Path],
-    timings: Sequence[Path],
-    languages: Sequence[Path],
-    latencies: Sequence[Path],
-    rollouts: Sequence[Path],
-    elsewhere: Sequence[Path] = (),
-) -> tuple[Run, ...]:
-    """Read all runs' files.
+def load_runs(settings: ReportSettings, results: Path) -> tuple[Run, ...]:
+    """Read the results of all runs.
 
     Args:
-        settings: the report's settings.
-        metrics: each run's ``metrics.csv``, in the order of the runs.
-        results: each run's ``training_results.json``.
-        evaluations: each run's ``evaluation.json``.
-        timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
-        languages: each run's ``language.json``.
-        latencies: each experiment's ``latency.json``.
-        rollouts: the ``rollouts.json`` of each run that was rolled out.
-        elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
+        settings: the runs.
+        results: the folder of all results.
 
     Raises:
         UserError: a file is missing, is not what the report reads, or belongs to another run.
@@ -136,82 +129,89 @@ def load_runs(
             "config.yaml (experiments): all of them are `timing_only`, and the report shows what "
             "was trained; ask for results/experiments/NAME/timing.html, or add an experiment"
         )
-    names = experiments_of(settings)
-    timed, steps = {}, {}
-    for name, path, step in zip(names, timings, latencies, strict=True):
-        timed[name], steps[name] = TimingResult.read(path), LatencyResult.read(step)
-        _check_owner(path, timed[name].experiment, name)
-        _check_owner(step, steps[name].experiment, name)
-    reported = [run.experiment for run in settings.runs]
-    others, driven = iter(elsewhere), iter(rollouts)
+    timings, latencies = {}, {}
+    for name in settings.experiments():
+        timing = TimingFiles.below(results, experiment=name).timing
+        timings[name] = TimingResult.read(timing)
+        _check_owner(timing, timings[name].experiment, name)
+        latency = LatencyFiles.below(results, experiment=name).latency
+        latencies[name] = LatencyResult.read(latency)
+        _check_owner(latency, latencies[name].experiment, name)
+    counts = Counter(run.experiment for run in settings.runs)
     runs = []
-    for own, *paths in zip(settings.runs, metrics, results, evaluations, languages, strict=True):
-        training, evaluation = TrainingResult.read(paths[1]), EvaluationResult.read(paths[2])
-        name = f"{own.experiment}/{own.run}"
-        _check_owner(paths[1], f"{training.experiment}/{training.run}", name)
-        _check_owner(paths[2], f"{evaluation.experiment}/{evaluation.run}", name)
-        language = LanguageResult.read(paths[3])
-        _check_owner(paths[3], f"{language.experiment}/{language.run}", name)
-        several = reported.count(own.experiment) > 1
+    for run in settings.runs:
+        names, several = run.names(), counts[run.experiment] > 1
+        training = TrainingFiles.below(results, **names)
+        rollouts = RolloutFiles.below(results, **names).rollouts
         runs.append(
             Run(
-                settings=own,
-                label=f"{own.experiment} {own.run}" if several else own.experiment,
-                epochs=read_metrics(paths[0]),
-                training=training,
-                evaluation=evaluation,
-                timing=timed[own.experiment],
-                language=language,
-                latency=steps[own.experiment],
-                rollouts=_driven(next(driven), name) if own.rolled_out else None,
-                elsewhere=tuple(
-                    _score_on(next(others), name, dataset) for dataset in own.evaluate_on
+                settings=run,
+                label=f"{run.experiment} {run.run}" if several else run.experiment,
+                epochs=read_metrics(training.metrics),
+                training=_of_run(TrainingResult, training.results, run),
+                evaluation=_of_run(
+                    EvaluationResult, EvaluationFiles.below(results, **names).evaluation, run
                 ),
+                timing=timings[run.experiment],
+                language=_of_run(
+                    LanguageResult, LanguageFiles.below(results, **names).language, run
+                ),
+                latency=latencies[run.experiment],
+                rollouts=_of_run(RolloutResult, rollouts, run) if run.rolled_out else None,
+                elsewhere=tuple(_score_on(dataset, results, run) for dataset in run.evaluate_on),
             )
         )
     return tuple(runs)
 
 
-def _score_on(path: Path, run: str, dataset: str) -> EvaluationResult:
-    found = EvaluationResult.read(path)
-    _check_owner(path, f"{found.experiment}/{found.run}", run)
-    _check_owner(path, found.dataset, dataset)
-    return found
-
-
-def load_datasets(
-    settings: ReportSettings,
-    *,
-    manifests: Sequence[Path],
-    splits: Sequence[Path],
-    audits: Sequence[Path],
-) -> tuple[DatasetFacts, ...]:
-    """Read all datasets' files; the lists are in the order of ``settings.datasets``.
+def load_datasets(settings: FigureSettings, results: Path) -> tuple[DatasetFacts, ...]:
+    """Read the files of all datasets.
 
     Raises:
         UserError: a file is missing, is not what the report reads, or is another dataset's.
     """
-    found = []
-    for name, *paths in zip(settings.datasets, manifests, splits, audits, strict=True):
+    datasets = []
+    for name in settings.datasets:
+        manifest = ManifestFiles.below(results, dataset=name).manifest
+        split = SplitFiles.below(results, dataset=name).split
         facts = DatasetFacts(
-            Manifest.read(paths[0]), DatasetSplit.read(paths[1]), Audit.read(paths[2])
+            Manifest.read(manifest), DatasetSplit.read(split), load_audit(name, results)
         )
-        owners = (facts.manifest.dataset, facts.split.dataset, facts.audit.dataset)
-        for path, owner in zip(paths, owners, strict=True):
-            _check_owner(path, owner, name)
-        found.append(facts)
-    return tuple(found)
+        _check_owner(manifest, facts.manifest.dataset, name)
+        _check_owner(split, facts.split.dataset, name)
+        datasets.append(facts)
+    return tuple(datasets)
 
 
-def _driven(path: Path, name: str) -> RolloutResult:
-    found = RolloutResult.read(path)
-    _check_owner(path, f"{found.experiment}/{found.run}", name)
-    return found
+def load_audit(dataset: str, results: Path) -> Audit:
+    """Read the audit of a dataset.
+
+    Raises:
+        UserError: the file is missing, is not what the report reads, or is another dataset's.
+    """
+    path = AuditFiles.below(results, dataset=dataset).report
+    audit = Audit.read(path)
+    _check_owner(path, audit.dataset, dataset)
+    return audit
 
 
-def _check_owner(path: Path, found: str, expected: str) -> None:
-    if found != expected:
+def _of_run(kind: type[OfRun], path: Path, run: ReportedRun) -> OfRun:
+    """Read a file that says which run it is of."""
+    content = kind.read(path)
+    _check_owner(path, f"{content.experiment}/{content.run}", f"{run.experiment}/{run.run}")
+    return content
+
+
+def _score_on(dataset: str, results: Path, run: ReportedRun) -> EvaluationResult:
+    path = OtherEvaluationFiles.below(results, **run.names(), dataset=dataset).evaluation
+    score = _of_run(EvaluationResult, path, run)
+    _check_owner(path, score.dataset, dataset)
+    return score
+
+
+def _check_owner(path: Path, owner: str, expected: str) -> None:
+    if owner != expected:
         raise UserError(
-            f"{path}: holds the results of {found}, expected those of {expected}; "
+            f"{path}: holds the results of {owner}, expected those of {expected}; "
             "remove it and run snakemake again"
         )

@@ -1,4 +1,4 @@
-"""What the figures and the page are made from: all results, by run and by dataset."""
+"""All results that figures are drawn from, by run and by dataset."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from mobile_vla.audit.result import Audit
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.evaluation.result import EvaluationResult
-from mobile_vla.reporting.load import WINDOW_SETTINGS, DatasetFacts, Run
+from mobile_vla.layout import EvaluationFiles, ManifestFiles, RolloutFiles
+from mobile_vla.reporting.load import WINDOW_SETTINGS, Run, load_audit
 from mobile_vla.reporting.palette import color_of
 from mobile_vla.reporting.selection import best_run
 from mobile_vla.reporting.sweeps import SweepTable
@@ -21,31 +23,25 @@ SHOWN = 8  # experiments that one figure draws: of more, those with the highest 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What the report is about.
+    """All that a figure may draw.
 
     Args:
+        results: the folder of all results.
         runs: all runs, in the order of config.yaml.
-        datasets: all datasets.
+        datasets: their names.
         scores: verdicts and differences.
         texts: the words, for captions and alternative texts.
         labels: the English words, for what stands in a figure: the font that comes with matplotlib
             has no Hangul, and a figure must not depend on the fonts of a machine.
-        predictions: each run's ``predictions.npz``.
-        paths: the ``rollouts.npz`` of each run that was rolled out.
-        actions: each dataset's ``actions.npy``.
-        manifests: each dataset's ``manifest.json``; the frames lie beside it.
         sweeps: the combinations of each sweep.
     """
 
+    results: Path
     runs: tuple[Run, ...]
-    datasets: tuple[DatasetFacts, ...]
+    datasets: tuple[str, ...]
     scores: ComparisonResult
     texts: Texts
     labels: Texts
-    predictions: tuple[Path, ...] = ()
-    paths: tuple[Path, ...] = ()
-    actions: tuple[Path, ...] = ()
-    manifests: tuple[Path, ...] = ()
     sweeps: tuple[SweepTable, ...] = ()
 
     @cached_property
@@ -78,18 +74,29 @@ class Material:
         return color_of(run.experiment, self.experiments)
 
     @cached_property
+    def audits(self) -> tuple[Audit, ...]:
+        """The audits of the datasets."""
+        return tuple(load_audit(name, self.results) for name in self.datasets)
+
+    @cached_property
     def loaded(self) -> tuple[Dataset, ...]:
         """The datasets with their actions."""
-        pairs = zip(self.manifests, self.actions, strict=True)
-        return tuple(Dataset.load(manifest, actions) for manifest, actions in pairs)
+        return tuple(
+            Dataset.load(files.manifest, files.actions)
+            for files in (ManifestFiles.below(self.results, dataset=name) for name in self.datasets)
+        )
 
     def dataset_of(self, scored: EvaluationResult) -> Dataset:
         """Return the dataset that a run was scored on."""
-        return next(own for own in self.loaded if own.name == scored.dataset)
+        return next(dataset for dataset in self.loaded if dataset.name == scored.dataset)
 
     def predictions_of(self, run: Run) -> Path:
         """Return a run's ``predictions.npz``."""
-        return self.predictions[self.runs.index(run)]
+        return EvaluationFiles.below(self.results, **run.settings.names()).predictions
+
+    def trajectories_of(self, run: Run) -> Path:
+        """Return a run's ``rollouts.npz``."""
+        return RolloutFiles.below(self.results, **run.settings.names()).paths
 
 
 def comparable(runs: Sequence[Run]) -> dict[str, tuple[Run, ...]]:
@@ -104,14 +111,14 @@ def comparable(runs: Sequence[Run]) -> dict[str, tuple[Run, ...]]:
         windows = tuple(str(run.settings.settings.get(key)) for key in WINDOW_SETTINGS)
         data = (scored.dataset, scored.manifest, scored.split, scored.scored_on, scored.dimensions)
         groups.setdefault((*data, *windows), []).append(run)
-    plain = [own[0].evaluation.dataset for own in groups.values()]
-    found = {}
-    for own in groups.values():
-        title = own[0].evaluation.dataset
-        if plain.count(title) > 1:
-            settings = own[0].settings.settings
+    datasets = [group[0].evaluation.dataset for group in groups.values()]
+    titled: dict[str, tuple[Run, ...]] = {}
+    for group in groups.values():
+        title = group[0].evaluation.dataset
+        if datasets.count(title) > 1:
+            settings = group[0].settings.settings
             title += ", " + ", ".join(f"{key} {settings.get(key)}" for key in ("window", "chunk"))
-        while title in found:
+        while title in titled:
             title += " "
-        found[title] = tuple(own)
-    return found
+        titled[title] = tuple(group)
+    return titled

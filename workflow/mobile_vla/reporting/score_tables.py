@@ -19,36 +19,31 @@ PAIR = (
 
 def verdict_lines(scores: ComparisonResult) -> Iterator[Line]:
     """Yield each experiment's error beside each baseline and control, with the interval."""
-    for own in scores.experiments:
-        for name, difference in own.differences.items():
-            other = own.baselines.get(name, own.controls.get(name))
+    for judged in scores.experiments:
+        for name, difference in judged.differences.items():
             yield {
-                "experiment": own.experiment,
-                "verdict": own.verdict.outcome,
-                "episodes": own.episodes,
-                "mae": own.mae.value,
-                "mae_low": own.mae.low,
-                "mae_high": own.mae.high,
+                "experiment": judged.experiment,
+                "verdict": judged.verdict.outcome,
+                "episodes": judged.episodes,
+                "mae": judged.mae.value,
+                "mae_low": judged.mae.low,
+                "mae_high": judged.mae.high,
                 "against": name,
-                "kind": "baseline" if name in own.baselines else "control",
-                "its_mae": other,
+                "kind": "baseline" if name in judged.baselines else "control",
+                "its_mae": judged.baselines.get(name, judged.controls.get(name)),
                 "difference": difference.value,
                 "low": difference.low,
                 "high": difference.high,
-                "confidence": own.mae.confidence,
+                "confidence": judged.mae.confidence,
                 "p": difference.p,
                 "p_holm": difference.p_holm,
             }
 
 
-def headline(scores: ComparisonResult) -> list[Line]:
+def best_baseline_lines(scores: ComparisonResult) -> list[Line]:
     """Return a line for each experiment: its error, and the difference to the best baseline."""
-    return [
-        line
-        for line in verdict_lines(scores)
-        for own in scores.experiments
-        if own.experiment == line["experiment"] and own.best_baseline.name == line["against"]
-    ]
+    best = {judged.experiment: judged.best_baseline.name for judged in scores.experiments}
+    return [line for line in verdict_lines(scores) if best[line["experiment"]] == line["against"]]
 
 
 def pair_lines(scores: ComparisonResult) -> Iterator[Line]:
@@ -68,7 +63,7 @@ def step_lines(runs: Sequence[Run]) -> Iterator[Line]:
     """Yield the errors of each run at each step of its chunk."""
     for run in runs:
         for part in run.evaluation.by_step:
-            yield from _part(run, part, {"step": part.step})
+            yield _part(run, part, {"step": part.step})
 
 
 def cell_lines(runs: Sequence[Run]) -> Iterator[Line]:
@@ -76,7 +71,7 @@ def cell_lines(runs: Sequence[Run]) -> Iterator[Line]:
     for run in runs:
         for part in run.evaluation.by_cell:
             cell = ", ".join(f"{key} {value}" for key, value in (part.cell or {}).items())
-            yield from _part(run, part, {"cell": cell or "all"})
+            yield _part(run, part, {"cell": cell or "all"})
 
 
 def part_lines(runs: Sequence[Run]) -> Iterator[Line]:
@@ -89,22 +84,29 @@ def part_lines(runs: Sequence[Run]) -> Iterator[Line]:
         for name, part in run.evaluation.parts.items():
             if part is None:
                 continue
-            runs_of = run.evaluation.segments.get(name)
-            moved = {} if runs_of is None else runs_of.displacement
-            for line in _part(run, part, {"part": name}):
-                yield {
-                    **line,
-                    "segments": None if runs_of is None else runs_of.segments,
-                    "ade": moved["policy"].ade if moved else None,
-                    "fde": moved["policy"].fde if moved else None,
-                    "best_baseline_ade": moved[best].ade if moved else None,
-                    "best_baseline_fde": moved[best].fde if moved else None,
-                }
+            segments = run.evaluation.segments.get(name)
+            displacement = {} if segments is None else segments.displacement
+            yield {
+                **_part(run, part, {"part": name}),
+                "segments": None if segments is None else segments.segments,
+                "ade": displacement["policy"].ade if displacement else None,
+                "fde": displacement["policy"].fde if displacement else None,
+                "best_baseline_ade": displacement[best].ade if displacement else None,
+                "best_baseline_fde": displacement[best].fde if displacement else None,
+            }
 
 
-def _part(run: Run, part: Slice, label: Line) -> Iterator[Line]:
+def _part(run: Run, part: Slice, label: Line) -> Line:
     best = run.evaluation.best_baseline.name
-    own: Line = {"experiment": run.experiment, "run": run.run, **label}
-    own |= {"episodes": part.episodes, "windows": part.windows, "steps": part.steps}
-    own |= {"mae": part.policy.mae["overall"], "rmse": part.policy.rmse["overall"]}
-    yield {**own, "best_baseline": best, "best_baseline_mae": part.mae[best]}
+    return {
+        "experiment": run.experiment,
+        "run": run.run,
+        **label,
+        "episodes": part.episodes,
+        "windows": part.windows,
+        "steps": part.steps,
+        "mae": part.policy.mae["overall"],
+        "rmse": part.policy.rmse["overall"],
+        "best_baseline": best,
+        "best_baseline_mae": part.mae[best],
+    }

@@ -1,23 +1,25 @@
-"""The stage that writes the report's tables: CSV with all digits, and LaTeX for a paper."""
+"""Write the report's tables: CSV with all digits, and LaTeX for a paper."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mobile_vla.comparison.result import ComparisonResult
-from mobile_vla.config.reporting import ReportSettings
+from mobile_vla.config.reporting import TABLES, ReportSettings
 from mobile_vla.files import write_text
+from mobile_vla.layout import ComparisonFiles, TableFiles
 from mobile_vla.reporting.epochs import EpochRow, epoch_rows
 from mobile_vla.reporting.latex import latex
 from mobile_vla.reporting.load import Run, load_runs
 from mobile_vla.reporting.score_tables import (
     PAIR,
+    Line,
+    best_baseline_lines,
     cell_lines,
-    headline,
     pair_lines,
     part_lines,
     step_lines,
@@ -28,87 +30,61 @@ from mobile_vla.reporting.sweeps import SweepTable, sweep_tables
 METRICS = ("mae", "mse", "rmse", "r2")
 
 
-def tables(
-    settings: ReportSettings,
-    *,
-    metrics: list[Path],
-    results: list[Path],
-    evaluations: list[Path],
-    elsewhere: list[Path],
-    timings: list[Path],
-    languages: list[Path],
-    latencies: list[Path],
-    rollouts: list[Path],
-    comparison: Path,
-    experiments: Path,
-    epochs: Path,
-    errors: Path,
-    verdicts: Path,
-    pairs: Path,
-    by_step: Path,
-    by_cell: Path,
-    by_part: Path,
-    scores: Path | None = None,
-    sweeps: Path | None = None,
-) -> None:
-    """Write the tables. A cell is empty where there is no value.
+@dataclass(frozen=True)
+class Table:
+    """A table.
 
     Args:
-        settings: the report's settings.
-        metrics: each run's ``metrics.csv``, in the order of ``settings.runs``.
-        results: each run's ``training_results.json``.
-        evaluations: each run's ``evaluation.json``.
-        elsewhere: each run's ``evaluation.json`` on each dataset of its ``evaluate_on``.
-        timings: each experiment's ``timing.json``, in the order of the experiments' first runs.
-        languages: each run's ``language.json``.
-        latencies: each experiment's ``latency.json``.
-        rollouts: the ``rollouts.json`` of each run that was rolled out.
-        comparison: ``comparison.json``.
-        experiments: where to write a line for each run: errors, losses, times, sizes.
-        epochs: where to write a line for each epoch of each run; changes are of the validation
-            loss, in per cent.
-        errors: where to write a line for each error of each policy and baseline.
-        verdicts: where to write a line for each experiment and baseline or control; so that a paper
-            can hold it, a ``.tex`` beside it has the best baselines' lines alone.
-        pairs: where to write a line for each pair of experiments, and its ``.tex`` beside it.
-        by_step: the same for each step of each run's chunk.
-        by_cell: the same for each cell of each run's dataset.
-        by_part: the same for first steps, turns, stops and changes.
-        scores: where to write a line for each score on another dataset, where there are some.
-        sweeps: where to write a line for each combination of each sweep, where there are some.
+        lines: values by column; None where there is no value.
+        columns: the head, where there may be no line.
+        paper: the lines of the LaTeX file, where it has fewer of them than the CSV file.
+    """
+
+    lines: Sequence[Line]
+    columns: Sequence[str] = ()
+    paper: Sequence[Line] | None = None
+
+
+def tables(settings: ReportSettings, results: Path) -> None:
+    """Write the tables.
+
+    Args:
+        settings: the runs and the sweeps.
+        results: the folder of all results.
 
     Raises:
         UserError: an input is missing or is not what the report reads.
     """
-    runs = load_runs(
-        settings,
-        metrics=metrics,
-        results=results,
-        evaluations=evaluations,
-        timings=timings,
-        languages=languages,
-        latencies=latencies,
-        rollouts=rollouts,
-        elsewhere=elsewhere,
-    )
-    _write(experiments, [_headline(run) for run in runs])
-    _write(epochs, [line for run in runs for line in _epochs(run)])
-    _write(errors, [line for run in runs for line in _errors(run)])
-    compared = ComparisonResult.read(comparison)
-    _write(verdicts, list(verdict_lines(compared)))
-    write_text(verdicts.with_suffix(".tex"), latex(headline(compared)))
-    _both(pairs, list(pair_lines(compared)), PAIR)
-    _both(by_step, list(step_lines(runs)))
-    _both(by_cell, list(cell_lines(runs)))
-    _both(by_part, list(part_lines(runs)))
-    if sweeps is not None:
-        found = sweep_tables(settings.sweeps, runs, compared)
-        _write(sweeps, [line for own in found for line in _combinations(own)])
-    if scores is not None:
-        _write(scores, [line for run in runs for line in _elsewhere(run)])
+    runs = load_runs(settings, results)
+    scores = ComparisonResult.read(ComparisonFiles.below(results).comparison)
+    made = _tables(runs, scores, sweep_tables(settings.sweeps, runs, scores))
+    for name in settings.table_names():
+        table, files = made[name], TableFiles.below(results, table=name)
+        write_text(files.csv, _csv(table.lines, table.columns))
+        if TABLES[name]:
+            lines = table.lines if table.paper is None else table.paper
+            write_text(files.latex, latex(lines, table.columns))
 
 
-def _headline(run: Run) -> dict[str, Any]:
+def _tables(
+    runs: Sequence[Run], scores: ComparisonResult, sweeps: Sequence[SweepTable]
+) -> dict[str, Table]:
+    """Return the tables by name; changes of the validation loss are in per cent."""
+    return {
+        "experiments": Table([_headline(run) for run in runs]),
+        "epochs": Table([line for run in runs for line in _epochs(run)]),
+        "errors": Table([line for run in runs for line in _errors(run)]),
+        "verdicts": Table(list(verdict_lines(scores)), paper=best_baseline_lines(scores)),
+        "pairs": Table(list(pair_lines(scores)), PAIR),
+        "by_step": Table(list(step_lines(runs))),
+        "by_cell": Table(list(cell_lines(runs))),
+        "by_part": Table(list(part_lines(runs))),
+        "sweeps": Table([line for sweep in sweeps for line in _combinations(sweep)]),
+        "elsewhere": Table([line for run in runs for line in _elsewhere(run)]),
+    }
+
+
+def _headline(run: Run) -> Line:
     scored, trained, timed = run.evaluation, run.training, run.timing
     return {
         "experiment": run.experiment,
@@ -157,27 +133,25 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def _behaviour(run: Run) -> dict[str, Any]:
-    driven, step = run.rollouts, run.latency.precisions[0]
-    found: dict[str, Any] = {
+def _behaviour(run: Run) -> Line:
+    rollouts, step = run.rollouts, run.latency.precisions[0]
+    timed = run.latency.run == run.run
+    success = rollouts.drivers["policy"].success if rollouts is not None else None
+    return {
         "language": run.language.verdict,
         "mae_under_opposite_prompt_command_units": run.language.mae["opposite"]["overall"],
-        "step_p50_seconds": step.seconds.p50 if run.latency.run == run.run else None,
-        "step_p99_seconds": step.seconds.p99 if run.latency.run == run.run else None,
-    }
-    own = driven.drivers["policy"].success if driven is not None else None
-    return {
-        **found,
-        "rollouts": own.trials if own else None,
-        "closed_loop_success": own.rate if own else None,
-        "closed_loop_success_low": own.low if own else None,
-        "closed_loop_success_high": own.high if own else None,
-        "closed_loop_against_replay": driven.against_replay.verdict if driven else None,
-        "closed_loop_against_expert": driven.against_expert.verdict if driven else None,
+        "step_p50_seconds": step.seconds.p50 if timed else None,
+        "step_p99_seconds": step.seconds.p99 if timed else None,
+        "rollouts": success.trials if success else None,
+        "closed_loop_success": success.rate if success else None,
+        "closed_loop_success_low": success.low if success else None,
+        "closed_loop_success_high": success.high if success else None,
+        "closed_loop_against_replay": rollouts.against_replay.verdict if rollouts else None,
+        "closed_loop_against_expert": rollouts.against_expert.verdict if rollouts else None,
     }
 
 
-def _epochs(run: Run) -> Iterable[dict[str, Any]]:
+def _epochs(run: Run) -> Iterable[Line]:
     for row in epoch_rows(run.epochs, run.training.best_epoch):
         yield {
             "experiment": run.experiment,
@@ -195,11 +169,11 @@ def _epochs(run: Run) -> Iterable[dict[str, Any]]:
         }
 
 
-def _errors(run: Run) -> Iterable[dict[str, Any]]:
+def _errors(run: Run) -> Iterable[Line]:
     scored = run.evaluation
-    for predictor, found in [("policy", scored.policy), *scored.baselines.items()]:
+    for predictor, errors in [("policy", scored.policy), *scored.baselines.items()]:
         for metric in METRICS:
-            values: dict[str, float | None] = getattr(found, metric)
+            values: dict[str, float | None] = getattr(errors, metric)
             for dimension, value in values.items():
                 yield {
                     "experiment": run.experiment,
@@ -214,23 +188,23 @@ def _errors(run: Run) -> Iterable[dict[str, Any]]:
                 }
 
 
-def _combinations(own: SweepTable) -> Iterable[dict[str, Any]]:
-    for point in own.points:
+def _combinations(sweep: SweepTable) -> Iterable[Line]:
+    for point in sweep.points:
         yield {
-            "sweep": own.name,
+            "sweep": sweep.name,
             "experiment": point.experiment,
             "values": "; ".join(f"{key} {value}" for key, value in point.values.items()),
             "mae_command_units": point.mae.value,
             "low": point.mae.low,
             "high": point.mae.high,
-            "on_the_same_steps": own.alike,
+            "on_the_same_steps": sweep.alike,
             "best_baseline_mae_command_units": point.baseline,
             "training_windows": point.windows,
             "optimizer_steps": point.steps,
         }
 
 
-def _elsewhere(run: Run) -> Iterable[dict[str, Any]]:
+def _elsewhere(run: Run) -> Iterable[Line]:
     for scored in run.elsewhere:
         yield {
             "experiment": run.experiment,
@@ -256,16 +230,9 @@ def _elsewhere(run: Run) -> Iterable[dict[str, Any]]:
         }
 
 
-def _both(path: Path, lines: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> None:
-    _write(path, lines, columns)
-    write_text(path.with_suffix(".tex"), latex(lines, columns))
-
-
-def _write(path: Path, lines: Sequence[dict[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Write lines; ``columns`` say the head where there may be none."""
+def _csv(lines: Sequence[Line], columns: Sequence[str]) -> str:
     text = io.StringIO()
-    names = list(columns or lines[0])
-    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(columns or lines[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    write_text(path, text.getvalue())
+    return text.getvalue()

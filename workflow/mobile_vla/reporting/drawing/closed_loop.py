@@ -37,7 +37,7 @@ def closed_loop(material: Material) -> Drawn:
     """
     t, driven = material.texts, [run for run in material.runs if run.rollouts is not None]
     run = best_driver(driven)
-    with np.load(material.paths[driven.index(run)], allow_pickle=False) as file:
+    with np.load(material.trajectories_of(run), allow_pickle=False) as file:
         data: dict[str, Any] = {name: file[name] for name in file.files}
     strips = len(data["strip"])
     figure = new_figure(PATHS + STRIP * strips)

@@ -22,19 +22,19 @@ LIGHT = 0.55  # share of the fullest cell above which its text is set in white
 
 def coverage(material: Material) -> Drawn:
     """Draw the figure: a heat map a dataset, sides down and distances and styles across."""
-    t, datasets = material.texts, material.datasets[:DATASETS]
-    tables = [_table(own.audit.coverage) for own in datasets]
+    t, audits = material.texts, material.audits[:DATASETS]
+    tables = [_table(audit.coverage) for audit in audits]
     heights = [0.9 + ROW * len(sides) for sides, _, _ in tables]
     figure = new_figure(0.1 + sum(heights))
     axes = figure.subplots(len(tables), 1, squeeze=False, height_ratios=heights)[:, 0]
     parts = []
-    for ax, own, (sides, others, counts) in zip(axes, datasets, tables, strict=True):
+    for ax, audit, (sides, others, counts) in zip(axes, audits, tables, strict=True):
         _panel(ax, sides, others, counts)
-        ax.set_title(f"{own.manifest.dataset} (n = {counts.sum():,} episodes)")
+        ax.set_title(f"{audit.dataset} (n = {counts.sum():,} episodes)")
         parts.append(
             t(
                 "coverage.one",
-                dataset=own.manifest.dataset,
+                dataset=audit.dataset,
                 episodes=t.count(int(counts.sum()), "episode"),
                 cells=t.count(counts.size, "cell"),
                 empty=int((counts == 0).sum()),

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mobile_vla.evaluation.result import Slice
 from mobile_vla.reporting.drawing.drawn import Drawn, mark
 from mobile_vla.reporting.drawing.style import new_figure, nothing, stroke
-from mobile_vla.reporting.format import MISSING, UNIT, number
+from mobile_vla.reporting.format import UNIT, cell, number
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.material import Material, comparable
 from mobile_vla.reporting.palette import FAINT
@@ -48,7 +47,7 @@ def error_by_scenario(material: Material) -> Drawn:
                 "error_by_scenario.one",
                 run=run.label,
                 worst=number(worst.policy.mae["overall"]),
-                place=label_of(worst),
+                place=cell(worst.cell),
                 episodes=t.count(worst.episodes, "episode"),
             )
         )
@@ -56,14 +55,9 @@ def error_by_scenario(material: Material) -> Drawn:
     return Drawn(figure, title, f"{caption} {material.left_out}".strip(), finding)
 
 
-def label_of(part: Slice) -> str:
-    """Return a part's scenario: ``side left, distance far``."""
-    return ", ".join(f"{key} {value or MISSING}" for key, value in (part.cell or {}).items())
-
-
 def _labels(runs: Sequence[Run]) -> list[str]:
     return list(
-        dict.fromkeys(label_of(part) for run in runs for part in run.evaluation.by_scenario)
+        dict.fromkeys(cell(part.cell) for run in runs for part in run.evaluation.by_scenario)
     )
 
 
@@ -75,13 +69,13 @@ def _panel(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequence[s
         marker = "o" if style == "-" else "s"
         best = run.evaluation.best_baseline.name
         for part in run.evaluation.by_scenario:
-            place = labels.index(label_of(part))
+            place = labels.index(cell(part.cell))
             (tick,) = ax.plot(part.mae[best], place + shift, "|", color=FAINT, ms=9, mew=1.4)
-            mark(tick, f"{best.replace('_', ' ')}, {label_of(part)}: {number(part.mae[best])}")
+            mark(tick, f"{best.replace('_', ' ')}, {cell(part.cell)}: {number(part.mae[best])}")
             mae = part.policy.mae["overall"]
             (dot,) = ax.plot(mae, place + shift, marker, color=color, ms=5)
             mark(
-                dot, f"{run.label}, {label_of(part)}: {number(mae)} (n = {part.episodes} episodes)"
+                dot, f"{run.label}, {cell(part.cell)}: {number(mae)} (n = {part.episodes} episodes)"
             )
         handles[run.experiment] = Line2D(
             [], [], color=color, ls="", marker=marker, ms=5, label=run.experiment

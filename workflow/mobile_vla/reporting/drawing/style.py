@@ -13,7 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mobile_vla.files import atomic_path
-from mobile_vla.reporting.drawing.values import with_values
+from mobile_vla.layout import FigureFiles
+from mobile_vla.reporting.drawing.drawn import with_values
 from mobile_vla.reporting.palette import BASELINE, COLORS, FAINT, GRID, INK
 
 WIDTH = 8.0  # inches
@@ -49,7 +50,7 @@ RC = {
 
 
 def nothing(why: str) -> Figure:
-    """Return a figure that says why it shows nothing."""
+    """Return a figure whose text is the reason why it shows nothing."""
     figure = new_figure(0.8)
     figure.text(0.02, 0.5, f"Nothing to draw: {why}.", va="center", color=FAINT)
     return figure
@@ -58,8 +59,8 @@ def nothing(why: str) -> Figure:
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in the common style; matplotlib's own settings are as before afterwards."""
-    own: Any = {**mpl.rcParamsDefault, **RC}  # a user's matplotlibrc changes no figure
-    with mpl.rc_context(own):
+    parameters: Any = {**mpl.rcParamsDefault, **RC}  # a user's matplotlibrc changes no figure
+    with mpl.rc_context(parameters):
         yield
 
 
@@ -69,7 +70,7 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def stroke(experiment: str, experiments: Sequence[str]) -> str:
-    """Return the line style that tells experiments of the same colour apart."""
+    """Return the line style that distinguishes experiments of the same colour."""
     return STROKES[experiments.index(experiment) // len(COLORS) % len(STROKES)]
 
 
@@ -79,21 +80,21 @@ def hide(axes: Sequence[Axes]) -> None:
         ax.set_visible(False)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG, and as PDF and PNG beside it.
+def save(figure: Figure, files: FigureFiles) -> None:
+    """Write a figure as SVG, PDF and PNG.
 
     No time and no software version is written, so that equal data give equal files.
     """
     FigureCanvasAgg(figure)
-    formats: dict[str, dict[str, Any]] = {
-        ".svg": {"transparent": True, "metadata": dict.fromkeys(SVG_METADATA)},
-        ".pdf": {"metadata": dict.fromkeys(PDF_METADATA)},
-        ".png": {"dpi": PNG_DPI, "facecolor": "white", "metadata": {"Software": None}},
+    formats: dict[Path, dict[str, Any]] = {
+        files.svg: {"transparent": True, "metadata": dict.fromkeys(SVG_METADATA)},
+        files.pdf: {"metadata": dict.fromkeys(PDF_METADATA)},
+        files.png: {"dpi": PNG_DPI, "facecolor": "white", "metadata": {"Software": None}},
     }
-    for suffix, options in formats.items():
-        with atomic_path(path.with_suffix(suffix)) as temporary:
+    for path, options in formats.items():
+        with atomic_path(path) as temporary:
             figure.savefig(temporary, **options)
             figure.set_layout_engine("none")  # laid out once, or it costs more than all drawing
-            if suffix == ".svg":
+            if path == files.svg:
                 text = temporary.read_text(encoding="utf-8")
                 temporary.write_text(with_values(text), encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Error along an axis: a line a run, and the best baseline of each set of comparable runs."""
+"""Error by step of the chunk and by frame of the episode: a line a run, with the best baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -22,28 +22,31 @@ PANEL = 2.9  # inches
 PANELS = 4
 
 
-def error_along(material: Material, along: Along, name: str, label: str) -> Drawn:
-    """Draw the error by step or frame.
+def error_by_step(material: Material) -> Drawn:
+    """Draw the figure: the error at each step of the chunk."""
+    return _error_along(material, "step", "step of the chunk")
 
-    Args:
-        material: what the report is about.
-        along: which of the evaluation's parts.
-        name: the figure's; its texts begin with it.
-        label: of the axis.
-    """
-    t = material.texts
+
+def error_by_frame(material: Material) -> Drawn:
+    """Draw the figure: the error at each frame of the episode."""
+    return _error_along(material, "frame", "frame of the episode")
+
+
+def _error_along(material: Material, along: Along, label: str) -> Drawn:
+    """Draw the error by step or frame; ``label`` is that of the axis."""
+    t, name = material.texts, f"error_by_{along}"
     groups = dict(list(comparable(material.shown).items())[:PANELS])
     figure = new_figure(0.3 + PANEL * len(groups))
     axes = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
     for ax, (title, runs) in zip(axes, groups.items(), strict=True):
-        _panel(ax, material, runs, lambda run: _parts(run, along), along)
+        _panel(ax, material, runs, along)
         ax.set_title(title)
     axes[-1].set_xlabel(label)
-    found = []
+    sentences = []
     for run in [run for runs in groups.values() for run in runs][:6]:
         parts = _parts(run, along)
         worst = max(parts, key=lambda part: part.policy.mae["overall"])
-        found.append(
+        sentences.append(
             t(
                 f"{name}.one",
                 run=run.label,
@@ -55,32 +58,28 @@ def error_along(material: Material, along: Along, name: str, label: str) -> Draw
             )
         )
     caption = f"{t(f'{name}.caption')} {material.left_out}".strip()
-    return Drawn(figure, t(f"{name}.title"), caption, t(f"{name}.finding", parts="; ".join(found)))
+    return Drawn(
+        figure, t(f"{name}.title"), caption, t(f"{name}.finding", parts="; ".join(sentences))
+    )
 
 
 def _parts(run: Run, along: Along) -> list[Slice]:
     return run.evaluation.by_step if along == "step" else run.evaluation.by_frame
 
 
-def _panel(
-    ax: Axes,
-    material: Material,
-    runs: Sequence[Run],
-    parts_of: Callable[[Run], Sequence[Slice]],
-    along: Along,
-) -> None:
+def _panel(ax: Axes, material: Material, runs: Sequence[Run], along: Along) -> None:
     handles = {}
     drawn = set()
     for run in runs:
-        parts = parts_of(run)
+        parts = _parts(run, along)
         x = [float(getattr(part, along)) for part in parts]
         best = run.evaluation.best_baseline.name
         baseline = [part.mae[best] for part in parts]
         if (best, tuple(baseline)) not in drawn:  # experiments share it
             drawn.add((best, tuple(baseline)))
             ax.plot(x, baseline, color=FAINT, lw=1.2, ls=(0, (3, 2)))
-            said = [f"{best.replace('_', ' ')}: {number(value)}" for value in baseline]
-            marks(ax, x, baseline, said)
+            values = [f"{best.replace('_', ' ')}: {number(value)}" for value in baseline]
+            marks(ax, x, baseline, values)
         y = [part.policy.mae["overall"] for part in parts]
         style = stroke(run.experiment, material.experiments)
         ax.plot(x, y, color=material.color(run), ls=style, marker="o", ms=3)

@@ -1,0 +1,16 @@
+"""The form of the report's result files."""
+
+from __future__ import annotations
+
+from mobile_vla.result import Result
+
+
+class Caption(Result):
+    """The words of a figure; ``captions.json`` holds them by the figures' names."""
+
+    title: str
+    """What the figure is."""
+    caption: str
+    """How to read it."""
+    alt: str
+    """What it shows, with its number, for those who do not see it."""
