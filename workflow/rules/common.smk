@@ -3,6 +3,7 @@
 # A job reads its inputs, its params and the library, and nothing else. Its settings are one JSON
 # text, and the code and versions that it depends on stand beside it: Snakemake compares both with
 # those of the last run, which is how an edit reaches exactly the jobs that it concerns.
+import os
 import re
 from functools import cache
 
@@ -39,6 +40,7 @@ from mobile_vla.layout import (
 )
 from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.provenance.content import content_ids
+from mobile_vla.reporting.sources import template_files, texts_file
 from mobile_vla.commands import STAGES
 
 ENVIRONMENT = "../../envs/mobile-vla.yaml"
@@ -161,6 +163,11 @@ def tracked_results(settings):
     """Return what a command reads of the results of all runs, large files as `ancient`."""
     files = map(str, settings.files(RESULTS))
     return [ancient(file) if file.endswith((".npy", ".npz")) else file for file in files]
+
+
+def relative(file):
+    """Return a file of this repository as its rules name it: a copied project reruns nothing."""
+    return os.path.relpath(file)
 
 
 LINES = {}

@@ -1,14 +1,4 @@
 # The report: figures, tables and one page.
-import os
-
-from mobile_vla.reporting.sources import template_files, texts_file
-
-
-def relative(file):
-    """Return a file of this repository as its rules name it: a copied project reruns nothing."""
-    return os.path.relpath(file)
-
-
 FIGURES = project.figures().figure_files(RESULTS)
 TABLES = project.tables().table_files(RESULTS)
 TEXTS = relative(texts_file(project.report.language))
