@@ -1,4 +1,4 @@
-"""The files below ``results/`` and their forms, as the section "Files" of docs/architecture.md.
+"""The files below ``results/`` and their forms, as the page docs/files.md.
 
 python tests/support/files_page.py    writes it there anew
 """
@@ -14,15 +14,51 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs/architecture.md"
-START = "<!-- printed by tests/support/files_page.py -->\n"
-END = "<!-- end of the files -->\n"
-
+PAGE = ROOT / "docs/files.md"
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from mobile_vla import layout  # noqa: E402  (found by the line above)
-from mobile_vla.result import Result  # noqa: E402
-from support.forms import FORMS  # noqa: E402
+# ruff: noqa: E402  (the library is found by the line above)
+from mobile_vla import layout
+from mobile_vla.audit.result import Audit
+from mobile_vla.backbone.result import BackboneDescription
+from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.data.result import DatasetSplit, Flags, Manifest
+from mobile_vla.evaluation.result import EvaluationResult
+from mobile_vla.features.result import FeatureDescription
+from mobile_vla.ingest.result import EpisodeFacts
+from mobile_vla.language.result import LanguageResult
+from mobile_vla.latency.result import LatencyResult
+from mobile_vla.model.result import PolicyDescription
+from mobile_vla.provenance.result import Provenance
+from mobile_vla.reporting.result import Caption
+from mobile_vla.result import FileDigest, Result
+from mobile_vla.rollout.result import RolloutResult
+from mobile_vla.timing.result import TimingResult
+from mobile_vla.training.result import Epoch, TrainingResult
+
+FORMS: dict[tuple[str, str], type[Result]] = {
+    ("RawFiles", "digest"): FileDigest,
+    ("EpisodeFiles", "facts"): EpisodeFacts,
+    ("ManifestFiles", "manifest"): Manifest,
+    ("SplitFiles", "split"): DatasetSplit,
+    ("FlagFiles", "flags"): Flags,
+    ("AuditFiles", "report"): Audit,
+    ("BackboneFiles", "description"): BackboneDescription,
+    ("FeatureFiles", "description"): FeatureDescription,
+    ("TrainingFiles", "policy"): PolicyDescription,
+    ("TrainingFiles", "last"): PolicyDescription,
+    ("TrainingFiles", "metrics"): Epoch,
+    ("TrainingFiles", "results"): TrainingResult,
+    ("TimingFiles", "timing"): TimingResult,
+    ("EvaluationFiles", "evaluation"): EvaluationResult,
+    ("OtherEvaluationFiles", "evaluation"): EvaluationResult,
+    ("RolloutFiles", "rollouts"): RolloutResult,
+    ("LanguageFiles", "language"): LanguageResult,
+    ("LatencyFiles", "latency"): LatencyResult,
+    ("ComparisonFiles", "comparison"): ComparisonResult,
+    ("CaptionFiles", "captions"): Caption,
+}
+"""The form of each JSON or CSV file: a model by its class in ``layout.py`` and its field there."""
 
 
 def groups() -> list[type[layout.Files]]:
@@ -83,22 +119,33 @@ def form(model: type[Result], seen: set[type[Result]]) -> list[str]:
         inner += models_in(field.annotation)
         meaning = " ".join((field.description or "").split())
         lines.append(f"| `{name}` | {text_of(field.annotation)} | {meaning} |".replace("  ", " "))
-    head = f"`{model.__name__}`: {' '.join((model.__doc__ or '').split())}"
-    lines = [head, "", "| field | | |", "| --- | --- | --- |", *lines, ""]
-    for other in dict.fromkeys(inner):
-        if other not in seen:
-            seen.add(other)
-            lines += form(other, seen)
+    head = f"**{model.__name__}**: {' '.join((model.__doc__ or '').split())}"
+    lines = [head, "", "| field | type | |", "| --- | --- | --- |", *lines, ""]
+    for other in [other for other in dict.fromkeys(inner) if other not in seen]:
+        seen.add(other)
+        lines += form(other, seen)
     return lines
 
 
-def section() -> str:
-    """Return the whole section."""
-    lines: list[str] = []
-    seen: set[type[Result]] = set()
+HEAD = """\
+# Files
+
+Everything below `results/`, printed from the code: the classes of `workflow/mobile_vla/layout.py`
+hold the places, and those of each stage's `result.py` the forms. JSON is UTF-8. A file over 1 MB
+has its SHA-256 and size in a JSON beside it. Every file is written under a temporary name and
+renamed, so that it is there whole or not at all. Actions and errors are in raw command units, times
+in seconds and sizes in bytes, unless it says otherwise. The circumstances of each job that wrote
+files lie beside them, in a `*.provenance.json`.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    lines, seen = [HEAD], set[type[Result]]()
     for group in groups():
         meaning = meanings(group)
-        lines += ["", f"### {group.__name__}", "", " ".join((group.__doc__ or "").split()), ""]
+        title = group.__name__.removesuffix("Files")
+        lines += [f"## {title}", "", " ".join((group.__doc__ or "").split()), ""]
         for field in fields(group):
             said = " ".join(meaning.get(field.name, "").split())
             lines.append(f"- `{field.default}` {said}".rstrip())
@@ -108,15 +155,9 @@ def section() -> str:
             if model is not None and model not in seen:
                 seen.add(model)
                 lines += form(model, seen)
-    return "\n".join(lines) + "\n"
-
-
-def renewed(page: str) -> str:
-    """Return a page with the section as it is today."""
-    head, rest = page.split(START)
-    return head + START + section() + END + rest.split(END)[1]
+    lines += ["## Provenance", "", *form(Provenance, seen)]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests"))
-    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

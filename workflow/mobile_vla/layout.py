@@ -85,7 +85,9 @@ class RawFiles(Files):
     LOG = "raw/{dataset}/{episode}.log"
 
     raw: Path = Path("datasets/{dataset}/raw/{episode}.h5")
-    """The episode, as the robot's collector writes it."""
+    """The episode as the robot's collector writes it: `images` (T, H, W, 3) uint8, `actions` (T, 3)
+    float32, `action_event_types` (T,) text, `language_instruction` (1,) text, and attributes; the
+    attribute `scene` of a simulated one makes both sides of a scene one group."""
     digest: Path = Path("datasets/{dataset}/raw/{episode}.json")
     """Its SHA-256 and size."""
 
@@ -172,7 +174,9 @@ class FeatureFiles(Files):
     LOG = "features/{dataset}/{backbone}/{cut}-{key}.log"
 
     features: Path = Path("features/{dataset}/{backbone}/{cut}-{key}.npy")
-    """One row a frame."""
+    """(rows, image tokens, D) at `image_embeds`, (rows, D) at `readout`; float32, or bfloat16 as
+    uint16. At `pixels` the frames are read and nothing is stored. The mirror images' features are
+    a file of their own, whose row r is the mirror image of row r."""
     description: Path = Path("features/{dataset}/{backbone}/{cut}-{key}.json")
     """Its shape, number format and digest, and what it depends on."""
 
@@ -185,7 +189,10 @@ class TrainingFiles(Files):
     LOG = "train/{experiment}/{run}.log"
 
     policy: Path = Path("experiments/{experiment}/{run}/policy/policy.json")
-    """The best policy's description; its files lie beside it."""
+    """The best policy's description, written last. Beside it: `head.safetensors` (head and action
+    token), `adapter_model.safetensors` and `adapter_config.json` for LoRA, `backbone.safetensors`
+    for full fine-tuning, and `README.md`, its model card. Beside the folder: `snapshots/` with
+    `keep_every`, `tensorboard/`, and `.work/` until the run is done."""
     last: Path = Path("experiments/{experiment}/{run}/last/policy.json")
     """The same after the last epoch."""
     metrics: Path = Path("experiments/{experiment}/{run}/metrics.csv")
@@ -215,7 +222,9 @@ class EvaluationFiles(Files):
 
     evaluation: Path = Path("experiments/{experiment}/{run}/evaluation.json")
     predictions: Path = Path("experiments/{experiment}/{run}/predictions.npz")
-    """The policy's, the baselines' and the controls' predictions of each scored window."""
+    """N scored windows with chunks of C actions: `episode` (N,) text, `last_frame` (N,), `ahead`
+    (C,) frames from the window's last one to each step, `frame` (N, C), `mask` (N, C); and in raw
+    command units (N, C, A) float32 `truth`, `prediction`, `baseline_NAME` and `control_NAME`."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +247,10 @@ class RolloutFiles(Files):
 
     rollouts: Path = Path("experiments/{experiment}/{run}/rollouts.json")
     paths: Path = Path("experiments/{experiment}/{run}/rollouts.npz")
-    """The trajectory of each rollout, and film strips of some."""
+    """N rollouts: `scene` (N,), `side` (N,) text, `box` (N, 4) x, y, depth and width, `target`
+    (N, 2), in metres; for each driver `DRIVER_poses` (N, T, 2) in metres, NaN after the end, and
+    `DRIVER_outcome` (N,) text; of S film strips `strip_rollout` (S,), `strip_frame` (S, 6) and
+    `strip` (S, 6, 112, 112, 3) uint8."""
 
 
 @dataclass(frozen=True)
