@@ -60,8 +60,8 @@ class Submitted:
         return output
 
     def saves(self):
-        """Wait until the training says that it has stopped as asked, before the next one does."""
-        log, said = self.project.folder / LOG, r"stopped as asked after step \d+"
+        """Wait until the training says that it has stopped on request, before the next one does."""
+        log, said = self.project.folder / LOG, r"stopped on request after step \d+"
         self.slurm.wait(lambda: re.search(said, log.read_text()), "it does not stop as asked")
 
     def log_of(self, job):

@@ -154,7 +154,7 @@ def test_a_signal_saves_the_state_and_ends(inputs, undisturbed, tmp_path, number
         try:
             run(inputs, tmp_path, settings_of(), save_every=100)
         except Interrupted as error:
-            assert "stopped as asked after step 4 of 16" in str(error)
+            assert "stopped on request after step 4 of 16" in str(error)
             os._exit(error.status)
 
     assert in_child(asked) == 128 + number

@@ -72,7 +72,7 @@ def test_the_job_is_killed(project, undisturbed, number):
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     if number == signal.SIGTERM:
-        assert "stopped as asked after step" in output
+        assert "stopped on request after step" in output
     assert not (project.folder / TARGET).exists()
     goes_on(project, undisturbed)
 

@@ -102,7 +102,7 @@ def test_stopped_as_asked_it_goes_on_to_the_same_bytes(inputs, together, tmp_pat
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     output = finish(process, PATIENCE)
-    assert process.returncode != 0 and "stopped as asked after step" in output, output
+    assert process.returncode != 0 and "stopped on request after step" in output, output
     again = start(inputs, tmp_path, settings())
     output = finish(again)
     assert again.returncode == 0 and "goes on after step" in output, output

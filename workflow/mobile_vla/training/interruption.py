@@ -10,15 +10,15 @@ from types import FrameType
 from mobile_vla.ranks import processes
 
 
-class Request:
-    """Whether somebody has asked the run to end."""
+class StopSignal:
+    """The signal that the run is to end by, if one has come."""
 
     number: int | None = None
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Take note of a signal; a second Ctrl-C does not wait for the step's end.
+        """Store a signal's number; a second Ctrl-C does not wait for the step's end.
 
-        To several processes the first one comes twice, from the terminal and from torchrun.
+        Several processes receive the first Ctrl-C twice, from the terminal and from torchrun.
         """
         if self.number == signal.SIGINT == number and processes() == 1:
             raise KeyboardInterrupt
@@ -26,14 +26,14 @@ class Request:
 
 
 @contextmanager
-def requests() -> Iterator[Request]:
-    """Take note of SIGINT and SIGTERM while the block runs, instead of dying by them."""
-    request = Request()
+def stop_signal() -> Iterator[StopSignal]:
+    """Store SIGINT and SIGTERM while the block runs, instead of ending at once."""
+    stop = StopSignal()
     before = {
-        number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, stop.receive) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield request
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

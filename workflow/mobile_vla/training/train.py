@@ -22,7 +22,7 @@ from mobile_vla.runs.policy import build_policy
 from mobile_vla.training.card import model_card, origin_of
 from mobile_vla.training.events import Events
 from mobile_vla.training.history import best_of, exhausted
-from mobile_vla.training.interruption import Request, requests
+from mobile_vla.training.interruption import StopSignal, stop_signal
 from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.matching import steps_of
 from mobile_vla.training.memory import check_memory
@@ -84,8 +84,8 @@ def train(
     )
     folder = outputs.policy.parents[1]
     state = RunState(folder / ".work", _fingerprint(settings, data, trainer, inputs))
-    with state.locked() if trainer.is_main else nullcontext(), requests() as request:
-        run = _Run(settings, trainer, data, state, request, folder, save_every)
+    with state.locked() if trainer.is_main else nullcontext(), stop_signal() as stop:
+        run = _Run(settings, trainer, data, state, stop, folder, save_every)
         run.train()
         if not trainer.is_main:
             return
@@ -155,12 +155,12 @@ class _Run:
         trainer: Trainer,
         data: RunData,
         state: RunState,
-        request: Request,
+        stop: StopSignal,
         folder: Path,
         save_every: int,
     ):
         self.settings, self.trainer, self.data = settings, trainer, data
-        self.state, self.request, self.save_every = state, request, save_every
+        self.state, self.stop, self.save_every = state, stop, save_every
         self.title = settings.title
         self.position, self.best = _restored(trainer, state)
         self.snapshots = folder / "snapshots"
@@ -212,13 +212,13 @@ class _Run:
 
     def _after_step(self, windows: int, loss: float) -> None:
         self.progress.update(windows, f"loss {loss:.4f}")
-        signal = self.trainer.max_over_processes(self.request.number or 0)
+        signal = self.trainer.max_over_processes(self.stop.number or 0)
         # The epoch's end saves too, after its validation.
         if signal or self.position.step % self.save_every == 0:
             self._save()
         if signal:
             raise Interrupted(
-                f"{self.title}: stopped as asked after step {self.position.step} of "
+                f"{self.title}: stopped on request after step {self.position.step} of "
                 f"{self.trainer.total_steps}; the state is saved, and `snakemake "
                 "--rerun-incomplete` with the same target goes on from there",
                 signal,
