@@ -76,8 +76,8 @@ def why_not_comparable(first: EvaluationResult, second: EvaluationResult) -> str
     if first.split != second.split:
         return f"they are scored by different splits of {first.dataset}"
     if first.scored_on != second.scored_on:
-        roles = f"on {first.scored_on} episodes and the other on {second.scored_on} episodes"
-        return f"one is scored {roles}"
+        roles = f"{first.scored_on} episodes and the other on {second.scored_on} episodes"
+        return f"one is scored on {roles}"
     if first.dimensions != second.dimensions:
         names = [", ".join(scores.dimensions) for scores in (first, second)]
         return f"they predict different dimensions: {names[0]} and {names[1]}"
