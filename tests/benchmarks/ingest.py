@@ -22,6 +22,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from mobile_vla.layout import EpisodeFiles
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
@@ -103,7 +105,7 @@ def bare(path: Path, span: int) -> None:
 def whole(path: Path, folder: Path) -> None:
     """Ingest."""
     settings = IngestSettings(dataset="a", episode="a", images=Images().settled())
-    ingest(settings, raw=path, facts=folder / "a.json", frames=folder / "a.npy")
+    ingest(settings, EpisodeFiles(folder / "a.json", folder / "a.npy"), raw=path)
 
 
 def job(*arguments: str) -> tuple[float, float]:

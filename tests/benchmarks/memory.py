@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+from mobile_vla.layout import BackboneFiles
+
 sys.path[:0] = [str(Path(__file__).resolve().parents[n] / d) for n, d in ((1, ""), (2, "workflow"))]
 
 SIZES = {
@@ -47,7 +49,7 @@ def backbone(folder: Path, width: int) -> Path:
         {"weights": "random", "precision": "bf16", "vision": size, "text": size}
     )
     description = folder / str(width) / "backbone.json"
-    random_backbone(BackboneSettings(name="made", backbone=settings), description=description)
+    random_backbone(BackboneSettings(name="made", backbone=settings), BackboneFiles(description))
     return description
 
 

@@ -42,7 +42,7 @@ from mobile_vla.features.features import FeatureInputs
 from mobile_vla.features.features import features as extract
 from mobile_vla.features.store import FrameRows
 from mobile_vla.files import describe, write_json
-from mobile_vla.layout import FeatureFiles
+from mobile_vla.layout import BackboneFiles, FeatureFiles
 from mobile_vla.machine import default_device, peak_memory
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.inputs import RunInputs
@@ -120,7 +120,7 @@ def backbone_in(folder: Path) -> Path:
     """Write the backbone."""
     settings = RandomBackbone.model_validate({"weights": "random", "vision": SIZE, "text": SIZE})
     description = folder / "backbone.json"
-    random_backbone(BackboneSettings(name="made", backbone=settings), description=description)
+    random_backbone(BackboneSettings(name="made", backbone=settings), BackboneFiles(description))
     return description
 
 

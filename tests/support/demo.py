@@ -10,6 +10,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.random_backbone import random_backbone
 from mobile_vla.config.loading import read_project
 from mobile_vla.data.prompts import render
+from mobile_vla.layout import BackboneFiles
 from mobile_vla.model.policy import Policy
 from mobile_vla.simulator.camera import render as picture
 from mobile_vla.simulator.driver import drive
@@ -25,7 +26,7 @@ def demo_policy(folder: Path) -> Path:
     file = ROOT / "config.yaml"
     project = read_project(file)
     backbone = folder / "backbones/tiny/backbone.json"
-    random_backbone(project.backbone("tiny"), description=backbone)
+    random_backbone(project.backbone("tiny"), BackboneFiles(backbone))
     settings = project.train(EXPERIMENT, "seed0")
     checkpoint = Checkpoint.read(backbone)
     texts = tuple(render(settings.policy.prompt, {"side": side}) for side in SIDES)

@@ -7,6 +7,7 @@ from typing import Any
 
 from mobile_vla.backbone.random_backbone import random_backbone
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
+from mobile_vla.layout import BackboneFiles
 
 SIZE: dict[str, Any] = {
     "weights": "random",
@@ -27,5 +28,5 @@ def make_backbone(folder: Path, seed: int = 0, **changes: Any) -> Path:
     """Write a tiny random backbone and return the path of its ``backbone.json``."""
     backbone = RandomBackbone.model_validate({**SIZE, "seed": seed, **changes})
     description = folder / "backbone.json"
-    random_backbone(BackboneSettings(name="tiny", backbone=backbone), description=description)
+    random_backbone(BackboneSettings(name="tiny", backbone=backbone), BackboneFiles(description))
     return description

@@ -133,7 +133,7 @@ def test_a_simulated_episode_comes_back_to_the_byte(tmp_path):
     (name, settings), *_ = simulated_episodes(world).items()
     assert isinstance(settings, SimulateSettings)
     raw = tmp_path / "raw" / f"{name}.h5"
-    simulate(settings, raw=raw, digest=raw.with_suffix(".json"))
+    simulate(settings, RawFiles(raw, raw.with_suffix(".json")))
     export_lerobot("ours", tmp_path / "out", **project(tmp_path, [raw]))
     (one,) = listed(tmp_path / "out").values()
     assert imported(one, tmp_path).read_bytes() == raw.read_bytes()
@@ -332,7 +332,7 @@ def test_a_dataset_of_others_is_read_by_number_and_name(tmp_path):
         assert "action_event_types" not in file and file.attrs["num_frames"] == 2
     facts = tmp_path / "facts.json"
     wanted = IngestSettings(dataset="theirs", episode="a", images=Images(color="rgb"))
-    ingest(wanted, raw=path, facts=facts, frames=tmp_path / "frames.npy")
+    ingest(wanted, EpisodeFiles(facts, tmp_path / "frames.npy"), raw=path)
     assert read_json(facts)["errors"] == []
 
 

@@ -220,7 +220,7 @@ def test_a_record_tells_the_circumstances(tmp_path):
     recorder = Recorder("split", "mobile_vla.data.split", ("numpy",))
     manifest, missing = tmp_path / "manifest.json", tmp_path / "split.json"
     manifest.write_text("{}")
-    recorder.note_inputs([manifest, [manifest], missing, 3])
+    recorder.note_inputs([manifest, manifest, missing])
     recorder.write(tmp_path / "p.json", {"seed": 1})
     record = json.loads((tmp_path / "p.json").read_text())
     assert record["settings"] == {"seed": 1}

@@ -12,6 +12,7 @@ from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.scenario import follows_scheme
+from mobile_vla.layout import EpisodeFiles
 from support import recorded
 
 
@@ -23,7 +24,7 @@ def test_a_folder_holds_what_users_folders_hold(tmp_path):
     for path in paths:
         out = tmp_path / f"{path.stem}.json"
         settings = IngestSettings(dataset="recorded", episode=path.stem, images=Images())
-        ingest(settings, raw=path, facts=out, frames=out.with_suffix(".npy"))
+        ingest(settings, EpisodeFiles(out, out.with_suffix(".npy")), raw=path)
         found.append(read_json(out))
     assert [[error["code"] for error in facts["errors"]] for facts in found] == [
         [], [], [], [], [], ["truncated"],

@@ -23,7 +23,7 @@ def test_experiments_that_differ_in_subset_alone_are_one_line(tmp_path: Path) ->
     runs = loaded(make_results(tmp_path, 3, seeds=2, subsets=(3, 9, None)))
     (line,) = sized(runs)
     assert [size for size, _ in line.means] == [3, 9, 15]
-    maes = [run.evaluation.mae for run in runs]
+    maes = [run.evaluation.policy_mae for run in runs]
     assert line.means[0][1] == sum(maes[:2]) / 2
     assert line.label == "lora, lora_r8, head_only"
     assert len(sized(loaded(make_results(tmp_path / "others", 3)))) == 3

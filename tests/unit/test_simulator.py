@@ -12,7 +12,7 @@ from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes
 from mobile_vla.files import describe, read_json
 from mobile_vla.ingest.ingest import ingest
-from mobile_vla.layout import EpisodeFiles
+from mobile_vla.layout import EpisodeFiles, RawFiles
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.driver import drive
 from mobile_vla.simulator.scene import Cuboid, make_scene
@@ -195,7 +195,8 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("simulated")
     name, settings = next(iter(simulated_episodes(Simulation(scenes=1)).items()))
     for copy in ("one", "two"):
-        simulate(settings, raw=folder / copy / f"{name}.h5", digest=folder / copy / f"{name}.json")
+        raw = folder / copy / f"{name}.h5"
+        simulate(settings, RawFiles(raw, raw.with_suffix(".json")))
     return settings, folder / "one" / f"{name}.h5", folder / "two" / f"{name}.h5"
 
 

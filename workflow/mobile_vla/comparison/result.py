@@ -14,11 +14,15 @@ class RunScore(Result):
     """A run of an experiment; its ``evaluation.json`` has the rest."""
 
     run: str
+    """Name of the run, as ``seed0``."""
     seed: int
+    """Seed of the run."""
     fold: int
+    """The fold that is scored."""
     held_out: str | None
     """The part of the scenario that the fold holds out."""
     mae: float
+    """The policy's mean absolute error."""
     skill: float | None
     """1 − error / error of the best baseline; null where the latter is 0."""
 
@@ -27,7 +31,9 @@ class ExperimentScores(Result):
     """An experiment, its seeds averaged and its folds put together."""
 
     experiment: str
+    """Name of the experiment."""
     dataset: str
+    """The dataset that is scored."""
     scored_on: str
     """``test``, or ``val`` for a split without test episodes."""
     seeds: int
@@ -35,7 +41,9 @@ class ExperimentScores(Result):
     folds: int
     """Number of folds."""
     episodes: int
+    """Number of episodes, those of all folds."""
     steps: int
+    """Number of scored steps."""
     mae: MeanWithInterval
     """The policy's mean absolute error."""
     baselines: dict[str, float]
@@ -43,19 +51,24 @@ class ExperimentScores(Result):
     controls: dict[str, float]
     """Mean absolute error by control."""
     best_baseline: BestBaseline
+    """The baseline with the lowest error."""
     skill: float | None
     """1 − error / error of the best baseline; null where the latter is 0."""
     differences: dict[str, Difference]
     """Policy less each baseline and control."""
     verdict: Verdict
+    """The conclusion."""
     runs: list[RunScore]
+    """Its runs, in the order of config.yaml."""
 
 
 class ExperimentPair(Result):
     """Two experiments on the same steps: the error of the first less that of the second."""
 
     experiments: tuple[str, str]
+    """Their names."""
     difference: float
+    """Mean absolute error of the first less that of the second, paired by episode."""
     low: float | None
     """Lower end of the interval; null where few episodes leave it open."""
     high: float | None
@@ -76,6 +89,7 @@ class GroupMember(Result):
     """An experiment's error on the steps that all experiments of its group predict."""
 
     experiment: str
+    """Name of the experiment."""
     mae: MeanWithInterval | None
     """The policy's mean absolute error; null without a common step."""
     steps_left_out: list[int]
@@ -86,23 +100,30 @@ class ComparableGroup(Result):
     """Experiments whose errors mean the same, on the steps that all of them predict."""
 
     dataset: str
+    """The dataset that is scored."""
     scored_on: str
     """``test``, or ``val`` for a split without test episodes."""
     dimensions: list[str]
     """Names of the predicted dimensions."""
     episodes: int
+    """Number of episodes that have a common step."""
     steps: int
     """Steps of the same episode, frame and number of frames ahead."""
     experiments: list[GroupMember]
+    """Its experiments, in the order of config.yaml."""
     pairs: list[ExperimentPair]
+    """All pairs of its experiments; none where ``why_no_pairs`` has a reason."""
     why_no_pairs: str | None
+    """Why its experiments are not compared; null where they are."""
 
 
 class NotCompared(Result):
     """Two groups of experiments that are not compared with each other."""
 
     experiments: tuple[list[str], list[str]]
+    """Names of both groups' experiments."""
     why: str
+    """In what their data differ."""
 
 
 class ComparisonResult(Result):
@@ -111,5 +132,8 @@ class ComparisonResult(Result):
     confidence: float
     """That of all intervals but those of pairs."""
     experiments: list[ExperimentScores]
+    """Each experiment beside its baselines and controls."""
     groups: list[ComparableGroup]
+    """Experiments beside each other, on the steps that all of a group predict."""
     not_compared: list[NotCompared]
+    """Pairs of groups that are not compared."""

@@ -46,7 +46,9 @@ class BestBaseline(Result):
     """The baseline with the lowest mean absolute error."""
 
     name: str
+    """Its name."""
     mae: float
+    """Its mean absolute error."""
 
 
 class Loss(Result):
@@ -100,6 +102,7 @@ class Verdict(Result):
     """The conclusion from a policy's differences to its baselines and controls."""
 
     outcome: Outcome
+    """The conclusion; docs/evaluation.md says what each means."""
     against: str
     """The baseline with the lowest error."""
     episodes: int
@@ -147,10 +150,15 @@ class EpisodeError(Result):
     """The policy's errors in a scored episode."""
 
     episode: str
+    """Name of the episode."""
     windows: int
+    """Number of its windows."""
     steps: int
+    """Number of its scored steps."""
     mae: float
+    """The policy's mean absolute error."""
     best_baseline_mae: float
+    """The best baseline's mean absolute error."""
     ade: float
     """Average displacement error, in command steps."""
     fde: float
@@ -167,9 +175,13 @@ class Slice(Result):
     cell: dict[str, str | None] | None = Field(default=None, exclude_if=_is_none)
     """Values of the scenario by key; only in ``by_cell`` and ``by_scenario``."""
     episodes: int
+    """Number of episodes that have a step in it."""
     windows: int
+    """Number of windows that have a step in it."""
     steps: int
+    """Number of steps."""
     policy: Errors
+    """The policy's errors."""
     mae: dict[str, float]
     """Mean absolute error of each baseline."""
 
@@ -180,9 +192,11 @@ class DirectionAccuracy(Result):
     with_zeros: float | None
     """Share of all steps; null without a step."""
     steps: int
+    """Number of steps."""
     without_zeros: float | None
     """Share of the steps whose true command is not 0; null without such a step."""
     steps_without_zeros: int
+    """Number of steps whose true command is not 0."""
 
 
 class StopDetection(Result):
@@ -191,9 +205,11 @@ class StopDetection(Result):
     precision: float | None
     """Null where ``stop`` is never predicted."""
     predicted_steps: int
+    """Steps for which ``stop`` is predicted."""
     recall: float | None
     """Null where ``stop`` is never true."""
     true_steps: int
+    """Steps for which ``stop`` is true."""
 
 
 class MotionConfusion(Result):
@@ -210,6 +226,7 @@ class MotionConfusion(Result):
     f1: dict[str, float]
     """By class; 0 for a class that is never predicted or never true."""
     stop: StopDetection
+    """Precision and recall of the class ``stop``."""
 
 
 class ToleranceCurves(Result):
@@ -225,11 +242,15 @@ class ScoredRun(Result):
     """Whose scores these are, and on what."""
 
     experiment: str
+    """Name of the experiment."""
     run: str
+    """Name of the run, as ``seed0``."""
     seed: int
+    """Seed of the run."""
     dataset: str
     """The dataset that is scored."""
     backbone: str
+    """Name of the backbone."""
     manifest: str
     """Digest of the scored dataset's manifest."""
     split: str
@@ -241,6 +262,7 @@ class ScoredRun(Result):
     held_out: str | None
     """The part of the scenario that the fold holds out."""
     trained_on: TrainedOn
+    """What the policy was trained on; on another dataset's scores it differs from the above."""
     scored_on: Literal["test", "val"]
     """``val`` for a split without test episodes."""
 
@@ -258,12 +280,15 @@ class EvaluationResult(ScoredRun):
     dimensions: tuple[str, ...]
     """Names of the predicted dimensions."""
     episodes: int
+    """Number of episodes that have a scored step."""
     windows: int
+    """Number of windows that have a scored step."""
     steps: int
     """Number of scored actions of all windows' chunks; masked steps are left out."""
     policy: Errors
     """Pooled over the steps, as are those of baselines and controls."""
     baselines: dict[str, Errors]
+    """By name."""
     controls: dict[str, Errors]
     """The policy itself without its images, or under other episodes' prompts."""
     absent: dict[str, str]
@@ -271,24 +296,30 @@ class EvaluationResult(ScoredRun):
     fitted: dict[str, dict[str, int | float]]
     """By baseline, what was chosen on the validation windows."""
     best_baseline: BestBaseline
+    """The baseline with the lowest error."""
     skill: float | None
     """1 − error / error of the best baseline; null where the latter is 0."""
     loss: Loss
+    """Training's loss on the scored steps."""
     mae: dict[str, PredictorMae]
     """By predictor: policy, baselines and controls."""
     differences: dict[str, Difference]
     """Policy less each baseline and control."""
     verdict: Verdict
+    """The conclusion."""
     displacement: dict[str, Displacement]
     """By predictor, averaged over the episodes."""
     per_episode: list[EpisodeError]
+    """Errors in each episode that has a scored step."""
     parts: dict[str, Slice | None]
     """``first_step``, ``without_frame_0``, ``turns``, ``stops``, ``changes``; null without a
     step."""
     segments: dict[str, Segments | None]
     """Of ``turns`` and ``stops``; null without a segment."""
     by_step: list[Slice]
+    """By place in the chunk."""
     by_frame: list[Slice]
+    """By frame of the episode."""
     by_cell: list[Slice]
     """By the cells of the split's stratification."""
     by_scenario: list[Slice]
@@ -298,9 +329,11 @@ class EvaluationResult(ScoredRun):
     direction: dict[str, DirectionAccuracy]
     """By dimension."""
     motion: MotionConfusion
+    """The policy's confusion of motion classes."""
     macro_f1: dict[str, float]
     """Of the motion classes, by predictor."""
     tolerance: ToleranceCurves
+    """Accuracy within a tolerance."""
     smoothness: dict[str, dict[str, float]]
     """Of policy and truth, by dimension: mean absolute change from a frame to the next."""
     saturation: dict[str, dict[str, float]]
