@@ -22,7 +22,7 @@ sys.path[:0] = [str(TESTS), str(TESTS.parent / "workflow")]
 
 from mobile_vla.model.streaming import Stream  # noqa: E402
 from mobile_vla.robot.images import frame_of  # noqa: E402
-from mobile_vla.robot.policy import open_policy  # noqa: E402
+from mobile_vla.robot.policy import load_robot_policy  # noqa: E402
 from support.demo import demo_pictures, demo_policy  # noqa: E402
 from support.served import Client, encoded  # noqa: E402
 
@@ -48,9 +48,9 @@ def main(steps: int) -> None:
     image = demo_pictures()[5]
     with tempfile.TemporaryDirectory() as folder:
         policy = demo_policy(Path(folder))
-        opened = open_policy(policy)
-        frame = frame_of(image, opened.images)
-        stream = Stream(opened.policy, [0])
+        loaded = load_robot_policy(policy)
+        frame = frame_of(image, loaded.images)
+        stream = Stream(loaded.policy, [0])
         process = subprocess.Popen(
             [sys.executable, "-m", "mobile_vla", "serve", str(policy), "--port", "0"],
             cwd=TESTS.parent / "workflow",
@@ -67,7 +67,7 @@ def main(steps: int) -> None:
             asked: dict[str, list[float]] = {}
             sent = kinds(image, frame)
             for name in sent:
-                client.reset(name.replace(", ", "-").replace("×", "x"), opened.policy.texts[0])
+                client.reset(name.replace(", ", "-").replace("×", "x"), loaded.policy.texts[0])
             for first in range(0, WARM_UP + steps, ROUND):
                 for _ in range(ROUND):
                     started = time.perf_counter()

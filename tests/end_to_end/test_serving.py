@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from mobile_vla.robot.images import decode, frame_of
-from mobile_vla.robot.policy import ask, open_policy
+from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from support.demo import demo_pictures, demo_policy
 from support.project import ROOT
 from support.served import Client, encoded
@@ -107,13 +107,13 @@ class Troublemaker(threading.Thread):
 def test_it_keeps_the_rate_and_its_memory_whatever_other_clients_send(policy, server):
     process, port = server
     pictures = [encoded(one, "JPEG", quality=90) for one in demo_pictures()]
-    opened = open_policy(policy)
-    seen = np.stack([frame_of(decode(one), opened.images) for one in pictures])
+    loaded = load_robot_policy(policy)
+    seen = np.stack([frame_of(decode(one), loaded.images) for one in pictures])
     # The pictures come again and again. A prediction depends on the last W of them, so from the
     # second round on it is that of the same picture in the second round here.
-    expected = ask(opened, np.concatenate([seen, seen]), 0)
+    expected = predict_drive(loaded, np.concatenate([seen, seen]), 0)
     count = len(pictures)
-    assert count > opened.policy.settings.window
+    assert count > loaded.policy.settings.window
 
     client, trouble = Client(port), Troublemaker(port, pictures[0])
     assert client.reset("robot", LEFT)[0] == 200

@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from mobile_vla.robot.app import Limits, Server
-from mobile_vla.robot.policy import Opened
-from mobile_vla.robot.serve import http_server, listening
+from mobile_vla.robot.policy import RobotPolicy
+from mobile_vla.robot.serve import http_server, open_listener
 
-LIMITS = Limits(sessions=3, idle_seconds=600.0, body_bytes=400_000)
+LIMITS = Limits(sessions=3, idle_seconds=600.0, max_body_mb=0.4)
 
 
 class Client:
@@ -57,10 +57,10 @@ class Client:
 
 @contextmanager
 def serving(
-    opened: Opened, limits: Limits = LIMITS, token: str | None = None
+    loaded: RobotPolicy, limits: Limits = LIMITS, token: str | None = None
 ) -> Iterator[tuple[Client, Server]]:
     """Serve a policy in a thread of this process."""
-    with listening("127.0.0.1", 0) as listener, Server(opened, limits) as server:
+    with open_listener("127.0.0.1", 0) as listener, Server(loaded, limits) as server:
         http = http_server(server.app(token))
         thread = threading.Thread(target=http.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -5,35 +5,38 @@ import socket
 import pytest
 
 from mobile_vla.errors import UserError
-from mobile_vla.robot.serve import _token, listening
+from mobile_vla.robot.serve import open_listener, read_token
 
 
 def test_beyond_this_machine_a_token_is_needed(tmp_path, monkeypatch):
     monkeypatch.delenv("MOBILE_VLA_TOKEN", raising=False)
     for host in ("127.0.0.1", "127.0.0.2", "::1", "localhost"):
-        assert _token(host, None) is None
+        assert read_token(host, None) is None
     for host in ("0.0.0.0", "::", "192.168.1.7", "robot.local"):
         with pytest.raises(UserError, match="expected a token"):
-            _token(host, None)
+            read_token(host, None)
     file = tmp_path / "token"
     file.write_text("0123456789abcdef\n")
-    assert _token("0.0.0.0", file) == "0123456789abcdef"
+    assert read_token("0.0.0.0", file) == "0123456789abcdef"
     file.write_text("short")
     with pytest.raises(UserError, match="at least 16"):
-        _token("127.0.0.1", file)
+        read_token("127.0.0.1", file)
     monkeypatch.setenv("MOBILE_VLA_TOKEN", "f" * 32)
-    assert _token("0.0.0.0", None) == "f" * 32
+    assert read_token("0.0.0.0", None) == "f" * 32
 
 
 def test_a_taken_port_is_named():
-    with listening("127.0.0.1", 0) as taken:
+    with open_listener("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"--port {port}: cannot be listened at"):
-            listening("127.0.0.1", port)
+            open_listener("127.0.0.1", port)
 
 
 def test_answers_do_not_wait_for_acknowledgements():
-    with listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+    with (
+        open_listener("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

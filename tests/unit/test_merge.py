@@ -16,7 +16,7 @@ from mobile_vla.model.encoder import Encoder
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.robot.merge import merge
-from mobile_vla.robot.policy import ask, open_policy
+from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from support.run import origin_of
 from support.tiny import make_backbone
 
@@ -66,7 +66,7 @@ def frames(count):
 def test_the_merged_checkpoint_gives_the_same_outputs(backbone, tmp_path, kind):
     folder = make_policy(backbone, tmp_path / "policy", **KINDS[kind])
     merge(folder, tmp_path / "out/merged", backbone=backbone)
-    original = open_policy(folder, backbone)
+    original = load_robot_policy(folder, backbone)
 
     # with the stock classes alone
     kosmos = Kosmos2Model.from_pretrained(tmp_path / "out/merged").eval()
@@ -85,9 +85,9 @@ def test_the_merged_checkpoint_gives_the_same_outputs(backbone, tmp_path, kind):
 
     # and as a policy of its own
     seen = frames(5).numpy()
-    found = open_policy(tmp_path / "out/merged/policy", tmp_path / "out/merged")
+    found = load_robot_policy(tmp_path / "out/merged/policy", tmp_path / "out/merged")
     assert found.policy.settings.finetune == "none" and found.policy.texts == TEXTS
-    difference = abs(ask(found, seen, 1) - ask(original, seen, 1)).max()
+    difference = abs(predict_drive(found, seen, 1) - predict_drive(original, seen, 1)).max()
     assert difference <= 1e-4
 
 

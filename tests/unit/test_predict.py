@@ -13,7 +13,7 @@ from mobile_vla.config.ingest import Images
 from mobile_vla.errors import UserError
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.robot.images import decode, frame_of, unpack
-from mobile_vla.robot.policy import ask, open_policy
+from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from mobile_vla.robot.predict import predict
 from support.recorded import write_episode
 from support.run import Inputs, run, settings_of
@@ -68,7 +68,7 @@ def test_the_table_holds_the_velocities_to_the_last_bit(made, tmp_path):
     asked = "pass on the right"
     predict(policy, pictures, backbone=backbone, output=output, instruction=asked)
     found = [[float(row[name]) for name in ("linear_x", "linear_y")] for row in table(output)]
-    expected = ask(open_policy(policy, backbone), frames, 1)
+    expected = predict_drive(load_robot_policy(policy, backbone), frames, 1)
     np.testing.assert_array_equal(np.float32(found).reshape(expected.shape), expected)
 
 

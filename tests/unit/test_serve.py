@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from mobile_vla.robot.app import Limits
-from mobile_vla.robot.policy import ask, open_policy
-from mobile_vla.robot.sessions import Refused, Sessions
+from mobile_vla.robot.policy import load_robot_policy, predict_drive
+from mobile_vla.robot.sessions import RequestError, Sessions
 from support.project import ROOT
 from support.run import Inputs, run, settings_of
 from support.served import LIMITS, Client, encoded, png, serving
@@ -21,16 +21,16 @@ LEFT, RIGHT = "pass on the left", "pass on the right"
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def loaded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     inputs = Inputs.make(folder)
     run(inputs, folder / "run", settings_of(epochs=1))
-    return open_policy(folder / "run/policy", inputs.backbone)
+    return load_robot_policy(folder / "run/policy", inputs.backbone)
 
 
 @pytest.fixture(scope="module")
-def served(opened):
-    with serving(opened) as (client, server):
+def served(loaded):
+    with serving(loaded) as (client, server):
         yield client, server
 
 
@@ -46,8 +46,8 @@ def frames(count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
 
 
-def expected(opened, seen, prompt):
-    return ask(opened, seen, opened.policy.texts.index(prompt))
+def expected(loaded, seen, prompt):
+    return predict_drive(loaded, seen, loaded.policy.texts.index(prompt))
 
 
 def drive(client, session, seen, first=0):
@@ -56,7 +56,7 @@ def drive(client, session, seen, first=0):
     return np.array([answer["actions"] for _, answer in answers], dtype=np.float32)
 
 
-def test_the_answers_are_the_policys_own_bit_for_bit(client, opened):
+def test_the_answers_are_the_policys_own_bit_for_bit(client, loaded):
     seen = frames(4)
     status, begun = client.reset("robot", RIGHT)
     assert status == 200
@@ -68,13 +68,13 @@ def test_the_answers_are_the_policys_own_bit_for_bit(client, opened):
         "unit": "raw command units",
         "ahead": [1, 2, 3],
     }
-    np.testing.assert_array_equal(drive(client, "robot", seen), expected(opened, seen, RIGHT))
+    np.testing.assert_array_equal(drive(client, "robot", seen), expected(loaded, seen, RIGHT))
     # a reset forgets the drive
     client.reset("robot", LEFT)
-    np.testing.assert_array_equal(drive(client, "robot", seen), expected(opened, seen, LEFT))
+    np.testing.assert_array_equal(drive(client, "robot", seen), expected(loaded, seen, LEFT))
 
 
-def test_the_node_of_the_docs_gets_its_answers(client, opened):
+def test_the_node_of_the_docs_gets_its_answers(client, loaded):
     """Its imports of ROS aside: what it sends, and what it reads of the answers."""
     text = (ROOT / "docs/robot.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
@@ -117,7 +117,7 @@ def test_health_says_what_is_served(client):
     assert found["precision"] == "fp32" and found["backbone"] == "tiny"
 
 
-def test_robots_side_by_side_each_have_their_own_drive(client, opened):
+def test_robots_side_by_side_each_have_their_own_drive(client, loaded):
     one, two = frames(4), frames(4, seed=1)
     client.reset("one", LEFT)
     client.reset("two", RIGHT)
@@ -125,11 +125,11 @@ def test_robots_side_by_side_each_have_their_own_drive(client, opened):
     for step in range(4):
         for name, seen in (("one", one), ("two", two)):
             found[name].append(drive(client, name, seen[step : step + 1], step)[0])
-    np.testing.assert_array_equal(found["one"], expected(opened, one, LEFT))
-    np.testing.assert_array_equal(found["two"], expected(opened, two, RIGHT))
+    np.testing.assert_array_equal(found["one"], expected(loaded, one, LEFT))
+    np.testing.assert_array_equal(found["two"], expected(loaded, two, RIGHT))
 
 
-def test_a_raw_picture_and_a_png_are_the_same_and_both_are_resized_as_in_training(client, opened):
+def test_a_raw_picture_and_a_png_are_the_same_and_both_are_resized_as_in_training(client, loaded):
     image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
     client.reset("a", LEFT)
     status, as_png = client.step("a", 0, png(image))
@@ -187,7 +187,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_a_malformed_request_is_named_and_harms_no_session(client, opened, case):
+def test_a_malformed_request_is_named_and_harms_no_session(client, loaded, case):
     path, body, kind, status, code = MALFORMED[case]
     seen = frames(3)
     client.reset("robot", LEFT)
@@ -198,7 +198,7 @@ def test_a_malformed_request_is_named_and_harms_no_session(client, opened, case)
     if code == "out_of_order":
         assert answer["expected"] == 1
     rest = drive(client, "robot", seen[1:], first=1)
-    np.testing.assert_array_equal(np.concatenate([first, rest]), expected(opened, seen, LEFT))
+    np.testing.assert_array_equal(np.concatenate([first, rest]), expected(loaded, seen, LEFT))
 
 
 def test_a_picture_that_would_fill_the_memory_is_refused_unseen(client):
@@ -250,7 +250,7 @@ class Slow:
         self.let_go.set()
 
 
-def test_a_second_step_of_a_session_is_refused_while_the_first_is_under_way(served, client, opened):
+def test_a_second_step_of_a_session_is_refused_while_the_first_is_under_way(served, client, loaded):
     _, server = served
     seen, found = frames(2), {}
     client.reset("robot", LEFT)
@@ -272,7 +272,7 @@ def test_a_second_step_of_a_session_is_refused_while_the_first_is_under_way(serv
     assert found["first"][0] == 200
     np.testing.assert_array_equal(
         [found["first"][1]["actions"], *drive(client, "robot", seen[1:], 1)],
-        expected(opened, seen, LEFT),
+        expected(loaded, seen, LEFT),
     )
 
 
@@ -301,7 +301,7 @@ def test_sessions_are_bounded_and_an_idle_one_makes_room(client):
     sessions.begin("a", None)
     now[0] = 5.0
     sessions.begin("b", None)
-    with pytest.raises(Refused, match="all 2 sessions are taken"):
+    with pytest.raises(RequestError, match="all 2 sessions are taken"):
         sessions.begin("c", None)
     sessions.begin("b", None)  # a reset takes no further place
     now[0] = 12.0
@@ -312,7 +312,7 @@ def test_sessions_are_bounded_and_an_idle_one_makes_room(client):
     assert (answer[0], answer[1]["error"]) == (503, "too_many_sessions")
 
 
-def test_a_fault_of_the_model_ends_the_session_and_no_other(served, client, opened, caplog):
+def test_a_fault_of_the_model_ends_the_session_and_no_other(served, client, loaded, caplog):
     _, server = served
     seen = frames(2)
     for name in ("broken", "whole"):
@@ -329,13 +329,13 @@ def test_a_fault_of_the_model_ends_the_session_and_no_other(served, client, open
     assert (status, answer["error"]) == (500, "fault")
     assert "Traceback" in caplog.text
     np.testing.assert_array_equal(
-        drive(client, "whole", seen[1:], 1), expected(opened, seen, LEFT)[1:]
+        drive(client, "whole", seen[1:], 1), expected(loaded, seen, LEFT)[1:]
     )
 
 
-def test_only_who_shows_the_token_is_answered(opened):
+def test_only_who_shows_the_token_is_answered(loaded):
     token = "0123456789abcdef"
-    with serving(opened, token=token) as (client, _):
+    with serving(loaded, token=token) as (client, _):
         assert client.ask("GET", "/health")[0] == 200
         for wrong in (None, "0123456789abcdeF", ""):
             status, answer = Client(client.port, wrong).step("robot", 0, bytes(300_000))
@@ -347,13 +347,13 @@ def test_web_pages_are_not_answered(client):
     assert (status, answer["error"]) == (403, "browser")
 
 
-def test_other_prompts_are_taken_where_they_are_allowed_and_only_so_many(opened, monkeypatch):
-    monkeypatch.setattr(opened.prompts, "others", True)
+def test_other_prompts_are_taken_where_they_are_allowed_and_only_so_many(loaded, monkeypatch):
+    monkeypatch.setattr(loaded.prompts, "others", True)
     monkeypatch.setattr("mobile_vla.robot.prompts.MOST", 1)
-    texts = opened.policy.texts
+    texts = loaded.policy.texts
     seen = frames(2)
     try:
-        with serving(opened, Limits(2, 600.0, 400_000)) as (client, _):
+        with serving(loaded, Limits(2, 600.0, 0.4)) as (client, _):
             client.reset("one", LEFT)
             before = drive(client, "one", seen[:1])
             other = "pass on the left on the left on the left on the left"  # longer than the others
@@ -362,8 +362,8 @@ def test_other_prompts_are_taken_where_they_are_allowed_and_only_so_many(opened,
             after = drive(client, "one", seen[1:], 1)
             status, answer = client.reset("two", "pass")
             assert status == 422 and "1 other instructions already" in answer["message"]
-        own = expected(opened, seen, LEFT)
+        own = expected(loaded, seen, LEFT)
         np.testing.assert_array_equal(np.concatenate([before, after]), own)
         assert np.abs(changed - own).max() > 1e-6
     finally:
-        opened.prompts.policy.use_prompts(texts, opened.prompts.processor)
+        loaded.prompts.policy.use_prompts(texts, loaded.prompts.processor)

@@ -2,9 +2,9 @@
 
 ``python -m mobile_vla ingest --settings '{…}' --raw a.h5 --facts a.json --frames a.npy`` calls the
 function ``ingest`` of ``mobile_vla.ingest.ingest``. The options are the function's own parameters,
-so that a command is written once and can be run by hand: a parameter that is a group of files
-becomes an option for each of its files. A tool's parameters that can be given by place in Python
-stand without a name here, too: ``predict POLICY EPISODE``.
+so that a command is written once and can be run by hand: a parameter that is a group, of files or
+of values, becomes an option for each of its members. A tool's parameters that can be given by place
+in Python stand without a name here, too: ``predict POLICY EPISODE``.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
     """Return a parser whose options are a function's parameters."""
     parser = argparse.ArgumentParser(
         prog=f"python -m mobile_vla {command}",
-        description=inspect.getdoc(function),
+        description=_description(function),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     hints = typing.get_type_hints(function)
@@ -159,8 +159,17 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
     return parser
 
 
+def _description(function: Callable[..., None]) -> str:
+    """Return a function's documentation, followed by that of a tool's groups of options."""
+    hints = typing.get_type_hints(function)
+    documented: list[Any] = [function]
+    if "settings" not in hints:
+        documented += [kind for kind in hints.values() if is_dataclass(kind)]
+    return "\n\n".join(inspect.getdoc(part) or "" for part in documented)
+
+
 def _add_option(parser: argparse.ArgumentParser, name: str, kind: Any, default: Any) -> None:
-    """Add an option for a parameter, or for a file of a group of files."""
+    """Add an option for a parameter, or for a member of a group."""
     required = default in (inspect.Parameter.empty, MISSING)
     option: dict[str, Any] = {"required": required}
     if not required:
@@ -180,7 +189,7 @@ def _add_option(parser: argparse.ArgumentParser, name: str, kind: Any, default: 
 
 
 def _arguments(function: Callable[..., None], options: argparse.Namespace) -> dict[str, Any]:
-    """Return a function's arguments, groups of files put together of the options."""
+    """Return a function's arguments, groups put together of the options."""
     hints = typing.get_type_hints(function)
     return {
         name: hints[name](
@@ -198,7 +207,7 @@ def _inputs(values: Mapping[str, Any]) -> Iterator[Path]:
         if isinstance(value, Gathered):
             yield from value.files(values["results"])
         elif is_dataclass(value) and not isinstance(value, Files):
-            yield from (path for path in vars(value).values() if path is not None)
+            yield from (path for path in vars(value).values() if isinstance(path, Path))
         elif isinstance(value, Path):
             yield value
         elif isinstance(value, list):

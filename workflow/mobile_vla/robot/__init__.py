@@ -1,1 +1,1 @@
-"""The policy on its way to the robot: asked by hand, served over HTTP, or merged."""
+"""A policy outside the workflow: predictions by hand, serving over HTTP, merged weights."""

@@ -23,10 +23,10 @@ from mobile_vla.config.base import Settings
 from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.errors import UserError
 from mobile_vla.model.streaming import Stream
-from mobile_vla.robot.gate import Gate, body_of, refusal
 from mobile_vla.robot.images import Color, decode, frame_of, unpack
-from mobile_vla.robot.policy import Opened, ask
-from mobile_vla.robot.sessions import Refused, Session, Sessions
+from mobile_vla.robot.middleware import AccessMiddleware, error_response, read_body
+from mobile_vla.robot.policy import RobotPolicy, predict_drive
+from mobile_vla.robot.sessions import RequestError, Session, Sessions
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +59,22 @@ class StepRequest(Settings):
 
 @dataclass(frozen=True)
 class Limits:
-    """What clients may ask for."""
+    """Limits of what clients may use.
 
-    sessions: int
-    idle_seconds: float
-    body_bytes: int
+    Args:
+        sessions: robots at a time.
+        idle_seconds: after so long without a request a session makes room for another.
+        max_body_mb: largest picture in 10^6 bytes.
+    """
+
+    sessions: int = 8
+    idle_seconds: float = 600.0
+    max_body_mb: float = 8.0
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of the largest picture."""
+        return int(self.max_body_mb * 1e6)
 
     @property
     def requests(self) -> int:
@@ -75,23 +86,22 @@ class Server:
     """A policy behind HTTP. It is a context: leaving it ends its threads.
 
     Args:
-        opened: the policy.
-        limits: what clients may ask for.
+        loaded: the policy.
+        limits: of its clients.
     """
 
-    def __init__(self, opened: Opened, limits: Limits):
-        self.opened, self.limits = opened, limits
+    def __init__(self, loaded: RobotPolicy, limits: Limits):
+        self.loaded, self.limits = loaded, limits
         self.sessions = Sessions(limits.sessions, limits.idle_seconds)
-        # All that touches the policy runs in one thread, one after another; pictures are unpacked
-        # in others meanwhile.
+        # What touches the policy runs in a single thread; others decode pictures meanwhile.
         threads = (torch.get_num_threads(),)
         self.model = ThreadPoolExecutor(1, "model", torch.set_num_threads, threads)
         self.pictures = ThreadPoolExecutor(2, "pictures")
 
     def __enter__(self) -> Self:
-        """Let the first robot wait no longer than the others."""
+        """Warm the policy up, so that the first robot waits no longer than the others."""
         blank = np.zeros((2, *FRAME_SHAPE), dtype=np.uint8)
-        self.model.submit(ask, self.opened, blank, 0).result()
+        self.model.submit(predict_drive, self.loaded, blank, 0).result()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -106,13 +116,13 @@ class Server:
                 Route("/reset", self.reset, methods=["POST"]),
                 Route("/step", self.step, methods=["POST"]),
             ],
-            middleware=[Middleware(Gate, token=token, most=self.limits.requests)],
-            exception_handlers={Refused: _refused, HTTPException: _unknown},
+            middleware=[Middleware(AccessMiddleware, token=token, most=self.limits.requests)],
+            exception_handlers={RequestError: _answer_error, HTTPException: _answer_unknown},
         )
 
     async def health(self, request: Request) -> JSONResponse:
-        """Say which policy is served, and what it takes and gives."""
-        described, settings = self.opened.described, self.opened.policy.settings
+        """Describe the served policy, its inputs and its outputs."""
+        described, settings = self.loaded.described, self.loaded.policy.settings
         return JSONResponse(
             {
                 "status": "ok",
@@ -120,51 +130,51 @@ class Server:
                     name: getattr(described, name) for name in ("experiment", "run", "epoch")
                 },
                 "backbone": described.backbone.name,
-                "precision": self.opened.precision,
+                "precision": self.loaded.precision,
                 "window": settings.window,
-                "prompts": list(self.opened.prompts.trained),
+                "prompts": list(self.loaded.prompts.trained),
                 "sessions": len(self.sessions),
-                **self._answers(),
+                **self._output_facts(),
             }
         )
 
-    def _answers(self) -> dict[str, Any]:
-        settings = self.opened.policy.settings
+    def _output_facts(self) -> dict[str, Any]:
+        settings = self.loaded.policy.settings
         return {
             "dimensions": list(settings.actions.dimensions),
             "unit": UNIT,
-            "ahead": self.opened.ahead,
+            "ahead": self.loaded.ahead,
         }
 
     async def reset(self, request: Request) -> JSONResponse:
         """Begin a robot's drive, under an instruction."""
-        body = await body_of(request, RESET_BYTES)
+        body = await read_body(request, RESET_BYTES)
         try:
-            asked = ResetRequest.model_validate_json(body)
+            given = ResetRequest.model_validate_json(body)
         except ValidationError as error:
             raise _malformed("the JSON body", error) from None
-        prompt = await self._in(self.model, lambda: self.opened.prompts.index(asked.instruction))
-        stream = Stream(self.opened.policy, [prompt], self.opened.precision)
-        self.sessions.begin(asked.session, stream)
-        text = self.opened.policy.texts[prompt]
-        log.info("session %s begins: %s", asked.session, text)
+        prompt = await self._in(self.model, lambda: self.loaded.prompts.index(given.instruction))
+        stream = Stream(self.loaded.policy, [prompt], self.loaded.precision)
+        self.sessions.begin(given.session, stream)
+        text = self.loaded.policy.texts[prompt]
+        log.info("session %s begins: %s", given.session, text)
         return JSONResponse(
-            {"session": asked.session, "prompt": text, "step": 0, **self._answers()}
+            {"session": given.session, "prompt": text, "step": 0, **self._output_facts()}
         )
 
     async def step(self, request: Request) -> JSONResponse:
         """Take a robot's newest picture, and answer the next actions."""
-        body = await body_of(request, self.limits.body_bytes)
+        body = await read_body(request, self.limits.body_bytes)
         try:
-            asked = StepRequest.model_validate(dict(request.query_params))
+            given = StepRequest.model_validate(dict(request.query_params))
         except ValidationError as error:
             raise _malformed("the query", error) from None
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-        with self.sessions.claimed(asked.session, asked.step) as session:
-            frame = await self._in(self.pictures, lambda: self._frame(body, kind, asked))
+        with self.sessions.claimed(given.session, given.step) as session:
+            frame = await self._in(self.pictures, lambda: self._frame(body, kind, given))
             chunk = await self._predict(session, frame)
         return JSONResponse(
-            {"session": asked.session, "step": asked.step, "actions": chunk.tolist()}
+            {"session": given.session, "step": given.step, "actions": chunk.tolist()}
         )
 
     async def _predict(self, session: Session, frame: np.ndarray) -> np.ndarray:
@@ -172,7 +182,7 @@ class Server:
         try:
             chunk = await self._in(self.model, lambda: session.stream.step(frame[None])[0])
             if not np.isfinite(chunk).all():
-                raise Refused(
+                raise RequestError(
                     500,
                     "not_finite",
                     "the policy predicts values that are not finite; the session has ended. Begin "
@@ -183,49 +193,49 @@ class Server:
             raise
         return chunk
 
-    def _frame(self, body: bytes, kind: str, asked: StepRequest) -> np.ndarray:
+    def _frame(self, body: bytes, kind: str, given: StepRequest) -> np.ndarray:
         if kind in PICTURES:
-            return frame_of(decode(body), self.opened.images)
+            return frame_of(decode(body), self.loaded.images)
         if kind != RAW:
-            raise Refused(
+            raise RequestError(
                 415,
                 "unknown_type",
                 f"found the Content-Type {kind!r}, expected {', '.join(PICTURES)} or {RAW}",
             )
-        if asked.width is None or asked.height is None or asked.color is None:
-            raise Refused(
+        if given.width is None or given.height is None or given.color is None:
+            raise RequestError(
                 400,
                 "malformed",
                 "a raw picture needs `width`, `height` and `color` (rgb or bgr) in the query",
             )
-        return frame_of(unpack(body, asked.width, asked.height), self.opened.images, asked.color)
+        return frame_of(unpack(body, given.width, given.height), self.loaded.images, given.color)
 
     async def _in(self, where: Executor, work: Callable[[], T]) -> T:
         """Run something in a thread.
 
         Raises:
-            Refused: it raised a ``UserError``.
+            RequestError: it raised a ``UserError``.
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(where, work)
         except UserError as error:
-            raise Refused(422, "unusable", str(error)) from None
+            raise RequestError(422, "unusable", str(error)) from None
 
 
-def _malformed(place: str, error: ValidationError) -> Refused:
+def _malformed(place: str, error: ValidationError) -> RequestError:
     found = [
         f"{'.'.join(map(str, one['loc'])) or 'all of it'}: {one['msg']}" for one in error.errors()
     ]
-    return Refused(400, "malformed", f"{place} is not as expected: {'; '.join(found[:5])}")
+    return RequestError(400, "malformed", f"{place} is not as expected: {'; '.join(found[:5])}")
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refused)
-    return refusal(error)
+async def _answer_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestError)
+    return error_response(error)
 
 
-async def _unknown(request: Request, error: Exception) -> JSONResponse:
+async def _answer_unknown(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     place = f"{request.method} {request.url.path}"
     message = f"{place}: expected GET /health, POST /reset or POST /step"
-    return refusal(Refused(error.status_code, "no_such_request", message))
+    return error_response(RequestError(error.status_code, "no_such_request", message))

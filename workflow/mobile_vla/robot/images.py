@@ -1,4 +1,4 @@
-"""Pictures from a camera, as files or as bytes, made the frames that a policy sees."""
+"""Convert a camera's pictures, encoded or raw, to the frames that a policy takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mobile_vla.ingest.resize import to_frame
 FORMATS = ("JPEG", "PNG")
 MAX_PIXELS = 1 << 24  # 4096×4096: 50 MB unpacked
 
-# What Pillow raises for damaged pictures, depending on the damaged byte.
+# Pillow's exceptions for damaged pictures, depending on the damaged byte.
 DAMAGED = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, struct.error)
 
 Color = Literal["rgb", "bgr"]

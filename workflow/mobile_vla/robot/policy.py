@@ -1,4 +1,4 @@
-"""Open a policy's folder wherever it lies: check it, load it, and predict with it."""
+"""Load a policy from its folder, wherever it lies, and predict with it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,27 @@ BACKBONE = "backbone.json"
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A policy in evaluation mode on this machine's device, and how it is to be used."""
+class PolicyOptions:
+    """How a policy is run.
+
+    Args:
+        precision: number format, fp32, bf16, fp16 or auto; by default that of the training.
+        threads: CPU threads; by default those of the training, whose results it then gives bit for
+            bit on the same kind of CPU.
+        allow_other_prompts: allow instructions that the policy was not trained with.
+    """
+
+    precision: Precision | None = None
+    threads: int | None = None
+    allow_other_prompts: bool = False
+
+
+AS_TRAINED = PolicyOptions()
+
+
+@dataclass(frozen=True)
+class RobotPolicy:
+    """A policy in evaluation mode on this machine's device, and how its inputs are made."""
 
     policy: Policy
     prompts: Prompts
@@ -35,7 +54,7 @@ class Opened:
     images: Images
     """How its frames were made of the training episodes' images."""
     target: Literal["next", "current"]
-    """What a chunk's first action belongs to: the step after the newest frame, or that of it."""
+    """The step of a chunk's first action: that after the newest frame, or that of it."""
     described: PolicyDescription
     """The content of its ``policy.json``."""
 
@@ -46,36 +65,28 @@ class Opened:
         return list(range(first, first + self.policy.settings.chunk))
 
 
-def open_policy(
-    folder: Path,
-    backbone: Path | None = None,
-    *,
-    precision: Precision | None = None,
-    threads: int | None = None,
-    allow_other_prompts: bool = False,
-) -> Opened:
+def load_robot_policy(
+    folder: Path, backbone: Path | None = None, options: PolicyOptions = AS_TRAINED
+) -> RobotPolicy:
     """Check and load a policy.
 
     Args:
         folder: the policy's folder.
         backbone: the backbone's folder; without one, that of the results which the policy lies in.
-        precision: number format; by default that of the training.
-        threads: CPU threads; by default those of the training, whose results it then gives bit for
-            bit on the same kind of CPU.
-        allow_other_prompts: whether it may be asked with prompts that it was not trained with.
+        options: how it is run.
 
     Raises:
         UserError: the folder is no policy, or something is not as it was in training.
     """
     described = description_of(folder)
     checkpoint = open_backbone(backbone or backbone_of(folder, described))
-    torch.set_num_threads(threads or described.threads)
+    torch.set_num_threads(options.threads or described.threads)
     device = default_device()
-    resolved = resolve(precision or described.precision, device)
+    resolved = resolve(options.precision or described.precision, device)
     policy = Policy.from_pretrained(folder, checkpoint, resolved).to(device)
-    return Opened(
+    return RobotPolicy(
         policy=policy,
-        prompts=Prompts(policy, checkpoint.processor(), allow_other_prompts),
+        prompts=Prompts(policy, checkpoint.processor(), options.allow_other_prompts),
         precision=resolved,
         images=images_of(described),
         target=described.windows.target,
@@ -83,11 +94,11 @@ def open_policy(
     )
 
 
-def ask(opened: Opened, frames: np.ndarray, prompt: int) -> np.ndarray:
-    """Predict at each frame of one drive, from it and those before.
+def predict_drive(loaded: RobotPolicy, frames: np.ndarray, prompt: int) -> np.ndarray:
+    """Predict at each frame of a drive, from it and those before.
 
     Args:
-        opened: the policy.
+        loaded: the policy.
         frames: (T, 224, 224, 3) uint8, RGB.
         prompt: place of the prompt in the policy's table.
 
@@ -97,7 +108,7 @@ def ask(opened: Opened, frames: np.ndarray, prompt: int) -> np.ndarray:
     Raises:
         UserError: the policy predicts what is not a number.
     """
-    stream = Stream(opened.policy, [prompt], opened.precision)
+    stream = Stream(loaded.policy, [prompt], loaded.precision)
     predicted = np.concatenate([stream.step(frame[None]) for frame in frames])
     if not np.isfinite(predicted).all():
         raise UserError(
@@ -161,6 +172,6 @@ def backbone_of(folder: Path, described: PolicyDescription) -> Path:
         if description.is_file():
             return description
     raise UserError(
-        f"{folder}: its backbone {name!r} does not lie beside it; say where its checkpoint is with "
+        f"{folder}: its backbone {name!r} does not lie beside it; name its folder with "
         "`--backbone FOLDER`"
     )

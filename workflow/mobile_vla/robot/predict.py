@@ -1,4 +1,4 @@
-"""Predict: ask a policy about an episode or pictures, without a robot."""
+"""Predict the actions at each frame of an episode or of pictures, without a robot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mobile_vla.config.features import Precision
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.prompts import lacking, lacks, prompt_values, render
@@ -20,7 +19,15 @@ from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import Defect, EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.robot.images import decode, frame_of
-from mobile_vla.robot.policy import Opened, ask, description_of, images_of, open_policy
+from mobile_vla.robot.policy import (
+    AS_TRAINED,
+    PolicyOptions,
+    RobotPolicy,
+    description_of,
+    images_of,
+    load_robot_policy,
+    predict_drive,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +41,7 @@ def predict(
     instruction: str | None = None,
     backbone: Path | None = None,
     output: Path | None = None,
-    precision: Precision | None = None,
-    threads: int | None = None,
-    allow_other_prompts: bool = False,
+    options: PolicyOptions = AS_TRAINED,
 ) -> None:
     """Print the velocities that a policy predicts at each frame, in raw command units.
 
@@ -49,12 +54,10 @@ def predict(
         instruction: the prompt; by default that which training had for such an episode.
         backbone: the backbone's folder; by default that of the results which the policy lies in.
         output: file for the table, as CSV; by default it is printed.
-        precision: number format, fp32, bf16, fp16 or auto; by default that of the training.
-        threads: CPU threads; by default those of the training.
-        allow_other_prompts: allow an instruction that the policy was not trained with.
+        options: how the policy is run.
 
     Raises:
-        UserError: the policy or what it is to look at cannot be read, or the prompt is not its own.
+        UserError: the policy or an input cannot be read, or the policy does not accept the prompt.
     """
     images = images_of(description_of(policy))
     values: dict[str, str | None] | None = None
@@ -64,18 +67,12 @@ def predict(
         frames, values = _episode(observed[0], images)
     else:
         frames = np.stack([_picture(path, images) for path in observed])
-    opened = open_policy(
-        policy,
-        backbone,
-        precision=precision,
-        threads=threads,
-        allow_other_prompts=allow_other_prompts,
-    )
+    loaded = load_robot_policy(policy, backbone, options)
     if instruction is None and values is not None:
-        instruction = _instruction(observed[0], opened.policy.settings.prompt, values)
-    prompt = opened.prompts.index(instruction)
-    log.info("%d frames, asked with %r", len(frames), opened.policy.texts[prompt])
-    table = "".join(_table(opened, ask(opened, frames, prompt)))
+        instruction = _instruction(observed[0], loaded.policy.settings.prompt, values)
+    prompt = loaded.prompts.index(instruction)
+    log.info("%d frames, with the prompt %r", len(frames), loaded.policy.texts[prompt])
+    table = "".join(_table(loaded, predict_drive(loaded, frames, prompt)))
     if output is not None:
         write_text(output, table)
     else:
@@ -83,11 +80,11 @@ def predict(
 
 
 def _episode(path: Path, images: Images) -> tuple[np.ndarray, dict[str, str | None]]:
-    """Return an episode's frames as ``ingest`` makes them, and what its prompt is made of."""
+    """Return an episode's frames as ``ingest`` makes them, and the values of its prompt."""
     with tempfile.TemporaryDirectory() as folder:
         files = EpisodeFiles(Path(folder, "facts.json"), Path(folder, "frames.npy"))
-        wanted = IngestSettings(dataset="predict", episode=path.stem, images=images)
-        ingest(wanted, files, raw=path)
+        settings = IngestSettings(dataset="predict", episode=path.stem, images=images)
+        ingest(settings, files, raw=path)
         facts = EpisodeFacts.read(files.facts)
         if facts.errors:
             raise Problems(
@@ -119,10 +116,10 @@ def _picture(path: Path, images: Images) -> np.ndarray:
         raise UserError(f"{path}: {error}") from None
 
 
-def _table(opened: Opened, predicted: np.ndarray) -> Iterator[str]:
+def _table(loaded: RobotPolicy, predicted: np.ndarray) -> Iterator[str]:
     """Yield the lines of a CSV table; 9 digits give each float32 back."""
-    dimensions = opened.policy.settings.actions.dimensions
+    dimensions = loaded.policy.settings.actions.dimensions
     yield ",".join(["frame", "ahead", *dimensions]) + "\n"
     for frame, chunk in enumerate(predicted):
-        for ahead, action in zip(opened.ahead, chunk, strict=True):
-            yield ",".join([str(frame), str(ahead), *(f"{one:.9g}" for one in action)]) + "\n"
+        for ahead, action in zip(loaded.ahead, chunk, strict=True):
+            yield ",".join([str(frame), str(ahead), *(f"{value:.9g}" for value in action)]) + "\n"

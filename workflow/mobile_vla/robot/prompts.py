@@ -1,4 +1,4 @@
-"""Which prompts a policy may be asked with: those of its training, unless others are allowed."""
+"""The prompts that a policy accepts: those of its training and, where allowed, others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.model.policy import Policy
 
 MOST = 64
-"""Prompts beyond its own that a policy takes up: each one lengthens its table for good."""
+"""Other prompts that a policy takes up: each one lengthens its table for good."""
 
 
 class Prompts:
@@ -47,7 +47,7 @@ class Prompts:
             )
         if len(texts) - len(self.trained) >= MOST:
             raise UserError(
-                f"the policy was asked with {MOST} other instructions already, which is the most; "
+                f"the policy has taken {MOST} other instructions already, which is the most; "
                 "use one of them, or start again"
             )
         self.policy.use_prompts((*texts, instruction), self.processor)

@@ -1,4 +1,4 @@
-"""Serve: offer a policy to robots over HTTP."""
+"""Serve a policy to robots over HTTP."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import ipaddress
 import logging
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import uvicorn
 from starlette.applications import Starlette
 
-from mobile_vla.config.features import Precision
 from mobile_vla.errors import UserError
 from mobile_vla.robot.app import Limits, Server
-from mobile_vla.robot.policy import Opened, open_policy
+from mobile_vla.robot.policy import PolicyOptions, RobotPolicy, load_robot_policy
 
 log = logging.getLogger(__name__)
 
@@ -24,21 +24,30 @@ SHORTEST_TOKEN = 16  # characters
 KEEP_ALIVE = 60  # seconds that a robot's connection is kept between two pictures
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens.
+
+    Args:
+        host: address to listen at; other machines are answered at 0.0.0.0.
+        port: port to listen at; 0 takes any that is free.
+        token_file: file with the token that clients must show.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    token_file: Path | None = None
+
+
 def serve(
     policy: Path,
     *,
     backbone: Path | None = None,
-    host: str = "127.0.0.1",
-    port: int = 8765,
-    token_file: Path | None = None,
-    sessions: int = 8,
-    idle_seconds: float = 600.0,
-    max_body_mb: float = 8.0,
-    precision: Precision | None = None,
-    threads: int | None = None,
-    allow_other_prompts: bool = False,
+    address: Address,
+    limits: Limits,
+    options: PolicyOptions,
 ) -> None:
-    """Offer a policy over HTTP, until it is interrupted. docs/robot.md describes the requests.
+    """Serve a policy over HTTP until it is interrupted. docs/robot.md describes the requests.
 
     A token is read from `--token-file` or the environment variable MOBILE_VLA_TOKEN. It is needed
     where others than this machine are answered.
@@ -46,35 +55,20 @@ def serve(
     Args:
         policy: the policy's folder.
         backbone: the backbone's folder; by default that of the results which the policy lies in.
-        host: address to listen at; other machines are answered at 0.0.0.0.
-        port: port to listen at; 0 takes any that is free.
-        token_file: file with the token that clients must show.
-        sessions: robots at a time.
-        idle_seconds: after so long without a request a session makes room for another.
-        max_body_mb: largest picture in 10^6 bytes.
-        precision: number format, fp32, bf16, fp16 or auto; by default that of the training.
-        threads: CPU threads; by default those of the training.
-        allow_other_prompts: allow instructions that the policy was not trained with.
+        address: where the server listens.
+        limits: of the clients.
+        options: how the policy is run.
 
     Raises:
         UserError: the policy cannot be used here, the port is taken, or a token is missing.
     """
-    token = _token(host, token_file)
-    limits = Limits(sessions, idle_seconds, int(max_body_mb * 1e6))
-    with listening(host, port) as listener:
-        opened = open_policy(
-            policy,
-            backbone,
-            precision=precision,
-            threads=threads,
-            allow_other_prompts=allow_other_prompts,
-        )
-        with Server(opened, limits) as server:
-            address, bound = listener.getsockname()[:2]
-            log.info("%s", _title(opened))
-            log.info(
-                "serving at http://%s:%d", f"[{address}]" if ":" in address else address, bound
-            )
+    token = read_token(address.host, address.token_file)
+    with open_listener(address.host, address.port) as listener:
+        loaded = load_robot_policy(policy, backbone, options)
+        with Server(loaded, limits) as server:
+            host, port = listener.getsockname()[:2]
+            log.info("%s", _title(loaded))
+            log.info("serving at http://%s:%d", f"[{host}]" if ":" in host else host, port)
             http_server(server.app(token)).run(sockets=[listener])
 
 
@@ -96,20 +90,20 @@ def http_server(app: Starlette) -> uvicorn.Server:
     )
 
 
-def _title(opened: Opened) -> str:
-    described = opened.described
+def _title(loaded: RobotPolicy) -> str:
+    described = loaded.described
     return (
         f"{described.experiment} {described.run}, epoch {described.epoch}, on "
-        f"{described.backbone.name} in {opened.precision}, "
-        f"{next(opened.policy.parameters()).device.type} with {torch.get_num_threads()} threads"
+        f"{described.backbone.name} in {loaded.precision}, "
+        f"{loaded.policy.device.type} with {torch.get_num_threads()} threads"
     )
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, before minutes of loading find the port taken.
+def open_listener(host: str, port: int) -> socket.socket:
+    """Open a listening socket: a taken port is noticed before a policy is loaded for minutes.
 
     What it accepts sends at once: an answer goes out as head and body, and the second would wait
-    for the first's acknowledgement, which takes 40 ms. asyncio sees to that for sockets of its own.
+    for the first's acknowledgement, which takes 40 ms. asyncio sets this only for its sockets.
 
     Raises:
         UserError: the address cannot be listened at.
@@ -126,8 +120,8 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _token(host: str, file: Path | None) -> str | None:
-    """Return the token that clients must show.
+def read_token(host: str, file: Path | None) -> str | None:
+    """Read the token that clients must show.
 
     Raises:
         UserError: it is too short; or there is none, and the server can be reached from elsewhere.
@@ -140,7 +134,7 @@ def _token(host: str, file: Path | None) -> str | None:
             raise UserError(f"--token-file {file}: cannot be read: {error}") from None
     if token is None and not _is_loopback(host):
         raise UserError(
-            f"--host {host}: others than this machine could drive the robot; expected a token: "
+            f"--host {host}: other machines could drive the robot; expected a token: "
             "write one into a file (`openssl rand -hex 32`) and say `--token-file FILE`, or put "
             f"it into {TOKEN}"
         )

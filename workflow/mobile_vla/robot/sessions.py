@@ -1,4 +1,4 @@
-"""The sessions of a server: each robot's own stream, in order and undisturbed by the others."""
+"""Sessions of the server: a stream for each robot, whose steps come in order."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from mobile_vla.model.streaming import Stream
 
 
-class Refused(Exception):  # noqa: N818  (nothing went wrong here: the request is at fault)
-    """A request that is not granted, in words for who sent it.
+class RequestError(Exception):
+    """A request that is refused, with a message for the client.
 
     Args:
         status: of HTTP.
-        code: what programs tell refusals apart by.
+        code: name of the error, for programs.
         message: what was found, what was expected and what to do.
-        facts: what else programs may want to know.
+        facts: other values of the answer, for programs.
     """
 
     def __init__(self, status: int, code: str, message: str, **facts: Any):
@@ -28,22 +28,22 @@ class Refused(Exception):  # noqa: N818  (nothing went wrong here: the request i
 
 @dataclass
 class Session:
-    """A robot's drive."""
+    """The state of a robot's drive."""
 
     name: str
     stream: Stream
     used: float
-    """When it was last asked, in the clock's seconds."""
+    """Time of the last request, in the clock's seconds."""
     next_step: int = 0
     """Number of the step that is due."""
     busy: bool = False
 
 
 class Sessions:
-    """The sessions by name. All calls come from the server's one event loop.
+    """The sessions by name. All calls come from the server's event loop.
 
     Args:
-        most: how many there may be at a time.
+        most: how many are held at a time.
         idle_seconds: after so long without a request a session makes room for another.
         clock: seconds that never go back.
     """
@@ -59,7 +59,7 @@ class Sessions:
         """Begin a drive: the session's next frame is the first of an episode.
 
         Raises:
-            Refused: a step of the session is under way, or all places are taken.
+            RequestError: a step of the session is under way, or all places are taken.
         """
         known = self.of.get(name)
         if known is not None and known.busy:
@@ -70,9 +70,9 @@ class Sessions:
         return self.of[name]
 
     def _make_room(self) -> None:
-        oldest = min(self.of.values(), key=lambda one: (one.busy, one.used))
+        oldest = min(self.of.values(), key=lambda session: (session.busy, session.used))
         if oldest.busy or self.clock() - oldest.used < self.idle_seconds:
-            raise Refused(
+            raise RequestError(
                 503,
                 "too_many_sessions",
                 f"all {self.most} sessions are taken; one that is idle for "
@@ -82,7 +82,7 @@ class Sessions:
         del self.of[oldest.name]
 
     def end(self, name: str) -> None:
-        """Forget a session whose state nobody knows any more."""
+        """Forget a session whose state is not known any more."""
         self.of.pop(name, None)
 
     @contextmanager
@@ -94,18 +94,18 @@ class Sessions:
             step: number of the step, from 0 after each reset.
 
         Raises:
-            Refused: there is no such session, another step of it is under way, or it is not this
-                step's turn.
+            RequestError: there is no such session, another step of it is under way, or another
+                step is due.
         """
         session = self.of.get(name)
         if session is None:
-            raise Refused(
+            raise RequestError(
                 404, "no_session", f"there is no session {name!r}; begin one with POST /reset"
             )
         if session.busy:
             raise _busy(name)
         if step != session.next_step:
-            raise Refused(
+            raise RequestError(
                 409,
                 "out_of_order",
                 f"found step {step} of session {name!r}, expected {session.next_step}; go on with "
@@ -121,10 +121,10 @@ class Sessions:
             session.used = self.clock()
 
 
-def _busy(name: str) -> Refused:
-    return Refused(
+def _busy(name: str) -> RequestError:
+    return RequestError(
         409,
         "busy",
-        f"a step of session {name!r} is under way; wait for its answer, or use a session of your "
-        "own for each robot",
+        f"a step of session {name!r} is under way; wait for its answer, or use "
+        "another session for each robot",
     )

@@ -1,4 +1,4 @@
-"""What every request goes through first: who may ask, how many at a time, how much is read."""
+"""Middleware of the server: access, number of requests at a time, and size of their bodies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mobile_vla.robot.sessions import Refused
+from mobile_vla.robot.sessions import RequestError
 
 log = logging.getLogger(__name__)
 
@@ -21,64 +21,66 @@ DISCARDED = 64 << 20
 """Bytes that are read and thrown away of a request that was answered before it was sent."""
 
 
-def refusal(refused: Refused) -> JSONResponse:
-    """Return the answer to a request that is not granted."""
-    headers = {"Retry-After": "1"} if refused.status == 503 else None
-    content: dict[str, Any] = {"error": refused.code, "message": refused.message, **refused.facts}
-    return JSONResponse(content, refused.status, headers)
+def error_response(error: RequestError) -> JSONResponse:
+    """Return the answer to a request that is refused."""
+    headers = {"Retry-After": "1"} if error.status == 503 else None
+    content: dict[str, Any] = {"error": error.code, "message": error.message, **error.facts}
+    return JSONResponse(content, error.status, headers)
 
 
-class Gate:
-    """Refuses what may not come in.
+class AccessMiddleware:
+    """Refuses requests without the token, of web pages, and too many at a time.
 
     Args:
         app: the application behind it.
-        token: what clients must show; None asks for nothing.
+        token: what clients must show; None: any client is answered.
         most: requests that are answered at a time.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, most: int):
-        self.app, self.most, self.inside = app, most, 0
+        self.app, self.most, self.active = app, most, 0
         self.token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or answer it here."""
+        """Pass a request on, or answer it here."""
         if scope["type"] != "http":
             return
-        body = _Body(receive, send)
+        body = _DrainedBody(receive, send)
         refused = self._check(dict(scope["headers"]))
         if refused is not None:
-            await refusal(refused)(scope, body.receive, body.send)
+            await error_response(refused)(scope, body.receive, body.send)
             return
-        self.inside += 1
+        self.active += 1
         try:
             await self.app(scope, body.receive, body.send)
         except Exception:
-            # Here, because whatever leaves the application closes the connection without a word.
+            # Here, because an exception that leaves the application closes the connection silently.
             log.exception("%s %s: a fault of the server", scope["method"], scope["path"])
             if body.answered:
                 raise
-            fault = Refused(500, "fault", "a fault of the server, which its log tells more of")
-            await refusal(fault)(scope, body.receive, body.send)
+            fault = RequestError(500, "fault", "a fault of the server; its log tells more")
+            await error_response(fault)(scope, body.receive, body.send)
         finally:
-            self.inside -= 1
+            self.active -= 1
 
-    def _check(self, headers: dict[bytes, bytes]) -> Refused | None:
+    def _check(self, headers: dict[bytes, bytes]) -> RequestError | None:
         if self.token is not None:
             shown = headers.get(b"authorization", b"")
             if not hmac.compare_digest(shown, b"Bearer " + self.token):
-                return Refused(401, "no_token", "expected the header `Authorization: Bearer TOKEN`")
+                return RequestError(
+                    401, "no_token", "expected the header `Authorization: Bearer TOKEN`"
+                )
         if b"origin" in headers:
-            # any web page that is open on this machine could ask to drive
-            return Refused(403, "browser", "requests of web pages are not answered")
-        if self.inside >= self.most:
-            return Refused(
+            # else any web page that is open on this machine could drive the robot
+            return RequestError(403, "browser", "requests of web pages are not answered")
+        if self.active >= self.most:
+            return RequestError(
                 503, "too_many_requests", f"{self.most} requests are under way; ask again later"
             )
         return None
 
 
-class _Body:
+class _DrainedBody:
     """A request's body, of which nothing is left unread when the answer goes out.
 
     A connection that is closed on unread bytes is reset, and the client never sees the answer.
@@ -112,7 +114,7 @@ class _Body:
             return
 
 
-async def body_of(request: Request, most: int) -> bytes:
+async def read_body(request: Request, most: int) -> bytes:
     """Read a request's body.
 
     Args:
@@ -120,9 +122,9 @@ async def body_of(request: Request, most: int) -> bytes:
         most: bytes that it may have.
 
     Raises:
-        Refused: it is larger, or takes too long.
+        RequestError: it is larger, or takes too long.
     """
-    too_large = Refused(
+    too_large = RequestError(
         413, "too_large", f"the body has more than {most} bytes, which is the most", limit=most
     )
     if int(request.headers.get("content-length", 0)) > most:
@@ -135,7 +137,9 @@ async def body_of(request: Request, most: int) -> bytes:
                 if len(body) > most:
                     raise too_large
     except TimeoutError:
-        raise Refused(408, "too_slow", f"the body did not come within {BODY_SECONDS:g} s") from None
+        raise RequestError(
+            408, "too_slow", f"the body did not come within {BODY_SECONDS:g} s"
+        ) from None
     except ClientDisconnect:
-        raise Refused(400, "cut_off", "the connection ended before the body did") from None
+        raise RequestError(400, "cut_off", "the connection ended before the body did") from None
     return bytes(body)
