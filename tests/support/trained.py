@@ -38,8 +38,8 @@ TRAINED = {
 CUTS: dict[str, Cut] = {"head_only": "readout", "full_finetune": "pixels"}
 
 
-def epoch_of(number: int, train_loss: float, val_loss: float) -> Epoch:
-    """Return an epoch of twelve steps with these losses."""
+def epoch_of(number: int, train_loss: float, val_loss: float, **padded: float) -> Epoch:
+    """Return an epoch of twelve steps with these losses, and those of padding if there is any."""
     return Epoch(
         epoch=number,
         step=(number + 1) * 12,
@@ -49,6 +49,7 @@ def epoch_of(number: int, train_loss: float, val_loss: float) -> Epoch:
         gradient_norm=0.8,
         val_mae={"linear_x": 2 * val_loss, "linear_y": 3 * val_loss},
         clipped=0.0,
+        **padded,
     )
 
 

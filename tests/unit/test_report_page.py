@@ -15,8 +15,10 @@ from mobile_vla.layout import ReportFiles
 from mobile_vla.reporting import sources
 from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.svg import inline
+from mobile_vla.training.result import write_metrics
 from support.report import SOURCES, drawn, written
 from support.results import Results, make_results
+from support.trained import epoch_of
 
 SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
 VOID = {"meta", "link", "br", "img"}
@@ -309,8 +311,9 @@ def test_padding_that_dilutes_the_loss_is_warned_of(tmp_path: Path) -> None:
 def test_each_run_has_its_first_and_last_loss_and_the_time_of_an_epoch(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2)
     made.settings.runs[1].settings["preset"] = "mobile_vla_lora_20251112"
-    head = "epoch,train_loss,val_loss,train_loss_arm_act,val_loss_arm_act\n"
-    made.metrics[1].write_text(head + "0,0.126,0.122,0.05,0.041\n1,0.0194,0.0198,0.007,0.0066\n")
+    first = epoch_of(0, 0.126, 0.122, train_loss_arm_act=0.05, val_loss_arm_act=0.041)
+    last = epoch_of(1, 0.0194, 0.0198, train_loss_arm_act=0.007, val_loss_arm_act=0.0066)
+    write_metrics(made.metrics[1], [first, last])
     found = json.loads(made.trainings[1].read_text())
     found.update(initial_val_loss=0.122, final_val_loss=0.0198, best_epoch=1, best_val_loss=0.0198)
     found["padding"] = {

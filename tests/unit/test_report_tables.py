@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mobile_vla.training.result import write_metrics
 from support.report import tabulated
 from support.results import Results, make_results
+from support.trained import epoch_of
 
 
 def written(made: Results) -> dict[str, list[dict[str, str]]]:
@@ -46,7 +48,8 @@ def test_values_equal_those_of_the_json_files(tmp_path: Path) -> None:
 
 def test_the_epochs_table(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
-    made.metrics[0].write_text("epoch,train_loss,val_loss\n0,0.5,0.4\n1,0.4,0.1\n2,0.3,0.2\n")
+    losses = [(0.5, 0.4), (0.4, 0.1), (0.3, 0.2)]  # training, validation
+    write_metrics(made.metrics[0], [epoch_of(i, *both) for i, both in enumerate(losses)])
     lines = written(made)["epochs"]
     assert lines[0]["change_percent"] == ""
     assert [float(line["change_percent"]) for line in lines[1:]] == pytest.approx([-75, 100])
