@@ -130,7 +130,9 @@ def simulated(dataset):
 @cache
 def imported_content(dataset):
     """Return the identity of the bytes of a LeRobotDataset's data files."""
-    return content_ids(sorted({episode.data for episode in imported(dataset).values()}), CONTENT_CACHE)
+    return content_ids(
+        sorted({episode.data for episode in imported(dataset).values()}), CONTENT_CACHE
+    )
 
 
 @cache
