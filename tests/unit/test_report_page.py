@@ -6,12 +6,12 @@ import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mobile_vla.errors import UserError
 from mobile_vla.layout import ReportFiles
+from mobile_vla.provenance.result import Provenance
 from mobile_vla.reporting import sources
 from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.svg import inline
@@ -264,10 +264,9 @@ def test_a_broken_template_is_the_users_to_mend(
 
 def test_unknown_provenance_is_not_an_error(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
-    empty: dict[str, Any] = {"git": None, "versions": None, "host": None, "started": None}
-    empty |= {"outputs": [], "settings": None}
+    unknown = {"git": None, "settings": None, "versions": {"torch": None}}
     for path in made.provenance:
-        path.write_text(json.dumps({**json.loads(path.read_text()), **empty}))
+        Provenance.read(path).model_copy(update=unknown).write(path)
     text = plain(text_of(made))
     assert "No commit is known of 13 jobs: they did not run in a git checkout." in text
     assert "traintraining" in text.replace(" ", "")  # named after the file beside the result
@@ -276,9 +275,9 @@ def test_unknown_provenance_is_not_an_error(tmp_path: Path) -> None:
 def test_a_command_that_names_a_thousand_files_does_not_fill_the_page(tmp_path: Path) -> None:
     made = make_results(tmp_path, 1)
     before = len(text_of(made))
-    content = json.loads(made.provenance[0].read_text())
-    content["command"] = "python -m mobile_vla manifest " + "episode.json " * 10_000
-    made.provenance[0].write_text(json.dumps(content))
+    command = "python -m mobile_vla manifest " + "episode.json " * 10_000
+    job = Provenance.read(made.provenance[0])
+    job.model_copy(update={"command": command}).write(made.provenance[0])
     assert len(text_of(made)) < before + 5_000
     assert "130,030 characters; the provenance file has them all" in plain(text_of(made))
 
