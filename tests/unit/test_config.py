@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from mobile_vla.config.loading import read_project
-from mobile_vla.config.schema import config_schema
+from mobile_vla.config.schema import config_schema, schema
+from mobile_vla.errors import UserError
 from support.configured import BASE, load, problems
 
 
@@ -174,11 +175,23 @@ def test_a_file_s_own_instruction_can_be_the_prompt(tmp_path):
 
 
 def test_every_setting_is_described_in_the_schema():
-    schema = config_schema()
-    for name, definition in schema["$defs"].items():
+    for name, definition in config_schema()["$defs"].items():
         for key, value in definition.get("properties", {}).items():
             plain_size = name in ("VisionSize", "TextSize")
             assert plain_size or "description" in value or "$ref" in value, f"{name}.{key}"
+
+
+def test_the_schema_in_the_repository_is_that_of_the_settings(tmp_path):
+    file = Path(__file__).parents[2] / "workflow/schemas/config.schema.json"
+    schema(file, check=True)
+    copy = tmp_path / "config.schema.json"
+    for content in (None, "{}"):
+        if content is not None:
+            copy.write_text(content)
+        with pytest.raises(UserError, match="not the schema of the settings; run `make schema`"):
+            schema(copy, check=True)
+    schema(copy)
+    assert copy.read_bytes() == file.read_bytes()
 
 
 TWO = BASE.replace("backbones:", "  other: {kind: simulated, simulation: {scenes: 3}}\nbackbones:")

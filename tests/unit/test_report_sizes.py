@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 from mobile_vla.layout import OtherEvaluationFiles
+from mobile_vla.reporting.drawing.error_by_training_size import sized
 from mobile_vla.reporting.error_table import error_table
 from mobile_vla.reporting.load import Run, load_runs
 from mobile_vla.reporting.selection import populations
-from mobile_vla.reporting.sizes import sized
 from support.report import ENGLISH, drawn, tabulated, written
 from support.results import Results, make_results
 

@@ -255,7 +255,10 @@ class PageSettings(FigureSettings):
                     for name in self.datasets
                 ),
                 *(BackboneFiles.provenance(results, backbone=run.backbone) for run in self.runs),
-                *(FeatureFiles.provenance(results, **one.model_dump()) for one in self.features),
+                *(
+                    FeatureFiles.provenance(results, **stored.model_dump())
+                    for stored in self.features
+                ),
                 *(
                     job.provenance
                     for job in sorted(runs, key=lambda job: RUN_KINDS.index(type(job.files)))

@@ -18,7 +18,6 @@ from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_text
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles
 from mobile_vla.reporting import format as text
-from mobile_vla.reporting.comparison import compare
 from mobile_vla.reporting.epochs import epoch_rows
 from mobile_vla.reporting.error_table import error_table
 from mobile_vla.reporting.load import load_datasets, load_runs
@@ -26,6 +25,7 @@ from mobile_vla.reporting.origins import origin, summary
 from mobile_vla.reporting.palette import color_of
 from mobile_vla.reporting.result import Caption
 from mobile_vla.reporting.selection import populations
+from mobile_vla.reporting.settings_table import settings_table
 from mobile_vla.reporting.sources import SECTIONS, template_files, texts_file
 from mobile_vla.reporting.summary import lines
 from mobile_vla.reporting.svg import inline
@@ -112,7 +112,7 @@ def write_page(
         "overview": overview(scores, t),
         "missing_runs": missing,
         "datasets": load_datasets(settings, results),
-        "comparison": compare(runs),
+        "comparison": settings_table(runs),
         "sweeps": sweep_tables(settings.sweeps, runs, scores),
         "trained_groups": list(
             dict.fromkeys(group for run in runs for group in run.training.parameters.trainable)

@@ -31,7 +31,7 @@ HEADING, GAP = 32, 10  # pixels above a strip, and between its pictures
 
 
 def closed_loop(material: Material) -> Drawn:
-    """Draw the figure: paths around the box by told side, and below them film strips.
+    """Draw the figure: trajectories around the box by side, and film strips below them.
 
     It shows the run that succeeds most often.
     """
@@ -63,11 +63,11 @@ def closed_loop(material: Material) -> Drawn:
         t(
             "closed_loop.one",
             driver=run.label if name == "policy" else t(f"driver.{name}"),
-            share=percent(own.success.rate),
-            low=percent(own.success.low),
-            high=percent(own.success.high),
+            share=percent(driver.success.rate),
+            low=percent(driver.success.low),
+            high=percent(driver.success.high),
         )
-        for name, own in run.rollouts.drivers.items()
+        for name, driver in run.rollouts.drivers.items()
     ]
     finding = t(
         "closed_loop.finding",
@@ -79,23 +79,23 @@ def closed_loop(material: Material) -> Drawn:
 
 
 def _paths(ax: Axes, data: Mapping[str, Any], side: str) -> None:
-    told = np.flatnonzero(data["side"] == side)
-    for row in told:
+    rows = np.flatnonzero(data["side"] == side)
+    for row in rows:
         x, y, depth, width = data["box"][row]
         corner = (-depth / 2, -width / 2)
         ax.add_patch(Rectangle(corner, depth, width, facecolor=GRID, edgecolor="none"))
         expert = data["expert_poses"][row] - (x, y)
         ax.plot(expert[:, 0], expert[:, 1], color=BASELINE, lw=2.5, alpha=0.35)
-    for row in told:
-        own = data["policy_poses"][row] - data["box"][row][:2]  # NaN after its end
+    for row in rows:
+        path = data["policy_poses"][row] - data["box"][row][:2]  # NaN after its end
         color = OUTCOMES[str(data["policy_outcome"][row])]
-        (line,) = ax.plot(own[:, 0], own[:, 1], color=color, lw=0.9)
+        (line,) = ax.plot(path[:, 0], path[:, 1], color=color, lw=0.9)
         outcome = str(data["policy_outcome"][row]).replace("_", " ")
         mark(line, f"scene {data['scene'][row]}, told {side}: {outcome}")
-        last = own[~np.isnan(own[:, 0])][-1]
+        last = path[~np.isnan(path[:, 0])][-1]
         ax.plot(*last, "o", color=color, ms=3)
-    succeeded = (data["policy_outcome"][told] == "success").sum()
-    ax.set_title(f"told {side}: {succeeded} of {len(told)} succeed")
+    succeeded = (data["policy_outcome"][rows] == "success").sum()
+    ax.set_title(f"told {side}: {succeeded} of {len(rows)} succeed")
     ax.set_xlabel("past the box (m)")
     ax.set_xlim(-ROOM, ROOM)
     ax.set_ylim(-ASIDE, ASIDE)
@@ -110,8 +110,8 @@ def _strips(ax: Axes, data: Mapping[str, Any]) -> None:
         rollout = data["strip_rollout"][row]
         outcome = str(data["policy_outcome"][rollout])
         top = row * down + HEADING
-        told = f"told {data['side'][rollout]}: {outcome.replace('_', ' ')}"
-        ax.text(0, top - 18, f"scene {data['scene'][rollout]}, {told}", fontsize=8, va="bottom")
+        text = f"told {data['side'][rollout]}: {outcome.replace('_', ' ')}"
+        ax.text(0, top - 18, f"scene {data['scene'][rollout]}, {text}", fontsize=8, va="bottom")
         for column, picture in enumerate(data["strip"][row]):
             left = column * across
             canvas[top : top + side, left : left + side, :3] = picture

@@ -47,20 +47,20 @@ def coverage(material: Material) -> Drawn:
 
 
 def _table(cells: Sequence[CoveredCell]) -> tuple[list[str], list[tuple[str, str]], np.ndarray]:
-    sides = list(dict.fromkeys(own.cell["side"] for own in cells))
-    others = list(dict.fromkeys((own.cell["distance"], own.cell["style"]) for own in cells))
+    sides = list(dict.fromkeys(cell.cell["side"] for cell in cells))
+    others = list(dict.fromkeys((cell.cell["distance"], cell.cell["style"]) for cell in cells))
     others.sort(key=lambda pair: pair[1])  # stable: distances keep their order
     counts = np.zeros((len(sides), len(others)), dtype=int)
-    for own in cells:
-        place = (own.cell["distance"], own.cell["style"])
-        counts[sides.index(own.cell["side"]), others.index(place)] += own.episodes
+    for cell in cells:
+        place = (cell.cell["distance"], cell.cell["style"])
+        counts[sides.index(cell.cell["side"]), others.index(place)] += cell.episodes
     return sides, others, counts
 
 
 def _panel(
     ax: Axes, sides: Sequence[str], others: Sequence[tuple[str, str]], counts: np.ndarray
 ) -> None:
-    shades = LinearSegmentedColormap.from_list("own", [PAPER, COLORS[0]])
+    shades = LinearSegmentedColormap.from_list("depth", [PAPER, COLORS[0]])
     for row, side in enumerate(sides):
         for column, (distance, style) in enumerate(others):
             n = int(counts[row, column])

@@ -30,19 +30,19 @@ def error_by_scenario(material: Material) -> Drawn:
     if not groups:
         return Drawn(nothing("all scored episodes are of the same scenario"), title, caption, "–")
     rows = {name: _labels(runs) for name, runs in groups.items()}
-    heights = [0.7 + LINE * len(own) for own in rows.values()]
+    heights = [0.7 + LINE * len(labels) for labels in rows.values()]
     figure = new_figure(0.3 + sum(heights))
     axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (name, runs) in zip(axes, groups.items(), strict=True):
         _panel(ax, material, runs, rows[name])
         ax.set_title(name)
     axes[-1].set_xlabel(f"MAE ({UNIT})")
-    found = []
+    sentences = []
     for run in [run for runs in groups.values() for run in runs][:6]:
         if not run.evaluation.by_scenario:
             continue
         worst = max(run.evaluation.by_scenario, key=lambda part: part.policy.mae["overall"])
-        found.append(
+        sentences.append(
             t(
                 "error_by_scenario.one",
                 run=run.label,
@@ -51,7 +51,7 @@ def error_by_scenario(material: Material) -> Drawn:
                 episodes=t.count(worst.episodes, "episode"),
             )
         )
-    finding = t("error_by_scenario.finding", parts="; ".join(found))
+    finding = t("error_by_scenario.finding", parts="; ".join(sentences))
     return Drawn(figure, title, f"{caption} {material.left_out}".strip(), finding)
 
 

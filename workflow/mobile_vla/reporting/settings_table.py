@@ -1,4 +1,4 @@
-"""Experiments side by side: the settings in which they differ."""
+"""Experiments side by side: a table of the settings in which they differ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mobile_vla.reporting.load import Run
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SettingsTable:
     """A table with a line for each experiment.
 
     Args:
@@ -26,8 +26,8 @@ class Comparison:
     shared: list[tuple[str, str]]
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
-    """Compare the experiments' settings; their seeds do not set them apart."""
+def settings_table(runs: Sequence[Run]) -> SettingsTable:
+    """Return the table of the experiments' settings, except for their seeds."""
     flat: dict[str, dict[str, Any]] = {}
     for run in runs:
         flat.setdefault(run.experiment, _flatten(run.settings.settings))
@@ -35,12 +35,12 @@ def compare(runs: Sequence[Run]) -> Comparison:
     differing = [
         name
         for name in names
-        if len({canonical_json(own[name]) if name in own else None for own in flat.values()}) > 1
+        if len({canonical_json(one[name]) if name in one else None for one in flat.values()}) > 1
     ]
     first = next(iter(flat.values()))
-    return Comparison(
+    return SettingsTable(
         columns=differing,
-        rows=[(name, [_text(own, key) for key in differing]) for name, own in flat.items()],
+        rows=[(name, [_text(values, key) for key in differing]) for name, values in flat.items()],
         shared=[(name, _text(first, name)) for name in names if name not in differing],
     )
 
