@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 
 import pytest
 
@@ -23,7 +22,7 @@ USED = "experiments:\n  again: {dataset: theirs, lora: {r: 4}}\n"
 @pytest.fixture
 def returned(copied):
     subprocess.run(
-        [sys.executable, "-m", "mobile_vla", "export-lerobot", "demo", "exported"],
+        [copied.python, "-m", "mobile_vla", "export-lerobot", "demo", "exported"],
         cwd=copied.folder,
         env={**copied.environment, "PYTHONPATH": str(copied.folder / "workflow")},
         check=True,
