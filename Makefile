@@ -10,7 +10,7 @@ report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
 
 test: .venv/installed-dev browser
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/installed-dev
 	$(BIN)/python -m pytest -q -m long

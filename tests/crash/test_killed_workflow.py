@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 
 import psutil
@@ -28,7 +29,9 @@ def project(copied):
 
 def under_way(project):
     """Start Snakemake and wait until its training has saved a state."""
+    project.python, forks = sys.executable, project.python  # who is killed is really there
     process = project.start("--cores", "1", TARGET)
+    project.python = forks
     until = time.monotonic() + 60
     while not saved(project):
         assert process.poll() is None, process.communicate()[0]

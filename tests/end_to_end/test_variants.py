@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from support.project import SMALL, Project
+from support.project import SMALL
 
 PARTS = ("vision", "projection", "text", "text_embedding")
 
@@ -42,9 +42,9 @@ experiments:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    config = SMALL[: SMALL.index("experiments:")] + EXPERIMENTS
-    project = Project(tmp_path_factory.mktemp("variants") / "project", config)
+def results(finished, tmp_path_factory):
+    project = finished.copy(tmp_path_factory.mktemp("variants") / "project")
+    project.config = SMALL[: SMALL.index("experiments:")] + EXPERIMENTS
     project.build()
     assert project.plan() == {}
     return project.folder / "results"
@@ -129,18 +129,18 @@ def test_the_report_compares_only_what_was_scored_alike(results):
         assert experiment in page
 
 
-def test_without_a_test_set_every_number_says_so_and_there_is_no_verdict(tmp_path):
+def test_without_a_test_set_every_number_says_so_and_there_is_no_verdict(copied):
     config = SMALL.replace(
         "split: {train: 0.5, val: 0.25, test: 0.25,", "split: {train: 0.75, val: 0.25, test: 0,"
     )
     config = config[: config.index("  lora:\n    lora: {r: 4}")] + "  head_only: {finetune: none}\n"
-    project = Project(tmp_path / "project", config)
-    project.build()
+    copied.config = config
+    copied.build()
     found = json.loads(
-        (project.folder / "results/experiments/head_only/seed0/evaluation.json").read_text()
+        (copied.folder / "results/experiments/head_only/seed0/evaluation.json").read_text()
     )
     assert found["scored_on"] == "val" and found["selected_on_scored"]
     assert found["verdict"]["outcome"] == "no_verdict"
-    page = (project.folder / "results/report.html").read_text()
+    page = (copied.folder / "results/report.html").read_text()
     assert "also chose the checkpoint" in page
     assert "beats every baseline" not in page

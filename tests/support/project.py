@@ -72,6 +72,9 @@ class Project:
     environment: Mapping[str, str] = os.environ
     """What Snakemake is started with."""
 
+    python: str = sys.executable
+    """What starts Snakemake and its jobs: an interpreter, or a program that forks one."""
+
     def __init__(self, folder: Path, config: str | None = SMALL):
         self.folder = folder
         listed = subprocess.run(
@@ -87,6 +90,13 @@ class Project:
             shutil.copy2(ROOT / name, folder / name)
         if config is not None:
             self.config = config
+
+    @classmethod
+    def at(cls, folder: Path) -> Project:
+        """Return the project of a folder that is there."""
+        project = cls.__new__(cls)
+        project.folder = folder
+        return project
 
     @property
     def config(self) -> str:
@@ -113,7 +123,7 @@ class Project:
         environment = {**self.environment, "PATH": path}
         environment.pop("PYTHONPATH", None)
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [self.python, "-m", "snakemake", *arguments],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -148,6 +158,4 @@ class Project:
     def copy(self, folder: Path) -> Project:
         """Copy the whole folder, results and all, as ``cp -r`` does."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        twin = Project.__new__(Project)
-        twin.folder = folder
-        return twin
+        return Project.at(folder)

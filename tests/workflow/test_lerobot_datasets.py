@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 
 import pytest
 
@@ -23,7 +22,7 @@ USED = "experiments:\n  again: {dataset: theirs, lora: {r: 4}}\n"
 @pytest.fixture
 def returned(copied):
     subprocess.run(
-        [sys.executable, "-m", "mobile_vla", "export-lerobot", "demo", "exported"],
+        [copied.python, "-m", "mobile_vla", "export-lerobot", "demo", "exported"],
         cwd=copied.folder,
         env={**copied.environment, "PYTHONPATH": str(copied.folder / "workflow")},
         check=True,
@@ -66,6 +65,6 @@ def test_a_damaged_file_stops_the_import_of_its_episodes_alone(returned):
     path.write_bytes(path.read_bytes()[:-10])
     done = returned.snakemake("--cores", "1", MANIFEST)
     assert done.status != 0
-    log = next(returned.folder.glob("results/logs/import_lerobot/theirs/*.log")).read_text()
+    log = next(returned.folder.glob("results/logs/raw/theirs/*.log")).read_text()
     assert "cannot be read" in log and "copy the dataset again" in log
     assert "Traceback" not in log

@@ -98,9 +98,7 @@ def test_a_copy_and_a_touch_of_every_file_rerun_nothing(copied):
             file.touch()
     assert copied.plan() == {}
     shutil.copytree(copied.folder, copied.folder.with_name("again"))  # every time is new
-    again = Project.__new__(Project)
-    again.folder = copied.folder.with_name("again")
-    assert again.plan() == {}
+    assert Project.at(copied.folder.with_name("again")).plan() == {}
 
 
 def test_another_branch_and_back_reruns_nothing(copied):
@@ -146,34 +144,46 @@ def test_without_snakemakes_memory_the_times_decide(copied):
     assert copied.plan() == {}
 
 
+class Remembered(dict):
+    """What a function of a module's name returned, until its entry is removed."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def __missing__(self, name):
+        self[name] = self.function(name)
+        return self[name]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """A copy of the library to plant faults in, and what was read of its modules."""
+    root = tmp_path_factory.mktemp("library")
+    shutil.copytree(ROOT / "workflow/mobile_vla", root / "mobile_vla")
+    files = Remembered(code._file.__wrapped__)
+    analysed = Remembered(code._analysed.__wrapped__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code, "ROOT", root)
+        patch.setattr(code, "_file", files.__getitem__)
+        patch.setattr(code, "_analysed", analysed.__getitem__)
+        yield analysed
+
+
 @pytest.mark.parametrize("command", STAGES)
-def test_a_fault_in_any_module_that_a_stage_imports_changes_what_it_is_tracked_by(
-    command, tmp_path, monkeypatch
-):
-    shutil.copytree(ROOT / "workflow/mobile_vla", tmp_path / "mobile_vla")
-    caches = (code._file, code._analysed)
-
-    def forget():
-        for cached in caches:
-            cached.cache_clear()
-
-    monkeypatch.setattr(code, "ROOT", tmp_path)
-    forget()
-    try:
-        before = code.code_of(STAGES[command].module)
-        for line in before:
-            module = line.split()[0]
-            file = code._file(module)
-            text = file.read_text()
-            file.write_text(text + "\nPLANTED = 1\n")
-            forget()
-            changed = set(code.code_of(STAGES[command].module)) - set(before)
-            assert [one.split()[0] for one in changed] == [module]
-            file.write_text(text)
-            forget()
-    finally:
-        monkeypatch.undo()
-        forget()
+def test_a_fault_in_any_module_that_a_stage_imports_changes_what_it_is_tracked_by(library, command):
+    before = code.code_of(STAGES[command].module)
+    for line in before:
+        module = line.split()[0]
+        file = code._file(module)
+        text = file.read_text()
+        file.write_text(text + "\nPLANTED = 1\n")
+        del library[module]
+        changed = set(code.code_of(STAGES[command].module)) - set(before)
+        assert [one.split()[0] for one in changed] == [module]
+        file.write_text(text)
+        del library[module]
+    assert code.code_of(STAGES[command].module) == before
 
 
 def test_nothing_in_the_library_is_imported_dynamically_but_the_commands():

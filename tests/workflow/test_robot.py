@@ -17,10 +17,10 @@ from support.served import Client, png
 POLICY = "results/experiments/lora/seed0/policy"
 
 
-def command(project, *arguments, **options):
-    """Return a process of the project's own program."""
+def command(project, *arguments, python=sys.executable, **options):
+    """Return a process of the project's program."""
     return subprocess.Popen(
-        [sys.executable, "-m", "mobile_vla", *map(str, arguments)],
+        [python, "-m", "mobile_vla", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(project.folder / "workflow")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -29,7 +29,7 @@ def command(project, *arguments, **options):
 
 
 def output(project, *arguments, **options):
-    process = command(project, *arguments, **options)
+    process = command(project, *arguments, python=project.python, **options)
     out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()
     return out
