@@ -37,7 +37,7 @@ from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.simulate import drive
-from support.made import facts_of, write_facts
+from support.synthetic_datasets import facts_of, write_facts
 
 REPEATS = 5
 FRAMES = 48

@@ -24,7 +24,7 @@ from mobile_vla.model.streaming import Stream  # noqa: E402
 from mobile_vla.robot.images import frame_of  # noqa: E402
 from mobile_vla.robot.policy import load_robot_policy  # noqa: E402
 from support.demo import demo_pictures, demo_policy  # noqa: E402
-from support.served import Client, encoded  # noqa: E402
+from support.policy_server import Client, encoded  # noqa: E402
 
 WARM_UP = 20
 ROUND = 20  # steps in turn

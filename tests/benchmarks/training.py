@@ -51,7 +51,7 @@ from mobile_vla.timing.data_wait import TimedBatches
 from mobile_vla.timing.flops import counted
 from mobile_vla.timing.reference import PerWindow
 from mobile_vla.training.trainer import Source, Trainer
-from support.made import make_dataset, names, write_roles
+from support.synthetic_datasets import make_dataset, names, write_roles
 
 THREADS = 2
 SIZE = {"hidden_size": 256, "layers": 4, "heads": 4, "ffn": 1024}

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from support.deterministic_files import deterministic_files
 from support.project import Project
-from support.promised import promised
 
 pytestmark = pytest.mark.long
 
@@ -44,7 +44,7 @@ def test_every_rule_is_a_slurm_job_and_short_ones_are_one_together(made):
 
 def test_the_results_are_those_of_one_machine(made, finished):
     project, _ = made
-    there, here = promised(project), promised(finished)
+    there, here = deterministic_files(project), deterministic_files(finished)
     assert there.keys() == here.keys()
     assert [name for name in here if there[name] != here[name]] == []
     assert "experiments/lora/seed0/policy/adapter_model.safetensors" in here

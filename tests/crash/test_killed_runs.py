@@ -13,7 +13,7 @@ from mobile_vla.model import tensors as tensors_module
 from mobile_vla.training import state as state_module
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
-from support.run import Inputs, in_child, results_of, run, settings_of
+from support.training_run import Inputs, in_child, results_of, run, settings_of
 
 STEPS = 16
 

@@ -15,8 +15,8 @@ from mobile_vla.data.split import split
 from mobile_vla.evaluation.evaluate import evaluate
 from mobile_vla.files import describe, read_json, write_json
 from mobile_vla.layout import EvaluationFiles
-from support.made import make_dataset, names
-from support.run import Inputs, run, settings_of
+from support.synthetic_datasets import make_dataset, names
+from support.training_run import Inputs, run, settings_of
 
 pytestmark = pytest.mark.long
 

@@ -13,8 +13,8 @@ import pytest
 from mobile_vla.robot.images import decode, frame_of
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from support.demo import demo_pictures, demo_policy
+from support.policy_server import Client, encoded
 from support.project import ROOT
-from support.served import Client, encoded
 
 pytestmark = pytest.mark.long
 

@@ -10,7 +10,7 @@ import pytest
 from mobile_vla.config.model import Lora
 from mobile_vla.errors import UserError
 from support.processes import difference, finish, members, start, weights
-from support.run import Inputs, in_child, results_of, run, settings_of
+from support.training_run import Inputs, in_child, results_of, run, settings_of
 
 # Batches of 3 windows in shares of 2 and 1, and an epoch's last one is shorter than that.
 STEPS = 12

@@ -15,7 +15,7 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.simulator.camera import render as picture
 from mobile_vla.simulator.driver import drive
 from support.project import ROOT
-from support.run import origin_of
+from support.training_run import origin_of
 
 EXPERIMENT = "lora"
 SIDES = ("left", "right")

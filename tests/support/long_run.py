@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.project import Project
-from support.run import results_of
+from support.training_run import results_of
 
 RUN = "results/experiments/head_only/seed0"
 TARGET = f"{RUN}/training_results.json"

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from mobile_vla.config.training import TrainSettings
 from support.project import ROOT
-from support.run import OUTPUTS, Inputs
+from support.training_run import OUTPUTS, Inputs
 
 NAMES = ("policy", "last", "metrics", "results")  # of OUTPUTS
 

@@ -58,9 +58,16 @@ from mobile_vla.layout import (
     TrainingFiles,
 )
 from mobile_vla.result import FileDigest
-from support.behaviour import write_language, write_latency, write_rollouts
-from support.scored import scored_run
-from support.trained import EPOCHS, FRAMES, WINDOW, timing_of, write_provenance, write_training
+from support.behaviour_results import write_language, write_latency, write_rollouts
+from support.scored_runs import scored_run
+from support.training_results import (
+    EPOCHS,
+    FRAMES,
+    WINDOW,
+    timing_of,
+    write_provenance,
+    write_training,
+)
 
 NAMES = ("lora", "lora_r8", "head_only", "full_finetune")
 DIMENSIONS: tuple[Dimension, ...] = ("linear_x", "linear_y")

@@ -15,9 +15,9 @@ from mobile_vla.model.agreement import PACKAGES, check_versions
 from mobile_vla.model.folder import read_description
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.policy import check_settings
-from support.run import Inputs, run
-from support.run import settings_of as run_settings
 from support.tiny import make_backbone
+from support.training_run import Inputs, run
+from support.training_run import settings_of as run_settings
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from mobile_vla.audit.findings import LISTED, spans
 from mobile_vla.config.audit import Declared
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
-from support.faultless import (
+from support.clean_facts import (
     FRAMES,
     LIKE_OTHER,
     MEAN,
@@ -23,7 +23,7 @@ from support.faultless import (
     statistics,
     whole,
 )
-from support.made import changed, facts_of
+from support.synthetic_datasets import changed, facts_of
 
 
 def test_a_faultless_set_gives_no_finding():

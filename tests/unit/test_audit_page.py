@@ -20,9 +20,9 @@ from mobile_vla.audit.thumbnails import CODE, fair
 from mobile_vla.config.findings import CATALOGUE
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of, read_json
+from support.clean_facts import FRAMES, MEAN, NAMES, colours, run, statistics, whole
 from support.codes import PAGE, renewed
-from support.faultless import FRAMES, MEAN, NAMES, colours, run, statistics, whole
-from support.made import changed, facts_of
+from support.synthetic_datasets import changed, facts_of
 
 
 def spoilt():

@@ -20,8 +20,8 @@ from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.photometric import change, draw_factors
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.training.trainer import Trainer
-from support.made import make_dataset, names
-from support.run import Inputs, settings_of
+from support.synthetic_datasets import make_dataset, names
+from support.training_run import Inputs, settings_of
 
 STRONG = Photometric(brightness=0.5, contrast=0.5, saturation=0.5)
 

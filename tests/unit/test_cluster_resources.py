@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
-from support.trained import timing_of
+from support.training_results import timing_of
 
 
 @pytest.fixture

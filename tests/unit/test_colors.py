@@ -14,7 +14,7 @@ from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import StrongColors
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.simulate import drive
-from support.made import facts_of
+from support.synthetic_datasets import facts_of
 
 FRAMES = (2, 10, 18)
 

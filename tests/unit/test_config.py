@@ -9,7 +9,7 @@ import yaml
 from mobile_vla.config.loading import read_project
 from mobile_vla.config.schema import config_schema, schema
 from mobile_vla.errors import UserError
-from support.configured import BASE, load, problems
+from support.config_text import BASE, load, problems
 
 
 def test_the_shipped_config_is_valid():

@@ -20,8 +20,8 @@ from mobile_vla.result import FileDigest
 from mobile_vla.runs.data import open_run
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.training.trainer import Trainer
-from support.made import changed, facts_of, write_facts
-from support.run import Inputs, origin_of, settings_of
+from support.synthetic_datasets import changed, facts_of, write_facts
+from support.training_run import Inputs, origin_of, settings_of
 
 TURN = 0.25
 DIMENSIONS = ("linear_x", "linear_y", "angular_z")

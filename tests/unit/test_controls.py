@@ -14,7 +14,7 @@ from mobile_vla.evaluation.controls import from_frames, shuffled_prompts, withou
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.runs.predict import predict, predict_batches, predict_under_prompts
-from support.run import Inputs, settings_of
+from support.training_run import Inputs, settings_of
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,8 @@ from mobile_vla.files import sha256_of
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
-from support.corruptions import FILES, IT, SETS, THE_SET
-from support.recorded import write_episode, write_folder
-from support.spoil import (
+from support.corruption_cases import FILES, IT, SETS, THE_SET
+from support.episode_corruptions import (
     CHUNK,
     FRAMES,
     SIZE,
@@ -38,6 +37,7 @@ from support.spoil import (
     plain_texts,
     replace,
 )
+from support.recorded import write_episode, write_folder
 
 NAME = "episode_20251201_120000_1box_hori_left_core_close"
 NOBODY = 65534

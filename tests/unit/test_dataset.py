@@ -14,7 +14,7 @@ from mobile_vla.files import read_json, write_json
 from mobile_vla.ingest.result import Defect
 from mobile_vla.layout import FlagFiles, ManifestFiles
 from mobile_vla.result import FileDigest
-from support.made import facts_of, make_dataset, write_facts
+from support.synthetic_datasets import facts_of, make_dataset, write_facts
 
 DEFECT = Defect(
     code="truncated", place="file", found="cut off", expected="whole", remedy="copy it again"

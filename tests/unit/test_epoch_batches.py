@@ -6,7 +6,7 @@ import pytest
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.windows import make_windows
 from mobile_vla.training.batches import epoch_batches
-from support.made import make_dataset, names
+from support.synthetic_datasets import make_dataset, names
 
 WINDOWS = Windows(window=3, chunk=4, tail="mask")
 

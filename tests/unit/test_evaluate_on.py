@@ -11,8 +11,8 @@ from mobile_vla.evaluation.evaluate_on import evaluate_on
 from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import OtherEvaluationFiles
 from mobile_vla.runs.inputs import OtherDatasetInputs
-from support.made import names
-from support.run import Inputs, run, settings_of
+from support.synthetic_datasets import names
+from support.training_run import Inputs, run, settings_of
 
 SETTINGS = settings_of(epochs=1)
 SCORED = EvaluateSettings(

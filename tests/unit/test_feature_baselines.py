@@ -15,7 +15,7 @@ from mobile_vla.evaluation.nearest import nearest_neighbours
 from mobile_vla.evaluation.ridge import ridge
 from mobile_vla.evaluation.window_vectors import WindowVectors, vectors_of
 from mobile_vla.features.store import FeatureStore
-from support.made import make_dataset, names
+from support.synthetic_datasets import make_dataset, names
 
 C, A, D = 3, 2, 6
 

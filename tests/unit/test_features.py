@@ -19,7 +19,7 @@ from mobile_vla.machine import use_threads
 from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
 from mobile_vla.model.precision import autocast, resolve
 from mobile_vla.model.prompts import PromptTokens
-from support.made import make_dataset, names
+from support.synthetic_datasets import make_dataset, names
 from support.tiny import make_backbone
 
 CPU = torch.device("cpu")

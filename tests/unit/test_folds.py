@@ -16,7 +16,7 @@ from mobile_vla.data.roles import load_split
 from mobile_vla.data.split import split
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.layout import SplitFiles
-from support.made import make_dataset, rewrite_manifest
+from support.synthetic_datasets import make_dataset, rewrite_manifest
 
 SIDES = ("left", "right")
 DISTANCES = ("close", "medium", "far")

@@ -23,8 +23,17 @@ from mobile_vla.ingest.rejected import Rejected
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
+from support.episode_corruptions import (
+    FRAMES,
+    SIZE,
+    drop,
+    edit,
+    moved_images,
+    plain_texts,
+    replace,
+    values,
+)
 from support.recorded import write_episode
-from support.spoil import FRAMES, SIZE, drop, edit, moved_images, plain_texts, replace, values
 
 EVENTS = ["episode_start"] + ["start_action"] * (FRAMES - 1)
 NAME = "episode_20251103_091241_1box_hori_left_core_close"

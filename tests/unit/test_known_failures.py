@@ -28,11 +28,20 @@ from mobile_vla.layout import EpisodeFiles, FlagFiles, ManifestFiles
 from mobile_vla.runs.data import open_run
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.runs.predict import predict
-from support.made import changed, facts_of, make_dataset
+from support.episode_corruptions import (
+    FRAMES,
+    SIZE,
+    cut,
+    images,
+    link_to,
+    paint,
+    swap_colours,
+    write,
+)
 from support.project import SMALL
 from support.recorded import write_folder
-from support.run import Inputs, settings_of
-from support.spoil import FRAMES, SIZE, cut, images, link_to, paint, swap_colours, write
+from support.synthetic_datasets import changed, facts_of, make_dataset
+from support.training_run import Inputs, settings_of
 
 SIDES = ("left", "right")
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 9\n"

@@ -19,8 +19,8 @@ from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate import evaluate
 from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import EvaluationFiles, SplitFiles
-from support.made import make_dataset, rewrite_manifest
-from support.run import Inputs, run, settings_of
+from support.synthetic_datasets import make_dataset, rewrite_manifest
+from support.training_run import Inputs, run, settings_of
 
 KINDS = [
     Holdout(stratify_by=("side",)),

@@ -29,10 +29,10 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
 from mobile_vla.runs.data import trained_on
 from mobile_vla.runs.inputs import PolicyInputs
-from support.behaviour import swapped_run
-from support.made import make_dataset, names, write_roles
-from support.run import origin_of
+from support.behaviour_results import swapped_run
+from support.synthetic_datasets import make_dataset, names, write_roles
 from support.tiny import make_backbone
+from support.training_run import origin_of
 
 SIDES = ("left", "right")
 UNCERTAINTY = Uncertainty(draws=1000)

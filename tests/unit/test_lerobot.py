@@ -24,8 +24,8 @@ from mobile_vla.lerobot.import_lerobot import import_lerobot
 from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.lerobot.tables import IMAGE
 from mobile_vla.simulator.simulate import simulate
+from support.policy_server import encoded
 from support.recorded import write_episode, write_folder
-from support.served import encoded
 
 CAMERA = "observation.images.front"
 SIZE = (36, 48)

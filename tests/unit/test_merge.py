@@ -17,8 +17,8 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.robot.merge import merge
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
-from support.run import origin_of
 from support.tiny import make_backbone
+from support.training_run import origin_of
 
 TEXTS = ("on the left", "on the right side of the box")
 KINDS = {

@@ -17,7 +17,7 @@ from mobile_vla.data.windows import make_windows
 from mobile_vla.evaluation.metrics import errors, errors_by, huber, match_rates
 from mobile_vla.evaluation.result import Errors
 from mobile_vla.evaluation.scored_windows import ScoredWindows
-from support.made import make_dataset, names
+from support.synthetic_datasets import make_dataset, names
 
 XY = ("linear_x", "linear_y")
 

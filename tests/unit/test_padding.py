@@ -22,7 +22,7 @@ from mobile_vla.training.loop import Position, run_epochs
 from mobile_vla.training.loss import Objective
 from mobile_vla.training.result import read_metrics, write_metrics
 from mobile_vla.training.trainer import Trainer
-from support.made import make_dataset, names
+from support.synthetic_datasets import make_dataset, names
 from support.tiny import make_backbone
 
 SEVEN = Padding(action_dim=7, gripper_loss_ratio=0.01)

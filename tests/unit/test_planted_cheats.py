@@ -18,8 +18,8 @@ from mobile_vla.evaluation.scored_windows import ScoredWindows
 from mobile_vla.evaluation.scores import ScoringRules, score
 from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import EvaluationFiles
-from support.run import Inputs, run, settings_of
-from support.scored import NO_FILE, scored_run
+from support.scored_runs import NO_FILE, scored_run
+from support.training_run import Inputs, run, settings_of
 
 RULES = ScoringRules(Evaluation(), Uncertainty(draws=2000), 1.15, (), 1.0, ("side",))
 FRAMES, CHUNK, TRAIN, TEST = 18, 4, 30, 24

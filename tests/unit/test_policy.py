@@ -15,8 +15,8 @@ from mobile_vla.conventions import normalise
 from mobile_vla.data.prompts import PromptTable
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.model.policy import Policy
-from support.run import origin_of
 from support.tiny import make_backbone
+from support.training_run import origin_of
 
 TEXTS = ("left", "Navigate around the box on the right side and reach the target")
 FINETUNES = ("lora", "full", "none")

@@ -15,9 +15,9 @@ from mobile_vla.ingest.resize import to_frame
 from mobile_vla.robot.images import decode, frame_of, unpack
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from mobile_vla.robot.predict import predict
+from support.policy_server import encoded
 from support.recorded import write_episode
-from support.run import Inputs, run, settings_of
-from support.served import encoded
+from support.training_run import Inputs, run, settings_of
 
 EPISODE = "episode_20251103_091241_1box_hori_left_core_close"
 

@@ -13,7 +13,7 @@ from mobile_vla.config.windows import Actions
 from mobile_vla.errors import Problems
 from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.model.meta import skeleton
-from support import configured
+from support import config_text
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("mobile_vla_lora_20251106", "mobile_vla_lora_20251112", "robovlms_full_finetune")
@@ -23,7 +23,7 @@ OWN = """\
   training: {epochs: 2, batch_size: 3}
 experiments:
 """
-BASE = "include: [more.yaml]\n" + configured.BASE.replace("experiments:\n  lora: {}\n", OWN)
+BASE = "include: [more.yaml]\n" + config_text.BASE.replace("experiments:\n  lora: {}\n", OWN)
 MORE = """\
 presets:
   small:

@@ -1,6 +1,6 @@
 """What the stages are given of config.yaml: what they use, however it is spelt, and no more."""
 
-from support.configured import BASE, load
+from support.config_text import BASE, load
 
 
 def test_spelling_and_order_do_not_change_what_a_stage_is_given(tmp_path):

@@ -17,7 +17,7 @@ from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.samples import Samples
 from mobile_vla.timing.reference import PerWindow
 from mobile_vla.training.trainer import Trainer
-from support.made import make_dataset, names
+from support.synthetic_datasets import make_dataset, names
 from support.tiny import make_backbone
 
 # Two sides, so two prompts of different length; lengths that leave ragged batches.

@@ -19,7 +19,7 @@ from mobile_vla.reporting.selection import (
 )
 from mobile_vla.training.result import read_metrics
 from support.results import Results, make_results
-from support.trained import epoch_of
+from support.training_results import epoch_of
 
 
 def loaded(made: Results) -> tuple[Run, ...]:

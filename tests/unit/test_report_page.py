@@ -18,7 +18,7 @@ from mobile_vla.reporting.svg import inline
 from mobile_vla.training.result import write_metrics
 from support.report import SOURCES, drawn, written
 from support.results import Results, make_results
-from support.trained import epoch_of
+from support.training_results import epoch_of
 
 SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
 VOID = {"meta", "link", "br", "img"}

@@ -9,7 +9,7 @@ import pytest
 from mobile_vla.training.result import write_metrics
 from support.report import tabulated
 from support.results import Results, make_results
-from support.trained import epoch_of
+from support.training_results import epoch_of
 
 
 def written(made: Results) -> dict[str, list[dict[str, str]]]:

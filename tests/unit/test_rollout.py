@@ -31,9 +31,9 @@ from mobile_vla.simulator.driver import drive, robot_of
 from mobile_vla.simulator.simulate import simulate
 from mobile_vla.simulator.world import Pose
 from mobile_vla.statistics.proportions import paired_mean, proportion
-from support.made import make_dataset, write_roles
-from support.run import origin_of
+from support.synthetic_datasets import make_dataset, write_roles
 from support.tiny import make_backbone
+from support.training_run import origin_of
 
 WORLD = World()
 IMAGES = Images(color="rgb")

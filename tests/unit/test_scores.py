@@ -23,7 +23,7 @@ from mobile_vla.evaluation.result import (
 from mobile_vla.evaluation.scored_windows import ScoredWindows
 from mobile_vla.evaluation.scores import ScoringRules, check_predictions, score
 from mobile_vla.files import read_json
-from support.scored import NO_FILE, scored_run
+from support.scored_runs import NO_FILE, scored_run
 
 RULES = ScoringRules(Evaluation(), Uncertainty(draws=1000), 1.15, ("linear_y",), 1.0, ("side",))
 RUN = scored_run()

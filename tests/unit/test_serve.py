@@ -13,9 +13,9 @@ import torch
 from mobile_vla.robot.app import Limits
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from mobile_vla.robot.sessions import RequestError, Sessions
+from support.policy_server import LIMITS, Client, encoded, png, serving
 from support.project import ROOT
-from support.run import Inputs, run, settings_of
-from support.served import LIMITS, Client, encoded, png, serving
+from support.training_run import Inputs, run, settings_of
 
 LEFT, RIGHT = "pass on the left", "pass on the right"
 

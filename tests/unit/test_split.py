@@ -14,7 +14,7 @@ from mobile_vla.data.split import split
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import SplitFiles
-from support.made import make_dataset, rewrite_manifest
+from support.synthetic_datasets import make_dataset, rewrite_manifest
 
 CELLS = [
     (("side", side), ("distance", distance), ("style", style))

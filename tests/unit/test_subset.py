@@ -14,7 +14,7 @@ from mobile_vla.data.roles import load_split, subset_order
 from mobile_vla.data.split import split
 from mobile_vla.errors import UserError
 from mobile_vla.layout import SplitFiles
-from support.made import make_dataset, names
+from support.synthetic_datasets import make_dataset, names
 
 KEYS = ("side", "distance")
 

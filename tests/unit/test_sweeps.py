@@ -14,7 +14,7 @@ from mobile_vla.config.sweep import Member, Sweep
 from mobile_vla.errors import Problems
 from mobile_vla.reporting.load import load_runs
 from mobile_vla.reporting.sweeps import sweep_tables
-from support import configured
+from support import config_text
 from support.report import drawn, tabulated, written
 from support.results import make_results
 
@@ -23,15 +23,15 @@ presets:
   small: {lora: {r: 2}, window: 2}
   large: {lora: {r: 64}, window: 3}
 """
-BASE = PRESETS + configured.BASE.removesuffix("  lora: {}\n")
+BASE = PRESETS + config_text.BASE.removesuffix("  lora: {}\n")
 
 
 def load(experiments, tmp_path, base=BASE):
-    return configured.load(base + experiments, tmp_path)
+    return config_text.load(base + experiments, tmp_path)
 
 
 def problems(experiments, tmp_path):
-    return configured.problems(BASE + experiments, tmp_path)
+    return config_text.problems(BASE + experiments, tmp_path)
 
 
 def names(experiments, tmp_path):

@@ -24,9 +24,9 @@ from mobile_vla.training.loss import Objective, summed_error
 from mobile_vla.training.matching import steps_of
 from mobile_vla.training.result import read_metrics, write_metrics
 from mobile_vla.training.trainer import Trainer
-from support.made import make_dataset, names, write_roles
+from support.synthetic_datasets import make_dataset, names, write_roles
 from support.tiny import make_backbone
-from support.trained import epoch_of
+from support.training_results import epoch_of
 
 LENGTHS = (9, 12, 7)
 WINDOWS = Windows(window=3, chunk=4, tail="mask")

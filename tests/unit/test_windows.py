@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import UserError
-from support.made import make_dataset
+from support.synthetic_datasets import make_dataset
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
+from support.episode_corruptions import attribute, link_to, rename, write
 from support.project import SMALL, Project
 from support.recorded import write_folder
-from support.spoil import attribute, link_to, rename, write
 
 SIMULATED = "    kind: simulated\n    simulation: {scenes: 6, world: {frames: 15}}\n"
 RECORDED = SMALL.replace(SIMULATED, "    kind: recorded\n    path: ../episodes\n")

@@ -3,8 +3,8 @@
 import shutil
 import sys
 
+from support.deterministic_files import deterministic_files
 from support.project import Project
-from support.promised import promised
 
 RUN = "results/experiments/lora/seed0"
 
@@ -12,7 +12,7 @@ RUN = "results/experiments/lora/seed0"
 def test_two_clones_compute_the_same_bytes(finished, tmp_path):
     other = Project(tmp_path / "somewhere" / "else")
     other.build("--cores", "1", "--omit-from", "figures")  # which are not compared
-    one, two = promised(finished), promised(other)
+    one, two = deterministic_files(finished), deterministic_files(other)
     assert one.keys() == two.keys()
     different = [name for name in one if one[name] != two[name]]
     assert different == []
@@ -36,6 +36,8 @@ def test_interpreters_compute_the_same_bytes_as_forks(finished, copied):
     built = copied.build(*(f"{RUN}/{name}.json" for name in ("evaluation", "language", "rollouts")))
     again = {"simulate", "ingest", "random_backbone", "features", "train", "evaluate"}
     assert again | {"language", "rollout"} <= built.jobs().keys()
-    expected = promised(finished)
-    assert promised(copied) == {name: expected[name] for name in promised(copied)}
-    assert "experiments/lora/seed0/rollouts.npz" in promised(copied)
+    expected = deterministic_files(finished)
+    assert deterministic_files(copied) == {
+        name: expected[name] for name in deterministic_files(copied)
+    }
+    assert "experiments/lora/seed0/rollouts.npz" in deterministic_files(copied)

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from support.served import Client, png
+from support.policy_server import Client, png
 
 POLICY = "results/experiments/lora/seed0/policy"
 

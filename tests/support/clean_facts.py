@@ -9,7 +9,7 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.ingest.result import StrongColors
 from mobile_vla.layout import AuditFiles
-from support.made import changed, facts_of, write_facts
+from support.synthetic_datasets import changed, facts_of, write_facts
 
 NAMES = [
     f"episode_20251103_09{index:02}{half:02}_1box_hori_{side}_{style}_{distance}"

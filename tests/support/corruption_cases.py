@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from support.spoil import (
+from support.episode_corruptions import (
     CHUNK,
     FRAMES,
     SHAPE,

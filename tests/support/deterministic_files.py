@@ -8,7 +8,7 @@ TIMED = ("timing.json", "timing.html", "latency.json", "training_results.json")
 COMPUTED = ("datasets", "backbones", "features", "experiments")
 
 
-def promised(project: Project) -> dict[str, bytes]:
+def deterministic_files(project: Project) -> dict[str, bytes]:
     """Return the bytes of all results that hold no times."""
     found = {}
     for file in sorted((project.folder / "results").rglob("*")):

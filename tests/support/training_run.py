@@ -22,7 +22,7 @@ from mobile_vla.layout import FeatureFiles, SplitFiles, TrainingFiles
 from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin, TrainedOn
 from mobile_vla.runs.inputs import PolicyInputs, TrainingInputs
 from mobile_vla.training.train import train
-from support.made import make_dataset, names
+from support.synthetic_datasets import make_dataset, names
 from support.tiny import SIZE, make_backbone
 
 OUTPUTS = ("policy/policy.json", "last/policy.json", "metrics.csv", "training_results.json")

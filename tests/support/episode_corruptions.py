@@ -19,10 +19,10 @@ SIZE = (24, 32)
 SHAPE = (FRAMES, *SIZE, 3)
 CHUNK = (1, *SIZE, 3)
 
-Spoiler = Callable[[Path], Any]
+Corruption = Callable[[Path], Any]
 
 
-def edit(change: Callable[[h5py.File], object]) -> Spoiler:
+def edit(change: Callable[[h5py.File], object]) -> Corruption:
     """Make a spoiler of a function that edits the opened file."""
 
     def spoil(path):
@@ -32,9 +32,9 @@ def edit(change: Callable[[h5py.File], object]) -> Spoiler:
     return spoil
 
 
-def several(*spoilers: Spoiler) -> Spoiler:
+def several(*corruptions: Corruption) -> Corruption:
     def spoil(path):
-        for one in spoilers:
+        for one in corruptions:
             one(path)
 
     return spoil
