@@ -22,8 +22,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mobile_vla.layout import EpisodeFiles
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
@@ -35,6 +33,7 @@ from mobile_vla.config.simulator import Simulation, World, simulated_episodes
 from mobile_vla.config.windows import Windows
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.resize import to_frame
+from mobile_vla.layout import EpisodeFiles
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.simulate import drive
 from support.synthetic_datasets import facts_of, write_facts

@@ -16,8 +16,6 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
-from mobile_vla.layout import BackboneFiles
-
 sys.path[:0] = [str(Path(__file__).resolve().parents[n] / d) for n, d in ((1, ""), (2, "workflow"))]
 
 SIZES = {
@@ -43,6 +41,7 @@ def backbone(folder: Path, width: int) -> Path:
     """Write a random backbone of a width, in bf16."""
     from mobile_vla.backbone.random_backbone import random_backbone
     from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
+    from mobile_vla.layout import BackboneFiles
 
     size = {"hidden_size": width, **SIZES[width]}
     settings = RandomBackbone.model_validate(

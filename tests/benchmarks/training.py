@@ -50,7 +50,7 @@ from mobile_vla.runs.policy import build_policy
 from mobile_vla.timing.data_wait import TimedBatches
 from mobile_vla.timing.flops import counted
 from mobile_vla.timing.reference import PerWindow
-from mobile_vla.training.trainer import Source, Trainer
+from mobile_vla.training.trainer import BatchSource, Trainer
 from support.synthetic_datasets import make_dataset, names, write_roles
 
 THREADS = 2
@@ -200,7 +200,7 @@ class Epochs:
         self.trainer = trainer
         self.number = 0
 
-    def one(self, source: Source, cut: Any) -> float:
+    def one(self, source: BatchSource, cut: Any) -> float:
         """Train an epoch on a source; return its seconds."""
         trainer = self.trainer
         before = trainer.samples, trainer.cut
