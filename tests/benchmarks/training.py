@@ -41,9 +41,10 @@ from mobile_vla.data.frames import open_frames
 from mobile_vla.features.features import FeatureInputs
 from mobile_vla.features.features import features as extract
 from mobile_vla.features.store import FrameRows
-from mobile_vla.files import describe, write_json
+from mobile_vla.files import write_json
 from mobile_vla.layout import BackboneFiles, FeatureFiles
 from mobile_vla.machine import default_device, peak_memory
+from mobile_vla.result import FileDigest
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.inputs import RunInputs
 from mobile_vla.runs.policy import build_policy
@@ -302,7 +303,7 @@ def many(count: int, folder: Path, backbone: Path) -> None:
             "precision": "fp32",
             "dtype": "float32",
             "shape": list(shape),
-            **describe(array),
+            **FileDigest.of(array).model_dump(),
             "manifest": dataset.digest,
             "backbone": Checkpoint.read(backbone).digest,
         },

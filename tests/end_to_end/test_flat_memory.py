@@ -13,8 +13,9 @@ from mobile_vla.config.split import Holdout, SplitSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.data.split import split
 from mobile_vla.evaluation.evaluate import evaluate
-from mobile_vla.files import describe, read_json, write_json
+from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import EvaluationFiles
+from mobile_vla.result import FileDigest
 from support.synthetic_datasets import make_dataset, names
 from support.training_run import Inputs, run, settings_of
 
@@ -43,7 +44,8 @@ def make(folder: Path, count: int) -> Inputs:
     np.save(array, rng.normal(size=(dataset.rows, *like["shape"][1:])).astype(np.float32))
     shape = [dataset.rows, *like["shape"][1:]]
     write_json(
-        inputs.features, {**like, **describe(array), "shape": shape, "manifest": dataset.digest}
+        inputs.features,
+        {**like, **FileDigest.of(array).model_dump(), "shape": shape, "manifest": dataset.digest},
     )
     run(inputs, folder / "run", settings_of(epochs=1))
     return inputs

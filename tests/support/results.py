@@ -39,7 +39,7 @@ from mobile_vla.evaluation.evaluate import write_predictions
 from mobile_vla.evaluation.predictors import Predictions
 from mobile_vla.evaluation.scored_windows import ScoredWindows
 from mobile_vla.evaluation.scores import ScoringRules, score
-from mobile_vla.files import describe, digest_of
+from mobile_vla.files import digest_of
 from mobile_vla.ingest.result import Defect
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import (
@@ -387,7 +387,7 @@ def _frames(results: Path, names: Sequence[str]) -> str:
     for other in others:
         other.unlink(missing_ok=True)
         other.hardlink_to(first)
-    return str(describe(first)["sha256"])
+    return FileDigest.of(first).sha256
 
 
 def _windows(episodes: Sequence[int], chunk: int) -> WindowTable:

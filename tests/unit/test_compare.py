@@ -14,8 +14,9 @@ from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EvaluationResult
-from mobile_vla.files import describe, write_json
+from mobile_vla.files import write_json
 from mobile_vla.layout import ComparisonFiles
+from mobile_vla.result import FileDigest
 from support.results import UNCERTAINTY, Results, make_results
 
 
@@ -150,7 +151,7 @@ def test_without_a_common_step_it_says_why(tmp_path: Path) -> None:
     with np.load(made.predictions[1]) as data:
         arrays = {**data, "ahead": data["ahead"] + 100}
     np.savez(made.predictions[1], **arrays)
-    change(made.evaluations[1], predictions_file=describe(made.predictions[1]))
+    change(made.evaluations[1], predictions_file=FileDigest.of(made.predictions[1]).model_dump())
     (group,) = again(made).groups
     assert group.pairs == [] and "share no step" in (group.why_no_pairs or "")
     assert [member.mae for member in group.experiments] == [None, None]

@@ -16,13 +16,14 @@ from mobile_vla.config.simulator import SimulateSettings, Simulation, simulated_
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.data.manifest import manifest
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.files import describe, read_json, write_json
+from mobile_vla.files import read_json, write_json
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.layout import EpisodeFiles, ManifestFiles, RawFiles
 from mobile_vla.lerobot.export_lerobot import export_lerobot
 from mobile_vla.lerobot.import_lerobot import import_lerobot
 from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.lerobot.tables import IMAGE
+from mobile_vla.result import FileDigest
 from mobile_vla.simulator.simulate import simulate
 from support.policy_server import encoded
 from support.recorded import write_episode, write_folder
@@ -93,7 +94,7 @@ def listed(folder, **settings):
 def imported(one, folder):
     raw = folder / f"{one.settings.episode}.h5"
     import_lerobot(one.settings, RawFiles(raw, raw.with_suffix(".json")), data=one.data)
-    assert read_json(raw.with_suffix(".json")) == describe(raw)
+    assert read_json(raw.with_suffix(".json")) == FileDigest.of(raw).model_dump()
     return raw
 
 

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.files import describe, read_json
+from mobile_vla.files import read_json
+from mobile_vla.result import FileDigest
 from support.tiny import make_backbone
 
 
@@ -20,7 +21,7 @@ def test_weights_are_stored_in_the_precision_asked_for(tmp_path, precision):
     assert all(bool(torch.isfinite(tensor).all()) for tensor in stored.values())
     assert torch.get_default_dtype() == torch.float32
     for name, file in read_json(description)["files"].items():
-        assert describe(tmp_path / name) == file
+        assert FileDigest.of(tmp_path / name).model_dump() == file
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~_umask()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 

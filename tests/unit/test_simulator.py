@@ -10,9 +10,10 @@ from PIL import Image
 
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes
-from mobile_vla.files import describe, read_json
+from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.layout import EpisodeFiles, RawFiles
+from mobile_vla.result import FileDigest
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.driver import drive
 from mobile_vla.simulator.scene import Cuboid, make_scene
@@ -203,7 +204,7 @@ def written(tmp_path_factory):
 def test_the_same_settings_give_the_same_bytes(written):
     _, one, two = written
     assert one.read_bytes() == two.read_bytes()
-    assert read_json(one.with_suffix(".json")) == describe(one)
+    assert read_json(one.with_suffix(".json")) == FileDigest.of(one).model_dump()
 
 
 def test_the_file_is_in_the_users_format(written):

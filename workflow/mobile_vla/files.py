@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,34 +98,3 @@ def sha256_of(path: Path) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """Return ``{"sha256", "size"}`` of a file: what its JSON beside it says of a large file."""
-    return {"sha256": sha256_of(path), "size": path.stat().st_size}
-
-
-def verify(
-    path: Path,
-    described: Mapping[str, Any],
-    remedy: str = "remove it and run snakemake again",
-) -> None:
-    """Check a file against what :func:`describe` said when it was written.
-
-    Args:
-        path: the file.
-        described: what :func:`describe` returned.
-        remedy: what to do about a file with other bytes.
-
-    Raises:
-        UserError: the file is missing or its bytes differ.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: not there; `snakemake --forcerun` its rule to make it again")
-    found = describe(path)
-    if found != {key: described[key] for key in found}:
-        raise UserError(
-            f"{path}: its bytes are not those that were written "
-            f"(found {found['size']} bytes, SHA-256 {found['sha256'][:12]}…; expected "
-            f"{described['size']} bytes, SHA-256 {described['sha256'][:12]}…); {remedy}"
-        )

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mobile_vla.errors import Problem, Problems
-from mobile_vla.files import describe, read_json, verify, write_json
+from mobile_vla.errors import Problem, Problems, UserError
+from mobile_vla.files import read_json, sha256_of, write_json
 
 
 class Result(BaseModel):
@@ -63,7 +63,7 @@ class FileDigest(Result):
     @classmethod
     def of(cls, path: Path) -> Self:
         """Compute the identity of a file."""
-        return cls.model_validate(describe(path))
+        return cls(sha256=sha256_of(path), size=path.stat().st_size)
 
     def verify(self, path: Path, remedy: str = "remove it and run snakemake again") -> None:
         """Check that a file has these bytes.
@@ -75,4 +75,12 @@ class FileDigest(Result):
         Raises:
             UserError: the file is missing or its bytes differ.
         """
-        verify(path, self.model_dump(), remedy)
+        if not path.is_file():
+            raise UserError(f"{path}: not there; `snakemake --forcerun` its rule to make it again")
+        here = self.of(path)
+        if here != self:
+            raise UserError(
+                f"{path}: its bytes are not those that were written "
+                f"(found {here.size} bytes, SHA-256 {here.sha256[:12]}…; expected "
+                f"{self.size} bytes, SHA-256 {self.sha256[:12]}…); {remedy}"
+            )

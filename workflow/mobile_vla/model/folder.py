@@ -14,7 +14,7 @@ from torch import Tensor
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import UserError
-from mobile_vla.files import read_json, verify, write_json, write_text
+from mobile_vla.files import read_json, write_json, write_text
 from mobile_vla.model.adapter import lora_config
 from mobile_vla.model.agreement import (
     check_backbone,
@@ -95,7 +95,9 @@ def read_folder(folder: Path, backbone: Checkpoint) -> tuple[PolicyDescription, 
     content = _read_content(folder)
     check_entries(path, content)
     for name, file in content["files"].items():
-        verify(folder / name, file, "copy the policy's folder again, or run snakemake again")
+        FileDigest.checked(path, file).verify(
+            folder / name, "copy the policy's folder again, or run snakemake again"
+        )
     parts = [name for name in content["files"] if name.endswith(".safetensors")]
     tensors = {name.removesuffix(".safetensors"): load_file(folder / name) for name in parts}
     _check_chunk(path, settings_of(folder, content), tensors["head"])

@@ -22,9 +22,10 @@ from typing import Any
 from safetensors.torch import load_file
 
 from mobile_vla.errors import UserError
-from mobile_vla.files import describe, read_json, verify, write_json
+from mobile_vla.files import read_json, write_json
 from mobile_vla.model.folder import Tensors
 from mobile_vla.model.tensors import write_tensors
+from mobile_vla.result import FileDigest
 from mobile_vla.training.loop import Position
 from mobile_vla.training.result import Epoch
 from mobile_vla.training.trainer import Trainer
@@ -84,13 +85,15 @@ class RunState:
         write_json(
             path.with_suffix(".json"),
             {
-                "file": describe(path),
+                "file": FileDigest.of(path).model_dump(),
                 "position": {
                     **vars(position),
                     "history": [epoch.model_dump() for epoch in position.history],
                 },
                 "scaler": scaler,
-                "best": None if best is None else {"name": best.name, **describe(best)},
+                "best": None
+                if best is None
+                else {"name": best.name, "file": FileDigest.of(best).model_dump()},
             },
         )
         self._prune()
@@ -129,11 +132,11 @@ class RunState:
     def _restore(self, description: Path, trainer: Trainer) -> tuple[Position, Path | None]:
         saved = read_json(description)
         file = description.with_suffix(".safetensors")
-        verify(file, saved["file"])
+        FileDigest.checked(description, saved["file"]).verify(file)
         best = None
         if saved["best"] is not None:
             best = self.folder / saved["best"]["name"]
-            verify(best, saved["best"])
+            FileDigest.checked(description, saved["best"]["file"]).verify(best)
         history = [Epoch.checked(description, epoch) for epoch in saved["position"]["history"]]
         position = Position(**{**saved["position"], "history": history})
         trainer.load_state(load_file(file), saved["scaler"])
