@@ -40,6 +40,7 @@ from mobile_vla.layout import (
 )
 from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.provenance.content import content_ids
+from mobile_vla.reporting.sources import FOLDER as SOURCES
 from mobile_vla.reporting.sources import template_files, texts_file
 from mobile_vla.commands import STAGES
 
@@ -166,8 +167,8 @@ def tracked_results(settings):
 
 
 def relative(file):
-    """Return a file of this repository as its rules name it: a copied project reruns nothing."""
-    return os.path.relpath(file)
+    """Return a file of the report's sources as the rules name it: a copied project reruns nothing."""
+    return os.path.relpath(Path(workflow.basedir, "workflow/report", file.relative_to(SOURCES)))
 
 
 LINES = {}
