@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from mobile_vla.config.reporting import Language
 from mobile_vla.files import write_json, write_text
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles, TableFiles
 from mobile_vla.reporting import sources
+from mobile_vla.reporting.drawing import style
 from mobile_vla.reporting.figures import draw
 from mobile_vla.reporting.page import page
 from mobile_vla.reporting.tables import tables
@@ -27,6 +29,7 @@ def drawn(
     names: Sequence[str] | None = None,
     folder: Path | None = None,
     language: Language = "en",
+    kinds: Sequence[str] = ("svg",),
 ) -> dict[str, Path]:
     """Draw some figures, by default all; return the SVGs by name.
 
@@ -35,6 +38,7 @@ def drawn(
         names: of the figures.
         folder: the folder of all results, or another one to draw them in.
         language: that of the captions.
+        kinds: formats to write; each is drawn by itself, which takes most of the time.
     """
     derived = made.results if folder is None else folder
     if folder is not None:
@@ -42,7 +46,9 @@ def drawn(
         shutil.copy(made.comparison, ComparisonFiles.below(folder).comparison)
     chosen = {"language": language, **({} if names is None else {"figures": tuple(names)})}
     settings = made.settings.model_copy(update=chosen)
-    draw(settings, made.results, derived)
+    formats = {kind: style.FORMATS[kind] for kind in kinds}
+    with patch.object(style, "FORMATS", formats):
+        draw(settings, made.results, derived)
     return {name: FigureFiles.below(derived, figure=name).svg for name in settings.figures}
 
 

@@ -32,10 +32,10 @@ def test_equal_results_give_equal_bytes_and_matplotlib_is_left_as_it_was(tmp_pat
     made = make_results(tmp_path, 2)
     mpl.rcParams["font.size"] = 23
     try:
-        first = drawn(made, NAMES, tmp_path / "a")
+        first = drawn(made, NAMES, tmp_path / "a", kinds=("svg", "pdf", "png"))
         assert mpl.rcParams["font.size"] == 23
         mpl.rcParams["font.size"] = 7  # the user's matplotlibrc must not matter
-        second = drawn(made, NAMES, tmp_path / "b")
+        second = drawn(made, NAMES, tmp_path / "b", kinds=("svg", "pdf", "png"))
     finally:
         mpl.rcdefaults()
     for name in NAMES:
@@ -107,7 +107,7 @@ def test_stitching_takes_the_first_step_of_the_episodes_chunks_in_time(
 
 def test_the_ablation_is_drawn_where_an_experiment_has_one(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, ablation="lora_r8")
-    svg = drawn(made, ["speed_ablation"])["speed_ablation"]
+    svg = drawn(made, ["speed_ablation"], kinds=("svg", "png"))["speed_ablation"]
     with Image.open(svg.with_suffix(".png")) as image:
         colors = {color for _, color in image.convert("RGB").getcolors(1 << 20) or []}
     own = color_of("lora_r8", ["lora", "lora_r8"]).lstrip("#")

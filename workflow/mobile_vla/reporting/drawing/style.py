@@ -19,8 +19,15 @@ from mobile_vla.reporting.palette import BASELINE, COLORS, FAINT, GRID, INK
 
 WIDTH = 8.0  # inches
 PNG_DPI = 150
-SVG_METADATA = ("Date", "Creator", "Format", "Type")  # what would differ from machine to machine
-PDF_METADATA = ("CreationDate", "Creator", "Producer")
+# What a figure is written as, without what would differ from machine to machine.
+FORMATS: dict[str, dict[str, Any]] = {
+    "svg": {
+        "transparent": True,
+        "metadata": dict.fromkeys(("Date", "Creator", "Format", "Type")),
+    },
+    "pdf": {"metadata": dict.fromkeys(("CreationDate", "Creator", "Producer"))},
+    "png": {"dpi": PNG_DPI, "facecolor": "white", "metadata": {"Software": None}},
+}
 
 STROKES = ("-", "--", ":", "-.")
 
@@ -86,15 +93,11 @@ def save(figure: Figure, files: FigureFiles) -> None:
     No time and no software version is written, so that equal data give equal files.
     """
     FigureCanvasAgg(figure)
-    formats: dict[Path, dict[str, Any]] = {
-        files.svg: {"transparent": True, "metadata": dict.fromkeys(SVG_METADATA)},
-        files.pdf: {"metadata": dict.fromkeys(PDF_METADATA)},
-        files.png: {"dpi": PNG_DPI, "facecolor": "white", "metadata": {"Software": None}},
-    }
-    for path, options in formats.items():
+    for kind, options in FORMATS.items():
+        path: Path = getattr(files, kind)
         with atomic_path(path) as temporary:
             figure.savefig(temporary, **options)
             figure.set_layout_engine("none")  # laid out once, or it costs more than all drawing
-            if path == files.svg:
+            if kind == "svg":
                 text = temporary.read_text(encoding="utf-8")
                 temporary.write_text(with_values(text), encoding="utf-8")
