@@ -8,7 +8,7 @@ import types
 from collections.abc import Hashable, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Tag
 
 from mobile_vla.config.checks import likely
 from mobile_vla.config.source import Path_, Source
@@ -97,40 +97,46 @@ def _strip_tags(
     Follows the types from ``root`` on; whatever names no field on the way is a union's tag.
     """
     path: list[Hashable] = []
-    types_: list[Any] = [root]
+    annotation: Any = root
     holder: type[BaseModel] | None = None
     for part in loc:
+        tagged = _by_tag(annotation)
+        if part in tagged:
+            annotation = tagged[part]
+            continue
+        types_ = _flatten(annotation)
         models = [kind for kind in types_ if isinstance(kind, type) and issubclass(kind, BaseModel)]
         mappings = [kind for kind in types_ if get_origin(kind) is dict]
         sequences = [kind for kind in types_ if get_origin(kind) is tuple]
         owners = [model for model in models if part in model.model_fields]
         if mappings:
-            types_ = _flatten(get_args(mappings[0])[1])
+            annotation = get_args(mappings[0])[1]
         elif sequences and isinstance(part, int):
-            types_ = _flatten(get_args(sequences[0])[0])
+            annotation = get_args(sequences[0])[0]
         elif owners:
             holder = owners[0]
-            types_ = _flatten(owners[0].model_fields[str(part)].annotation)
-        elif len(models) > 1 and part in _TAGS:
-            types_ = [model for model in models if _TAGS[part] == model.__name__]
-            continue
+            annotation = holder.model_fields[str(part)].annotation
         else:
             holder = models[0] if models else None
-            types_ = []
+            annotation = None
         path.append(part)
     return tuple(path), holder  # type: ignore[arg-type]
 
 
-_TAGS: dict[int | str, str] = {
-    "simulated": "SimulatedDataset",
-    "recorded": "RecordedDataset",
-    "lerobot": "LerobotDataset",
-    "random": "RandomBackbone",
-    "pretrained": "PretrainedBackbone",
-    "holdout": "Holdout",
-    "kfold": "KFold",
-    "leave_one_out": "LeaveOneOut",
-}
+def _by_tag(annotation: Any) -> dict[int | str, Any]:
+    """Return the members of a tagged union by their tag: a ``Tag``, or the value of ``kind``."""
+    if get_origin(annotation) is Annotated:
+        return _by_tag(get_args(annotation)[0])
+    found: dict[int | str, Any] = {}
+    if get_origin(annotation) in (Union, types.UnionType):
+        for member in get_args(annotation):
+            model, *metadata = get_args(member) if get_origin(member) is Annotated else [member]
+            tags = [note.tag for note in metadata if isinstance(note, Tag)]
+            if not tags and isinstance(model, type) and issubclass(model, BaseModel):
+                kind = model.model_fields.get("kind")
+                tags = list(get_args(kind.annotation)) if kind is not None else []
+            found |= dict.fromkeys(tags, model)
+    return found
 
 
 def _flatten(annotation: Any) -> list[Any]:
