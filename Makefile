@@ -1,5 +1,5 @@
 # Each target does all the set-up it needs; a second call does none of it again.
-CORES ?= 1
+CORES ?= all
 PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := workflow tests

@@ -1,0 +1,34 @@
+"""A stage has one name: its rules, package, settings and results are found by it."""
+
+import ast
+import re
+
+import pytest
+
+from mobile_vla.commands import COMMANDS, STAGES
+from support.project import ROOT
+
+LIBRARY = ROOT / "workflow/mobile_vla"
+
+
+@pytest.mark.parametrize("command", STAGES.values(), ids=STAGES)
+def test_rules_package_and_settings_of_a_command_have_the_name_of_its_stage(command):
+    rules = (ROOT / f"workflow/rules/{command.stage}.smk").read_text(encoding="utf-8")
+    assert re.findall(rf'^        command\("{command.name}"\)$', rules, re.MULTILINE)
+    assert (LIBRARY / f"config/{command.stage}.py").is_file()
+    # the simulator writes raw files, and of its own no other
+    assert (LIBRARY / command.stage / "result.py").is_file() or command.stage == "simulator"
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_a_command_is_the_function_of_its_name_in_the_module_of_its_name(command):
+    file = LIBRARY / command.stage / f"{command.name}.py"
+    names = [node.name for node in ast.parse(file.read_text()).body if hasattr(node, "name")]
+    assert command.name in names
+
+
+def test_the_snakefile_includes_the_rules_of_every_stage():
+    text = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    included = set(re.findall(r'include: "workflow/rules/(\w+)\.smk"', text))
+    assert {command.stage for command in STAGES.values()} <= included
+    assert included == {file.stem for file in (ROOT / "workflow/rules").glob("*.smk")}
