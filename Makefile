@@ -13,7 +13,7 @@ test: .venv/installed-dev browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -q -m long
+	$(BIN)/python -m pytest -q -m long tests
 
 # The report is tested in Chromium. Where it is absent and may be installed, it is.
 browser:
