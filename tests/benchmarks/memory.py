@@ -130,7 +130,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     trainer = Trainer(policy, training, Zeros(), 0, precision)
     for number in range(3):
         trainer.step(number, [np.arange(windows)] * accumulation)
-    print(json.dumps({"estimate": found.record(), "measured": peak_memory(device)}))
+    print(json.dumps({"estimate": found.model_dump(), "measured": peak_memory(device)}))
 
 
 def main() -> None:

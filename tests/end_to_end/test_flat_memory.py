@@ -14,7 +14,7 @@ from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.data.split import split
 from mobile_vla.evaluation.evaluate import evaluate
 from mobile_vla.files import read_json, write_json
-from mobile_vla.layout import EvaluationFiles
+from mobile_vla.layout import EvaluationFiles, SplitFiles
 from mobile_vla.result import FileDigest
 from support.synthetic_datasets import make_dataset, names
 from support.training_run import Inputs, run, settings_of
@@ -37,7 +37,11 @@ def make(folder: Path, count: int) -> Inputs:
         features=folder / "features.json",
     )
     shares = Holdout(train=0.05, val=0.05, test=0.9, stratify_by=("side",))
-    split(SplitSettings(dataset="made", split=shares), manifest=inputs.manifest, split=inputs.split)
+    split(
+        SplitSettings(dataset="made", split=shares),
+        SplitFiles(inputs.split),
+        manifest=inputs.manifest,
+    )
     like = read_json(small.features)
     array = inputs.features.with_suffix(".npy")
     rng = np.random.default_rng(0)
