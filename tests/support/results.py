@@ -9,30 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mobile_vla.audit.result import (
-    Audit,
-    CoveredCell,
-    EpisodeCounts,
-    Finding,
-    FindingTotals,
-    Thumbnail,
-)
 from mobile_vla.comparison.compare import compare
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.reporting import PageSettings, Report, ReportedRun, drawable
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Dimension
-from mobile_vla.conventions import FRAME_SHAPE
-from mobile_vla.data.result import (
-    CellCounts,
-    DatasetSplit,
-    Episode,
-    Fold,
-    Manifest,
-    Quarantined,
-    SplitBasis,
-)
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.evaluation.baselines import TrainingFrames, vision_free_baselines
 from mobile_vla.evaluation.evaluate import write_predictions
@@ -40,25 +22,21 @@ from mobile_vla.evaluation.predictors import Predictions
 from mobile_vla.evaluation.scored_windows import ScoredWindows
 from mobile_vla.evaluation.scores import ScoringRules, score
 from mobile_vla.files import digest_of
-from mobile_vla.ingest.result import Defect
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import (
     RESULTS,
-    AuditFiles,
     ComparisonFiles,
-    EpisodeFiles,
     EvaluationFiles,
     Files,
     LanguageFiles,
-    ManifestFiles,
     OtherEvaluationFiles,
     RolloutFiles,
-    SplitFiles,
     TimingFiles,
     TrainingFiles,
 )
 from mobile_vla.result import FileDigest
 from support.behaviour_results import write_language, write_latency, write_rollouts
+from support.dataset_results import write_dataset
 from support.scored_runs import scored_run
 from support.training_results import (
     EPOCHS,
@@ -190,7 +168,7 @@ def make_results(
         title=Report().title,
     )
     made = Results(folder, settings)
-    actions, roles = _data(made, scored_on)
+    actions, roles = write_dataset(made.results, scored_on)
     for index, run in enumerate(runs):
         _run(made, run, index, better[names.index(run.experiment)], actions, roles, scored_on)
         place = made.evaluations[index].parent
@@ -241,153 +219,6 @@ def _reported(name: str, run: str, index: int, chunk: int, seeds: int) -> Report
     if settings["finetune"] == "full":
         settings["full"] = {"vision": True, "projection": True, "text": True}
     return ReportedRun(experiment=name, run=run, dataset="demo", backbone="tiny", settings=settings)
-
-
-def _data(made: Results, scored_on: str) -> tuple[np.ndarray, dict[str, list[str]]]:
-    """Write manifest, split and audit of 30 episodes; return all actions and the roles."""
-    rng = np.random.default_rng(7)
-    names = [
-        f"episode_202511{1 + i // 2:02d}_1200{i % 2:02d}_1box_hori_"
-        f"{('left', 'right')[i % 2]}_core_{('close', 'medium', 'far')[i // 2 % 3]}"
-        for i in range(30)
-    ]
-    actions = []
-    for i in range(len(names)):
-        turn, back = rng.integers(3, 8), rng.integers(10, 17)
-        x = np.where((np.arange(FRAMES) > 0) & (np.arange(FRAMES) < 18), 1.15, 0.0)
-        y = np.where((np.arange(FRAMES) >= turn) & (np.arange(FRAMES) < back), 1.15, 0.0)
-        actions.append(np.stack([x, y * (1 - 2 * (i % 2))], axis=1))
-    bounds = (15, 18) if scored_on == "test" else (18, 30)
-    roles = {
-        "train": names[: bounds[0]],
-        "val": names[bounds[0] : bounds[1]],
-        "test": names[bounds[1] :],
-    }
-    data = ManifestFiles.below(made.results, dataset="demo")
-    defect = Defect(
-        code="truncated",
-        place="images, frame 12",
-        found="the data end after 11 frames",
-        expected="18 readable frames",
-        remedy="copy the file again",
-    )
-    broken = "episode_20251113_090000_1box_vert_left_core_far"
-    values = np.concatenate(actions).astype(np.float32)
-    data.actions.parent.mkdir(parents=True, exist_ok=True)
-    np.save(data.actions, np.pad(values, ((0, 0), (0, 1))))  # angular_z
-    frames_sha256 = _frames(made.results, names)
-    manifest = Manifest(
-        dataset="demo",
-        rows=FRAMES * len(names),
-        digest=digest_of(names),
-        episodes=tuple(
-            Episode(
-                episode=name,
-                frames=FRAMES,
-                scenario=parse_scenario(name),
-                group=name,
-                instruction=None,
-                raw_sha256=digest_of(["raw", name]),
-                frames_sha256=frames_sha256,
-            )
-            for name in names
-        ),
-        quarantined=(Quarantined(episode=broken, file="raw/x.h5", errors=(defect,), warnings=()),),
-        actions_file=FileDigest.of(data.actions),
-    )
-    manifest.write(data.manifest)
-    cells = tuple(
-        CellCounts(
-            cell={"side": "left+right", "distance": distance},
-            **{role: sum(name.endswith(distance) for name in roles[role]) for role in roles},
-        )
-        for distance in ("close", "medium", "far")
-    )
-    fold = Fold(held_out=None, roles=roles, unused=(), cells=cells)
-    shares = {"kind": "holdout", "train": 0.7, "val": 0.15, "test": 0.15}
-    basis = SplitBasis(seed=0, stratify_by=("side", "distance"), **shares)
-    DatasetSplit(dataset="demo", settings=basis, folds=(fold,)).write(
-        SplitFiles.below(made.results, dataset="demo").split
-    )
-    findings = (
-        Finding(
-            severity="error",
-            episode=broken,
-            file="raw/x.h5",
-            frames=(),
-            accepted=None,
-            **defect.model_dump(),
-        ),
-        Finding(
-            code="side_sign",
-            severity="warning",
-            episode=names[3],
-            file=f"raw/{names[3]}.h5",
-            place="actions[:, 1]",
-            frames=(),
-            found="mean linear_y is +0.31 in a `right` episode",
-            expected="a negative mean: y points left",
-            remedy="check the sign of linear_y & the file's <name>",
-            accepted=None,
-        ),
-        Finding(
-            code="black_frames",
-            severity="warning",
-            episode=names[4],
-            file=f"raw/{names[4]}.h5",
-            place="images, frame 3",
-            frames=(3,),
-            found="1 of 20 frames are black",
-            expected="the scene before the robot",
-            remedy="look at the recording",
-            accepted="the lamp failed, and the robot saw that too",
-        ),
-    )
-    pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
-    report = Audit(
-        dataset="demo",
-        episodes=31,
-        totals=FindingTotals(error=1, warning=1, info=0, accepted=1),
-        findings=findings,
-        windows=(),
-        coverage=tuple(
-            CoveredCell(
-                cell={"side": side, "distance": distance, "style": style},
-                episodes=5 if style == "core" else 0,
-            )
-            for side in ("left", "right")
-            for distance in ("close", "medium", "far")
-            for style in ("core", "variant")
-        ),
-        statistics=EpisodeCounts(usable=30, rejected=1, flagged=0),
-        thumbnails=(
-            Thumbnail(
-                code="black_frames",
-                episode=names[4],
-                frame=3,
-                swapped=False,
-                alt=f"black frames: frame 3 of {names[4]}",
-                image=pixel,
-            ),
-        ),
-    )
-    report.write(AuditFiles.below(made.results, dataset="demo").report)
-    return values, roles
-
-
-def _frames(results: Path, names: Sequence[str]) -> str:
-    """Write the same frames for all episodes, as one file with many names; return their digest."""
-    first, *others = (
-        EpisodeFiles.below(results, dataset="demo", episode=name).frames for name in names
-    )
-    first.parent.mkdir(parents=True, exist_ok=True)
-    shades = np.linspace(40, 200, FRAMES).astype(np.uint8)
-    frames = np.broadcast_to(shades[:, None, None, None], (FRAMES, *FRAME_SHAPE))
-    np.save(first, frames)
-    for other in others:
-        other.unlink(missing_ok=True)
-        other.hardlink_to(first)
-    return FileDigest.of(first).sha256
 
 
 def _windows(episodes: Sequence[int], chunk: int) -> WindowTable:

@@ -52,7 +52,7 @@ def overview(scores: ComparisonResult, t: Texts) -> str:
 
 
 def pair_said(pair: ExperimentPair, t: Texts) -> str:
-    """Return what may be said of two experiments."""
+    """Return the conclusion about two experiments."""
     one, other = pair.experiments
     if pair.better is not None:
         return t("pair.better", better=pair.better, other=other if pair.better == one else one)
