@@ -18,7 +18,7 @@ from support.project import ROOT
 
 pytestmark = pytest.mark.long
 
-SECONDS = 300
+SECONDS = 600
 RATE = 30  # frames a second
 GROWTH = 16e6  # bytes; a kilobyte lost at each step would be more
 LEFT = "Navigate around the box on the left side and reach the target"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.statistics.intervals import bootstrap, wilson
+from mobile_vla.statistics.intervals import bootstrap, closed, wilson
 from mobile_vla.statistics.result import PairedMean, Proportion
 
 
@@ -39,8 +39,8 @@ def paired_mean(differences: np.ndarray, uncertainty: Uncertainty) -> PairedMean
     low, high = boot.interval(0, uncertainty.confidence)
     return PairedMean(
         mean=float(boot.values[0]),
-        low=low if np.isfinite(low) else None,
-        high=high if np.isfinite(high) else None,
+        low=closed(low),
+        high=closed(high),
         confidence=uncertainty.confidence,
         method=boot.method,
         units=len(differences),
