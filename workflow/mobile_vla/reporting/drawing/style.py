@@ -97,7 +97,7 @@ def save(figure: Figure, files: FigureFiles, formats: Iterable[str] = FORMATS) -
         path: Path = getattr(files, kind)
         with atomic_path(path) as temporary:
             figure.savefig(temporary, **FORMATS[kind])
-            figure.set_layout_engine("none")  # laid out once, or it costs more than all drawing
+            figure.set_layout_engine(None)  # laid out once, or it costs more than all drawing
             if kind == "svg":
                 text = temporary.read_text(encoding="utf-8")
                 temporary.write_text(with_values(text), encoding="utf-8")
