@@ -66,7 +66,7 @@ def formula(
     checkpointing the layers run forward once more.
 
     Args:
-        layers: what :func:`mobile_vla.model.meta.skeleton` returned.
+        layers: what :func:`mobile_vla.model.policy.skeleton` returned.
         config: the backbone's configuration.
         settings: the policy's settings.
         cut: where the features that the step reads were taken.

@@ -32,7 +32,7 @@ from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.errors import UserError
 from mobile_vla.model.adapter import leave_frozen_in_evaluation
 from mobile_vla.model.encoder import base_model
-from mobile_vla.model.meta import skeleton
+from mobile_vla.model.policy import skeleton
 from mobile_vla.model.precision import DTYPES
 from mobile_vla.training.result import MemoryEstimate
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mobile_vla.config.training import TrainSettings
-from mobile_vla.model.adapter import trainable_parameters
-from mobile_vla.model.meta import backbone_parameters
+from mobile_vla.model.adapter import backbone_parameters, trainable_parameters
 from mobile_vla.runs.data import RunData
 from mobile_vla.training.history import best_of
 from mobile_vla.training.loop import Position

@@ -11,7 +11,7 @@ from mobile_vla.backbone.kosmos2 import sizes_of
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.machine import default_device
-from mobile_vla.model.prompts import PromptTokens
+from mobile_vla.model.encoder import PromptTokens
 from mobile_vla.ranks import local_processes
 from mobile_vla.runs.data import RunData
 from mobile_vla.training.batches import epoch_batches, split_by_process, steps_per_epoch
