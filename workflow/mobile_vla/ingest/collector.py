@@ -32,8 +32,8 @@ def write_episode(
         actions: (T, 3) float32, raw command units.
         size: (H, W).
         event_types: T texts; None writes none.
-        instruction: the file's ``language_instruction``; None writes none.
-        attributes: attributes of the file.
+        instruction: None writes none.
+        attributes: those of the file.
     """
     length = len(actions)
     how = {"compression": "gzip", "compression_opts": 1, "track_times": False}
