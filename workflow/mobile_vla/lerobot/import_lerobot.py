@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -17,7 +15,7 @@ from mobile_vla.config.lerobot import ImportSettings
 from mobile_vla.errors import UserError
 from mobile_vla.ingest.collector import write_episode
 from mobile_vla.layout import RawFiles
-from mobile_vla.lerobot.format import ACTION
+from mobile_vla.lerobot.result import ACTION
 from mobile_vla.result import FileDigest
 
 
@@ -65,28 +63,12 @@ def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -
 
 def _rows(settings: ImportSettings, data: Path) -> pa.Table:
     """Return the episode's rows in the order of its frames, read from its row groups alone."""
-    file = pq.ParquetFile(data)
-    at = file.schema_arrow.get_field_index("episode_index")
-    if at < 0:
+    if "episode_index" not in pq.read_schema(data).names:
         raise KeyError("no column episode_index")
-    columns = [settings.camera, ACTION, "episode_index", "frame_index"]
-    groups = [
-        group
-        for group in range(file.num_row_groups)
-        if _may_hold(file.metadata.row_group(group), settings.index)
-    ]
-    table = file.read_row_groups(groups, columns=columns)
-    of_episode = pc.equal(table.column("episode_index"), settings.index)
-    return table.filter(of_episode).sort_by("frame_index")
-
-
-def _may_hold(group: Any, index: int) -> bool:
-    for number in range(group.num_columns):
-        column = group.column(number)
-        if column.path_in_schema == "episode_index":
-            known = column.statistics
-            return known is None or not known.has_min_max or known.min <= index <= known.max
-    return True
+    columns = [settings.camera, ACTION, "frame_index"]
+    filters = [("episode_index", "==", settings.index)]
+    table = pq.read_table(data, columns=columns, filters=filters, partitioning=None)
+    return table.sort_by("frame_index")
 
 
 class _Images:
