@@ -1,7 +1,4 @@
-"""Assign groups of episodes to parts of given shares, stratified by cell.
-
-A pure function of the groups, their cells and a seed.
-"""
+"""Assign groups of episodes to parts of given shares, stratified by cell."""
 
 from __future__ import annotations
 
@@ -73,7 +70,8 @@ def deal(
         borders = []
         for part, share in list(shares.items())[:-1]:
             total += share
-            borders.append((_border(len(groups) * total + phase), part))
+            # 20 · 0.15 shall be 3 whatever the last bits say
+            borders.append((math.floor(round(len(groups) * total + phase, 9)), part))
         for place, group in enumerate(sorted(groups, key=lambda name: rank(name, seed, draw))):
             dealt[group] = next((part for border, part in borders if place < border), last)
     return dealt
@@ -116,10 +114,6 @@ def phase_of(cell: Cell, seed: int, draw: str = "") -> float:
         known = TURNS[key].get(value)
         phase += _turn(seed, key, value) if known is None else known
     return phase % 1.0
-
-
-def _border(value: float) -> int:
-    return math.floor(round(value, 9))  # 20 · 0.15 shall be 3 whatever the last bits say
 
 
 def _turn(*parts: str | int) -> float:

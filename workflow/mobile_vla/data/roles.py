@@ -18,29 +18,22 @@ DRAW = "subset"  # so that ranks do not depend on those that dealt the roles
 
 @dataclass(frozen=True)
 class Roles:
-    """The episodes of one fold by role, as indices in ``Dataset.episodes``, ascending.
-
-    Args:
-        of: the indices of train, val and test; with a subset, train holds those of it alone.
-        fold: number of the fold, from 0.
-        folds: how many folds the split has.
-        held_out: the value of the scenario that is kept from training, or None.
-    """
+    """The episodes of one fold by role, as indices in ``Dataset.episodes``, ascending."""
 
     of: dict[Role, tuple[int, ...]]
+    """With a subset, train holds the episodes of it alone."""
     fold: int
+    """Number of the fold, from 0."""
     folds: int
+    """How many folds the split has."""
     held_out: str | None
+    """The value of the scenario that is kept from training, or None."""
 
 
 def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = None) -> Roles:
     """Read a fold of ``split.json`` and check it against the dataset, each time it is used.
 
-    Args:
-        path: the split.
-        dataset: the dataset that it splits.
-        fold: number of the fold, from 0.
-        subset: how many of the training episodes train; None: all.
+    With ``subset``, that many of the training episodes train.
 
     Raises:
         Problems: an episode is on two sides, is not in the manifest, or is neither in a role nor
@@ -71,7 +64,7 @@ def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = Non
 
 
 def shared_content(listed: Mapping[Role, Sequence[str]], digests: Mapping[str, str]) -> list[str]:
-    """Return a text for each pair of files with the same bytes and different roles.
+    """Return a text for each pair of episodes with different roles and one SHA-256 of their files.
 
     Args:
         listed: names of episodes by role.
@@ -137,11 +130,6 @@ def subset_order(episodes: Sequence[Episode], keys: Sequence[ScenarioKey], seed:
     together, and only the last may be cut. Within a cell, groups are ranked by a hash of
     (seed, group), and the i-th of n stands at (i + u) / n, where u in [0, 1) is the cell's phase:
     in each beginning of the order, every cell has its share rounded up or down.
-
-    Args:
-        episodes: the training episodes, in any order.
-        keys: the scenario keys that the split is stratified by.
-        seed: the split's seed.
 
     Returns:
         The indices of all of ``episodes``, a function of the episodes, the keys and the seed alone.
