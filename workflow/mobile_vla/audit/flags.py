@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from mobile_vla.audit.inspection import inspect
+from mobile_vla.audit.episode_checks import EPISODE_CHECKS
+from mobile_vla.audit.findings import of_episode
+from mobile_vla.audit.peer_checks import PEER_CHECKS
 from mobile_vla.audit.result import Finding
-from mobile_vla.config.audit import FlagSettings
+from mobile_vla.config.audit import Declared, FlagSettings
 from mobile_vla.data.result import Flags
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import FlagFiles
@@ -34,6 +36,27 @@ def flags(settings: FlagSettings, outputs: FlagFiles, *, facts: list[Path]) -> N
     log.info(
         "dataset %s: %d of %d episodes have warnings", settings.dataset, len(codes), len(every)
     )
+
+
+def usable(every: Sequence[EpisodeFacts]) -> list[EpisodeFacts]:
+    """Return the facts of the episodes that ``ingest`` did not reject."""
+    return [facts for facts in every if not facts.errors]
+
+
+def inspect(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[Finding]:
+    """Yield the findings about single episodes, rejected ones included, in no particular order.
+
+    They depend on no experiment. An oddity that all episodes share is a finding about the dataset.
+    """
+    for facts in every:
+        for error in facts.errors:
+            yield of_episode(facts, **error.model_dump())
+    sound = usable(every)
+    for facts in sound:
+        for check in EPISODE_CHECKS:
+            yield from check(facts, declared)
+    for check_peers in PEER_CHECKS:
+        yield from check_peers(sound, declared)
 
 
 def flagged(findings: Iterable[Finding], accepted: Container[str]) -> dict[str, tuple[str, ...]]:
