@@ -30,10 +30,7 @@ READ_ERRORS = (*HDF5_ERRORS, zlib.error)
 def check_storage(dataset: h5py.Dataset, place: str, *, decode_later: bool = False) -> None:
     """Check, before anything is read, that a dataset's values are there and fit into memory.
 
-    Args:
-        dataset: the dataset.
-        place: its path in the file, for the defect.
-        decode_later: do not decompress the chunks here, because the caller does so afterwards.
+    With ``decode_later`` chunks are not decompressed here, because the caller does so afterwards.
 
     Raises:
         Rejected: a filter is unknown; parts were never written; or chunks are too large, overlap,
@@ -82,22 +79,19 @@ def _check_chunks(dataset: h5py.Dataset, place: str, decode_later: bool) -> None
     wanted = set(itertools.product(*starts))
     readable = _decodable(dataset)
     unfiltered = (1 << len(_filters_of(dataset))) - 1  # a bit is set where it was not applied
-    ranges: list[tuple[int, int]] = []
+    chunks: list[h5py.h5d.StoreInfo] = []
+    dataset.id.chunk_iter(chunks.append)
     listed: list[tuple[int, ...]] = []
     wrong: list[str] = []
-
-    def check(chunk: h5py.h5d.StoreInfo) -> None:
-        wanted.discard(chunk.chunk_offset)
-        ranges.append((chunk.byte_offset, chunk.byte_offset + chunk.size))
+    for chunk in chunks:
         plain = chunk.filter_mask & unfiltered == unfiltered
         if chunk.size == 0 or (plain and chunk.size != size):
             wrong.append(f"chunk {chunk.chunk_offset} of {chunk.size} bytes")
         elif not decode_later or not readable:
             listed.append(chunk.chunk_offset)
-
-    dataset.id.chunk_iter(check)
+    wanted -= {chunk.chunk_offset for chunk in chunks}
     wrong += [f"no chunk {offset}" for offset in sorted(wanted)[:1]]
-    ranges.sort()
+    ranges = sorted((chunk.byte_offset, chunk.byte_offset + chunk.size) for chunk in chunks)
     if any(start < end for (_, end), (start, _) in itertools.pairwise(ranges)):
         wrong.append("chunks that overlap in the file")
     for offset in listed:
@@ -121,8 +115,7 @@ def image_blocks(
     A block spans the frames of a chunk; :func:`check_storage` has refused those that are too large.
 
     Args:
-        file: the opened raw file.
-        place: path in it of the images, (T, H, W, 3) uint8.
+        place: path in the file of the images, (T, H, W, 3) uint8.
         announce: called with each block's first frame before the block is read.
 
     Yields:

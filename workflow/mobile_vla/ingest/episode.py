@@ -51,19 +51,11 @@ class RawEpisode:
     attributes: dict[str, Any] = field(default_factory=dict)
     """The file's attributes as plain JSON values."""
 
-    @property
-    def group(self) -> str | None:
-        """The ``scene`` attribute: episodes of one scene stay on one side of the split."""
-        scene = self.attributes.get("scene")
-        return scene if isinstance(scene, str) and scene else None
-
 
 def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
     """Check an episode against the contract and read all of it but the images.
 
-    Args:
-        file: the opened raw file.
-        announce: called with each part's name before it is read.
+    Each part is announced before it is read.
 
     Raises:
         Rejected: with every breach of the contract.

@@ -46,14 +46,15 @@ def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> Non
         except Rejected as rejected:
             defects = rejected.defects
             np.save(temporary, np.zeros((0, *FRAME_SHAPE), dtype=np.uint8))
-    facts = EpisodeFacts(
+    scene = episode.attributes.get("scene")  # its episodes stay on one side of the split
+    EpisodeFacts(
         episode=settings.episode,
         file=str(raw),
         sha256=None if identity is None else identity.sha256,
         size=0 if identity is None else identity.size,
         # By the file's name: that of an episode in a subfolder begins with the folder's.
         scenario=parse_scenario(raw.stem),
-        group=episode.group or settings.episode,
+        group=scene if isinstance(scene, str) and scene else settings.episode,
         frames=len(episode.actions),
         frame_file=FileDigest.of(outputs.frames),
         raw_shape=episode.shape,
@@ -63,8 +64,7 @@ def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> Non
         attributes=episode.attributes,
         image_statistics=statistics,
         errors=defects,
-    )
-    facts.write(outputs.facts)
+    ).write(outputs.facts)
 
 
 def _read(

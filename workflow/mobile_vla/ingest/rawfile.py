@@ -95,8 +95,7 @@ def _unreachable(path: Path, error: OSError) -> Rejected:
     return _no_episode("unreadable", one_line(error), "check the disk, or copy the file again")
 
 
-@contextmanager
-def open_raw(path: Path) -> Iterator[h5py.File]:
+def open_raw(path: Path) -> h5py.File:
     """Open a raw file for reading.
 
     Raises:
@@ -104,11 +103,9 @@ def open_raw(path: Path) -> Iterator[h5py.File]:
     """
     try:
         # Recorded data often lies on a read-only share, where HDF5 cannot take its lock.
-        file = h5py.File(path, "r", locking=False)
+        return h5py.File(path, "r", locking=False)
     except HDF5_ERRORS as error:
         raise _not_opened(path, one_line(error)) from None
-    with file:
-        yield file
 
 
 def _not_opened(path: Path, message: str) -> Rejected:

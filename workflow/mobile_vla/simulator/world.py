@@ -106,9 +106,7 @@ def _between(rng: np.random.Generator, low: int, high: int) -> Colour:
 
 def _near(rng: np.random.Generator, colour: Colour, spread: int) -> Colour:
     shift = rng.integers(-spread, spread + 1, size=3)
-    red, green, blue = (
-        min(255, max(0, int(value + delta))) for value, delta in zip(colour, shift, strict=True)
-    )
+    red, green, blue = map(int, np.clip(shift + colour, 0, 255))
     return red, green, blue
 
 
