@@ -134,7 +134,22 @@ def export_lerobot(
         for episode, text in zip(facts, tasks, strict=True):
             written.add(episode, text)
         written.close(shape)
-        _exported(manifest, facts).write(target / OURS)
+        ExportedDataset(
+            format=FORMAT,
+            dataset=manifest.dataset,
+            manifest=manifest.digest,
+            episodes=tuple(
+                ExportedEpisode(
+                    episode=episode.episode,
+                    frames=episode.frames,
+                    instruction=episode.instruction,
+                    event_types=episode.event_types,
+                    attributes=episode.attributes,
+                    raw_sha256=episode.raw.sha256,
+                )
+                for episode in facts
+            ),
+        ).write(target / OURS)
         card = {"dataset": dataset, "episodes": len(facts), "frames": written.frames}
         size = {"height": shape[0], "width": shape[1], "fps": fps, "version": VERSION}
         columns = ", ".join(ACTION_COLUMNS)
@@ -179,26 +194,6 @@ def _shape(facts: Sequence[EpisodeFacts]) -> tuple[int, int, int]:
     return shapes[0]
 
 
-def _exported(manifest: Manifest, facts: Sequence[EpisodeFacts]) -> ExportedDataset:
-    """Return what LeRobot's format has no place for."""
-    return ExportedDataset(
-        format=FORMAT,
-        dataset=manifest.dataset,
-        manifest=manifest.digest,
-        episodes=tuple(
-            ExportedEpisode(
-                episode=episode.episode,
-                frames=episode.frames,
-                instruction=episode.instruction,
-                event_types=episode.event_types,
-                attributes=episode.attributes,
-                raw_sha256=listed.raw_sha256,
-            )
-            for listed, episode in zip(manifest.episodes, facts, strict=True)
-        ),
-    )
-
-
 @dataclass
 class _Written:
     """A dataset that is written episode by episode."""
@@ -232,7 +227,10 @@ class _Written:
             for _, block in image_blocks(raw, episode.place, _ignore):
                 for image in block[..., ::-1] if self.bgr else block:
                     levels += histogram(image)
-                    images.append(png(image))
+                    file = io.BytesIO()
+                    picture = Image.fromarray(np.ascontiguousarray(image))
+                    picture.save(file, "PNG", compress_level=COMPRESSION)
+                    images.append(file.getvalue())
         self._write(images, columns)
         statistics = {
             self.camera: of_images(levels, length),
@@ -320,13 +318,6 @@ class _Written:
                 "features": described_features(self.camera, shape),
             },
         )
-
-
-def png(image: np.ndarray) -> bytes:
-    """Return an image (H, W, 3) uint8 as the bytes of a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG", compress_level=COMPRESSION)
-    return file.getvalue()
 
 
 def _numbers(file: int) -> dict[str, int]:

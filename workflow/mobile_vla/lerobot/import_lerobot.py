@@ -23,8 +23,6 @@ def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -
     """Write one episode of a LeRobotDataset in the format of recorded ones.
 
     Args:
-        settings: the episode, and which features are its images and velocities.
-        outputs: the files to write.
         data: the Parquet file that holds its rows.
 
     Raises:
@@ -32,7 +30,12 @@ def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -
     """
     place = f"{data}, episode {settings.index}"
     try:
-        rows = _rows(settings, data)
+        if "episode_index" not in pq.read_schema(data).names:
+            raise KeyError("no column episode_index")
+        columns = [settings.camera, ACTION, "frame_index"]
+        filters = [("episode_index", "==", settings.index)]
+        rows = pq.read_table(data, columns=columns, filters=filters, partitioning=None)
+        rows = rows.sort_by("frame_index")
     except (OSError, pa.ArrowException, KeyError) as error:
         raise UserError(
             f"{place}: cannot be read ({' '.join(str(error).split())}); copy the dataset again"
@@ -59,16 +62,6 @@ def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -
         attributes=settings.attributes,
     )
     FileDigest.of(outputs.raw).write(outputs.digest)
-
-
-def _rows(settings: ImportSettings, data: Path) -> pa.Table:
-    """Return the episode's rows in the order of its frames, read from its row groups alone."""
-    if "episode_index" not in pq.read_schema(data).names:
-        raise KeyError("no column episode_index")
-    columns = [settings.camera, ACTION, "frame_index"]
-    filters = [("episode_index", "==", settings.index)]
-    table = pq.read_table(data, columns=columns, filters=filters, partitioning=None)
-    return table.sort_by("frame_index")
 
 
 class _Images:
