@@ -34,8 +34,6 @@ def manifest(
     """Decide which episodes are used; write the manifest and their actions.
 
     Args:
-        settings: dataset, and what a rejected episode does.
-        outputs: the files to write.
         facts: ``EPISODE.json`` of every episode, in any order.
         flags: ``flags.json`` with the episodes that are left out for their warnings; None where
             ``on_warning`` keeps them.
@@ -46,7 +44,15 @@ def manifest(
     """
     every = sorted((EpisodeFacts.read(path) for path in facts), key=lambda episode: episode.episode)
     _check_names(settings.dataset, every)
-    warnings = {} if flags is None else _warnings(settings.dataset, flags)
+    warnings: Warnings = {}
+    if flags is not None:
+        listed = Flags.read(flags)
+        if listed.dataset != settings.dataset:
+            raise UserError(
+                f"{flags}: found the flags of dataset {listed.dataset}, expected those of "
+                f"{settings.dataset}"
+            )
+        warnings = listed.episodes
     rejected = [episode for episode in every if episode.errors]
     out = [episode for episode in every if episode.errors or episode.episode in warnings]
     kept = [facts for facts in every if not facts.errors and facts.episode not in warnings]
@@ -67,7 +73,18 @@ def manifest(
     values = np.array(rows, dtype=np.float32).reshape(-1, len(ACTION_COLUMNS))  # (rows, 3)
     with atomic_path(outputs.actions) as temporary:
         np.save(temporary, values)
-    episodes = tuple(_episode(episode) for episode in kept)
+    episodes = tuple(
+        Episode(
+            episode=episode.episode,
+            frames=episode.frames,
+            scenario=episode.scenario,
+            group=episode.group,
+            instruction=episode.instruction,
+            raw_sha256=episode.raw.sha256,
+            frames_sha256=episode.frame_file.sha256,
+        )
+        for episode in kept
+    )
     Manifest(
         dataset=settings.dataset,
         rows=len(values),
@@ -84,27 +101,6 @@ def manifest(
         ),
         actions_file=FileDigest.of(outputs.actions),
     ).write(outputs.manifest)
-
-
-def _warnings(dataset: str, path: Path) -> Warnings:
-    flags = Flags.read(path)
-    if flags.dataset != dataset:
-        raise UserError(
-            f"{path}: found the flags of dataset {flags.dataset}, expected those of {dataset}"
-        )
-    return flags.episodes
-
-
-def _episode(facts: EpisodeFacts) -> Episode:
-    return Episode(
-        episode=facts.episode,
-        frames=facts.frames,
-        scenario=facts.scenario,
-        group=facts.group,
-        instruction=facts.instruction,
-        raw_sha256=facts.raw.sha256,
-        frames_sha256=facts.frame_file.sha256,
-    )
 
 
 def _check_names(dataset: str, every: Sequence[EpisodeFacts]) -> None:

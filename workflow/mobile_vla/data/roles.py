@@ -58,8 +58,16 @@ def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = Non
         )
     of = {role: tuple(sorted(map(dataset.index, chosen.roles[role]))) for role in ROLES}
     if subset is not None:
-        basis = content.settings
-        of["train"] = _subset(dataset, of["train"], subset, basis.stratify_by, basis.seed)
+        train, basis = of["train"], content.settings
+        if subset > len(train):
+            raise UserError(
+                f"config.yaml (subset): found {subset}, but the split of {dataset.name} gives "
+                f"{len(train)} of its {len(dataset)} episodes to training; say {len(train)} or "
+                "less, or leave `subset` out to train on all of them"
+            )
+        episodes = [dataset.episodes[index] for index in train]
+        order = subset_order(episodes, basis.stratify_by, basis.seed)
+        of["train"] = tuple(sorted(train[place] for place in order[:subset]))
     return Roles(of, fold, folds, chosen.held_out)
 
 
@@ -108,19 +116,6 @@ def _misplaced(fold: Fold, dataset: Dataset) -> list[str]:
                     f"group {group} is in {role_of_group[group]} and, by {name}, in {role}"
                 )
     return texts + [f"{name} has no role" for name in groups if name not in role_of]
-
-
-def _subset(
-    dataset: Dataset, train: tuple[int, ...], count: int, keys: Sequence[ScenarioKey], seed: int
-) -> tuple[int, ...]:
-    if count > len(train):
-        raise UserError(
-            f"config.yaml (subset): found {count}, but the split of {dataset.name} gives "
-            f"{len(train)} of its {len(dataset)} episodes to training; say {len(train)} or less, "
-            "or leave `subset` out to train on all of them"
-        )
-    order = subset_order([dataset.episodes[index] for index in train], keys, seed)
-    return tuple(sorted(train[place] for place in order[:count]))
 
 
 def subset_order(episodes: Sequence[Episode], keys: Sequence[ScenarioKey], seed: int) -> list[int]:

@@ -59,9 +59,7 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
     and there are three more.
 
     Args:
-        dataset: the dataset.
         episodes: indices in ``dataset.episodes``, in the order in which windows are wanted.
-        windows: W, C, stride, target, start and tail.
 
     Raises:
         UserError: there are episodes, and none is long enough for a window.
@@ -72,7 +70,16 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
     if too_short and not counts.any():
         raise UserError(_none_long_enough(dataset, too_short, windows))
     if too_short:
-        _warn(dataset, too_short, len(episodes), windows)
+        named = too_short[:NAMED]
+        log.warning(
+            "dataset %s: %d of %d episodes are too short and give no window: %s: %s%s",
+            dataset.name,
+            len(too_short),
+            len(episodes),
+            _settings(windows),
+            ", ".join(f"{dataset.episodes[i].name} ({dataset.lengths[i]})" for i in named),
+            f" and {len(too_short) - NAMED} more" if len(too_short) > NAMED else "",
+        )
     episode = np.repeat(indices, counts)  # (N,)
     number = np.concatenate([np.zeros(0, dtype=np.int64), *map(np.arange, counts)])  # (N,)
     last_frame = number * windows.stride + windows.observed_needed - 1
@@ -113,20 +120,4 @@ def _none_long_enough(dataset: Dataset, too_short: Sequence[int], windows: Windo
     return (
         f"dataset {dataset.name}: no episode is long enough for a window: {_settings(windows)}, "
         f"and the {len(lengths)} episodes asked for have {spread}; {remedy}"
-    )
-
-
-def _warn(dataset: Dataset, too_short: Sequence[int], count: int, windows: Windows) -> None:
-    names = [
-        f"{dataset.episodes[index].name} ({dataset.lengths[index]})" for index in too_short[:NAMED]
-    ]
-    more = f" and {len(too_short) - NAMED} more" if len(too_short) > NAMED else ""
-    log.warning(
-        "dataset %s: %d of %d episodes are too short and give no window: %s: %s%s",
-        dataset.name,
-        len(too_short),
-        count,
-        _settings(windows),
-        ", ".join(names),
-        more,
     )
