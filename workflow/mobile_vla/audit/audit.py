@@ -19,7 +19,6 @@ from mobile_vla.files import write_text
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import AuditFiles
 
-LINES = 60  # there are not many more codes; audit.json and the page hold every finding
 WIDTH = 160  # characters of a finding
 
 log = logging.getLogger(__name__)
@@ -31,8 +30,6 @@ def audit(settings: AuditSettings, outputs: AuditFiles, *, facts: list[Path]) ->
     Findings never stop the workflow; ``manifest`` decides what is used.
 
     Args:
-        settings: dataset, what it declares, what was accepted, and what its experiments need.
-        outputs: the files to write; the page is one file without references to others.
         facts: ``EPISODE.json`` of every episode, in any order, with its ``EPISODE.npy`` beside it.
     """
     read = sorted(
@@ -120,13 +117,11 @@ def _table(report: Audit) -> str:
         f"audit of {report.dataset}: {count} finding{'s' if count != 1 else ''} about "
         f"{report.episodes} episodes" + (f", and {accepted} accepted" if accepted else "")
     ]
-    for (kind, code), members in list(groups.items())[:LINES]:
+    for (kind, code), members in groups.items():
         first = members[0]
         where = f"{first.episode}, {first.place}" if first.episode else first.place
         more = f" (and {len(members) - 1} more)" if len(members) > 1 else ""
         text = first.found if len(first.found) <= WIDTH else first.found[: WIDTH - 1] + "…"
         why = f" (accepted: {first.accepted})" if first.accepted is not None else ""
         lines.append(f"  {kind:<9} {code:<29} {where}: {text}{more}{why}")
-    if len(groups) > LINES:
-        lines.append(f"  … and {len(groups) - LINES} more kinds of findings")
     return "\n".join(lines)

@@ -67,7 +67,6 @@ def statistics(
     """Return the dataset's numbers: lengths, velocities, class balance of motions, dates.
 
     Args:
-        every: facts of the episodes that are used.
         rejected: how many are unusable.
         flagged: how many are left out for their warnings.
     """

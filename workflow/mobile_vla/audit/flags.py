@@ -26,8 +26,6 @@ def flags(settings: FlagSettings, outputs: FlagFiles, *, facts: list[Path]) -> N
     experiment: what is left out of a dataset is left out for all of them.
 
     Args:
-        settings: dataset, what it declares, and the accepted codes.
-        outputs: the file to write.
         facts: ``EPISODE.json`` of every episode, in any order.
     """
     every = sorted((EpisodeFacts.read(path) for path in facts), key=lambda episode: episode.episode)

@@ -265,7 +265,19 @@ def fair(counts: Mapping[str, int], total: int) -> dict[str, int]:
 def _picture(
     code: str, episode: str, frame: int, swapped: bool, frames: Mapping[str, Path]
 ) -> Thumbnail:
-    picture = _frame(frames[episode], frame)  # (224, 224, 3)
+    path = frames[episode]
+    try:
+        stored: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: not readable as frames ({error}); remove it and run snakemake again"
+        ) from None
+    if stored.dtype != np.uint8 or stored.shape[1:] != FRAME_SHAPE or frame >= len(stored):
+        raise UserError(
+            f"{path}: found {stored.dtype} {stored.shape}, expected uint8 frames of its episode; "
+            "remove it and run snakemake again"
+        )
+    picture: np.ndarray = stored[frame]  # (224, 224, 3)
     text = f"Frame {frame} of {episode}"
     alt = f"{text}: {CATALOGUE[code].meaning}"
     if swapped:
@@ -275,18 +287,3 @@ def _picture(
     small.save(buffer, "JPEG", quality=QUALITY)
     uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
     return Thumbnail(code=code, episode=episode, frame=frame, swapped=swapped, alt=alt, image=uri)
-
-
-def _frame(path: Path, index: int) -> np.ndarray:
-    try:
-        frames: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: not readable as frames ({error}); remove it and run snakemake again"
-        ) from None
-    if frames.dtype != np.uint8 or frames.shape[1:] != FRAME_SHAPE or index >= len(frames):
-        raise UserError(
-            f"{path}: found {frames.dtype} {frames.shape}, expected uint8 frames of its episode; "
-            "remove it and run snakemake again"
-        )
-    return np.array(frames[index])

@@ -86,11 +86,9 @@ def open_rows(
     """Open what an experiment reads: its features, or the frames where nothing is stored.
 
     Args:
-        dataset: the dataset that the rows belong to.
         backbone: digest of the backbone that they must have been computed with.
         precision: resolved number format that they must have been computed in.
         features: the JSON of a feature file; None at the cut ``pixels``.
-        view: the view that they must be of.
 
     Raises:
         UserError: the features belong to another dataset, backbone or precision, or the file is
