@@ -66,9 +66,7 @@ def statistics(
 ) -> DatasetStatistics | EpisodeCounts:
     """Return the dataset's numbers: lengths, velocities, class balance of motions, dates.
 
-    Args:
-        rejected: how many are unusable.
-        flagged: how many are left out for their warnings.
+    They are those of the episodes that are used; ``flagged`` ones are left out for their warnings.
     """
     if not every:
         return EpisodeCounts(usable=0, rejected=rejected, flagged=flagged)

@@ -20,13 +20,10 @@ log = logging.getLogger(__name__)
 
 
 def flags(settings: FlagSettings, outputs: FlagFiles, *, facts: list[Path]) -> None:
-    """List the episodes with warnings that the user did not accept.
+    """List the episodes with warnings that the user did not accept, from the facts of all.
 
     Made only where ``on_warning: quarantine`` lets ``manifest`` read it. It depends on no
     experiment: what is left out of a dataset is left out for all of them.
-
-    Args:
-        facts: ``EPISODE.json`` of every episode, in any order.
     """
     every = sorted((EpisodeFacts.read(path) for path in facts), key=lambda episode: episode.episode)
     codes = flagged(inspect(every, settings.declared), settings.accepted)

@@ -182,10 +182,9 @@ more; audit.json lists them all.</p>{% endif %}
 
 def render_page(report: Audit) -> str:
     """Return the page of an audit."""
-    groups: dict[tuple[bool, str, str], list[Finding]] = {}
+    groups: dict[tuple[bool, str], list[Finding]] = defaultdict(list)
     for finding in report.findings:
-        key = (finding.accepted is not None, finding.severity, finding.code)
-        groups.setdefault(key, []).append(finding)
+        groups[finding.accepted is not None, finding.code].append(finding)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -194,7 +193,7 @@ def render_page(report: Audit) -> str:
         severities=SEVERITIES,
         groups=[
             {
-                "severity": severity,
+                "severity": members[0].severity,
                 "code": code,
                 "meaning": CATALOGUE[code].meaning,
                 "members": members,
@@ -206,7 +205,7 @@ def render_page(report: Audit) -> str:
                     if len({getattr(member, key) for member in members}) > 1
                 ],
             }
-            for (_, severity, code), members in groups.items()
+            for (_, code), members in groups.items()
         ],
         shown=SHOWN,
     )

@@ -72,12 +72,7 @@ def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = Non
 
 
 def shared_content(listed: Mapping[Role, Sequence[str]], digests: Mapping[str, str]) -> list[str]:
-    """Return a text for each pair of episodes with different roles and one SHA-256 of their files.
-
-    Args:
-        listed: names of episodes by role.
-        digests: SHA-256 of each episode's raw file.
-    """
+    """Return a text for each two episodes with different roles and one SHA-256 of their files."""
     first: dict[str, tuple[str, str]] = {}
     texts = []
     for role in ROLES:

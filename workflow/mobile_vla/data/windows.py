@@ -56,10 +56,8 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
     Windows start at frame 0 and every ``stride`` frames after it. No window reaches over an
     episode's end; a chunk does so only with ``tail: mask``. T=18, W=4, C=10 with ``target: next``
     and ``tail: drop`` give five windows. With ``start: repeat`` the first window ends at frame 0,
-    and there are three more.
-
-    Args:
-        episodes: indices in ``dataset.episodes``, in the order in which windows are wanted.
+    and there are three more. They stand in the order of ``episodes``, indices in
+    ``dataset.episodes``.
 
     Raises:
         UserError: there are episodes, and none is long enough for a window.

@@ -182,10 +182,6 @@ def _decode(dataset: h5py.Dataset, offset: tuple[int, ...]) -> bytes:
 
     HDF5 accepts a chunk that unpacks to fewer bytes than it should and fills the rest with random
     memory. Here the length is checked, beside gzip's checksum; and each chunk is read once.
-
-    Raises:
-        ValueError: it has another length than it should; or HDF5 does not find it.
-        zlib.error: it is damaged.
     """
     mask, stored = dataset.id.read_direct_chunk(offset)
     wanted = _chunk_bytes(dataset)

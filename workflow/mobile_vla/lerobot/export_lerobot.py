@@ -26,14 +26,7 @@ from mobile_vla.ingest.chunks import image_blocks
 from mobile_vla.ingest.episode import read_episode
 from mobile_vla.ingest.rawfile import open_raw
 from mobile_vla.ingest.result import EpisodeFacts
-from mobile_vla.lerobot.result import (
-    ACTION,
-    INFO,
-    OURS,
-    VERSION,
-    ExportedDataset,
-    ExportedEpisode,
-)
+from mobile_vla.lerobot.result import ACTION, INFO, OURS, VERSION, ExportedDataset, ExportedEpisode
 from mobile_vla.lerobot.tables import (
     INDICES,
     LEVELS,
@@ -161,15 +154,13 @@ def export_lerobot(
 
 def _tasks(facts: Sequence[EpisodeFacts], template: str | None) -> list[str]:
     """Return each episode's instruction; refuse episodes that have none."""
-    prompt = None if template is None else Prompt(template=template)
+    stated = Prompt(template=f"{{{INSTRUCTION}}}")
+    otherwise = stated if template is None else Prompt(template=template)
     tasks, problems = [], []
     for episode in facts:
+        prompt = otherwise if episode.instruction is None else stated
         values = prompt_values(episode)
-        if episode.instruction is not None:
-            tasks.append(episode.instruction)
-        elif prompt is None:
-            problems.append(Problem(episode.file, lacking(INSTRUCTION)))
-        elif missing := lacks(prompt, values):
+        if missing := lacks(prompt, values):
             problems.append(Problem(episode.file, "; ".join(map(lacking, missing))))
         else:
             tasks.append(render(prompt, values))

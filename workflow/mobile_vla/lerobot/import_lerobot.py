@@ -22,11 +22,9 @@ from mobile_vla.result import FileDigest
 def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -> None:
     """Write one episode of a LeRobotDataset in the format of recorded ones.
 
-    Args:
-        data: the Parquet file that holds its rows.
-
     Raises:
-        UserError: the file cannot be read, lacks rows of the episode, or holds something else.
+        UserError: the Parquet file cannot be read, lacks rows of the episode, or holds something
+            else.
     """
     place = f"{data}, episode {settings.index}"
     try:

@@ -12,14 +12,7 @@ from mobile_vla.config.lerobot import ImportSettings
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json
-from mobile_vla.lerobot.result import (
-    ACTION,
-    INFO,
-    OURS,
-    VERSION,
-    ExportedDataset,
-    ExportedEpisode,
-)
+from mobile_vla.lerobot.result import ACTION, INFO, OURS, VERSION, ExportedDataset, ExportedEpisode
 
 INSTALL = "python -m pip install -r envs/requirements-lerobot.txt -c envs/constraints.txt"
 INDEX = "meta/episodes"
@@ -155,11 +148,7 @@ def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _exported(folder: Path, lengths: list[int]) -> dict[int, ExportedEpisode]:
-    """Return the episodes that were exported from here, by number; LeRobot may add others later.
-
-    Raises:
-        UserError: the episodes have other lengths than those that were exported.
-    """
+    """Return the episodes that were exported from here, by number; LeRobot may add others later."""
     path = folder / OURS
     if not path.is_file():
         return {}

@@ -101,9 +101,7 @@ def histogram(image: np.ndarray) -> np.ndarray:
 def of_images(counts: np.ndarray, images: int) -> dict[str, Any]:
     """Return the statistics of images, in [0, 1] and by channel, as nested lists (3, 1, 1).
 
-    Args:
-        counts: (3, 256) how often each level occurs in them.
-        images: how many they are, the ``count``.
+    ``counts`` (3, 256) are how often each level occurs in them.
     """
     levels = np.arange(LEVELS)
     total = counts.sum(axis=1)  # (3,)

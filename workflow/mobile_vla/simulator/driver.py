@@ -44,10 +44,9 @@ class Driver:
     arrived: bool = False
 
     def command(self, frame: int, pose: Pose) -> np.ndarray:
-        """Return the keys pressed at a frame; at frame 0, where the episode starts, none are.
+        """Return the keys pressed at a frame, (3,) float32 in raw units, each 0 or ±1.15.
 
-        Returns:
-            (3,) float32: linear_x, linear_y, angular_z in raw units, each 0 or ±1.15.
+        At frame 0, where the episode starts, none are.
         """
         self.arrived = self.arrived or distance(self.scene, pose) < STOP
         keys = (0, 0) if frame == 0 or self.arrived else self._keys(pose)

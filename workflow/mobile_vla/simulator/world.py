@@ -166,9 +166,7 @@ class Robot:
     def step(self, command: Sequence[float] | np.ndarray) -> Pose:
         """Carry out a command and return the new pose; the box stops the robot where they meet.
 
-        Args:
-            command: linear_x and linear_y (further entries are ignored) in raw units; the motors
-                give at most ``SPEED`` each way.
+        Of the command, in raw units, linear_x and linear_y count, up to ``SPEED`` each way.
         """
         wanted = np.clip(np.asarray(command, dtype=np.float64)[:2] / SPEED, -1, 1)
         # A fixed number of draws a step, so that one slip does not change all that come after.
