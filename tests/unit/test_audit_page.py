@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mobile_vla.audit.findings import in_order
+from mobile_vla.audit.page import CODE, fair
 from mobile_vla.audit.result import FindingTotals, Lengths
-from mobile_vla.audit.thumbnails import CODE, fair
 from mobile_vla.config.findings import CATALOGUE
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of, read_json

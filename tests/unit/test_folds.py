@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mobile_vla.config.split import Holdout, KFold, LeaveOneOut, SplitSettings
-from mobile_vla.data.balance import cells_without_validation
-from mobile_vla.data.folds import make_folds
 from mobile_vla.data.result import DatasetSplit, Episode, Manifest
 from mobile_vla.data.roles import load_split
-from mobile_vla.data.split import split
+from mobile_vla.data.split import make_folds, split
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.layout import SplitFiles
 from support.synthetic_datasets import make_dataset, rewrite_manifest
@@ -284,7 +282,7 @@ def test_an_empty_validation_cell_is_an_error_with_the_table_and_what_works(tmp_
     found = text.split("say `stratify_by: [")[1].split("]")[0]
     keys = tuple(found.split(", ")) if found else ()
     episodes = Manifest.read(tmp_path / "manifest.json").episodes
-    assert not cells_without_validation(make_folds(episodes, Holdout(stratify_by=keys))[0])
+    assert not make_folds(episodes, Holdout(stratify_by=keys))[0].cells_without_validation()
     assert keys != ("side", "distance", "style")
     written(tmp_path / "again", Holdout(stratify_by=keys), lengths=13)
 

@@ -55,7 +55,8 @@ def test_an_upright_image_is_cropped_too():
 
 
 @pytest.fixture
-def store(tmp_path):
+def files(tmp_path):
+    """Return the paths, lengths and digests of four episodes."""
     lengths = [2, 0, 3, 1]
     paths, row = [], 0
     for index, length in enumerate(lengths):
@@ -65,7 +66,12 @@ def store(tmp_path):
             frame[:] = row
             row += 1
         np.save(paths[-1], frames)
-    return FrameStore(paths, lengths, [sha256_of(path) for path in paths])
+    return paths, lengths, [sha256_of(path) for path in paths]
+
+
+@pytest.fixture
+def store(files):
+    return FrameStore(*files)
 
 
 def test_rows_lead_into_their_episodes(store):
@@ -86,10 +92,11 @@ def test_rows_outside_are_refused(store, row):
         store[np.array([row])]
 
 
-def test_few_files_stay_open(store, monkeypatch):
+def test_few_files_stay_open(files, monkeypatch):
     monkeypatch.setattr(module, "OPEN_FILES", 1)
+    store = FrameStore(*files)
     assert store[np.array([0, 2, 5, 0])][:, 0, 0, 0].tolist() == [0, 2, 5, 0]
-    assert len(store._open) == 1
+    assert store._map.cache_info().currsize == 1
 
 
 def test_a_damaged_or_missing_file_is_a_users_error(store, tmp_path):

@@ -16,10 +16,9 @@ import pytest
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.errors import UserError
 from mobile_vla.files import sha256_of
-from mobile_vla.ingest import images as images_module
-from mobile_vla.ingest import isolation
+from mobile_vla.ingest import chunks, isolation
 from mobile_vla.ingest.ingest import ingest
-from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.rawfile import Rejected
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
@@ -191,7 +190,7 @@ def test_frames_do_not_depend_on_the_storage(raw, monkeypatch, storage):
     with h5py.File(raw) as file:
         data = file["images"][()]
     replace("images", data=data, **storage)(raw)
-    monkeypatch.setattr(images_module, "CONTIGUOUS_BYTES", 5 * 24 * 32 * 3)
+    monkeypatch.setattr(chunks, "CONTIGUOUS_BYTES", 5 * 24 * 32 * 3)
     facts, frames = run(raw)
     assert facts.errors == []
     np.testing.assert_array_equal(frames, expected)

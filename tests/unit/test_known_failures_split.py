@@ -9,11 +9,9 @@ from mobile_vla.config.evaluation import EvaluateSettings, Evaluation
 from mobile_vla.config.split import Holdout, KFold, LeaveOneOut, SplitSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Windows
-from mobile_vla.data.balance import cells_without_validation, counts_of
-from mobile_vla.data.folds import FoldRoles
 from mobile_vla.data.result import ROLES, DatasetSplit
 from mobile_vla.data.roles import load_split
-from mobile_vla.data.split import split
+from mobile_vla.data.split import FoldRoles, split
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate import evaluate
@@ -55,8 +53,8 @@ def test_failure_06_the_side_that_was_recorded_last_is_not_all_of_validation(tmp
     chronological = {name: "train" if i < 32 else "val" for i, name in enumerate(episodes)}
     cells = {name: (("side", name.split("_")[5]),) for name in episodes}
     fold = FoldRoles(None, chronological, cells, {})
-    assert cells_without_validation(fold) == [(("side", "left"),)]
-    assert counts_of(fold)[(("side", "left"),)] == {"train": 20}
+    assert fold.cells_without_validation() == [(("side", "left"),)]
+    assert fold.counts()[(("side", "left"),)] == {"train": 20}
 
     # One right episode cannot be in training and validation both: that is said, with the counts.
     with pytest.raises(UserError, match=r"(?s)right +[01] +0 .*stratify_by: \[\]"):

@@ -235,8 +235,8 @@ def test_statistics_are_those_of_the_pixels_and_numbers(raws, exported):
 
 
 def test_a_large_dataset_goes_into_several_files(raws, tmp_path, monkeypatch):
-    monkeypatch.setattr("mobile_vla.lerobot.format.DATA_MB", 1 / 64)
-    monkeypatch.setattr("mobile_vla.lerobot.format.CHUNK_FILES", 2)
+    monkeypatch.setattr("mobile_vla.lerobot.export_lerobot.DATA_MB", 1 / 64)
+    monkeypatch.setattr("mobile_vla.lerobot.export_lerobot.CHUNK_FILES", 2)
     export_lerobot("ours", tmp_path / "out", **project(tmp_path, raws))
     files = sorted(str(file.relative_to(tmp_path / "out")) for file in tmp_path.rglob("data/*/*"))
     assert files[0] == "data/chunk-000/file-000.parquet" and len(files) > 2

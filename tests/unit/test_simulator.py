@@ -16,9 +16,18 @@ from mobile_vla.layout import EpisodeFiles, RawFiles
 from mobile_vla.result import FileDigest
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.driver import drive
-from mobile_vla.simulator.scene import Cuboid, make_scene
 from mobile_vla.simulator.simulate import event_types, simulate, time_period
-from mobile_vla.simulator.world import START, STEP, Pose, Robot, passed_side, reached, touches_box
+from mobile_vla.simulator.world import (
+    START,
+    STEP,
+    Cuboid,
+    Pose,
+    Robot,
+    make_scene,
+    passed_side,
+    reached,
+    touches_box,
+)
 
 
 @pytest.fixture(scope="module")

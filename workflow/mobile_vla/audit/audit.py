@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mobile_vla.audit.coverage import coverage, statistics
-from mobile_vla.audit.experiment_checks import prompts, short_episodes, window_yields
+from mobile_vla.audit.dataset_checks import SET_CHECKS, prompts, short_episodes, window_yields
 from mobile_vla.audit.findings import in_order, of_dataset
-from mobile_vla.audit.flags import flagged
-from mobile_vla.audit.inspection import inspect, usable
-from mobile_vla.audit.page import render_page
+from mobile_vla.audit.flags import flagged, inspect, usable
+from mobile_vla.audit.page import render_page, thumbnails
 from mobile_vla.audit.result import Audit, Finding, FindingTotals, WindowYield
-from mobile_vla.audit.set_checks import SET_CHECKS
-from mobile_vla.audit.table import table
-from mobile_vla.audit.thumbnails import thumbnails
 from mobile_vla.config.audit import AuditSettings
 from mobile_vla.files import write_text
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import AuditFiles
+
+WIDTH = 160  # characters of a finding
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +30,6 @@ def audit(settings: AuditSettings, outputs: AuditFiles, *, facts: list[Path]) ->
     Findings never stop the workflow; ``manifest`` decides what is used.
 
     Args:
-        settings: dataset, what it declares, what was accepted, and what its experiments need.
-        outputs: the files to write; the page is one file without references to others.
         facts: ``EPISODE.json`` of every episode, in any order, with its ``EPISODE.npy`` beside it.
     """
     read = sorted(
@@ -43,10 +39,14 @@ def audit(settings: AuditSettings, outputs: AuditFiles, *, facts: list[Path]) ->
     frames = {content.episode: path.with_suffix(".npy") for content, path in read}
     assessed = assess(every, settings)
     sound = len(usable(every))
+    counts = Counter(
+        finding.severity if finding.accepted is None else "accepted"
+        for finding in assessed.findings
+    )
     report = Audit(
         dataset=settings.dataset,
         episodes=len(every),
-        totals=totals(assessed.findings),
+        totals=FindingTotals(**{name: counts[name] for name in FindingTotals.model_fields}),
         findings=tuple(assessed.findings),
         windows=tuple(assessed.windows),
         coverage=tuple(coverage(assessed.used)),
@@ -57,20 +57,13 @@ def audit(settings: AuditSettings, outputs: AuditFiles, *, facts: list[Path]) ->
     )
     report.write(outputs.report)
     write_text(outputs.page, render_page(report))
-    accepted = all(finding.accepted for finding in assessed.findings)
-    level = logging.INFO if accepted else logging.WARNING
-    log.log(level, "%s", table(settings.dataset, len(every), assessed.findings))
+    accepted = report.totals.accepted == len(report.findings)
+    log.log(logging.INFO if accepted else logging.WARNING, "%s", _table(report))
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """The findings about a dataset, and what they are based on.
-
-    Args:
-        findings: in the order in which they are shown.
-        used: facts of the episodes that are used.
-        windows: the windows that these give each experiment.
-    """
+    """The findings about a dataset in the order in which they are shown, and their basis."""
 
     findings: list[Finding]
     used: list[EpisodeFacts]
@@ -78,14 +71,10 @@ class Assessment:
 
 
 def assess(every: Sequence[EpisodeFacts], settings: AuditSettings) -> Assessment:
-    """Run all checks.
+    """Run all checks on the facts of all episodes, in the order of their names.
 
     What concerns the dataset as a whole is judged by the episodes that are used: without unusable
     ones and, with ``on_warning: quarantine``, without those that have warnings.
-
-    Args:
-        every: facts of all episodes, rejected ones included, in the order of their names.
-        settings: what the audit is given.
     """
     findings = list(inspect(every, settings.declared))
     used = usable(every)
@@ -114,9 +103,25 @@ def assess(every: Sequence[EpisodeFacts], settings: AuditSettings) -> Assessment
     return Assessment(in_order(marked), used, windows)
 
 
-def totals(findings: Sequence[Finding]) -> FindingTotals:
-    """Count the findings of each severity, and apart those that are accepted."""
-    counts = Counter(
-        finding.severity if finding.accepted is None else "accepted" for finding in findings
-    )
-    return FindingTotals(**{name: counts[name] for name in FindingTotals.model_fields})
+def _table(report: Audit) -> str:
+    """Return a line for each code: how many findings, and the first place."""
+    if not report.findings:
+        return f"audit of {report.dataset}: {report.episodes} episodes, nothing to report"
+    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in report.findings:
+        kind: str = finding.severity if finding.accepted is None else "accepted"
+        groups[kind, finding.code].append(finding)
+    accepted = report.totals.accepted
+    count = len(report.findings) - accepted
+    lines = [
+        f"audit of {report.dataset}: {count} finding{'s' if count != 1 else ''} about "
+        f"{report.episodes} episodes" + (f", and {accepted} accepted" if accepted else "")
+    ]
+    for (kind, code), members in groups.items():
+        first = members[0]
+        where = f"{first.episode}, {first.place}" if first.episode else first.place
+        more = f" (and {len(members) - 1} more)" if len(members) > 1 else ""
+        text = first.found if len(first.found) <= WIDTH else first.found[: WIDTH - 1] + "…"
+        why = f" (accepted: {first.accepted})" if first.accepted is not None else ""
+        lines.append(f"  {kind:<9} {code:<29} {where}: {text}{more}{why}")
+    return "\n".join(lines)

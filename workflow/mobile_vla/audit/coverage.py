@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mobile_vla.audit.content_checks import actions_of
+from mobile_vla.audit.episode_checks import actions_of
 from mobile_vla.audit.result import (
     ActionStatistics,
     CoveredCell,
@@ -46,20 +46,19 @@ def coverage(every: Sequence[EpisodeFacts]) -> list[CoveredCell]:
     ]
 
 
-def shared_sequences(every: Sequence[EpisodeFacts]) -> dict[str, tuple[int, int]]:
-    """Return by side how many episodes share the most frequent action sequence, and of how many.
+def shared_sequences(every: Sequence[EpisodeFacts]) -> dict[str, SharedSequence]:
+    """Return by side how many episodes share the most frequent action sequence.
 
     By side, because the sequences of left and right always differ.
     """
-    by_side: dict[str, list[tuple[tuple[float, ...], ...]]] = defaultdict(list)
+    by_side: dict[str, Counter[tuple[tuple[float, ...], ...]]] = defaultdict(Counter)
     for facts in every:
-        by_side[facts.scenario["side"] or "unknown"].append(
-            tuple(tuple(action) for action in facts.actions)
-        )
-    return {
-        side: (Counter(sequences).most_common(1)[0][1], len(sequences))
-        for side, sequences in sorted(by_side.items())
-    }
+        by_side[facts.scenario["side"] or "unknown"][tuple(map(tuple, facts.actions))] += 1
+    shared = {}
+    for side, sequences in sorted(by_side.items()):
+        count, total = max(sequences.values()), sequences.total()
+        shared[side] = SharedSequence(episodes=count, of=total, share=_rounded(count / total))
+    return shared
 
 
 def statistics(
@@ -67,10 +66,7 @@ def statistics(
 ) -> DatasetStatistics | EpisodeCounts:
     """Return the dataset's numbers: lengths, velocities, class balance of motions, dates.
 
-    Args:
-        every: facts of the episodes that are used.
-        rejected: how many are unusable.
-        flagged: how many are left out for their warnings.
+    They are those of the episodes that are used; ``flagged`` ones are left out for their warnings.
     """
     if not every:
         return EpisodeCounts(usable=0, rejected=rejected, flagged=flagged)
@@ -89,26 +85,20 @@ def statistics(
             min=int(lengths.min()), median=float(np.median(lengths)), max=int(lengths.max())
         ),
         actions={
-            name: _action_statistics(actions[:, index]) for index, name in enumerate(ACTION_COLUMNS)
+            name: ActionStatistics(
+                mean=_rounded(values.mean()),
+                std=_rounded(values.std()),
+                min=_rounded(values.min()),
+                max=_rounded(values.max()),
+                nonzero=_rounded(np.mean(values != 0)),
+            )
+            for name, values in zip(ACTION_COLUMNS, actions.T, strict=True)
         },
         motions=dict(sorted(Counter(_motion(action) for action in actions).items())),
         image_mean=[_rounded(value) for value in image_mean],
-        same_sequence={
-            side: SharedSequence(episodes=count, of=total, share=_rounded(count / total))
-            for side, (count, total) in shared_sequences(every).items()
-        },
+        same_sequence=shared_sequences(every),
         time_periods=dict(sorted(periods.items())),
         dates=dict(sorted(dates.items())),
-    )
-
-
-def _action_statistics(values: np.ndarray) -> ActionStatistics:
-    return ActionStatistics(
-        mean=_rounded(values.mean()),
-        std=_rounded(values.std()),
-        min=_rounded(values.min()),
-        max=_rounded(values.max()),
-        nonzero=_rounded(np.mean(values != 0)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
@@ -19,7 +20,7 @@ SetCheck = Callable[[Sequence[EpisodeFacts], Declared], Iterator[Finding]]
 
 
 def of_episode(
-    facts: EpisodeFacts,
+    facts: EpisodeFacts | None,
     code: str,
     place: str,
     *,
@@ -28,12 +29,12 @@ def of_episode(
     remedy: str,
     frames: Sequence[int] = (),
 ) -> Finding:
-    """Return a finding about one episode."""
+    """Return a finding about one episode; ``facts`` are None for the dataset as a whole."""
     return Finding(
         code=code,
         severity=severity_of(code),
-        episode=facts.episode,
-        file=facts.file,
+        episode=None if facts is None else facts.episode,
+        file=None if facts is None else facts.file,
         place=place,
         frames=tuple(frames[:LISTED]),
         found=found,
@@ -43,20 +44,7 @@ def of_episode(
     )
 
 
-def of_dataset(code: str, place: str, *, found: str, expected: str, remedy: str) -> Finding:
-    """Return a finding about the dataset as a whole."""
-    return Finding(
-        code=code,
-        severity=severity_of(code),
-        episode=None,
-        file=None,
-        place=place,
-        frames=(),
-        found=found,
-        expected=expected,
-        remedy=remedy,
-        accepted=None,
-    )
+of_dataset = partial(of_episode, None)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
@@ -84,12 +72,12 @@ def spans(indices: Sequence[int]) -> str:
             runs[-1][1] = index
         else:
             runs.append([index, index])
-    shown = runs[:LISTED]
-    text = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in shown)
-    if len(runs) > len(shown):
+    text = ", ".join(
+        str(first) if first == last else f"{first}-{last}" for first, last in runs[:LISTED]
+    )
+    if len(runs) > LISTED:
         text += f" and so on, {len(indices)} in all"
-    single = len(runs) == 1 and runs[0][0] == runs[0][1]
-    return f"frame {text}" if single else f"frames {text}"
+    return f"frame {text}" if len(indices) == 1 else f"frames {text}"
 
 
 def some(names: Sequence[str], count: int = 10) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from mobile_vla.audit.inspection import inspect
+from mobile_vla.audit.episode_checks import EPISODE_CHECKS
+from mobile_vla.audit.findings import of_episode
+from mobile_vla.audit.peer_checks import PEER_CHECKS
 from mobile_vla.audit.result import Finding
-from mobile_vla.config.audit import FlagSettings
+from mobile_vla.config.audit import Declared, FlagSettings
 from mobile_vla.data.result import Flags
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import FlagFiles
@@ -18,15 +20,10 @@ log = logging.getLogger(__name__)
 
 
 def flags(settings: FlagSettings, outputs: FlagFiles, *, facts: list[Path]) -> None:
-    """List the episodes with warnings that the user did not accept.
+    """List the episodes with warnings that the user did not accept, from the facts of all.
 
     Made only where ``on_warning: quarantine`` lets ``manifest`` read it. It depends on no
     experiment: what is left out of a dataset is left out for all of them.
-
-    Args:
-        settings: dataset, what it declares, and the accepted codes.
-        outputs: the file to write.
-        facts: ``EPISODE.json`` of every episode, in any order.
     """
     every = sorted((EpisodeFacts.read(path) for path in facts), key=lambda episode: episode.episode)
     codes = flagged(inspect(every, settings.declared), settings.accepted)
@@ -34,6 +31,27 @@ def flags(settings: FlagSettings, outputs: FlagFiles, *, facts: list[Path]) -> N
     log.info(
         "dataset %s: %d of %d episodes have warnings", settings.dataset, len(codes), len(every)
     )
+
+
+def usable(every: Sequence[EpisodeFacts]) -> list[EpisodeFacts]:
+    """Return the facts of the episodes that ``ingest`` did not reject."""
+    return [facts for facts in every if not facts.errors]
+
+
+def inspect(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[Finding]:
+    """Yield the findings about single episodes, rejected ones included, in no particular order.
+
+    They depend on no experiment. An oddity that all episodes share is a finding about the dataset.
+    """
+    for facts in every:
+        for error in facts.errors:
+            yield of_episode(facts, **error.model_dump())
+    sound = usable(every)
+    for facts in sound:
+        for check in EPISODE_CHECKS:
+            yield from check(facts, declared)
+    for check_peers in PEER_CHECKS:
+        yield from check_peers(sound, declared)
 
 
 def flagged(findings: Iterable[Finding], accepted: Container[str]) -> dict[str, tuple[str, ...]]:

@@ -1,13 +1,34 @@
-"""Render the audit as a self-contained HTML page."""
+"""Make the audit for people: a self-contained HTML page, and small pictures of frames for it."""
 
 from __future__ import annotations
 
-import jinja2
+import base64
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from mobile_vla.audit.result import Audit, Finding
+import jinja2
+import numpy as np
+from PIL import Image
+
+from mobile_vla.audit.result import Audit, Finding, Thumbnail
 from mobile_vla.config.findings import CATALOGUE, SEVERITIES
+from mobile_vla.conventions import FRAME_SHAPE
+from mobile_vla.errors import UserError
+from mobile_vla.ingest.result import EpisodeFacts
 
 SHOWN = 50  # findings of one kind on the page; audit.json lists all
+
+SIZE = 112  # pixels, both ways
+QUALITY = 80
+TOTAL = 48  # of a dataset; each takes about 4 KB
+CODE = 12  # of one code
+EACH = 3  # of one finding
+EXAMPLES = 2  # episodes shown for a doubt about the colours of all
+
+Place = tuple[str, int, bool]
+"""Episode, frame, and whether red and blue are swapped."""
 
 # In this module, so that an edit writes the page again: a stage is tracked by its Python modules.
 TEMPLATE = """<!DOCTYPE html>
@@ -161,10 +182,9 @@ more; audit.json lists them all.</p>{% endif %}
 
 def render_page(report: Audit) -> str:
     """Return the page of an audit."""
-    groups: dict[tuple[bool, str, str], list[Finding]] = {}
+    groups: dict[tuple[bool, str], list[Finding]] = defaultdict(list)
     for finding in report.findings:
-        key = (finding.accepted is not None, finding.severity, finding.code)
-        groups.setdefault(key, []).append(finding)
+        groups[finding.accepted is not None, finding.code].append(finding)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -173,7 +193,7 @@ def render_page(report: Audit) -> str:
         severities=SEVERITIES,
         groups=[
             {
-                "severity": severity,
+                "severity": members[0].severity,
                 "code": code,
                 "meaning": CATALOGUE[code].meaning,
                 "members": members,
@@ -185,7 +205,84 @@ def render_page(report: Audit) -> str:
                     if len({getattr(member, key) for member in members}) > 1
                 ],
             }
-            for (_, severity, code), members in groups.items()
+            for (_, code), members in groups.items()
         ],
         shown=SHOWN,
     )
+
+
+def thumbnails(
+    findings: Sequence[Finding], every: Sequence[EpisodeFacts], frames: Mapping[str, Path]
+) -> list[Thumbnail]:
+    """Return pictures for findings, fairly shared among the codes: at most :data:`TOTAL`.
+
+    Args:
+        findings: in the order in which they are shown, which is that of the pictures' codes.
+        every: facts of the episodes that are used.
+        frames: the ``.npy`` of each episode, (T, 224, 224, 3) uint8.
+
+    Raises:
+        UserError: a file of frames is missing or is not one.
+    """
+    wanted: dict[str, list[list[Place]]] = defaultdict(list)  # code → finding → places
+    for finding in findings:
+        if finding.code == "probable_bgr":
+            wanted[finding.code] += [
+                [(facts.episode, 0, False), (facts.episode, 0, True)] for facts in every[:EXAMPLES]
+            ]
+        elif finding.episode is not None:
+            shown: Sequence[int] = finding.frames
+            if len(shown) > EACH:  # the first, the last and one between
+                shown = [shown[round(at * (len(shown) - 1) / (EACH - 1))] for at in range(EACH)]
+            wanted[finding.code].append([(finding.episode, frame, False) for frame in shown])
+    counts = {code: min(CODE, sum(map(len, places))) for code, places in wanted.items()}
+    given = fair(counts, TOTAL)
+    return [
+        _picture(code, *place, frames)
+        for code, places in wanted.items()
+        for place in _in_turns(places, given[code])
+    ]
+
+
+def _in_turns(places: Sequence[Sequence[Place]], count: int) -> list[Place]:
+    """Select places, the first of every finding before the second of any; keep their order."""
+    turns = sorted(
+        (rank, index) for index, listed in enumerate(places) for rank in range(len(listed))
+    )
+    return [places[index][rank] for index, rank in sorted((i, r) for r, i in turns[:count])]
+
+
+def fair(counts: Mapping[str, int], total: int) -> dict[str, int]:
+    """Share a number of pictures among the codes, in turns, until all are given out."""
+    given = dict.fromkeys(counts, 0)
+    for _ in range(min(total, sum(counts.values()))):
+        waiting = [code for code in counts if given[code] < counts[code]]
+        given[min(waiting, key=given.__getitem__)] += 1
+    return given
+
+
+def _picture(
+    code: str, episode: str, frame: int, swapped: bool, frames: Mapping[str, Path]
+) -> Thumbnail:
+    path = frames[episode]
+    try:
+        stored: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: not readable as frames ({error}); remove it and run snakemake again"
+        ) from None
+    if stored.dtype != np.uint8 or stored.shape[1:] != FRAME_SHAPE or frame >= len(stored):
+        raise UserError(
+            f"{path}: found {stored.dtype} {stored.shape}, expected uint8 frames of its episode; "
+            "remove it and run snakemake again"
+        )
+    picture: np.ndarray = stored[frame]  # (224, 224, 3)
+    text = f"Frame {frame} of {episode}"
+    alt = f"{text}: {CATALOGUE[code].meaning}"
+    if swapped:
+        picture, alt = np.ascontiguousarray(picture[..., ::-1]), f"{text}, red and blue swapped"
+    small = Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=QUALITY)
+    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return Thumbnail(code=code, episode=episode, frame=frame, swapped=swapped, alt=alt, image=uri)

@@ -1,7 +1,4 @@
-"""Assign groups of episodes to parts of given shares, stratified by cell.
-
-A pure function of the groups, their cells and a seed.
-"""
+"""Assign groups of episodes to parts of given shares, stratified by cell."""
 
 from __future__ import annotations
 
@@ -58,9 +55,7 @@ def deal(
     share of 1/4 gets 3.
 
     Args:
-        cells: the cell of each group.
         shares: by part, in the order of the ranks; their sum is 1.
-        seed: the split's seed.
         draw: name of the deal, where a split has several: each ranks the groups differently.
     """
     members: dict[Cell, list[str]] = defaultdict(list)
@@ -73,7 +68,8 @@ def deal(
         borders = []
         for part, share in list(shares.items())[:-1]:
             total += share
-            borders.append((_border(len(groups) * total + phase), part))
+            # 20 · 0.15 shall be 3 whatever the last bits say
+            borders.append((math.floor(round(len(groups) * total + phase, 9)), part))
         for place, group in enumerate(sorted(groups, key=lambda name: rank(name, seed, draw))):
             dealt[group] = next((part for border, part in borders if place < border), last)
     return dealt
@@ -96,11 +92,22 @@ def assign(
     """
     wanted = [part for part, share in shares.items() if share > 0]
     if len(cells) < len(wanted):
-        raise UserError(_too_few(cells, wanted, remedy))
+        counts = sorted(Counter(cells.values()).items())
+        each = "; ".join(f"{count} in {describe_cell(cell)}" for cell, count in counts)
+        raise UserError(
+            f"{len(cells)} group{'s' if len(cells) != 1 else ''} of episodes cannot be split into "
+            f"{', '.join(wanted)} ({each or 'no episode'}); record more episodes{remedy}"
+        )
     dealt = deal(cells, shares, seed, draw)
     for part in wanted:
         if part not in dealt.values():
-            dealt[_donor(dealt, part, wanted, seed, draw)] = part
+            largest = max(wanted, key=Counter(dealt.values()).__getitem__)
+            ranked = sorted(
+                (group for group in dealt if dealt[group] == largest),
+                key=lambda name: rank(name, seed, draw),
+            )
+            after = wanted.index(part) > wanted.index(largest)
+            dealt[ranked[-1 if after else 0]] = part
     return dealt
 
 
@@ -118,30 +125,6 @@ def phase_of(cell: Cell, seed: int, draw: str = "") -> float:
     return phase % 1.0
 
 
-def _border(value: float) -> int:
-    return math.floor(round(value, 9))  # 20 · 0.15 shall be 3 whatever the last bits say
-
-
 def _turn(*parts: str | int) -> float:
     """Return a pseudo-random number in [0, 1), the same for the same parts."""
     return int(digest_of(["turn", *parts], digits=12), 16) / 16**12
-
-
-def _donor(dealt: Mapping[str, str], part: str, parts: list[str], seed: int, draw: str) -> str:
-    """Return the group that an empty part takes from the largest one."""
-    counts = Counter(dealt.values())
-    giving = max(parts, key=lambda other: counts[other])
-    ranked = sorted(
-        (group for group in dealt if dealt[group] == giving),
-        key=lambda name: rank(name, seed, draw),
-    )
-    return ranked[-1] if parts.index(part) > parts.index(giving) else ranked[0]
-
-
-def _too_few(cells: Mapping[str, Cell], wanted: list[str], remedy: str) -> str:
-    counts = sorted(Counter(cells.values()).items())
-    each = "; ".join(f"{count} in {describe_cell(cell)}" for cell, count in counts)
-    return (
-        f"{len(cells)} group{'s' if len(cells) != 1 else ''} of episodes cannot be split into "
-        f"{', '.join(wanted)} ({each or 'no episode'}); record more episodes{remedy}"
-    )

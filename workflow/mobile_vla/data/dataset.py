@@ -36,11 +36,7 @@ class Dataset:
 
     @classmethod
     def load(cls, manifest: Path, actions: Path) -> Dataset:
-        """Read what the ``manifest`` stage wrote.
-
-        Args:
-            manifest: ``manifest.json``.
-            actions: ``actions.npy``, (rows, 3) float32; its bytes are checked against the manifest.
+        """Read ``manifest.json``, and ``actions.npy``, whose bytes are checked against it.
 
         Raises:
             UserError: a file is missing, is damaged, or the two do not belong together.
@@ -67,11 +63,7 @@ class Dataset:
         )
 
     def index(self, name: str) -> int:
-        """Return an episode's index in ``episodes``.
-
-        Raises:
-            UserError: the dataset has no such episode.
-        """
+        """Return an episode's index in ``episodes``; a UserError where there is no such episode."""
         try:
             return self._indices[name]
         except KeyError:

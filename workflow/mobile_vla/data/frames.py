@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,43 +20,23 @@ class FrameStore:
     """All frames of a dataset by row: a read-only view of the episodes' ``.npy`` files.
 
     Files are memory-mapped when first needed, and only the last few stay open: memory and file
-    descriptors stay flat for thousands of episodes.
-
-    Args:
-        paths: ``.npy`` file of each episode, in the dataset's order.
-        lengths: number of frames of each episode.
-        digests: SHA-256 of each file's bytes.
+    descriptors stay flat for thousands of episodes. Paths, lengths and SHA-256 are in the dataset's
+    order.
     """
 
     def __init__(
-        self,
-        paths: Sequence[Path],
-        lengths: Sequence[int] | np.ndarray,
-        digests: Sequence[str],
+        self, paths: Sequence[Path], lengths: Sequence[int] | np.ndarray, digests: Sequence[str]
     ):
-        if not len(paths) == len(lengths) == len(digests):
-            raise ValueError(
-                f"{len(paths)} files of frames and {len(digests)} digests for {len(lengths)} "
-                "episodes"
-            )
-        self._paths = list(paths)
-        self._digests = list(digests)
-        self._verified = [False] * len(paths)
-        self._lengths = np.asarray(lengths, dtype=np.int64)
-        self._ends = np.cumsum(self._lengths)
-        self._open: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._files = list(zip(paths, lengths, digests, strict=True))
+        self._ends = np.cumsum(np.asarray(lengths, dtype=np.int64))
+        self._verified: set[int] = set()
+        self._map = lru_cache(maxsize=OPEN_FILES)(self._opened)
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """Return the frames of some rows.
-
-        Args:
-            rows: (n,) integers, each in [0, len(self)); any order, repetitions allowed.
-
-        Returns:
-            (n, 224, 224, 3) uint8, a copy.
+        """Return a copy of the frames of rows (n,), in any order: (n, 224, 224, 3) uint8.
 
         Raises:
             IndexError: a row is outside the dataset.
@@ -69,37 +49,31 @@ class FrameStore:
         episodes = np.searchsorted(self._ends, rows, side="right")  # (n,)
         for episode in np.unique(episodes):
             wanted = np.flatnonzero(episodes == episode)
-            first = self._ends[episode] - self._lengths[episode]
+            first = self._ends[episode] - self._files[episode][1]
             frames[wanted] = self._map(int(episode))[rows[wanted] - first]
         return frames
 
-    def _map(self, episode: int) -> np.ndarray:
-        if episode in self._open:
-            self._open.move_to_end(episode)
-            return self._open[episode]
-        path = self._paths[episode]
-        expected = (int(self._lengths[episode]), *FRAME_SHAPE)
-        if not self._verified[episode] and path.is_file():
-            if sha256_of(path) != self._digests[episode]:
+    def _opened(self, episode: int) -> np.ndarray:
+        path, length, digest = self._files[episode]
+        if episode not in self._verified and path.is_file():
+            if sha256_of(path) != digest:
                 raise UserError(
                     f"{path}: its bytes are not those that ingest wrote; remove it and run "
                     "snakemake again"
                 )
-            self._verified[episode] = True
+            self._verified.add(episode)
         try:
             frames: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{path}: not readable as frames ({error}); remove it and run snakemake again"
             ) from None
+        expected = (int(length), *FRAME_SHAPE)
         if frames.shape != expected or frames.dtype != np.uint8:
             raise UserError(
                 f"{path}: found {frames.dtype} {frames.shape}, expected uint8 {expected}; "
                 "remove it and run snakemake again"
             )
-        self._open[episode] = frames
-        if len(self._open) > OPEN_FILES:
-            self._open.popitem(last=False)
         return frames
 
 

@@ -34,8 +34,6 @@ def manifest(
     """Decide which episodes are used; write the manifest and their actions.
 
     Args:
-        settings: dataset, and what a rejected episode does.
-        outputs: the files to write.
         facts: ``EPISODE.json`` of every episode, in any order.
         flags: ``flags.json`` with the episodes that are left out for their warnings; None where
             ``on_warning`` keeps them.
@@ -46,30 +44,48 @@ def manifest(
     """
     every = sorted((EpisodeFacts.read(path) for path in facts), key=lambda episode: episode.episode)
     _check_names(settings.dataset, every)
-    warnings = _warnings(settings.dataset, flags)
+    warnings: Warnings = {}
+    if flags is not None:
+        listed = Flags.read(flags)
+        if listed.dataset != settings.dataset:
+            raise UserError(
+                f"{flags}: found the flags of dataset {listed.dataset}, expected those of "
+                f"{settings.dataset}"
+            )
+        warnings = listed.episodes
     rejected = [episode for episode in every if episode.errors]
-    sound = [episode for episode in every if not episode.errors]
-    flagged = [episode for episode in sound if episode.episode in warnings]
-    kept = [episode for episode in sound if episode.episode not in warnings]
+    out = [episode for episode in every if episode.errors or episode.episode in warnings]
+    kept = [facts for facts in every if not facts.errors and facts.episode not in warnings]
     if rejected and settings.on_error == "fail":
         raise Problems(
             f"dataset {settings.dataset}: {len(rejected)} of {len(every)} episodes cannot be used; "
             "mend or remove them, or say `on_error: quarantine` to leave them out",
-            _problems(rejected),
+            _problems(rejected, warnings),
         )
     if not kept:
         raise Problems(
             f"dataset {settings.dataset}: none of {len(every)} episodes can be used",
-            [*_problems(rejected), *_flag_problems(flagged, warnings)],
+            _problems(sorted(out, key=lambda episode: not episode.errors), warnings),
         )
-    out = sorted([*rejected, *flagged], key=lambda episode: episode.episode)
     if out:
         log.warning("%s", _summary(settings.dataset, out, warnings, len(every)))
-    values = np.concatenate([_actions(episode) for episode in kept])  # (rows, 3)
+    rows = [action for episode in kept for action in episode.actions]
+    values = np.array(rows, dtype=np.float32).reshape(-1, len(ACTION_COLUMNS))  # (rows, 3)
     with atomic_path(outputs.actions) as temporary:
         np.save(temporary, values)
-    episodes = tuple(_episode(episode) for episode in kept)
-    content = Manifest(
+    episodes = tuple(
+        Episode(
+            episode=episode.episode,
+            frames=episode.frames,
+            scenario=episode.scenario,
+            group=episode.group,
+            instruction=episode.instruction,
+            raw_sha256=episode.raw.sha256,
+            frames_sha256=episode.frame_file.sha256,
+        )
+        for episode in kept
+    )
+    Manifest(
         dataset=settings.dataset,
         rows=len(values),
         digest=digest_of([episode.model_dump(mode="json") for episode in episodes]),
@@ -84,37 +100,7 @@ def manifest(
             for episode in out
         ),
         actions_file=FileDigest.of(outputs.actions),
-    )
-    content.write(outputs.manifest)
-
-
-def _warnings(dataset: str, path: Path | None) -> Warnings:
-    """Return the codes for which episodes are left out."""
-    if path is None:
-        return {}
-    flags = Flags.read(path)
-    if flags.dataset != dataset:
-        raise UserError(
-            f"{path}: found the flags of dataset {flags.dataset}, expected those of {dataset}"
-        )
-    return flags.episodes
-
-
-def _actions(facts: EpisodeFacts) -> np.ndarray:
-    return np.array(facts.actions, dtype=np.float32).reshape(-1, len(ACTION_COLUMNS))  # (T, 3)
-
-
-def _episode(facts: EpisodeFacts) -> Episode:
-    assert facts.sha256 is not None  # a file without bytes is rejected
-    return Episode(
-        episode=facts.episode,
-        frames=facts.frames,
-        scenario=facts.scenario,
-        group=facts.group,
-        instruction=facts.instruction,
-        raw_sha256=facts.sha256,
-        frames_sha256=facts.frame_file.sha256,
-    )
+    ).write(outputs.manifest)
 
 
 def _check_names(dataset: str, every: Sequence[EpisodeFacts]) -> None:
@@ -135,28 +121,23 @@ def _check_names(dataset: str, every: Sequence[EpisodeFacts]) -> None:
         raise UserError(f"dataset {dataset}: no episodes; check its path and pattern")
 
 
-def _problems(rejected: Sequence[EpisodeFacts]) -> list[Problem]:
-    return [
-        Problem(
-            f"{facts.file}, {error.place}",
-            f"{error.found} [{error.code}]",
-            error.expected,
-            error.remedy,
-        )
-        for facts in rejected
-        for error in facts.errors
-    ]
-
-
-def _flag_problems(flagged: Sequence[EpisodeFacts], warnings: Warnings) -> list[Problem]:
-    return [
-        Problem(
-            facts.file,
-            f"left out for {', '.join(warnings[facts.episode])}",
-            remedy="see audit.html; say `on_warning: keep`, or accept what is no trouble",
-        )
-        for facts in flagged
-    ]
+def _problems(out: Sequence[EpisodeFacts], warnings: Warnings) -> list[Problem]:
+    problems = []
+    for facts in out:
+        problems += [
+            Problem(
+                f"{facts.file}, {error.place}",
+                f"{error.found} [{error.code}]",
+                error.expected,
+                error.remedy,
+            )
+            for error in facts.errors
+        ]
+        if not facts.errors:
+            found = f"left out for {', '.join(warnings[facts.episode])}"
+            remedy = "see audit.html; say `on_warning: keep`, or accept what is no trouble"
+            problems.append(Problem(facts.file, found, remedy=remedy))
+    return problems
 
 
 def _summary(dataset: str, out: Sequence[EpisodeFacts], warnings: Warnings, count: int) -> str:

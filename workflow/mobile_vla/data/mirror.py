@@ -23,11 +23,7 @@ def mirrored_frames(frames: np.ndarray) -> np.ndarray:
 
 
 def mirrored_values(values: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Exchange left and right in what prompts are made of.
-
-    Args:
-        values: the scenario's keys and ``instruction``, the file's text.
-    """
+    """Exchange left and right in what prompts are made of: scenario and ``instruction``."""
     side, text = values.get("side"), values.get("instruction")
     mirrored = dict(values)
     if side is not None:

@@ -1,7 +1,4 @@
-"""Render the prompts of a dataset: one text for each episode.
-
-Apart from their tokens, because the audit reads prompts before any model is loaded.
-"""
+"""Render the prompts of a dataset: one text for each episode."""
 
 from __future__ import annotations
 
@@ -46,12 +43,7 @@ def render(prompt: Prompt, values: Values) -> str:
 def sides_with_same_prompt(texts: Sequence[str], values: Sequence[Values]) -> str | None:
     """Return the sides that share a single prompt, such as ``left and the right``.
 
-    Args:
-        texts: each episode's prompt.
-        values: what the same episodes' prompts are made of.
-
-    Returns:
-        None where prompts differ, or there is one side only.
+    None where the episodes' prompts differ, or there is one side only.
     """
     sides = sorted({side for value in values if (side := value.get("side")) is not None})
     return " and the ".join(sides) if len(set(texts)) == 1 and len(sides) > 1 else None
@@ -59,30 +51,34 @@ def sides_with_same_prompt(texts: Sequence[str], values: Sequence[Values]) -> st
 
 @dataclass(frozen=True)
 class PromptTable:
-    """The distinct prompts of a dataset, and which one each episode has.
-
-    Args:
-        texts: P distinct prompts, sorted.
-        of_episode: for each episode its index in ``texts``.
-    """
+    """The distinct prompts of a dataset, and which one each episode has."""
 
     texts: tuple[str, ...]
+    """P distinct prompts, sorted."""
     of_episode: tuple[int, ...]
+    """For each episode its index in ``texts``."""
 
     @classmethod
     def of(cls, prompt: Prompt, values: Sequence[Values], names: Sequence[str]) -> PromptTable:
-        """Render the prompts of all episodes.
-
-        Args:
-            prompt: the template.
-            values: what each episode's prompt is made of.
-            names: the same episodes' names.
+        """Render the prompts of all episodes, given by values and names.
 
         Raises:
-            UserError: episodes do not say what the prompt needs; or they pass on different sides,
-                but their prompts are all the same, so that language could never be learnt.
+            Problems: episodes do not say what the prompt needs: all of them.
+            UserError: they pass on different sides, but their prompts are all the same, so that
+                language could never be learnt.
         """
-        _complete(prompt, values, names)
+        problems = [
+            Problem(name, "; ".join(map(lacking, missing)))
+            for value, name in zip(values, names, strict=True)
+            if (missing := lacks(prompt, value))
+        ]
+        if problems:
+            raise Problems(
+                f"the prompt {prompt.template!r} needs what some episodes do not say; rename them "
+                "by the scheme, leave them out with `on_warning: quarantine`, or change the "
+                "template",
+                problems,
+            )
         rendered = [render(prompt, value) for value in values]
         texts = tuple(sorted(set(rendered)))
         sides = sides_with_same_prompt(rendered, values)
@@ -92,25 +88,6 @@ class PromptTable:
                 "put {side} into `prompt.template` in config.yaml, or language cannot be learnt"
             )
         return cls(texts, tuple(texts.index(text) for text in rendered))
-
-
-def _complete(prompt: Prompt, values: Sequence[Values], names: Sequence[str]) -> None:
-    """Refuse a dataset in which episodes lack what their prompt needs.
-
-    Raises:
-        Problems: all such episodes.
-    """
-    problems = []
-    for value, name in zip(values, names, strict=True):
-        missing = lacks(prompt, value)
-        if missing:
-            problems.append(Problem(name, "; ".join(map(lacking, missing))))
-    if problems:
-        raise Problems(
-            f"the prompt {prompt.template!r} needs what some episodes do not say; rename them by "
-            "the scheme, leave them out with `on_warning: quarantine`, or change the template",
-            problems,
-        )
 
 
 def lacking(key: str) -> str:

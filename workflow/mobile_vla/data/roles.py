@@ -18,29 +18,22 @@ DRAW = "subset"  # so that ranks do not depend on those that dealt the roles
 
 @dataclass(frozen=True)
 class Roles:
-    """The episodes of one fold by role, as indices in ``Dataset.episodes``, ascending.
-
-    Args:
-        of: the indices of train, val and test; with a subset, train holds those of it alone.
-        fold: number of the fold, from 0.
-        folds: how many folds the split has.
-        held_out: the value of the scenario that is kept from training, or None.
-    """
+    """The episodes of one fold by role, as indices in ``Dataset.episodes``, ascending."""
 
     of: dict[Role, tuple[int, ...]]
+    """With a subset, train holds the episodes of it alone."""
     fold: int
+    """Number of the fold, from 0."""
     folds: int
+    """How many folds the split has."""
     held_out: str | None
+    """The value of the scenario that is kept from training, or None."""
 
 
 def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = None) -> Roles:
     """Read a fold of ``split.json`` and check it against the dataset, each time it is used.
 
-    Args:
-        path: the split.
-        dataset: the dataset that it splits.
-        fold: number of the fold, from 0.
-        subset: how many of the training episodes train; None: all.
+    With ``subset``, that many of the training episodes train.
 
     Raises:
         Problems: an episode is on two sides, is not in the manifest, or is neither in a role nor
@@ -65,18 +58,21 @@ def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = Non
         )
     of = {role: tuple(sorted(map(dataset.index, chosen.roles[role]))) for role in ROLES}
     if subset is not None:
-        basis = content.settings
-        of["train"] = _subset(dataset, of["train"], subset, basis.stratify_by, basis.seed)
+        train, basis = of["train"], content.settings
+        if subset > len(train):
+            raise UserError(
+                f"config.yaml (subset): found {subset}, but the split of {dataset.name} gives "
+                f"{len(train)} of its {len(dataset)} episodes to training; say {len(train)} or "
+                "less, or leave `subset` out to train on all of them"
+            )
+        episodes = [dataset.episodes[index] for index in train]
+        order = subset_order(episodes, basis.stratify_by, basis.seed)
+        of["train"] = tuple(sorted(train[place] for place in order[:subset]))
     return Roles(of, fold, folds, chosen.held_out)
 
 
 def shared_content(listed: Mapping[Role, Sequence[str]], digests: Mapping[str, str]) -> list[str]:
-    """Return a text for each pair of files with the same bytes and different roles.
-
-    Args:
-        listed: names of episodes by role.
-        digests: SHA-256 of each episode's raw file.
-    """
+    """Return a text for each two episodes with different roles and one SHA-256 of their files."""
     first: dict[str, tuple[str, str]] = {}
     texts = []
     for role in ROLES:
@@ -117,19 +113,6 @@ def _misplaced(fold: Fold, dataset: Dataset) -> list[str]:
     return texts + [f"{name} has no role" for name in groups if name not in role_of]
 
 
-def _subset(
-    dataset: Dataset, train: tuple[int, ...], count: int, keys: Sequence[ScenarioKey], seed: int
-) -> tuple[int, ...]:
-    if count > len(train):
-        raise UserError(
-            f"config.yaml (subset): found {count}, but the split of {dataset.name} gives "
-            f"{len(train)} of its {len(dataset)} episodes to training; say {len(train)} or less, "
-            "or leave `subset` out to train on all of them"
-        )
-    order = subset_order([dataset.episodes[index] for index in train], keys, seed)
-    return tuple(sorted(train[place] for place in order[:count]))
-
-
 def subset_order(episodes: Sequence[Episode], keys: Sequence[ScenarioKey], seed: int) -> list[int]:
     """Return the order in which training episodes are taken: a subset of N is its first N.
 
@@ -137,11 +120,6 @@ def subset_order(episodes: Sequence[Episode], keys: Sequence[ScenarioKey], seed:
     together, and only the last may be cut. Within a cell, groups are ranked by a hash of
     (seed, group), and the i-th of n stands at (i + u) / n, where u in [0, 1) is the cell's phase:
     in each beginning of the order, every cell has its share rounded up or down.
-
-    Args:
-        episodes: the training episodes, in any order.
-        keys: the scenario keys that the split is stratified by.
-        seed: the split's seed.
 
     Returns:
         The indices of all of ``episodes``, a function of the episodes, the keys and the seed alone.

@@ -39,11 +39,7 @@ class WindowTable:
         return len(self.episode)
 
     def with_mirror_images(self, rows: int) -> WindowTable:
-        """Return 2N windows: these, and their mirror images.
-
-        Args:
-            rows: the dataset's rows; row r's mirror image is row ``rows + r``.
-        """
+        """Return 2N windows: these, and their mirror images, at row ``rows + r`` for row r."""
         return WindowTable(
             episode=np.tile(self.episode, 2),
             last_frame=np.tile(self.last_frame, 2),
@@ -60,34 +56,31 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
     Windows start at frame 0 and every ``stride`` frames after it. No window reaches over an
     episode's end; a chunk does so only with ``tail: mask``. T=18, W=4, C=10 with ``target: next``
     and ``tail: drop`` give five windows. With ``start: repeat`` the first window ends at frame 0,
-    and there are three more.
-
-    Args:
-        dataset: the dataset.
-        episodes: indices in ``dataset.episodes``, in the order in which windows are wanted.
-        windows: W, C, stride, target, start and tail.
+    and there are three more. They stand in the order of ``episodes``, indices in
+    ``dataset.episodes``.
 
     Raises:
         UserError: there are episodes, and none is long enough for a window.
     """
-    too_short: list[int] = []
-    owners: list[np.ndarray] = []
-    lasts: list[np.ndarray] = []
-    for index in episodes:
-        count = windows.count(int(dataset.lengths[index]))
-        if not count:
-            too_short.append(index)
-            continue
-        last = np.arange(count, dtype=np.int64) * windows.stride + windows.observed_needed - 1
-        lasts.append(last)
-        owners.append(np.full(len(last), index, dtype=np.int64))
-    if too_short and not owners:
+    indices = np.array(episodes, dtype=np.int64)
+    counts = np.array([windows.count(int(n)) for n in dataset.lengths[indices]], dtype=np.int64)
+    too_short = indices[counts == 0].tolist()
+    if too_short and not counts.any():
         raise UserError(_none_long_enough(dataset, too_short, windows))
     if too_short:
-        _warn(dataset, too_short, len(episodes), windows)
-    empty = np.zeros(0, dtype=np.int64)
-    episode = np.concatenate([empty, *owners])  # (N,)
-    last_frame = np.concatenate([empty, *lasts])  # (N,)
+        named = too_short[:NAMED]
+        log.warning(
+            "dataset %s: %d of %d episodes are too short and give no window: %s: %s%s",
+            dataset.name,
+            len(too_short),
+            len(episodes),
+            _settings(windows),
+            ", ".join(f"{dataset.episodes[i].name} ({dataset.lengths[i]})" for i in named),
+            f" and {len(too_short) - NAMED} more" if len(too_short) > NAMED else "",
+        )
+    episode = np.repeat(indices, counts)  # (N,)
+    number = np.concatenate([np.zeros(0, dtype=np.int64), *map(np.arange, counts)])  # (N,)
+    last_frame = number * windows.stride + windows.observed_needed - 1
     first = last_frame - (windows.window - 1)
     start = last_frame + (1 if windows.target == "next" else 0)
     offset, length = dataset.offsets[episode, None], dataset.lengths[episode, None]  # (N, 1)
@@ -125,20 +118,4 @@ def _none_long_enough(dataset: Dataset, too_short: Sequence[int], windows: Windo
     return (
         f"dataset {dataset.name}: no episode is long enough for a window: {_settings(windows)}, "
         f"and the {len(lengths)} episodes asked for have {spread}; {remedy}"
-    )
-
-
-def _warn(dataset: Dataset, too_short: Sequence[int], count: int, windows: Windows) -> None:
-    names = [
-        f"{dataset.episodes[index].name} ({dataset.lengths[index]})" for index in too_short[:NAMED]
-    ]
-    more = f" and {len(too_short) - NAMED} more" if len(too_short) > NAMED else ""
-    log.warning(
-        "dataset %s: %d of %d episodes are too short and give no window: %s: %s%s",
-        dataset.name,
-        len(too_short),
-        count,
-        _settings(windows),
-        ", ".join(names),
-        more,
     )

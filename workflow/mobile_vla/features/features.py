@@ -49,14 +49,7 @@ class FeatureInputs:
 def features(
     settings: ExtractSettings, inputs: FeatureInputs, outputs: FeatureFiles, *, threads: int
 ) -> None:
-    """Compute a dataset's features at a cut.
-
-    Args:
-        settings: which cut, precision and prompts.
-        inputs: the dataset and the backbone.
-        outputs: the files to write, the description last.
-        threads: cores that the job was given.
-    """
+    """Compute a dataset's features at a cut; the description is written last."""
     use_threads(settings.compute.threads, threads, "features.threads")
     dataset = Dataset.load(inputs.manifest, inputs.actions)
     store = open_frames(dataset)
@@ -97,7 +90,7 @@ def features(
         array.flush()
         shape = array.shape
     progress.close()
-    description = FeatureDescription(
+    FeatureDescription(
         cut=settings.key.cut,
         key=settings.key,
         precision=precision,
@@ -106,18 +99,13 @@ def features(
         **FileDigest.of(outputs.features).model_dump(),
         manifest=dataset.digest,
         backbone=checkpoint.digest,
-    )
-    description.write(outputs.description)
+    ).write(outputs.description)
 
 
 def _encoder(
     key: FeatureKey, dataset: Dataset, checkpoint: Checkpoint, precision: str
 ) -> tuple[Encoder, torch.Tensor]:
-    """Return the frozen encoder, and the prompt of each row.
-
-    At ``image_embeds`` no prompt has been read yet: the encoder gets an empty one and its
-    language model stays unused.
-    """
+    """Return the frozen encoder, and the prompt of each row; at ``image_embeds`` an empty one."""
     model = checkpoint.model(DTYPES[precision])
     processor = checkpoint.processor()
     texts: tuple[str, ...] = ("",)

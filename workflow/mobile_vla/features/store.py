@@ -28,12 +28,7 @@ class Rows(Protocol):
 
 
 class FeatureStore:
-    """Stored features of a dataset at one cut.
-
-    Args:
-        array: (rows, …), memory-mapped or in memory; bfloat16 is kept as its 16 bits.
-        dtype: name of the number format.
-    """
+    """Stored features (rows, …), memory-mapped or in memory; bfloat16 is kept as its 16 bits."""
 
     def __init__(self, array: np.ndarray, dtype: str):
         self.array = array
@@ -50,12 +45,7 @@ class FeatureStore:
 
 
 class FrameRows:
-    """The frames themselves: what is read at the cut ``pixels``.
-
-    Args:
-        frames: the dataset's frames.
-        view: as recorded, or flipped left to right.
-    """
+    """The frames themselves: what is read at the cut ``pixels``."""
 
     def __init__(self, frames: FrameStore, view: View):
         self.frames, self.view = frames, view
@@ -66,13 +56,7 @@ class FrameRows:
 
 
 class BothViews:
-    """A dataset's rows followed by those of its mirror image.
-
-    Args:
-        plain: the rows as recorded.
-        mirrored: those of the mirror image.
-        count: number of rows of each.
-    """
+    """A dataset's ``count`` rows followed by those of its mirror image."""
 
     def __init__(self, plain: Rows, mirrored: Rows, count: int):
         self.views, self.count = (plain, mirrored), count
@@ -102,11 +86,9 @@ def open_rows(
     """Open what an experiment reads: its features, or the frames where nothing is stored.
 
     Args:
-        dataset: the dataset that the rows belong to.
         backbone: digest of the backbone that they must have been computed with.
         precision: resolved number format that they must have been computed in.
         features: the JSON of a feature file; None at the cut ``pixels``.
-        view: the view that they must be of.
 
     Raises:
         UserError: the features belong to another dataset, backbone or precision, or the file is

@@ -31,9 +31,7 @@ def write_episode(
         images: T images (H, W, 3) uint8.
         actions: (T, 3) float32, raw command units.
         size: (H, W).
-        event_types: T texts; None writes none.
-        instruction: the file's ``language_instruction``; None writes none.
-        attributes: attributes of the file.
+        event_types: T texts; None writes none, as with the instruction.
     """
     length = len(actions)
     how = {"compression": "gzip", "compression_opts": 1, "track_times": False}

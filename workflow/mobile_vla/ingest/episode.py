@@ -10,16 +10,17 @@ import h5py
 import numpy as np
 
 from mobile_vla.conventions import ACTION_COLUMNS
+from mobile_vla.ingest.chunks import check_storage
 from mobile_vla.ingest.isolation import Announce
-from mobile_vla.ingest.locate import MAX_FRAMES, MAX_SIDE, check_storage, find, reading
-from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.rawfile import IMAGES, Rejected, find, reading, rejection
 from mobile_vla.ingest.result import Defect
 
-IMAGES = ("images", "observations/images")
 ACTIONS = "actions"
 EVENT_TYPES = "action_event_types"
 INSTRUCTION = "language_instruction"
 
+MAX_FRAMES = 100_000
+MAX_SIDE = 8192  # pixels; one such image takes 200 MB
 MAX_ATTRIBUTES = 100
 MAX_ATTRIBUTE_BYTES = 1 << 20  # of one that is read
 MAX_TEXT_BYTES = 4096  # of an entry of fixed length; the collector's instruction has 256
@@ -27,24 +28,22 @@ TEXTS_AT_A_TIME = 1000
 MAX_TEXT = 1000  # characters of an attribute or instruction that are kept
 MAX_VALUES = 100  # entries of an attribute's array that are kept
 
-T = TypeVar("T")
-
 RECORD_AGAIN = "record the episode again, or leave it out of the folder"
+
+T = TypeVar("T")
 
 
 @dataclass
 class RawEpisode:
-    """An opened episode that fulfils the contract; its images are still to be read.
+    """All of an episode but its images; the defaults are those of a rejected one."""
 
-    Valid while its file is open.
-    """
-
-    file: h5py.File
-    place: str
+    place: str = ""
     """Path in the file of the images, (T, H, W, 3) uint8."""
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int] | None = None
     """(H, W, 3) of the images."""
-    actions: np.ndarray
+    actions: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, len(ACTION_COLUMNS)), dtype=np.float32)
+    )
     """(T, 3) float32, raw command units."""
     event_types: list[str] | None = None
     """(T,); None where the file has none, as older ones."""
@@ -52,19 +51,11 @@ class RawEpisode:
     attributes: dict[str, Any] = field(default_factory=dict)
     """The file's attributes as plain JSON values."""
 
-    @property
-    def group(self) -> str | None:
-        """The ``scene`` attribute: episodes of one scene stay on one side of the split."""
-        scene = self.attributes.get("scene")
-        return scene if isinstance(scene, str) and scene else None
-
 
 def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
     """Check an episode against the contract and read all of it but the images.
 
-    Args:
-        file: the opened raw file.
-        announce: called with each part's name before it is read.
+    Each part is announced before it is read.
 
     Raises:
         Rejected: with every breach of the contract.
@@ -89,42 +80,23 @@ def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
         place, (frames, height, width) = images
         for name, values in ((ACTIONS, actions), (EVENT_TYPES, event_types)):
             if values is not None and len(values) != frames:
-                defects.append(_unequal(name, len(values), place, frames))
+                found = f"{len(values)} entries for {frames} frames in {place}"
+                unequal = rejection(
+                    "unequal_length", name, found, "one entry a frame", RECORD_AGAIN
+                )
+                defects += unequal.defects
     if defects or images is None or actions is None:
         raise Rejected(*defects)
-    return RawEpisode(
-        file, place, (height, width, 3), actions, event_types, instruction, attributes or {}
-    )
+    shape = (height, width, 3)
+    return RawEpisode(place, shape, actions, event_types, instruction, attributes or {})
 
 
-def _unequal(place: str, entries: int, images: str, frames: int) -> Defect:
-    return Defect(
-        code="unequal_length",
-        place=place,
-        found=f"{entries} entries for {frames} frames in {images}",
-        expected="one entry a frame",
-        remedy=RECORD_AGAIN,
-    )
+def _missing(place: str, expected: str) -> Rejected:
+    return rejection("missing_dataset", place, "no such dataset", expected, RECORD_AGAIN)
 
 
-def _missing(place: str, expected: str) -> Defect:
-    return Defect(
-        code="missing_dataset",
-        place=place,
-        found="no such dataset",
-        expected=expected,
-        remedy=RECORD_AGAIN,
-    )
-
-
-def _wrong(code: str, place: str, found: Any, expected: str) -> Defect:
-    return Defect(
-        code=code,
-        place=place,
-        found=f"{found}",
-        expected=expected,
-        remedy="store it as the contract says",
-    )
+def _wrong(code: str, place: str, found: Any, expected: str) -> Rejected:
+    return rejection(code, place, f"{found}", expected, "store it as the contract says")
 
 
 def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
@@ -133,48 +105,38 @@ def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
         if dataset is not None:
             break
     else:
-        raise Rejected(_missing(IMAGES[0], f"images (T, H, W, 3) uint8, or {IMAGES[1]}"))
+        raise _missing(IMAGES[0], f"images (T, H, W, 3) uint8, or {IMAGES[1]}")
     shape = dataset.shape
     if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
-        raise Rejected(_wrong("wrong_shape", place, shape, "(T, H, W, 3)"))
+        raise _wrong("wrong_shape", place, shape, "(T, H, W, 3)")
     if dataset.dtype != np.uint8:
-        raise Rejected(_wrong("wrong_dtype", place, dataset.dtype, "uint8, values 0 to 255"))
-    _length(shape[0], place)
+        raise _wrong("wrong_dtype", place, dataset.dtype, "uint8, values 0 to 255")
+    _check_length(shape[0], place)
     if max(shape[1:3]) > MAX_SIDE:
         limit = f"at most {MAX_SIDE} pixels a side"
-        raise Rejected(_wrong("absurd_size", place, f"{shape[1]}×{shape[2]} pixels", limit))
+        raise _wrong("absurd_size", place, f"{shape[1]}×{shape[2]} pixels", limit)
     check_storage(dataset, place, decode_later=True)
     return place, shape[:3]
 
 
-def _length(frames: int, place: str) -> None:
+def _check_length(frames: int, place: str) -> None:
     if frames == 0:
-        raise Rejected(
-            Defect(
-                code="no_frames",
-                place=place,
-                found="T = 0",
-                expected="at least one frame",
-                remedy=RECORD_AGAIN,
-            )
-        )
+        raise rejection("no_frames", place, "T = 0", "at least one frame", RECORD_AGAIN)
     if frames > MAX_FRAMES:
         limit = f"at most {MAX_FRAMES:,} frames"
-        raise Rejected(_wrong("absurd_size", place, f"{frames:,} frames declared", limit))
+        raise _wrong("absurd_size", place, f"{frames:,} frames declared", limit)
 
 
 def _actions(file: h5py.File) -> np.ndarray:
     dataset = find(file, ACTIONS)
     if dataset is None:
-        raise Rejected(_missing(ACTIONS, "actions (T, 3) float32"))
+        raise _missing(ACTIONS, "actions (T, 3) float32")
     shape = dataset.shape
     if shape is None or len(shape) != 2 or shape[1] != len(ACTION_COLUMNS):
-        raise Rejected(
-            _wrong("wrong_shape", ACTIONS, shape, f"(T, 3): {', '.join(ACTION_COLUMNS)}")
-        )
+        raise _wrong("wrong_shape", ACTIONS, shape, f"(T, 3): {', '.join(ACTION_COLUMNS)}")
     if dataset.dtype.kind != "f":
-        raise Rejected(_wrong("wrong_dtype", ACTIONS, dataset.dtype, "float32"))
-    _length(shape[0], ACTIONS)
+        raise _wrong("wrong_dtype", ACTIONS, dataset.dtype, "float32")
+    _check_length(shape[0], ACTIONS)
     check_storage(dataset, ACTIONS)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, reported below
         actions = dataset[()].astype(np.float32)  # (T, 3)
@@ -183,15 +145,7 @@ def _actions(file: h5py.File) -> np.ndarray:
         row, column = map(int, bad[0])
         found = f"{actions[row, column]}" + (f", and {len(bad) - 1} more" if len(bad) > 1 else "")
         place = f"{ACTIONS}, row {row}, {ACTION_COLUMNS[column]}"
-        raise Rejected(
-            Defect(
-                code="not_finite",
-                place=place,
-                found=found,
-                expected="finite numbers",
-                remedy=RECORD_AGAIN,
-            )
-        )
+        raise rejection("not_finite", place, found, "finite numbers", RECORD_AGAIN)
     return actions
 
 
@@ -200,15 +154,15 @@ def _event_types(file: h5py.File) -> list[str] | None:
     if dataset is None:
         return None
     if dataset.shape is None or len(dataset.shape) != 1:
-        raise Rejected(_wrong("wrong_shape", EVENT_TYPES, dataset.shape, "(T,)"))
+        raise _wrong("wrong_shape", EVENT_TYPES, dataset.shape, "(T,)")
     _check_text(dataset, EVENT_TYPES, "strings")
-    if dataset.shape[0] > MAX_FRAMES:
-        _length(dataset.shape[0], EVENT_TYPES)
-    if dataset.shape[0]:
+    length = dataset.shape[0]
+    if length:
+        _check_length(length, EVENT_TYPES)
         check_storage(dataset, EVENT_TYPES)
     return [
         _text(value)
-        for first in range(0, dataset.shape[0], TEXTS_AT_A_TIME)
+        for first in range(0, length, TEXTS_AT_A_TIME)
         for value in dataset[first : first + TEXTS_AT_A_TIME]
     ]
 
@@ -218,7 +172,7 @@ def _instruction(file: h5py.File) -> str | None:
     if dataset is None:
         return None
     if dataset.shape not in ((), (1,)):
-        raise Rejected(_wrong("wrong_shape", INSTRUCTION, dataset.shape, "(1,)"))
+        raise _wrong("wrong_shape", INSTRUCTION, dataset.shape, "(1,)")
     _check_text(dataset, INSTRUCTION, "a string, such as S256")
     check_storage(dataset, INSTRUCTION)
     value = dataset[()]
@@ -227,12 +181,11 @@ def _instruction(file: h5py.File) -> str | None:
 
 def _check_text(dataset: h5py.Dataset, place: str, expected: str) -> None:
     if h5py.check_string_dtype(dataset.dtype) is None:
-        raise Rejected(_wrong("wrong_dtype", place, dataset.dtype, expected))
-    if dataset.dtype.itemsize > MAX_TEXT_BYTES:
+        raise _wrong("wrong_dtype", place, dataset.dtype, expected)
+    size = dataset.dtype.itemsize
+    if size > MAX_TEXT_BYTES:
         limit = f"at most {MAX_TEXT_BYTES:,} bytes each"
-        raise Rejected(
-            _wrong("absurd_size", place, f"texts of {dataset.dtype.itemsize:,} bytes", limit)
-        )
+        raise _wrong("absurd_size", place, f"texts of {size:,} bytes", limit)
 
 
 def _text(value: Any) -> str:

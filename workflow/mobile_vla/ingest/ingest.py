@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -14,11 +13,10 @@ from PIL import Image, ImageChops
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.conventions import FRAME_SHAPE, FRAME_SIZE
 from mobile_vla.files import atomic_path
+from mobile_vla.ingest.chunks import image_blocks
 from mobile_vla.ingest.episode import RawEpisode, read_episode
-from mobile_vla.ingest.images import image_blocks
 from mobile_vla.ingest.isolation import Announce, isolated
-from mobile_vla.ingest.rawfile import Fingerprint, fingerprint, open_raw
-from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, StrongColors
 from mobile_vla.ingest.scenario import parse_scenario
@@ -32,70 +30,57 @@ NO_STATISTICS = ImageStatistics(
 )
 
 
-@dataclass(frozen=True)
-class _Content:
-    """What is read of a raw file; the defaults are those of a rejected episode."""
-
-    group: str | None = None
-    raw_shape: tuple[int, int, int] | None = None
-    actions: list[list[float]] = field(default_factory=list)
-    event_types: list[str] | None = None
-    instruction: str | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
-    statistics: ImageStatistics = NO_STATISTICS
-
-
 def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> None:
-    """Read an episode once; write its frames and its facts.
+    """Read an HDF5 episode once; write its frames and its facts.
 
     A file that breaks the contract is no error here: its defects become facts, so that the
     problems of all episodes can be reported together.
-
-    Args:
-        settings: dataset, episode, and how images become frames.
-        outputs: the files to write.
-        raw: the HDF5 file.
     """
-    identity = Fingerprint(None, 0)
-    content = _Content()
+    identity: FileDigest | None = None
+    episode, statistics = RawEpisode(), NO_STATISTICS
     defects: list[Defect] = []
     with atomic_path(outputs.frames) as temporary:
         try:
             identity = fingerprint(raw)
-            content = isolated(partial(_read, raw, settings.images, temporary))
+            episode, statistics = isolated(partial(_read, raw, settings.images, temporary))
         except Rejected as rejected:
             defects = rejected.defects
             np.save(temporary, np.zeros((0, *FRAME_SHAPE), dtype=np.uint8))
-    facts = EpisodeFacts(
+    scene = episode.attributes.get("scene")  # its episodes stay on one side of the split
+    EpisodeFacts(
         episode=settings.episode,
         file=str(raw),
-        sha256=identity.sha256,
-        size=identity.size,
+        sha256=None if identity is None else identity.sha256,
+        size=0 if identity is None else identity.size,
         # By the file's name: that of an episode in a subfolder begins with the folder's.
         scenario=parse_scenario(raw.stem),
-        group=content.group or settings.episode,
-        frames=len(content.actions),
+        group=scene if isinstance(scene, str) and scene else settings.episode,
+        frames=len(episode.actions),
         frame_file=FileDigest.of(outputs.frames),
-        raw_shape=content.raw_shape,
-        actions=content.actions,
-        event_types=content.event_types,
-        instruction=content.instruction,
-        attributes=content.attributes,
-        image_statistics=content.statistics,
+        raw_shape=episode.shape,
+        actions=episode.actions.tolist(),
+        event_types=episode.event_types,
+        instruction=episode.instruction,
+        attributes=episode.attributes,
+        image_statistics=statistics,
         errors=defects,
-    )
-    facts.write(outputs.facts)
+    ).write(outputs.facts)
 
 
-def _read(raw: Path, images: Images, path: Path, announce: Announce) -> _Content:
-    """Write a raw file's frames to ``path`` and return the rest of it."""
+def _read(
+    raw: Path, images: Images, path: Path, announce: Announce
+) -> tuple[RawEpisode, ImageStatistics]:
     announce("file")
     with open_raw(raw) as file:
-        return _convert(read_episode(file, announce), images, path, announce)
+        episode = read_episode(file, announce)
+        blocks = image_blocks(file, episode.place, announce)
+        return episode, _convert(blocks, len(episode.actions), images, path)
 
 
-def _convert(episode: RawEpisode, images: Images, path: Path, announce: Announce) -> _Content:
-    length = len(episode.actions)
+def _convert(
+    blocks: Iterable[tuple[int, np.ndarray]], length: int, images: Images, path: Path
+) -> ImageStatistics:
+    """Write the frames of an episode's images, and return their statistics."""
     channel_mean = np.zeros((length, 3))
     frame_std = np.zeros(length)
     strong = np.zeros((length, 2))
@@ -104,8 +89,10 @@ def _convert(episode: RawEpisode, images: Images, path: Path, announce: Announce
     previous: np.ndarray | None = None
     # Written frame by frame: the pages of a memory map would count as memory of this job.
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, _header(length))
-        for first, block in image_blocks(episode.file, episode.place, announce):
+        shape = (length, *FRAME_SHAPE)
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for first, block in blocks:
             for index, image in enumerate(block, start=first):
                 frame = to_frame(image, images)  # (224, 224, 3)
                 file.write(frame.data)
@@ -118,27 +105,14 @@ def _convert(episode: RawEpisode, images: Images, path: Path, announce: Announce
             previous = block[-1].copy()  # a view would keep the whole block in memory
             del block, image
     red, blue = _rounded(strong.mean(axis=0), 5)
-    return _Content(
-        group=episode.group,
-        raw_shape=episode.shape,
-        actions=episode.actions.tolist(),
-        event_types=episode.event_types,
-        instruction=episode.instruction,
-        attributes=episode.attributes,
-        statistics=ImageStatistics(
-            mean=_rounded(channel_mean.mean(axis=0)),
-            frame_mean=_rounded(channel_mean.mean(axis=1)),
-            frame_std=_rounded(frame_std),
-            max=largest,
-            strong=StrongColors(red=red, blue=blue),
-            repeats=repeats,
-        ),
+    return ImageStatistics(
+        mean=_rounded(channel_mean.mean(axis=0)),
+        frame_mean=_rounded(channel_mean.mean(axis=1)),
+        frame_std=_rounded(frame_std),
+        max=largest,
+        strong=StrongColors(red=red, blue=blue),
+        repeats=repeats,
     )
-
-
-def _header(length: int) -> dict[str, Any]:
-    """Return the header of an ``.npy`` file of frames."""
-    return {"descr": "|u1", "fortran_order": False, "shape": (length, *FRAME_SHAPE)}
 
 
 def _statistics(frame: np.ndarray) -> tuple[np.ndarray, float, int]:
@@ -152,13 +126,10 @@ def _statistics(frame: np.ndarray) -> tuple[np.ndarray, float, int]:
 
 
 def strong_colors(frame: np.ndarray) -> tuple[float, float]:
-    """Return the shares of a frame's lower half that are clearly red and clearly blue.
+    """Return the shares of an RGB frame's lower half that are clearly red and clearly blue.
 
     A pixel counts where its red or its blue exceeds the other by more than a quarter of the range.
     The upper half is left out because the sky is there.
-
-    Args:
-        frame: (224, 224, 3) uint8, RGB.
     """
     lower = Image.fromarray(frame[FRAME_SIZE // 2 :])
     red, _, blue = lower.split()
@@ -171,5 +142,4 @@ def strong_colors(frame: np.ndarray) -> tuple[float, float]:
 
 
 def _rounded(values: np.ndarray, digits: int = 3) -> list[float]:
-    """Round statistics, which keeps the JSON short."""
     return [round(float(value), digits) for value in values]

@@ -1,8 +1,6 @@
-"""Run the reading of a raw file in a child process: damaged files can crash or hang HDF5.
+"""Run the reading of a raw file in a child process.
 
-A single wrong bit in a file can send HDF5 into an endless loop or a segmentation fault, where no
-Python exception helps. The child names each place before it reads it; when it stalls or dies, the
-last of these places becomes the defect's.
+A single wrong bit can send HDF5 into an endless loop or a segmentation fault, beyond exceptions.
 """
 
 from __future__ import annotations
@@ -14,9 +12,9 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from mobile_vla.errors import UserError
-from mobile_vla.ingest.rejected import Rejected
-from mobile_vla.ingest.result import Defect
+from mobile_vla.ingest.rawfile import rejection
 
+INTACT = "an intact HDF5 file"
 STALL_SECONDS = 120.0  # without a message; a block of images takes one or two, even over NFS
 
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
@@ -33,6 +31,7 @@ def isolated(work: Callable[[Announce], T]) -> T:
 
     Args:
         work: what to run; it calls its argument with the place before each thing that it reads.
+            When it stalls or dies, the last of these places becomes the defect's.
 
     Raises:
         Rejected: ``work`` raised it, crashed, or sent nothing for ``STALL_SECONDS``.
@@ -50,7 +49,8 @@ def isolated(work: Callable[[Announce], T]) -> T:
     try:
         while True:
             if not receiver.poll(STALL_SECONDS):
-                raise _unreadable(place, f"HDF5 did not come to an end in {STALL_SECONDS:g} s")
+                found = f"HDF5 did not come to an end in {STALL_SECONDS:g} s"
+                raise rejection("unreadable", place, found, INTACT)
             try:
                 kind, value = receiver.recv()
             except EOFError:
@@ -83,20 +83,9 @@ def _died(place: str, code: int | None) -> Exception:
     number = -code if code is not None and code < 0 else 0
     reason = signal.Signals(number).name if number else f"exit status {code}"
     if number in CRASHES:
-        return _unreadable(place, f"HDF5 crashed ({reason}) while reading it")
+        found = f"HDF5 crashed ({reason}) while reading it"
+        return rejection("unreadable", place, found, INTACT)
     return UserError(
         f"reading was interrupted at {place} ({reason}), which says nothing of the file; "
         "run snakemake again, and if it happens again look for lack of memory or disk space"
-    )
-
-
-def _unreadable(place: str, found: str) -> Rejected:
-    return Rejected(
-        Defect(
-            code="unreadable",
-            place=place,
-            found=found,
-            expected="an intact HDF5 file",
-            remedy="copy the file again from where it was recorded",
-        )
     )

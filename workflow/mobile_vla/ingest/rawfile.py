@@ -1,25 +1,27 @@
-"""Hash and open a raw file; whatever is wrong with it becomes a defect."""
+"""Hash, open and search a raw file; whatever is wrong with it becomes a defect."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 
-from mobile_vla.files import BLOCK
-from mobile_vla.ingest.rejected import Rejected
 from mobile_vla.ingest.result import Defect
+from mobile_vla.result import FileDigest
+
+IMAGES = ("images", "observations/images")
+"""Where an episode's images may lie."""
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, II.A
 SUPERBLOCK = 96  # bytes of the longest superblock (version 0 with 8-byte addresses)
+MAX_LINKS = 16
+COPY_AGAIN = "copy the file again from where it was recorded"
 
 HDF5_ERRORS = (
     OSError,
@@ -28,19 +30,28 @@ HDF5_ERRORS = (
     KeyError,
     TypeError,
     AttributeError,
-    NotImplementedError,
     OverflowError,
     MemoryError,
 )
 """What h5py raises for files whose structure is damaged, depending on the damaged byte."""
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """A raw file's identity; no digest where there is nothing to read."""
+class Rejected(Exception):  # noqa: N818  (the verdict on a file, not an error of the program)
+    """An episode cannot be used; nothing more of it can be read."""
 
-    sha256: str | None
-    size: int
+    def __init__(self, *defects: Defect):
+        self.defects = list(defects)
+        super().__init__(*defects)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{defect.code} at {defect.place}" for defect in self.defects)
+
+
+def rejection(
+    code: str, place: str, found: str, expected: str, remedy: str = COPY_AGAIN
+) -> Rejected:
+    """Return the exception for a single defect."""
+    return Rejected(Defect(code=code, place=place, found=found, expected=expected, remedy=remedy))
 
 
 def one_line(error: BaseException) -> str:
@@ -49,7 +60,7 @@ def one_line(error: BaseException) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
-def fingerprint(path: Path) -> Fingerprint:
+def fingerprint(path: Path) -> FileDigest:
     """Hash a raw file.
 
     Raises:
@@ -59,99 +70,121 @@ def fingerprint(path: Path) -> Fingerprint:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a directory" if stat.S_ISDIR(mode) else "neither a file nor a link to one"
-            raise Rejected(_file_defect("not_a_file", kind, "name the episode's file"))
-        digest, size = hashlib.sha256(), 0
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
-                size += len(block)
+            raise _no_episode("not_a_file", kind, "name the episode's file")
+        return FileDigest.of(path)
     except OSError as error:
-        raise Rejected(_unreachable(path, error)) from None
+        raise _unreachable(path, error) from None
     except ValueError as error:  # a null byte in the path
-        raise Rejected(_file_defect("missing", one_line(error), "correct the path")) from None
-    return Fingerprint(digest.hexdigest(), size)
+        raise _no_episode("missing", one_line(error), "correct the path") from None
 
 
-def _file_defect(code: str, found: str, remedy: str) -> Defect:
-    return Defect(code=code, place="file", found=found, expected="an HDF5 episode", remedy=remedy)
+def _no_episode(code: str, found: str, remedy: str) -> Rejected:
+    return rejection(code, "file", found, "an HDF5 episode", remedy)
 
 
-def _unreachable(path: Path, error: OSError) -> Defect:
+def _unreachable(path: Path, error: OSError) -> Rejected:
     if error.errno == errno.ELOOP:
-        return _file_defect("broken_link", "a link that leads in a circle", "correct the link")
+        return _no_episode("broken_link", "a link that leads in a circle", "correct the link")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         if path.is_symlink():
             found = f"a link to {path.readlink()}, which is not there"
-            return _file_defect("broken_link", found, "restore the file or correct the link")
-        return _file_defect("missing", "no such file", "restore it, or correct path and pattern")
+            return _no_episode("broken_link", found, "restore the file or correct the link")
+        return _no_episode("missing", "no such file", "restore it, or correct path and pattern")
     if isinstance(error, PermissionError):
-        return _file_defect("permission_denied", one_line(error), f"chmod +r {path.name}")
-    return _file_defect("unreadable", one_line(error), "check the disk, or copy the file again")
+        return _no_episode("permission_denied", one_line(error), f"chmod +r {path.name}")
+    return _no_episode("unreadable", one_line(error), "check the disk, or copy the file again")
 
 
-@contextmanager
-def open_raw(path: Path) -> Iterator[h5py.File]:
+def open_raw(path: Path) -> h5py.File:
     """Open a raw file for reading.
 
     Raises:
-        Rejected: it is not HDF5, or its structure is damaged or cut off. A
-            ``Rejected`` of the block passes through.
+        Rejected: it is not HDF5, or its structure is damaged or cut off.
     """
     try:
         # Recorded data often lies on a read-only share, where HDF5 cannot take its lock.
-        file = h5py.File(path, "r", locking=False)
+        return h5py.File(path, "r", locking=False)
     except HDF5_ERRORS as error:
-        raise Rejected(_not_opened(path, one_line(error))) from None
-    with file:
-        yield file
+        raise _not_opened(path, one_line(error)) from None
 
 
-def _not_opened(path: Path, message: str) -> Defect:
+def _not_opened(path: Path, message: str) -> Rejected:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(len(LFS_POINTER))
     if size == 0:
-        return _file_defect("empty_file", "0 bytes", "copy or record it again")
+        return _no_episode("empty_file", "0 bytes", "copy or record it again")
     if head == LFS_POINTER:
         found = "a Git-LFS pointer instead of the data"
-        return _file_defect("lfs_pointer", found, "run git lfs pull")
+        return _no_episode("lfs_pointer", found, "run git lfs pull")
+    signed = h5py.is_hdf5(path)
     if (
         "truncated file" in message
         or HDF5_SIGNATURE.startswith(head)
-        or (_has_signature(path) and size < SUPERBLOCK)
+        or (signed and size < SUPERBLOCK)
     ):
-        return Defect(
-            code="truncated",
-            place="file",
-            found=_cut_off(size, message),
-            expected="a file as long as it says itself",
-            remedy="copy the file again from where it was recorded; what is cut off is lost",
-        )
-    if not _has_signature(path):
+        declared = re.search(r"stored_eof = (\d+)", message)
+        whole = f" of {int(declared[1]):,}" if declared else ""
+        found, expected = f"cut off after {size:,}{whole} bytes", "a file as long as it says itself"
+        remedy = f"{COPY_AGAIN}; what is cut off is lost"
+        return rejection("truncated", "file", found, expected, remedy)
+    if not signed:
         remedy = "remove the file from the folder, or narrow the dataset's pattern"
-        return _file_defect("not_hdf5", "no HDF5 signature", remedy)
-    return Defect(
-        code="unreadable",
-        place="file",
-        found=f"HDF5 cannot open it: {message}",
-        expected="an intact HDF5 file",
-        remedy="copy the file again; a recorder that was killed leaves such files behind",
-    )
+        return _no_episode("not_hdf5", "no HDF5 signature", remedy)
+    found = f"HDF5 cannot open it: {message}"
+    remedy = "copy the file again; a recorder that was killed leaves such files behind"
+    return rejection("unreadable", "file", found, "an intact HDF5 file", remedy)
 
 
-def _cut_off(size: int, message: str) -> str:
-    declared = re.search(r"stored_eof = (\d+)", message)
-    whole = f" of {int(declared[1]):,}" if declared else ""
-    return f"cut off after {size:,}{whole} bytes"
+@contextmanager
+def reading(place: str) -> Iterator[None]:
+    """Turn what h5py raises for damaged structures into a defect at ``place``."""
+    try:
+        yield
+    except HDF5_ERRORS as error:
+        found = f"HDF5 cannot read it: {one_line(error)}"
+        expected = "data that is intact to the last chunk"
+        raise rejection("unreadable", place, found, expected) from None
 
 
-def _has_signature(path: Path) -> bool:
-    """Whether the signature stands where HDF5 looks: at byte 0, 512, 1024, 2048 and so on."""
-    offset, size = 0, path.stat().st_size
-    with path.open("rb") as file:
-        while offset < size:
-            file.seek(offset)
-            if file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
-                return True
-            offset = max(512, offset * 2)
-    return False
+def find(file: h5py.File, path: str) -> h5py.Dataset | None:
+    """Return a dataset by its path, or None where the file has none.
+
+    Links are followed step by step, because a soft link may lead to an external one and HDF5 would
+    open the other file.
+
+    Raises:
+        Rejected: the path leads out of the file, in a circle, or to something else than a dataset.
+    """
+    parts, group = [part for part in path.split("/") if part], file["/"]
+    links = 0
+    while parts:
+        part = parts.pop(0)
+        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
+        if link is None:
+            return None
+        if isinstance(link, h5py.SoftLink):
+            links += 1
+            if links > MAX_LINKS:
+                raise _not_contained(path, "soft links in a circle", "broken_link")
+            group = file["/"] if link.path.startswith("/") else group
+            parts = [step for step in link.path.split("/") if step and step != "."] + parts
+            continue
+        if not isinstance(link, h5py.HardLink):
+            target = getattr(link, "filename", "of an unknown kind")
+            raise _not_contained(path, f"a link into another file, {target}")
+        group = group[part]
+    if not isinstance(group, h5py.Dataset):
+        found = f"a {type(group).__name__.lower()}"
+        remedy = "store the array under its name"
+        raise rejection("not_a_dataset", path, found, "a dataset", remedy)
+    if group.is_virtual:
+        raise _not_contained(path, "a virtual dataset")
+    if group.external:
+        raise _not_contained(path, f"raw data in {group.external[0][0]}")
+    return group
+
+
+def _not_contained(place: str, found: str, code: str = "external_link") -> Rejected:
+    remedy = "copy the data into the episode's file, with h5repack"
+    return rejection(code, place, found, "the data itself", remedy)

@@ -1,26 +1,21 @@
-"""List the episodes of a folder by their file names, without heavy imports: the plan does it."""
+"""List the episodes of a folder by their file names, without heavy imports."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mobile_vla.config.dataset import Dataset, RecordedDataset
+from mobile_vla.config.dataset import RecordedDataset
 from mobile_vla.errors import UserError
 
 
-def recorded_episodes(name: str, dataset: Dataset) -> dict[str, Path]:
+def recorded_episodes(name: str, dataset: RecordedDataset) -> dict[str, Path]:
     """Return a recorded dataset's files by episode.
 
     An episode is named like its file; in a subfolder, ``day1/a.h5`` is the episode ``day1--a``.
 
-    Args:
-        name: the dataset's name in config.yaml.
-        dataset: its settings.
-
     Raises:
         UserError: the folder is not there, holds no such file, or two files give one name.
     """
-    assert isinstance(dataset, RecordedDataset)  # a simulated one lists its own
     place = f"config.yaml (datasets.{name}.path)"
     folder = Path(dataset.path).expanduser()
     if not folder.is_dir():

@@ -10,17 +10,10 @@ from mobile_vla.conventions import FRAME_SIZE
 
 
 def to_frame(image: np.ndarray, images: Images) -> np.ndarray:
-    """Convert a raw image to a frame.
+    """Convert a raw image (H, W, 3) uint8 to a frame (224, 224, 3) uint8, RGB.
 
     Resizing is Pillow's bicubic with antialiasing, as in Kosmos-2's image processor. ``crop``
     follows that processor: the short side becomes 224, then the centre is kept.
-
-    Args:
-        image: (H, W, 3) uint8 in the order ``images.color``.
-        images: how to resize, and the colour order.
-
-    Returns:
-        (224, 224, 3) uint8, RGB.
     """
     picture = Image.fromarray(image)
     if images.resize == "squeeze":

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
 
 from mobile_vla.conventions import ScenarioKey
 from mobile_vla.ingest.result import Scenario
-
-KEYS: tuple[ScenarioKey, ...] = get_args(ScenarioKey)
 
 VALUES: dict[ScenarioKey, str] = {
     "obstacles": r"[0-9]+box",
@@ -24,26 +21,20 @@ SCHEME = (
 )
 
 _WHOLE = re.compile(
-    r"episode_[0-9]{8}_[0-9]{6}_" + "_".join(f"(?:{VALUES[key]})" for key in KEYS), re.ASCII
+    r"episode_[0-9]{8}_[0-9]{6}_" + "_".join(f"(?:{part})" for part in VALUES.values()), re.ASCII
 )
 
 
 def parse_scenario(name: str) -> Scenario:
-    """Parse the scenario from an episode's name.
+    """Parse the scenario from a file's name without its suffix.
 
     Older names lack parts, or have them in another order: what is missing is None. A key that the
     name gives two different values (``…_left_right_…``) is None too.
-
-    Args:
-        name: the file's name without its suffix.
-
-    Returns:
-        ``obstacles``, ``layout``, ``side``, ``style`` and ``distance``, in this order.
     """
     parts = re.split(r"[_\-. ]+", name.lower())
     scenario: Scenario = {}
-    for key in KEYS:
-        values = {part for part in parts if re.fullmatch(VALUES[key], part, re.ASCII)}
+    for key, pattern in VALUES.items():
+        values = {part for part in parts if re.fullmatch(pattern, part, re.ASCII)}
         scenario[key] = values.pop() if len(values) == 1 else None
     return scenario
 

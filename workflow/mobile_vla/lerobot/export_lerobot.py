@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,25 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from mobile_vla.config.loading import read_project
-from mobile_vla.config.prompt import Prompt
+from mobile_vla.config.prompt import INSTRUCTION, Prompt
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.data.prompts import lacking, lacks, prompt_values, render
 from mobile_vla.data.result import Manifest
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import write_json, write_text
-from mobile_vla.ingest.episode import RawEpisode, read_episode
-from mobile_vla.ingest.images import image_blocks
+from mobile_vla.ingest.chunks import image_blocks
+from mobile_vla.ingest.episode import read_episode
 from mobile_vla.ingest.rawfile import open_raw
 from mobile_vla.ingest.result import EpisodeFacts
-from mobile_vla.lerobot import format as layout
-from mobile_vla.lerobot.result import ExportedDataset, ExportedEpisode
-from mobile_vla.lerobot.statistics import flattened, histogram, of_images, of_values
+from mobile_vla.lerobot.result import ACTION, INFO, OURS, VERSION, ExportedDataset, ExportedEpisode
 from mobile_vla.lerobot.tables import (
     INDICES,
+    LEVELS,
     data_schema,
     described_features,
-    episodes_table,
+    histogram,
+    of_images,
+    of_values,
     tasks_table,
 )
 
@@ -41,6 +42,17 @@ log = logging.getLogger(__name__)
 
 COMPRESSION = 3  # of PNG: half the time of the usual 6, for a few per cent of the bytes
 FORMAT = 1  # of `meta/mobile_vla.json`
+
+FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+DATA = f"data/{FILE}"
+EPISODES = f"meta/episodes/{FILE}"
+STATISTICS = "meta/stats.json"
+TASKS = "meta/tasks.parquet"
+CAMERAS = "observation.images."
+
+CHUNK_FILES = 1000  # most files of a folder
+DATA_MB = 100  # MiB, about the most of a data file
+VIDEO_MB = 200
 
 CARD = """\
 ---
@@ -95,7 +107,12 @@ def export_lerobot(
         known = ", ".join(project.datasets)
         raise UserError(f"{config} (datasets): no {dataset!r}; expected one of {known}")
     place = results / "datasets" / dataset
-    manifest = _manifest(place / "manifest.json")
+    listed = place / "manifest.json"
+    if not listed.is_file():
+        raise UserError(
+            f"{listed}: not there; `snakemake --cores 1 {listed}` checks the episodes first"
+        )
+    manifest = Manifest.read(listed)
     facts = [
         EpisodeFacts.read(place / "episodes" / f"{episode.name}.json")
         for episode in manifest.episodes
@@ -106,43 +123,44 @@ def export_lerobot(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as unfinished:
         target = Path(unfinished, folder.name)
-        written = _Written(target, layout.CAMERAS + camera, fps, bgr)
+        written = _Written(target, CAMERAS + camera, fps, bgr)
         for episode, text in zip(facts, tasks, strict=True):
             written.add(episode, text)
         written.close(shape)
-        _exported(manifest, facts).write(target / layout.OURS)
+        ExportedDataset(
+            format=FORMAT,
+            dataset=manifest.dataset,
+            manifest=manifest.digest,
+            episodes=tuple(
+                ExportedEpisode(
+                    episode=episode.episode,
+                    frames=episode.frames,
+                    instruction=episode.instruction,
+                    event_types=episode.event_types,
+                    attributes=episode.attributes,
+                    raw_sha256=episode.raw.sha256,
+                )
+                for episode in facts
+            ),
+        ).write(target / OURS)
         card = {"dataset": dataset, "episodes": len(facts), "frames": written.frames}
-        size = {"height": shape[0], "width": shape[1], "fps": fps, "version": layout.VERSION}
+        size = {"height": shape[0], "width": shape[1], "fps": fps, "version": VERSION}
         columns = ", ".join(ACTION_COLUMNS)
-        text = CARD.format(**card, **size, action=layout.ACTION, columns=columns)
+        text = CARD.format(**card, **size, action=ACTION, columns=columns)
         write_text(target / "README.md", text)
         target.rename(folder)
     log.info("%s: %d episodes, %d frames", folder, len(facts), written.frames)
 
 
-def _manifest(path: Path) -> Manifest:
-    if not path.is_file():
-        raise UserError(
-            f"{path}: not there; `snakemake --cores 1 {path}` checks the episodes first"
-        )
-    return Manifest.read(path)
-
-
 def _tasks(facts: Sequence[EpisodeFacts], template: str | None) -> list[str]:
-    """Return each episode's instruction.
-
-    Raises:
-        Problems: episodes that have none.
-    """
-    prompt = None if template is None else Prompt(template=template)
+    """Return each episode's instruction; refuse episodes that have none."""
+    stated = Prompt(template=f"{{{INSTRUCTION}}}")
+    otherwise = stated if template is None else Prompt(template=template)
     tasks, problems = [], []
     for episode in facts:
+        prompt = otherwise if episode.instruction is None else stated
         values = prompt_values(episode)
-        if episode.instruction is not None:
-            tasks.append(episode.instruction)
-        elif prompt is None:
-            problems.append(Problem(episode.file, "it has no language_instruction"))
-        elif missing := lacks(prompt, values):
+        if missing := lacks(prompt, values):
             problems.append(Problem(episode.file, "; ".join(map(lacking, missing))))
         else:
             tasks.append(render(prompt, values))
@@ -156,11 +174,7 @@ def _tasks(facts: Sequence[EpisodeFacts], template: str | None) -> list[str]:
 
 
 def _shape(facts: Sequence[EpisodeFacts]) -> tuple[int, int, int]:
-    """Return the size of all images.
-
-    Raises:
-        UserError: they differ; the format has one size for a dataset.
-    """
+    """Return the size of all images; refuse several, since the format has one for a dataset."""
     shapes = sorted({episode.raw_shape for episode in facts if episode.raw_shape is not None})
     if len(shapes) > 1:
         sizes = ", ".join(f"{width}×{height}" for height, width, _ in shapes)
@@ -169,26 +183,6 @@ def _shape(facts: Sequence[EpisodeFacts]) -> tuple[int, int, int]:
             "datasets of one size each, by their `pattern`"
         )
     return shapes[0]
-
-
-def _exported(manifest: Manifest, facts: Sequence[EpisodeFacts]) -> ExportedDataset:
-    """Return what LeRobot's format has no place for."""
-    return ExportedDataset(
-        format=FORMAT,
-        dataset=manifest.dataset,
-        manifest=manifest.digest,
-        episodes=tuple(
-            ExportedEpisode(
-                episode=episode.episode,
-                frames=episode.frames,
-                instruction=episode.instruction,
-                event_types=episode.event_types,
-                attributes=episode.attributes,
-                raw_sha256=listed.raw_sha256,
-            )
-            for listed, episode in zip(manifest.episodes, facts, strict=True)
-        ),
-    )
 
 
 @dataclass
@@ -207,25 +201,27 @@ class _Written:
     writer: pq.ParquetWriter | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     tasks: dict[str, int] = field(default_factory=dict)
-    levels: np.ndarray | None = None
+    levels: np.ndarray = field(default_factory=lambda: np.zeros((3, LEVELS), dtype=np.int64))
     """(3, 256) how often each level occurs in all images."""
     values: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    """The numbers of all episodes, by feature."""
 
     def add(self, facts: EpisodeFacts, task: str) -> None:
         """Write an episode's rows, and note where they are."""
         path = Path(facts.file)
         facts.raw.verify(path, "it was ingested with others: run snakemake again, then export")
         number, length = len(self.rows), facts.frames
-        levels = np.zeros((3, 256), dtype=np.int64)
+        levels = np.zeros_like(self.levels)
         with open_raw(path) as raw:
             episode = read_episode(raw, _ignore)
             columns = self._columns(episode.actions, number, task)
             images = []
-            for image in self._images(episode):
-                levels += histogram(image)
-                images.append(png(image))
-        self._roll_over(sum(map(len, images)))
+            for _, block in image_blocks(raw, episode.place, _ignore):
+                for image in block[..., ::-1] if self.bgr else block:
+                    levels += histogram(image)
+                    file = io.BytesIO()
+                    picture = Image.fromarray(np.ascontiguousarray(image))
+                    picture.save(file, "PNG", compress_level=COMPRESSION)
+                    images.append(file.getvalue())
         self._write(images, columns)
         statistics = {
             self.camera: of_images(levels, length),
@@ -239,19 +235,18 @@ class _Written:
                 **_place("data/", self.file),
                 "dataset_from_index": self.frames,
                 "dataset_to_index": self.frames + length,
-                **flattened(statistics),
+                **{
+                    f"stats/{feature}/{name}": value
+                    for feature, values in statistics.items()
+                    for name, value in values.items()
+                },
                 **_place("meta/episodes/", 0),
             }
         )
         self.frames += length
-        self.levels = levels if self.levels is None else self.levels + levels
+        self.levels += levels
         for name, values in columns.items():
             self.values.setdefault(name, []).append(values)
-
-    def _images(self, episode: RawEpisode) -> Iterator[np.ndarray]:
-        for _, block in image_blocks(episode.file, episode.place, _ignore):
-            for image in block:
-                yield image[..., ::-1] if self.bgr else image
 
     def _columns(self, actions: np.ndarray, number: int, task: str) -> dict[str, np.ndarray]:
         length = len(actions)
@@ -259,22 +254,20 @@ class _Written:
         task_index = self.tasks.setdefault(task, len(self.tasks))
         indices = (at, np.full_like(at, number), at + self.frames, np.full_like(at, task_index))
         return {
-            layout.ACTION: actions,
+            ACTION: actions,
             "timestamp": (at / self.fps).astype(np.float32),
             **dict(zip(INDICES, indices, strict=True)),
         }
 
-    def _roll_over(self, size: int) -> None:
-        """Begin another file where the present one would become too large."""
+    def _write(self, images: Sequence[bytes], columns: Mapping[str, np.ndarray]) -> None:
+        size = sum(map(len, images))
         self.size += size
-        if self.writer is not None and self.size > layout.DATA_MB * 2**20:
+        if self.writer is not None and self.size > DATA_MB * 2**20:
             self.writer.close()
             self.writer, self.file, self.size = None, self.file + 1, size
-
-    def _write(self, images: Sequence[bytes], columns: Mapping[str, np.ndarray]) -> None:
-        schema = data_schema(self.camera, layout.ACTION, len(ACTION_COLUMNS))
+        schema = data_schema(self.camera)
         if self.writer is None:
-            path = self.folder / layout.DATA.format(**_numbers(self.file))
+            path = self.folder / DATA.format(**_numbers(self.file))
             path.parent.mkdir(parents=True, exist_ok=True)
             self.writer = pq.ParquetWriter(path, schema, compression="snappy")
         stored = [
@@ -286,46 +279,40 @@ class _Written:
 
     def close(self, shape: tuple[int, int, int]) -> None:
         """Write what is known of all episodes together."""
-        assert self.writer is not None and self.levels is not None  # there is an episode at least
+        assert self.writer is not None  # there is an episode at least
         self.writer.close()
-        index = self.folder / layout.EPISODES.format(**_numbers(0))
+        index = self.folder / EPISODES.format(**_numbers(0))
         index.parent.mkdir(parents=True)
-        pq.write_table(episodes_table(self.rows), index, compression="snappy")
-        pq.write_table(tasks_table(list(self.tasks)), self.folder / layout.TASKS)
-        statistics: dict[str, Any] = {self.camera: of_images(self.levels, self.frames)}
-        for name, values in self.values.items():
-            statistics[name] = of_values(np.concatenate(values))
-        write_json(self.folder / layout.STATISTICS, statistics)
-        features = described_features(self.camera, shape, layout.ACTION, ACTION_COLUMNS)
+        rows = pa.table({name: [row[name] for row in self.rows] for name in self.rows[0]})
+        pq.write_table(rows, index, compression="snappy")
+        pq.write_table(tasks_table(list(self.tasks)), self.folder / TASKS)
+        statistics = {
+            self.camera: of_images(self.levels, self.frames),
+            **{name: of_values(np.concatenate(values)) for name, values in self.values.items()},
+        }
+        write_json(self.folder / STATISTICS, statistics)
         write_json(
-            self.folder / layout.INFO,
+            self.folder / INFO,
             {
-                "codebase_version": layout.VERSION,
+                "codebase_version": VERSION,
                 "robot_type": None,
                 "total_episodes": len(self.rows),
                 "total_frames": self.frames,
                 "total_tasks": len(self.tasks),
-                "chunks_size": layout.CHUNK_FILES,
-                "data_files_size_in_mb": layout.DATA_MB,
-                "video_files_size_in_mb": layout.VIDEO_MB,
+                "chunks_size": CHUNK_FILES,
+                "data_files_size_in_mb": DATA_MB,
+                "video_files_size_in_mb": VIDEO_MB,
                 "fps": self.fps,
                 "splits": {"train": f"0:{len(self.rows)}"},
-                "data_path": layout.DATA,
+                "data_path": DATA,
                 "video_path": None,
-                "features": features,
+                "features": described_features(self.camera, shape),
             },
         )
 
 
-def png(image: np.ndarray) -> bytes:
-    """Return an image (H, W, 3) uint8 as the bytes of a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG", compress_level=COMPRESSION)
-    return file.getvalue()
-
-
 def _numbers(file: int) -> dict[str, int]:
-    chunk, number = divmod(file, layout.CHUNK_FILES)
+    chunk, number = divmod(file, CHUNK_FILES)
     return {"chunk_index": chunk, "file_index": number}
 
 

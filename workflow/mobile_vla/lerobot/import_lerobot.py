@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -17,24 +15,25 @@ from mobile_vla.config.lerobot import ImportSettings
 from mobile_vla.errors import UserError
 from mobile_vla.ingest.collector import write_episode
 from mobile_vla.layout import RawFiles
-from mobile_vla.lerobot.format import ACTION
+from mobile_vla.lerobot.result import ACTION
 from mobile_vla.result import FileDigest
 
 
 def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -> None:
     """Write one episode of a LeRobotDataset in the format of recorded ones.
 
-    Args:
-        settings: the episode, and which features are its images and velocities.
-        outputs: the files to write.
-        data: the Parquet file that holds its rows.
-
     Raises:
-        UserError: the file cannot be read, lacks rows of the episode, or holds something else.
+        UserError: the Parquet file cannot be read, lacks rows of the episode, or holds something
+            else.
     """
     place = f"{data}, episode {settings.index}"
     try:
-        rows = _rows(settings, data)
+        if "episode_index" not in pq.read_schema(data).names:
+            raise KeyError("no column episode_index")
+        columns = [settings.camera, ACTION, "frame_index"]
+        filters = [("episode_index", "==", settings.index)]
+        rows = pq.read_table(data, columns=columns, filters=filters, partitioning=None)
+        rows = rows.sort_by("frame_index")
     except (OSError, pa.ArrowException, KeyError) as error:
         raise UserError(
             f"{place}: cannot be read ({' '.join(str(error).split())}); copy the dataset again"
@@ -61,32 +60,6 @@ def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -
         attributes=settings.attributes,
     )
     FileDigest.of(outputs.raw).write(outputs.digest)
-
-
-def _rows(settings: ImportSettings, data: Path) -> pa.Table:
-    """Return the episode's rows in the order of its frames, read from its row groups alone."""
-    file = pq.ParquetFile(data)
-    at = file.schema_arrow.get_field_index("episode_index")
-    if at < 0:
-        raise KeyError("no column episode_index")
-    columns = [settings.camera, ACTION, "episode_index", "frame_index"]
-    groups = [
-        group
-        for group in range(file.num_row_groups)
-        if _may_hold(file.metadata.row_group(group), settings.index)
-    ]
-    table = file.read_row_groups(groups, columns=columns)
-    of_episode = pc.equal(table.column("episode_index"), settings.index)
-    return table.filter(of_episode).sort_by("frame_index")
-
-
-def _may_hold(group: Any, index: int) -> bool:
-    for number in range(group.num_columns):
-        column = group.column(number)
-        if column.path_in_schema == "episode_index":
-            known = column.statistics
-            return known is None or not known.has_min_max or known.min <= index <= known.max
-    return True
 
 
 class _Images:

@@ -11,8 +11,8 @@ from mobile_vla.config.dataset import LerobotDataset
 from mobile_vla.config.lerobot import ImportSettings
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import UserError
-from mobile_vla.lerobot.format import OURS, camera_of, columns_in, read_info
-from mobile_vla.lerobot.result import ExportedDataset, ExportedEpisode
+from mobile_vla.files import read_json
+from mobile_vla.lerobot.result import ACTION, INFO, OURS, VERSION, ExportedDataset, ExportedEpisode
 
 INSTALL = "python -m pip install -r envs/requirements-lerobot.txt -c envs/constraints.txt"
 INDEX = "meta/episodes"
@@ -28,22 +28,18 @@ class ListedEpisode:
 
 
 def lerobot_episodes(name: str, dataset: LerobotDataset) -> dict[str, ListedEpisode]:
-    """Return a LeRobotDataset's episodes by name.
+    """Return the episodes of a dataset of config.yaml by name.
 
     An episode that was exported from here keeps its name; another is named by its number.
-
-    Args:
-        name: the dataset's name in config.yaml.
-        dataset: its settings.
 
     Raises:
         UserError: the folder holds no such dataset, or one that cannot be read.
     """
     place = f"config.yaml (datasets.{name})"
     folder = Path(dataset.path).expanduser()
-    info = read_info(folder, place)
-    camera = camera_of(info, dataset.camera, place)
-    columns = columns_in(info, dataset.columns, ACTION_COLUMNS, place)
+    info = _read_info(folder, place)
+    camera = _camera(info["features"], dataset.camera, place)
+    columns = _columns(info["features"].get(ACTION), dataset.columns, place)
     rows = sorted(_index(folder, place), key=lambda row: int(row["episode_index"]))
     ours = _exported(folder, [int(row["length"]) for row in rows])
     listed: dict[str, ListedEpisode] = {}
@@ -77,12 +73,63 @@ def lerobot_episodes(name: str, dataset: LerobotDataset) -> dict[str, ListedEpis
     return listed
 
 
-def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of the index of episodes, without their statistics.
+def _read_info(folder: Path, place: str) -> dict[str, Any]:
+    if not (folder / INFO).is_file():
+        raise UserError(
+            f"{place}: {folder} has no {INFO}; expected the folder of a LeRobotDataset {VERSION}"
+        )
+    info: dict[str, Any] = read_json(folder / INFO)
+    version = str(info.get("codebase_version"))
+    if version.split(".")[0] != VERSION.split(".")[0]:
+        raise UserError(
+            f"{folder / INFO} (codebase_version): found {version}, expected {VERSION}; LeRobot's "
+            "own scripts convert older datasets (lerobot.datasets.v30)"
+        )
+    return info
 
-    Raises:
-        UserError: it cannot be read.
+
+def _camera(features: Mapping[str, Any], wanted: str | None, place: str) -> str:
+    """Return the feature that holds the images; where ``wanted`` is None there must be one."""
+    cameras = [name for name, feature in features.items() if feature["dtype"] in ("image", "video")]
+    if wanted is None and len(cameras) == 1:
+        wanted = cameras[0]
+    if wanted is None or wanted not in cameras:
+        said = "no camera is named" if wanted is None else f"found {wanted!r}"
+        known = ", ".join(cameras) or "those of the dataset, which has none"
+        raise UserError(f"{place}.camera: {said}; expected one of {known}")
+    if features[wanted]["dtype"] == "video":
+        raise UserError(
+            f"{place}: {wanted} is stored as video, whose frames are not those that were recorded; "
+            "expected images: record or convert it with `use_videos=False`"
+        )
+    return wanted
+
+
+def _columns(
+    action: Mapping[str, Any] | None, wanted: Mapping[Any, int] | None, place: str
+) -> tuple[int | None, ...]:
+    """Return where each velocity stands in the feature ``action``; None where it is always 0.
+
+    Without ``wanted``, the places by name, the feature's own names decide.
     """
+    if action is None or len(action["shape"]) != 1 or not action["dtype"].startswith("float"):
+        raise UserError(f"{place}: found no {ACTION!r} of floating-point numbers, expected (A,)")
+    size, names = action["shape"][0], action["names"]
+    if isinstance(names, Mapping):  # older writers: {"motors": […]}
+        names = [name for group in names.values() for name in group]
+    if wanted is None:
+        wanted = {name: at for at, name in enumerate(names or []) if name in ACTION_COLUMNS}
+    if not wanted or any(at >= size for at in wanted.values()):
+        raise UserError(
+            f"{place}.columns: found {dict(wanted) or 'none'} for an {ACTION!r} of {size} numbers "
+            f"named {names}; expected the places of {', '.join(ACTION_COLUMNS)}, such as "
+            "`columns: {linear_x: 0, angular_z: 1}`"
+        )
+    return tuple(wanted.get(name) for name in ACTION_COLUMNS)
+
+
+def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of the index of episodes, without their statistics."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -101,13 +148,7 @@ def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _exported(folder: Path, lengths: list[int]) -> dict[int, ExportedEpisode]:
-    """Return the episodes that were exported from here, by number.
-
-    Episodes that LeRobot added later are not among them.
-
-    Raises:
-        UserError: the episodes have other lengths than those that were exported.
-    """
+    """Return the episodes that were exported from here, by number; LeRobot may add others later."""
     path = folder / OURS
     if not path.is_file():
         return {}

@@ -1,10 +1,20 @@
-"""The form of ``meta/mobile_vla.json``, which an exported dataset has beside LeRobot's files."""
+"""The files of a LeRobotDataset v3, and the form of the one that an export adds to them.
+
+The format is that of LeRobot 0.4 (huggingface/lerobot, docs/source/lerobot-dataset-v3.mdx and
+src/lerobot/datasets): many episodes to a Parquet file, and an index that says which rows are whose.
+"""
 
 from __future__ import annotations
 
 from pydantic import ConfigDict, JsonValue
 
 from mobile_vla.result import Result
+
+VERSION = "v3.0"
+ACTION = "action"
+INFO = "meta/info.json"
+OURS = "meta/mobile_vla.json"
+"""What the format has no place for, such as the episodes' names; LeRobot does not read it."""
 
 
 class ExportedEpisode(Result):

@@ -15,8 +15,7 @@ from mobile_vla.ingest.resize import to_frame
 from mobile_vla.rollout.result import Outcome
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.driver import robot_of
-from mobile_vla.simulator.scene import Scene
-from mobile_vla.simulator.world import Pose, Robot, passed_side
+from mobile_vla.simulator.world import Pose, Robot, Scene, passed_side
 
 
 class BatchDriver(Protocol):

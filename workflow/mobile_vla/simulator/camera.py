@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mobile_vla.simulator.scene import WALL_X, Colour, Cuboid, Scene
-from mobile_vla.simulator.world import Pose
+from mobile_vla.simulator.world import WALL_X, Colour, Cuboid, Pose, Scene
 
 WIDTH, HEIGHT = 1280, 720  # pixels
 FOCAL = 700.0  # pixels: 85 degrees across, a usual wide webcam
@@ -22,15 +21,7 @@ SHADE = {"front": 1.0, "side": 0.7, "top": 1.2}
 
 
 def render(scene: Scene, pose: Pose) -> np.ndarray:
-    """Render the camera's image.
-
-    Args:
-        scene: the scene.
-        pose: where the robot stands; it always looks along x.
-
-    Returns:
-        (720, 1280, 3) uint8, RGB.
-    """
+    """Render the image of the camera, which looks along x: (720, 1280, 3) uint8, RGB."""
     image = Image.new("RGB", (WIDTH, HEIGHT), scene.wall)
     draw = ImageDraw.Draw(image)
     reach = max(WALL_X - pose.x, NEAR)  # metres to the wall
@@ -41,14 +32,10 @@ def render(scene: Scene, pose: Pose) -> np.ndarray:
     for thing in (scene.box, scene.target):
         _polygon(draw, pose, _shadow(thing), _shaded(scene.floor, 0.75))
     things = (scene.box, scene.target, scene.cap)
-    for thing in sorted(things, key=lambda block: _range(block, pose), reverse=True):
+    for thing in sorted(things, key=lambda at: -np.hypot(at.x - pose.x, at.y - pose.y)):
         for face, shade in _visible_faces(thing, pose):
             _polygon(draw, pose, face, _shaded(thing.colour, shade))
     return np.asarray(image)
-
-
-def _range(thing: Cuboid, pose: Pose) -> float:
-    return float(np.hypot(thing.x - pose.x, thing.y - pose.y))
 
 
 def _shaded(colour: Colour, factor: float) -> Colour:
@@ -94,11 +81,6 @@ def _clipped(points: list[Point]) -> list[Point]:
             kept.append(start)
         if (start[0] >= NEAR) != (end[0] >= NEAR):
             part = (NEAR - start[0]) / (end[0] - start[0])
-            kept.append(
-                (
-                    NEAR,
-                    start[1] + part * (end[1] - start[1]),
-                    start[2] + part * (end[2] - start[2]),
-                )
-            )
+            y, z = (start[axis] + part * (end[axis] - start[axis]) for axis in (1, 2))
+            kept.append((NEAR, y, z))
     return kept

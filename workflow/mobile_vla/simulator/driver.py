@@ -7,8 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from mobile_vla.config.simulator import Side, SimulateSettings, Style
-from mobile_vla.simulator.scene import Scene, derived_rng, make_scene
-from mobile_vla.simulator.world import RADIUS, SPEED, STEP, Pose, Robot, distance
+from mobile_vla.simulator.world import (
+    RADIUS,
+    SPEED,
+    STEP,
+    Pose,
+    Robot,
+    Scene,
+    derived_rng,
+    distance,
+    make_scene,
+    reached,
+)
 
 INSTRUCTION = "Navigate around obstacles and reach the front of the beverage bottle on the {side}"
 
@@ -25,7 +35,7 @@ class Driver:
     """A driver that passes the box on the given side and stops at the target.
 
     Its commands depend on where it stands, so that it corrects slips. ``core`` is the prescribed
-    way; ``variant`` swerves earlier or later and keeps farther off, as the scene's detour says.
+    way; ``variant`` swerves earlier or later and keeps farther off, as the scene says.
     """
 
     scene: Scene
@@ -34,14 +44,9 @@ class Driver:
     arrived: bool = False
 
     def command(self, frame: int, pose: Pose) -> np.ndarray:
-        """Return the keys pressed at a frame.
+        """Return the keys pressed at a frame, (3,) float32 in raw units, each 0 or ±1.15.
 
-        Args:
-            frame: index of the frame; nothing is pressed at frame 0, where the episode starts.
-            pose: where the robot stands.
-
-        Returns:
-            (3,) float32: linear_x, linear_y, angular_z in raw units, each 0 or ±1.15.
+        At frame 0, where the episode starts, none are.
         """
         self.arrived = self.arrived or distance(self.scene, pose) < STOP
         keys = (0, 0) if frame == 0 or self.arrived else self._keys(pose)
@@ -52,8 +57,8 @@ class Driver:
         out = 1 if self.side == "left" else -1
         lead, clearance = LEAD, CLEARANCE
         if self.style == "variant":
-            lead += self.scene.detour.lead
-            clearance += self.scene.detour.clearance
+            lead += self.scene.lead
+            clearance += self.scene.clearance
         if pose.x < box.x + box.depth / 2 + RADIUS + BEHIND:
             room = box.x - box.depth / 2 - RADIUS - pose.x  # metres to contact, straight ahead
             beside = out * (pose.y - box.y) >= box.width / 2 + RADIUS + clearance
@@ -83,18 +88,14 @@ class Drive:
 
 def drive(settings: SimulateSettings) -> Drive:
     """Run the scripted driver through an episode, without rendering it."""
-    world = settings.world
     robot = robot_of(settings)
-    scene = robot.scene
-    driver = Driver(scene, settings.side, settings.style)
-    poses, actions, arrival = [], [], None
-    for frame in range(world.frames):
-        poses.append(robot.pose)
-        if robot.reached and arrival is None:
-            arrival = frame
+    driver = Driver(robot.scene, settings.side, settings.style)
+    actions = [driver.command(0, robot.pose)]
+    for frame in range(1, settings.world.frames):
+        robot.step(actions[-1])
         actions.append(driver.command(frame, robot.pose))
-        if frame + 1 < world.frames:
-            robot.step(actions[-1])
+    scene, poses = robot.scene, robot.trail
+    arrival = next((frame for frame, pose in enumerate(poses) if reached(scene, pose)), None)
     return Drive(scene, poses, np.stack(actions), arrival, robot.succeeded(settings.side))
 
 

@@ -19,10 +19,6 @@ def simulate(settings: SimulateSettings, outputs: RawFiles) -> None:
     """Write one simulated episode in the format of recorded ones.
 
     The same settings give the same bytes.
-
-    Args:
-        settings: the episode's scenario and world.
-        outputs: the files to write.
     """
     driven = drive(settings)
     collected, length = settings.collected, len(driven.actions)
@@ -57,7 +53,5 @@ def event_types(actions: np.ndarray) -> list[str]:
 
 def time_period(hour: int) -> str:
     """Return the collector's name for an hour of the day."""
-    for end, name in ((5, "night"), (9, "dawn"), (13, "morning"), (21, "evening")):
-        if hour < end:
-            return name
-    return "night"
+    ends = ((5, "night"), (9, "dawn"), (13, "morning"), (21, "evening"), (24, "night"))
+    return next(name for end, name in ends if hour < end)

@@ -13,9 +13,7 @@ from mobile_vla.config.ingest import Images
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import seen
-from mobile_vla.ingest.episode import IMAGES
-from mobile_vla.ingest.rawfile import open_raw
-from mobile_vla.ingest.rejected import Rejected
+from mobile_vla.ingest.rawfile import IMAGES, Rejected, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import EpisodeFacts
 

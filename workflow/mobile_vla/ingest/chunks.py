@@ -1,0 +1,198 @@
+"""Check that a dataset's values are there, and read images chunk by chunk, in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+
+from mobile_vla.ingest.isolation import Announce
+from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected, one_line, reading, rejection
+
+# Decompressed and side by side, the chunks that one frame lies in: 24 images of 1280×720. Reading
+# takes three times that at most, which keeps an ingest job below 400 MB (docs/performance.md).
+MAX_BYTES = 64 << 20
+CONTIGUOUS_BYTES = 8 << 20  # raw images read at a time where no chunk prescribes how many
+
+REPACK = "h5repack -l images:CHUNK=1x720x1280x3 OLD.h5 NEW.h5"
+
+GZIP = h5py.h5z.FILTER_DEFLATE
+SHUFFLE = h5py.h5z.FILTER_SHUFFLE
+
+READ_ERRORS = (*HDF5_ERRORS, zlib.error)
+"""What HDF5 and :func:`_decode` raise for a damaged chunk."""
+
+
+def check_storage(dataset: h5py.Dataset, place: str, *, decode_later: bool = False) -> None:
+    """Check, before anything is read, that a dataset's values are there and fit into memory.
+
+    With ``decode_later`` chunks are not decompressed here, because the caller does so afterwards.
+
+    Raises:
+        Rejected: a filter is unknown; parts were never written; or chunks are too large, overlap,
+            cannot be found, or have a wrong size or content.
+    """
+    for number, name in _filters_of(dataset):
+        if not h5py.h5z.filter_avail(number):
+            label = name.decode(errors="replace").strip("\0") or "unnamed"
+            found = f"compressed with filter {number} ({label})"
+            expected = "gzip, or a filter that this HDF5 has"
+            remedy = "recompress it: h5repack -f GZIP=1 OLD.h5 NEW.h5"
+            raise rejection("unknown_filter", place, found, expected, remedy)
+    if dataset.chunks is not None:
+        _check_chunks(dataset, place, decode_later)
+    elif dataset.id.get_storage_size() < dataset.nbytes:
+        raise _incomplete(place, dataset.id.get_storage_size(), dataset.nbytes, "bytes")
+
+
+def _incomplete(place: str, stored: int, whole: int, unit: str) -> Rejected:
+    found = f"{stored} of {whole} {unit} were ever written"
+    expected = "all of them: HDF5 reads the others as zeros"
+    remedy = "the recorder was stopped early; record the episode again"
+    return rejection("incomplete", place, found, expected, remedy)
+
+
+def _check_chunks(dataset: h5py.Dataset, place: str, decode_later: bool) -> None:
+    """Check that every chunk is there, lies where HDF5 looks for it and can be decompressed.
+
+    A flipped bit in the index, or in the list of filters, would otherwise go unnoticed: the first
+    yields zeros, the second compressed bytes in place of pixels.
+    """
+    counts = [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
+    across, size = math.prod(counts[1:]), _chunk_bytes(dataset)
+    if across * size > MAX_BYTES:
+        beside = f" ({across:,} of them side by side)" if across > 1 else ""
+        found = f"chunks of {size:,} bytes{beside}"
+        expected = f"at most {MAX_BYTES:,} bytes side by side: chunks are decompressed as a whole"
+        remedy = f"store a frame a chunk: {REPACK}"
+        raise rejection("chunk_too_large", place, found, expected, remedy)
+    whole, stored = math.prod(counts), dataset.id.get_num_chunks()
+    if stored < whole:
+        raise _incomplete(place, stored, whole, "chunks")
+    starts = (
+        range(0, count * chunk, chunk) for count, chunk in zip(counts, dataset.chunks, strict=True)
+    )
+    wanted = set(itertools.product(*starts))
+    readable = _decodable(dataset)
+    unfiltered = (1 << len(_filters_of(dataset))) - 1  # a bit is set where it was not applied
+    chunks: list[h5py.h5d.StoreInfo] = []
+    dataset.id.chunk_iter(chunks.append)
+    listed: list[tuple[int, ...]] = []
+    wrong: list[str] = []
+    for chunk in chunks:
+        plain = chunk.filter_mask & unfiltered == unfiltered
+        if chunk.size == 0 or (plain and chunk.size != size):
+            wrong.append(f"chunk {chunk.chunk_offset} of {chunk.size} bytes")
+        elif not decode_later or not readable:
+            listed.append(chunk.chunk_offset)
+    wanted -= {chunk.chunk_offset for chunk in chunks}
+    wrong += [f"no chunk {offset}" for offset in sorted(wanted)[:1]]
+    ranges = sorted((chunk.byte_offset, chunk.byte_offset + chunk.size) for chunk in chunks)
+    if any(start < end for (_, end), (start, _) in itertools.pairwise(ranges)):
+        wrong.append("chunks that overlap in the file")
+    for offset in listed:
+        try:
+            if readable:
+                _decode(dataset, offset)
+            else:
+                dataset.id.read_direct_chunk(offset)  # goes through the index, as reading does
+        except READ_ERRORS as error:
+            wrong.append(f"chunk {offset} is listed, and cannot be read: {one_line(error)}")
+    if wrong:
+        found = wrong[0] + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else "")
+        raise rejection("damaged_index", place, found, "an index that leads to every chunk")
+
+
+def image_blocks(
+    file: h5py.File, place: str, announce: Announce
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield all images in blocks along time, each chunk decompressed once.
+
+    A block spans the frames of a chunk; :func:`check_storage` has refused those that are too large.
+
+    Args:
+        place: path in the file of the images, (T, H, W, 3) uint8.
+        announce: called with each block's first frame before the block is read.
+
+    Yields:
+        The first frame's index, and the images (n, H, W, 3) uint8.
+
+    Raises:
+        Rejected: a chunk cannot be read; names the first frame concerned.
+    """
+    with reading(place):
+        dataset = file[place]
+        decoded = _decodable(dataset)
+        if dataset.chunks is None:
+            step = max(1, CONTIGUOUS_BYTES // math.prod(dataset.shape[1:]))
+        else:
+            step = dataset.chunks[0]
+    frames = dataset.shape[0]
+    for first in range(0, frames, step):
+        last = min(first + step, frames)
+        announce(f"{place}, frame {first}")
+        try:
+            yield first, _decoded(dataset, first, last) if decoded else dataset[first:last]
+        except READ_ERRORS as error:
+            where = f"frame {first}" if last - first == 1 else f"frames {first}-{last - 1}"
+            found = f"it cannot be read: {one_line(error)}"
+            expected = "images that are intact to the last chunk"
+            raise rejection("damaged_chunk", f"{place}, {where}", found, expected) from None
+
+
+def _decoded(dataset: h5py.Dataset, first: int, last: int) -> np.ndarray:
+    """Return the frames of the chunks that begin at frame ``first``, (last - first, H, W, 3)."""
+    shape, chunks = dataset.shape, dataset.chunks
+    if chunks[1:] == shape[1:]:
+        whole = np.frombuffer(_decode(dataset, (first, 0, 0, 0)), np.uint8).reshape(chunks)
+        return whole[: last - first]
+    block = np.empty((last - first, *shape[1:]), dtype=np.uint8)
+    starts = (range(0, size, chunk) for size, chunk in zip(shape[1:], chunks[1:], strict=True))
+    for y, x, z in itertools.product(*starts):
+        piece = np.frombuffer(_decode(dataset, (first, y, x, z)), np.uint8).reshape(chunks)
+        place = block[:, y : y + chunks[1], x : x + chunks[2], z : z + chunks[3]]
+        place[...] = piece[: place.shape[0], : place.shape[1], : place.shape[2], : place.shape[3]]
+    return block
+
+
+def _filters_of(dataset: h5py.Dataset) -> list[tuple[int, bytes]]:
+    """Return numbers and names of a dataset's filters, in the order in which they were applied."""
+    plist = dataset.id.get_create_plist()
+    return [plist.get_filter(index)[::3] for index in range(plist.get_nfilters())]
+
+
+def _decodable(dataset: h5py.Dataset) -> bool:
+    """Whether :func:`_decode` knows a dataset's filters and types: others are left to HDF5."""
+    if dataset.chunks is None or dataset.dtype.hasobject:  # texts of any length lie elsewhere
+        return False
+    return {GZIP, SHUFFLE}.issuperset(number for number, _ in _filters_of(dataset))
+
+
+def _chunk_bytes(dataset: h5py.Dataset) -> int:
+    """Return the size of a dataset's chunks, decompressed."""
+    return math.prod(dataset.chunks) * int(dataset.dtype.itemsize)
+
+
+def _decode(dataset: h5py.Dataset, offset: tuple[int, ...]) -> bytes:
+    """Return a chunk's values as bytes; a shuffle is not undone, for it leaves single bytes as is.
+
+    HDF5 accepts a chunk that unpacks to fewer bytes than it should and fills the rest with random
+    memory. Here the length is checked, beside gzip's checksum; and each chunk is read once.
+    """
+    mask, stored = dataset.id.read_direct_chunk(offset)
+    wanted = _chunk_bytes(dataset)
+    for index, (number, _) in reversed(list(enumerate(_filters_of(dataset)))):
+        if number == GZIP and not mask >> index & 1:  # the bit says that it was not applied
+            unpacking = zlib.decompressobj()
+            # At most one byte more than wanted, whatever the stream claims to hold.
+            stored = unpacking.decompress(stored, wanted + 1)
+            if not unpacking.eof and len(stored) <= wanted:
+                raise ValueError("compressed bytes that end too early")
+    if len(stored) != wanted:
+        more = "more than " if len(stored) > wanted else ""
+        raise ValueError(f"{more}{min(len(stored), wanted):,} bytes, {wanted:,} expected")
+    return bytes(stored)
