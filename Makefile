@@ -13,7 +13,7 @@ test: .venv/installed-dev browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -q -m long tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m long tests
 
 # The report is tested in Chromium. Where it is absent and may be installed, it is.
 browser:
@@ -22,7 +22,8 @@ browser:
 	    && apt-get install -qq --yes --no-install-recommends chromium >/dev/null; } \
 	  || echo "No Chromium, and it cannot be installed here: the tests of the report in a browser are skipped."
 
-# A private Slurm in a temporary folder, whose programs are installed where they are missing.
+# A private Slurm for each process, in a temporary folder; its programs are installed where they are
+# missing. The tests wait for the queue most of the time, so there are more processes than cores.
 SLURM := slurmctld slurmd slurm-client munge
 test-cluster: .venv/installed-slurm
 	@for program in munged slurmctld slurmd srun; do \
@@ -34,7 +35,7 @@ test-cluster: .venv/installed-slurm
 	  $$as_root env DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -qq -y --no-install-recommends $(SLURM); \
 	fi
-	$(BIN)/python -m pytest -q tests/cluster
+	$(BIN)/python -m pytest -q -n 4 tests/cluster
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check $(SOURCES)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mobile_vla.errors import Interrupted, UserError
-from mobile_vla.model import tensors as tensors_module
+from mobile_vla.model import folder as folder_module
 from mobile_vla.training import state as state_module
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
@@ -78,7 +78,7 @@ def test_killed_again_and_again(inputs, undisturbed, tmp_path):
 @pytest.mark.parametrize("nth", range(1, 9))
 def test_killed_while_a_state_is_written(inputs, undisturbed, tmp_path, nth):
     def killed():
-        original, calls = tensors_module.save_file, []
+        original, calls = folder_module.save_file, []
 
         def torn(tensors, path, metadata):
             original(tensors, path, metadata)
@@ -87,7 +87,7 @@ def test_killed_while_a_state_is_written(inputs, undisturbed, tmp_path, nth):
                 os.truncate(path, path.stat().st_size // 2)
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        tensors_module.save_file = torn
+        folder_module.save_file = torn
         run(inputs, tmp_path, settings_of())
 
     assert in_child(killed) == -signal.SIGKILL
@@ -168,7 +168,7 @@ def test_a_full_disk_keeps_the_state_before_and_says_how_much_is_needed(
     inputs, undisturbed, tmp_path
 ):
     def full():
-        original, calls = tensors_module.save_file, []
+        original, calls = folder_module.save_file, []
 
         def save(tensors, path, metadata):
             calls.append(path)
@@ -176,7 +176,7 @@ def test_a_full_disk_keeps_the_state_before_and_says_how_much_is_needed(
                 raise OSError(errno.ENOSPC, "No space left on device")
             original(tensors, path, metadata)
 
-        tensors_module.save_file = save
+        folder_module.save_file = save
         with pytest.raises(UserError, match=r"the disk is full: 0\.\d+ MB are needed"):
             run(inputs, tmp_path, settings_of())
 

@@ -1,4 +1,4 @@
-"""The users' own experiments on a small dataset, from presets to the page."""
+"""The users' own experiments on a small dataset, from presets to scores, and to the page."""
 
 import csv
 import json
@@ -21,13 +21,24 @@ EXPERIMENTS = "experiments:\n" + "".join(
 )
 
 
+SCORES = [
+    f"results/experiments/{name}/seed0/evaluation.json"
+    for name in (*PRESETS, "seen-window3", "seen-window9")
+]
+
+
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def project(tmp_path_factory):
     small = SMALL.replace("frames: 15", "frames: 19")
     config = "include: presets\n" + small[: small.index("experiments:")] + EXPERIMENTS + SWEEP
     project = Project(tmp_path_factory.mktemp("presets") / "project", config)
-    project.build()
-    assert project.plan() == {}
+    project.build(*SCORES)
+    assert project.plan(*SCORES) == {}
+    return project
+
+
+@pytest.fixture(scope="module")
+def results(project):
     return project.folder / "results"
 
 
@@ -71,12 +82,10 @@ def test_the_losses_stand_under_the_users_names_where_there_is_padding(results):
     assert (found["action_dim"], found["velocities"], found["averaged_over"]) == (7, 2, 6)
 
 
-def test_policies_answer_velocities_and_the_page_warns_of_padding(results):
+def test_policies_answer_velocities(results):
     for name in PRESETS:
         scored = json.loads((results / "experiments" / name / "seed0/evaluation.json").read_text())
         assert scored["dimensions"] == ["linear_x", "linear_y"]
-    page = (results / "report.html").read_text()
-    assert page.count("Padding dilutes the loss that is minimised") == 2
 
 
 def test_a_sweep_with_match_trains_equally_long_on_unequal_windows(results):
@@ -84,7 +93,14 @@ def test_a_sweep_with_match_trains_equally_long_on_unequal_windows(results):
     assert short["windows"]["train"] > long["windows"]["train"]
     assert short["steps"] == long["steps"]
     assert long["epochs"] > short["epochs"] == 2
+
+
+@pytest.mark.long
+def test_the_page_warns_of_padding_and_shows_the_sweep(project, results):
+    project.build()
+    assert project.plan() == {}
     page = (results / "report.html").read_text()
+    assert page.count("Padding dilutes the loss that is minimised") == 2
     assert "Combinations of seen" in page and "all were trained for" in page
     assert (results / "figures/sweeps.svg").is_file()
     assert (results / "tables/sweeps.csv").read_text().count("\n") == 3

@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from unittest.mock import patch
 
 from mobile_vla.config.reporting import Language
 from mobile_vla.files import write_json, write_text
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles, TableFiles
 from mobile_vla.reporting import sources
-from mobile_vla.reporting.drawing import style
 from mobile_vla.reporting.figures import draw
 from mobile_vla.reporting.page import page
 from mobile_vla.reporting.tables import tables
@@ -46,9 +44,7 @@ def drawn(
         shutil.copy(made.comparison, ComparisonFiles.below(folder).comparison)
     chosen = {"language": language, **({} if names is None else {"figures": tuple(names)})}
     settings = made.settings.model_copy(update=chosen)
-    formats = {kind: style.FORMATS[kind] for kind in kinds}
-    with patch.object(style, "FORMATS", formats):
-        draw(settings, made.results, derived)
+    draw(settings, made.results, derived, kinds)
     return {name: FigureFiles.below(derived, figure=name).svg for name in settings.figures}
 
 

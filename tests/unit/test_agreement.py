@@ -11,8 +11,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.model import Padding, PolicySettings
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import write_json
-from mobile_vla.model.agreement import PACKAGES, check_versions
-from mobile_vla.model.folder import read_description
+from mobile_vla.model.folder import PACKAGES, check_versions, read_description
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.policy import check_settings
 from support.tiny import make_backbone

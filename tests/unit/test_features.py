@@ -16,9 +16,13 @@ from mobile_vla.features.store import open_rows
 from mobile_vla.files import read_json
 from mobile_vla.layout import FeatureFiles
 from mobile_vla.machine import use_threads
-from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
+from mobile_vla.model.encoder import (
+    READOUT_TOKEN_SEED,
+    Encoder,
+    PromptTokens,
+    initial_action_token,
+)
 from mobile_vla.model.precision import autocast, resolve
-from mobile_vla.model.prompts import PromptTokens
 from support.synthetic_datasets import make_dataset, names
 from support.tiny import make_backbone
 

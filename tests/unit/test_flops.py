@@ -10,8 +10,7 @@ from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.model.adapter import policy_part_of, trainable_parameters
-from mobile_vla.model.meta import skeleton
-from mobile_vla.model.policy import Policy
+from mobile_vla.model.policy import Policy, skeleton
 from mobile_vla.timing.flops import counted, formula
 from support.tiny import make_backbone
 

@@ -12,9 +12,8 @@ from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import UserError
-from mobile_vla.model.encoder import Encoder
+from mobile_vla.model.encoder import Encoder, PromptTokens
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.robot.merge import merge
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from support.tiny import make_backbone

@@ -12,7 +12,7 @@ from mobile_vla.config.loading import read_project
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import Problems
 from mobile_vla.model.adapter import trainable_parameters
-from mobile_vla.model.meta import skeleton
+from mobile_vla.model.policy import skeleton
 from support import config_text
 
 ROOT = Path(__file__).parents[2]

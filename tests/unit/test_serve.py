@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from mobile_vla.robot.app import Limits
+from mobile_vla.robot.app import Limits, Sessions
+from mobile_vla.robot.middleware import RequestError
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
-from mobile_vla.robot.sessions import RequestError, Sessions
 from support.policy_server import LIMITS, Client, encoded, png, serving
 from support.project import ROOT
 from support.training_run import Inputs, run, settings_of
@@ -349,7 +349,7 @@ def test_web_pages_are_not_answered(client):
 
 def test_other_prompts_are_taken_where_they_are_allowed_and_only_so_many(loaded, monkeypatch):
     monkeypatch.setattr(loaded.prompts, "others", True)
-    monkeypatch.setattr("mobile_vla.robot.prompts.MOST", 1)
+    monkeypatch.setattr("mobile_vla.robot.policy.MOST", 1)
     texts = loaded.policy.texts
     seen = frames(2)
     try:

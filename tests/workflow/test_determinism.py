@@ -3,12 +3,15 @@
 import shutil
 import sys
 
+import pytest
+
 from support.deterministic_files import deterministic_files
 from support.project import Project
 
 RUN = "results/experiments/lora/seed0"
 
 
+@pytest.mark.long
 def test_two_clones_compute_the_same_bytes(finished, tmp_path):
     other = Project(tmp_path / "somewhere" / "else")
     other.build("--cores", "1", "--omit-from", "figures")  # which are not compared

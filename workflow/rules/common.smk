@@ -10,7 +10,7 @@ from functools import cache
 from snakemake.settings.types import DeploymentMethod
 
 from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
-from mobile_vla.backbone.local import checkpoint_files
+from mobile_vla.backbone.result import checkpoint_files
 from mobile_vla.config.loading import load_project
 from mobile_vla.ingest.recorded import recorded_episodes
 from mobile_vla.gpus import visible

@@ -13,8 +13,7 @@ from torch import nn
 
 from mobile_vla.backbone import kosmos2
 from mobile_vla.backbone.kosmos2 import Part
-from mobile_vla.backbone.local import checkpoint_files
-from mobile_vla.backbone.result import BackboneDescription
+from mobile_vla.backbone.result import BackboneDescription, checkpoint_digests
 from mobile_vla.config.features import Cut
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
@@ -23,20 +22,16 @@ from mobile_vla.result import FileDigest
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a backbone's weights lie, and what they are.
-
-    Args:
-        name: the backbone's name in config.yaml.
-        source: a folder, or a hub id.
-        revision: the hub's commit; None for a folder.
-        files: the identity of each of its files; it is stored with every policy that is trained
-            on it.
-    """
+    """Where a backbone's weights lie, and what they are."""
 
     name: str
+    """The backbone's name in config.yaml."""
     source: str
+    """A folder, or a hub id."""
     revision: str | None
+    """The hub's commit; None for a folder."""
     files: Mapping[str, FileDigest]
+    """Identity of each of its files; every policy that is trained on it stores them."""
 
     @property
     def digest(self) -> str:
@@ -61,7 +56,7 @@ class Checkpoint:
         Raises:
             UserError: there is no checkpoint.
         """
-        files = {file.name: FileDigest.of(file) for file in checkpoint_files(folder)}
+        files = checkpoint_digests(folder)
         if "config.json" not in files:
             raise UserError(
                 f"{folder}: no checkpoint folder; expected config.json, model.safetensors, the "
@@ -69,16 +64,13 @@ class Checkpoint:
             )
         return cls(name=folder.name, source=str(folder), revision=None, files=files)
 
-    def _options(self) -> dict[str, Any]:
-        return {} if self.revision is None else {"revision": self.revision}
-
     def processor(self) -> Any:
         """Load the processor: tokenizer, image mean and standard deviation."""
-        return _load(kosmos2.load_processor, self, **self._options())
+        return self._load(kosmos2.load_processor)
 
     def config(self) -> Any:
         """Load the configuration: the sizes of the model, without its weights."""
-        return _load(kosmos2.load_config, self, **self._options())
+        return self._load(kosmos2.load_config)
 
     def model(
         self,
@@ -89,24 +81,22 @@ class Checkpoint:
         """Load the model, without an output layer, frozen and in evaluation mode.
 
         Args:
-            dtype: format of the matrices. Norms, biases, embeddings and latent queries stay in
-                float32, so that a forward pass under autocast gives the same bits as with
-                float32 weights.
+            dtype: format of the matrices; what ``kept_in_float32`` names stays in float32.
             trained: parts that are to be trained, and stay in float32 too.
             cut: where the forward pass will begin; what lies before it is not loaded.
         """
-        wanted = {"dtype": dtype, "trained": trained, "cut": cut}
-        model: nn.Module = _load(kosmos2.load_model, self, **wanted, **self._options())
+        model = self._load(kosmos2.load_model, dtype=dtype, trained=trained, cut=cut)
         return model.requires_grad_(False).eval()
 
-
-def _load(loader: Any, checkpoint: Checkpoint, **options: Any) -> Any:
-    """Load a part of a checkpoint, and say what to do when that fails."""
-    try:
-        return loader(str(Path(checkpoint.source).expanduser()), **options)
-    except (OSError, ValueError, SafetensorError) as error:
-        # transformers raises OSError for an unreachable hub and for a damaged folder alike
-        raise UserError(unreachable(checkpoint.name, checkpoint.source, error)) from None
+    def _load(self, loader: Any, **options: Any) -> Any:
+        """Load a part of the checkpoint, and say what to do when that fails."""
+        if self.revision is not None:
+            options["revision"] = self.revision
+        try:
+            return loader(str(Path(self.source).expanduser()), **options)
+        except (OSError, ValueError, SafetensorError) as error:
+            # transformers raises OSError for an unreachable hub and for a damaged folder alike
+            raise UserError(unreachable(self.name, self.source, error)) from None
 
 
 def unreachable(name: str, source: str, error: Exception) -> str:

@@ -1,22 +1,6 @@
-"""Kosmos-2: all that this library knows of the structure of its backbone.
+"""Kosmos-2 (Peng et al. 2023, arXiv:2306.14824): all that is known of its structure here.
 
-Names of modules and of parameters, fields of the configuration, and the way images and words go
-into the model stand here and nowhere else (random weights, which are drawn module by module, in
-``random_backbone``). Other packages call the public functions. A second backbone is another module
-with the same functions and the same meaning of *part* and *cut*, and a place that chooses between
-the two:
-
-- loading: ``load_config``, ``load_processor``, ``load_model``, ``build_model``;
-- sizes: ``sizes_of``;
-- parts: ``part_of``, ``module_of``, ``modules_before``, ``remove_before``, ``kept_in_float32``,
-  ``lora_targets``, ``adaptable_layers``;
-- the forward pass: ``tokenise``, ``encode_images``, ``run_language_model``, ``run_embedded``,
-  ``token_embeddings``, ``checkpoint_activations``;
-- its cost: ``use_of_matrix``, ``attention_operations``, ``NOT_CHECKPOINTED``.
-
-The model is the stock ``Kosmos2Model`` of transformers (Peng et al. 2023, arXiv:2306.14824),
-without its output layer. Where a model is an argument, it is the model itself and not PEFT's
-wrapper, unless it says otherwise.
+A second backbone is a module with the same public functions. A ``model`` is without PEFT's wrapper.
 """
 
 from __future__ import annotations
@@ -50,11 +34,13 @@ _MODULES: dict[Part, str] = {
     "text": _TEXT,
     "text_embedding": f"{_TEXT}.model.embed_tokens",
 }
-_BEFORE: dict[Cut, tuple[str, ...]] = {
+MODULES_BEFORE: dict[Cut, tuple[str, ...]] = {
     "pixels": (),
     "image_embeds": (_VISION, _PROJECTION),
     "readout": (_VISION, _PROJECTION, f"{_TEXT}.model.layers"),
 }
+"""Modules that lie before a cut: a pass that begins there has no use for them."""
+
 # Parts of names of weights that always stay in float32. Autocast adds the residual stream and
 # normalises in float32, and so does the model held in half precision: rounded there, the small
 # differences between frames would drown. All of them are 8 % of a Kosmos-2.
@@ -65,12 +51,7 @@ NOT_CHECKPOINTED: frozenset[str] = frozenset({"projection"})
 
 
 def load_config(source: str, **options: Any) -> Kosmos2Config:
-    """Load the configuration of a checkpoint: the sizes of the model, without its weights.
-
-    Args:
-        source: a folder, or a hub id.
-        options: passed on to ``from_pretrained``, such as ``revision``.
-    """
+    """Load the configuration of a checkpoint, a folder or hub id, as ``from_pretrained`` does."""
     return Kosmos2Config.from_pretrained(source, **options)
 
 
@@ -80,13 +61,9 @@ def load_processor(source: str, **options: Any) -> Any:
 
 
 def load_model(
-    source: str,
-    dtype: torch.dtype,
-    trained: Iterable[Part],
-    cut: Cut,
-    **options: Any,
+    source: str, dtype: torch.dtype, trained: Iterable[Part], cut: Cut, **options: Any
 ) -> nn.Module:
-    """Load the model of a checkpoint.
+    """Load the model of a checkpoint, without its output layer.
 
     Each tensor is brought into its format as it is read: there is never a float32 copy of the
     whole model when another format is wanted.
@@ -103,7 +80,7 @@ def load_model(
     class Kosmos2(Kosmos2Model):
         _keep_in_fp32_modules_strict = kept
         _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [
-            rf"\b{re.escape(name)}\." for name in modules_before(cut)
+            rf"\b{re.escape(name)}\." for name in MODULES_BEFORE[cut]
         ]
 
         def __init__(self, config: Any):
@@ -126,7 +103,7 @@ def build_model(config: Any) -> nn.Module:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of a model that others need."""
+    """Sizes of a model."""
 
     width: int
     """D, width of the language model, and so of image embeddings and readouts."""
@@ -143,11 +120,7 @@ def sizes_of(config: Any) -> Sizes:
 
 
 def part_of(name: str) -> Part | None:
-    """Return the part that a parameter belongs to; None if it is not one of the backbone's.
-
-    Args:
-        name: the parameter's full name, with the prefixes of PEFT and of the policy.
-    """
+    """Return the part of a parameter, by its full name with any prefixes; None: of no part."""
     if f"{_VISION}." in name:
         return "vision"
     if f"{_PROJECTION}." in name:
@@ -162,14 +135,9 @@ def module_of(model: nn.Module, part: Part) -> Any:
     return model.get_submodule(_MODULES[part])
 
 
-def modules_before(cut: Cut) -> tuple[str, ...]:
-    """Return the modules that lie before a cut: a pass that begins there has no use for them."""
-    return _BEFORE[cut]
-
-
 def remove_before(model: nn.Module, cut: Cut) -> None:
     """Put empty modules in place of those that lie before a cut."""
-    for name in modules_before(cut):
+    for name in MODULES_BEFORE[cut]:
         like = nn.ModuleList if isinstance(model.get_submodule(name), nn.ModuleList) else nn.Module
         model.set_submodule(name, like())
 
@@ -177,17 +145,13 @@ def remove_before(model: nn.Module, cut: Cut) -> None:
 def kept_in_float32(name: str) -> bool:
     """Return whether a parameter stays in float32 when the matrices are in another format.
 
-    Norms, biases, embeddings and latent queries do, so that a forward pass under autocast gives the
-    same bits as with float32 weights.
+    A forward pass under autocast then gives the same bits as with float32 weights.
     """
     return any(part in name for part in _FLOAT32)
 
 
 def lora_targets(layers: Iterable[str]) -> str:
-    """Return the pattern of the language model's layers of some names, for PEFT.
-
-    Bare names such as ``q_proj`` would adapt the vision tower and the projection too.
-    """
+    """Return PEFT's pattern of layers of the language model: bare names would adapt all parts."""
     return rf"{_TEXT}\..*\.({'|'.join(map(re.escape, layers))})"
 
 
@@ -215,15 +179,7 @@ def tokenise(processor: Any, text: str, image_tokens: int) -> tuple[list[int], l
 
 
 def encode_images(model: Any, pixels: Tensor) -> Tensor:
-    """Encode images up to the language model's input.
-
-    Args:
-        model: the model, without PEFT's wrapper.
-        pixels: (N, 3, 224, 224) normalised with the processor's mean and standard deviation.
-
-    Returns:
-        (N, L, D) image embeddings.
-    """
+    """Encode normalised images, (N, 3, 224, 224), into image embeddings, (N, L, D)."""
     features: Tensor = model.get_image_features(pixels).pooler_output
     return features
 
@@ -232,7 +188,7 @@ def run_language_model(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor) -
     """Run the language model over prompts with embeddings in their slots.
 
     Args:
-        model: the model, or PEFT's wrapper.
+        model: may have PEFT's wrapper.
         ids: (N, S) token ids.
         embeds: (N, L + 1, D) the image's embeddings and the action token's vector.
         slots: (N, S) True where these go.
@@ -247,12 +203,9 @@ def run_language_model(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor) -
 
 
 def run_embedded(model: Any, embedded: Tensor) -> Tensor:
-    """Run the language model over tokens (N, S, D) that are embedded already.
+    """Run the language model over embedded tokens (N, S, D), and return its last states.
 
     It is for tensors without content, which cannot be looked up by their values.
-
-    Returns:
-        (N, S, D) last hidden states.
     """
     hidden: Tensor = model.text_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
     return hidden
@@ -276,20 +229,15 @@ class MatrixUse:
     tokens: int
     """How many tokens it is applied to."""
     first: bool
-    """Whether it is its part's first, so that its input has a gradient only if an earlier part is
-    trained."""
+    """Whether it is its part's first: its input has a gradient only if an earlier part trains."""
     last: bool
-    """Whether nothing in its layer's backward pass reads its output, so that gradient checkpointing
-    does not compute it again."""
+    """Whether its layer's backward pass does not read its output: it is not computed again."""
 
 
 def use_of_matrix(config: Any, name: str, tokens: int) -> MatrixUse:
-    """Return how a matrix of the model is applied.
+    """Return how a matrix is applied, by its module's name, that of an adapter included.
 
-    Args:
-        config: the configuration.
-        name: name of its module, PEFT's wrapper and adapters included.
-        tokens: S, length of the prompt with image and action token.
+    ``tokens`` is S, length of the prompt with image and action token.
     """
     patches, latents = _patches(config), config.latent_query_num
     # a feed-forward layer ends with its second product, unless dropout behind it asks for that
@@ -307,11 +255,8 @@ def use_of_matrix(config: Any, name: str, tokens: int) -> MatrixUse:
 def attention_operations(config: Any, tokens: int) -> dict[Part, int]:
     """Return the operations of each part's attention scores and sums, of a frame's forward pass.
 
-    Each of the two products takes two operations for each query, key and unit of width.
-
-    Args:
-        config: the configuration.
-        tokens: S of the language model, with image and action token.
+    Each of the two products takes two operations for each query, key and unit of width. ``tokens``
+    is S of the language model, with image and action token.
     """
     vision, text = config.vision_config, config.text_config
     patches, latents = _patches(config), config.latent_query_num
@@ -323,7 +268,6 @@ def attention_operations(config: Any, tokens: int) -> dict[Part, int]:
 
 
 def _patches(config: Any) -> int:
-    """Return how many patches the vision tower cuts an image into."""
     vision = config.vision_config
     patches: int = (vision.image_size // vision.patch_size) ** 2
     return patches

@@ -11,20 +11,14 @@ from safetensors import SafetensorError, safe_open
 
 from mobile_vla.backbone.checkpoint import unreachable
 from mobile_vla.backbone.kosmos2 import MODEL_TYPE
-from mobile_vla.backbone.local import PATTERNS, checkpoint_files
-from mobile_vla.backbone.result import BackboneDescription
+from mobile_vla.backbone.result import PATTERNS, BackboneDescription, checkpoint_digests
 from mobile_vla.config.backbone import BackboneSettings, PretrainedBackbone
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.layout import BackboneFiles
-from mobile_vla.result import FileDigest
 
 
 def pretrained_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> None:
     """Check a checkpoint folder, or bring one from the hub, and describe its files.
-
-    Args:
-        settings: the backbone's name and where it comes from.
-        outputs: the file to write.
 
     Raises:
         UserError: the checkpoint cannot be reached, is incomplete, or is no Kosmos-2.
@@ -33,31 +27,26 @@ def pretrained_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> N
     assert isinstance(backbone, PretrainedBackbone)  # the rule for random weights is another
     folder = Path(backbone.checkpoint).expanduser()
     if backbone.revision is not None:
-        folder = _download(settings.name, backbone.checkpoint, backbone.revision)
+        try:
+            found = snapshot_download(
+                backbone.checkpoint, revision=backbone.revision, allow_patterns=list(PATTERNS)
+            )
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            raise UserError(unreachable(settings.name, backbone.checkpoint, error)) from None
+        folder = Path(found)
     _check(settings.name, folder)
     description = BackboneDescription(
         name=settings.name,
         # as it was written: a path that is relative stays so when the project is copied
         checkpoint=backbone.checkpoint,
         revision=backbone.revision,
-        files={file.name: FileDigest.of(file) for file in checkpoint_files(folder)},
+        files=checkpoint_digests(folder),
     )
     description.write(outputs.description)
 
 
-def _download(name: str, hub_id: str, revision: str) -> Path:
-    try:
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(PATTERNS)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(unreachable(name, hub_id, error)) from None
-
-
 def _check(name: str, folder: Path) -> None:
-    """Check that a folder holds a whole checkpoint, before an hour of computing shows it.
-
-    Raises:
-        UserError: it does not.
-    """
+    """Check that a folder holds a whole checkpoint, before an hour of computing shows it."""
     place = f"config.yaml (backbones.{name}.checkpoint)"
     if not folder.is_dir():
         raise UserError(unreachable(name, str(folder), FileNotFoundError("no such folder")))

@@ -1,7 +1,6 @@
-"""A Kosmos-2 with random weights, written as a real checkpoint folder.
+"""A Kosmos-2 with random weights, as a checkpoint folder that loads like the hub's.
 
-It loads through the same code as the hub's, so that a demo and a timing of the full size need
-nothing from outside.
+A demo and a timing of the full size therefore need nothing from outside.
 """
 
 from __future__ import annotations
@@ -9,8 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,23 +19,16 @@ from transformers import (
     Kosmos2Processor,
     XLMRobertaTokenizer,
 )
+from transformers.modeling_utils import local_torch_dtype
 
 from mobile_vla.backbone.kosmos2 import module_of
-from mobile_vla.backbone.result import BackboneDescription
+from mobile_vla.backbone.result import BackboneDescription, checkpoint_digests
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 from mobile_vla.errors import UserError
 from mobile_vla.files import adopt
 from mobile_vla.layout import BackboneFiles
-from mobile_vla.result import FileDigest
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-CHECKPOINT_FILES = (
-    "config.json",
-    "model.safetensors",
-    "processor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-)
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # in the order of Kosmos-2's vocabulary
 PRINTABLE = tuple(map(chr, range(33, 127)))  # unknown words are spelt with these
 SPELLING = -20.0  # log-probability of a letter: any known word is likelier than its spelling
@@ -73,7 +64,8 @@ def random_model(settings: RandomBackbone) -> Kosmos2Model:
     The gains of ``settings.initialisation`` are applied to the stock initialisation: with that
     alone the last hidden state varies by 0.3 % across frames, with them by tens of per cent.
     """
-    with torch.random.fork_rng(devices=[]), _default_dtype(DTYPES[settings.precision]):
+    # drawn in this number format from the start, so that there is no other copy of them
+    with torch.random.fork_rng(devices=[]), local_torch_dtype(DTYPES[settings.precision]):
         torch.manual_seed(settings.seed)
         model = Kosmos2Model(model_config(settings))
         gains = settings.initialisation
@@ -86,17 +78,6 @@ def random_model(settings: RandomBackbone) -> Kosmos2Model:
             projection.x_attn.q_proj.weight.mul_(gains.attention_gain)
             projection.x_attn.k_proj.weight.mul_(gains.attention_gain)
     return model.eval()
-
-
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Make tensors in a number format from the start, so that there is no other copy of them."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 def _smooth_positions(weight: torch.Tensor) -> None:
@@ -141,11 +122,7 @@ def train_tokenizer(corpus: Sequence[str]) -> XLMRobertaTokenizer:
 
 
 def random_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> None:
-    """Write a random Kosmos-2 as a checkpoint folder.
-
-    Args:
-        settings: the backbone's name, size and initialisation.
-        outputs: the description, written last; the checkpoint goes beside it.
+    """Write a random Kosmos-2 as a checkpoint folder, and last its description.
 
     Raises:
         UserError: the vocabulary is too small for the tokenizer.
@@ -155,7 +132,6 @@ def random_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> None:
     folder = outputs.description.parent
     folder.mkdir(parents=True, exist_ok=True)
     outputs.description.unlink(missing_ok=True)  # while it is absent, the folder is unfinished
-
     tokenizer = train_tokenizer(backbone.tokenizer_corpus)
     processor = Kosmos2Processor(CLIPImageProcessor(), tokenizer)
     if len(tokenizer) > backbone.text.vocabulary:
@@ -167,12 +143,8 @@ def random_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as unfinished:
         random_model(backbone).save_pretrained(unfinished)
         processor.save_pretrained(unfinished)
-        for name in CHECKPOINT_FILES:
+        files = checkpoint_digests(Path(unfinished))
+        for name in files:
             adopt(Path(unfinished, name), folder / name)
-    description = BackboneDescription(
-        name=settings.name,
-        checkpoint=".",
-        revision=None,
-        files={name: FileDigest.of(folder / name) for name in CHECKPOINT_FILES},
-    )
-    description.write(outputs.description)
+    described = BackboneDescription(name=settings.name, checkpoint=".", revision=None, files=files)
+    described.write(outputs.description)

@@ -13,7 +13,6 @@ from mobile_vla.evaluation.result import POLICY, Difference, Outcome, Use, Verdi
 from mobile_vla.evaluation.scored_windows import ScoredSteps
 from mobile_vla.statistics.intervals import FEWEST, bootstrap, closed, episodes_needed, holm
 
-
 SLIGHT = 0.01  # a mean change of the prediction below this share of the action scale is none
 
 

@@ -21,9 +21,13 @@ from mobile_vla.features.store import seen
 from mobile_vla.files import atomic_path
 from mobile_vla.layout import FeatureFiles
 from mobile_vla.machine import default_device, use_threads
-from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
+from mobile_vla.model.encoder import (
+    READOUT_TOKEN_SEED,
+    Encoder,
+    PromptTokens,
+    initial_action_token,
+)
 from mobile_vla.model.precision import DTYPES, autocast, resolve
-from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.progress import Progress
 from mobile_vla.result import FileDigest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import torch
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
@@ -14,6 +15,7 @@ from mobile_vla.backbone.kosmos2 import (
     PARTS,
     Part,
     adaptable_layers,
+    build_model,
     lora_targets,
     module_of,
     part_of,
@@ -38,13 +40,9 @@ def lora_config(lora: Lora) -> LoraConfig:
 def load_backbone(
     checkpoint: Checkpoint, settings: PolicySettings, precision: str, cut: Cut = "pixels"
 ) -> nn.Module:
-    """Load a backbone as a policy needs it.
+    """Load a backbone as a policy needs it: what is trained in float32, the rest in ``precision``.
 
-    Args:
-        checkpoint: the backbone.
-        settings: what of it is trained; those parts are loaded in float32.
-        precision: resolved number format that the frozen matrices are held in.
-        cut: where the forward pass will begin; what lies before it is not loaded.
+    What lies before the cut, where the forward pass will begin, is not loaded.
     """
     return checkpoint.model(DTYPES[precision], _trained_parts(settings), cut)
 
@@ -58,18 +56,21 @@ def _trained_parts(settings: PolicySettings) -> list[Part]:
 def prepare_backbone(model: nn.Module, settings: PolicySettings) -> nn.Module:
     """Freeze a backbone, then put in adapters or free the parts that are trained.
 
-    Args:
-        model: the backbone's model; it is changed in place.
-
     Returns:
-        The model, wrapped by PEFT with ``finetune: lora``.
+        The model, which is changed in place; wrapped by PEFT with ``finetune: lora``.
 
     Raises:
         UserError: no layer has one of the names in ``lora.targets``.
     """
     model.requires_grad_(False)
     if settings.lora is not None:
-        _check_targets(model, settings.lora)
+        layers = adaptable_layers(model)
+        unknown = [target for target in settings.lora.targets if target not in layers]
+        if unknown:  # PEFT ignores them without a word
+            raise UserError(
+                f"config.yaml (lora.targets): the language model has no linear layer "
+                f"{', '.join(map(repr, unknown))}; expected some of {', '.join(sorted(layers))}"
+            )
         wrapped: Any = get_peft_model(model, lora_config(settings.lora))
         for name, parameter in wrapped.named_parameters():
             if part_of(name) in ("vision", "projection"):
@@ -91,27 +92,12 @@ def leave_frozen_in_evaluation(model: nn.Module, settings: PolicySettings) -> No
     """Switch a backbone's frozen prefix to evaluation, after all was switched to training.
 
     The projection's attention has dropout: a feature that was stored must equal a live one.
-
-    Args:
-        model: the backbone's model, without PEFT's wrapper.
-        settings: what of it is trained.
     """
     for part in ("vision", "projection"):
         if part not in _trained_parts(settings):
             module_of(model, part).eval()
     if settings.cut == "readout":
         model.eval()
-
-
-def _check_targets(model: nn.Module, lora: Lora) -> None:
-    """Refuse a name that no layer has: PEFT ignores it without a word."""
-    layers = adaptable_layers(model)
-    unknown = [target for target in lora.targets if target not in layers]
-    if unknown:
-        raise UserError(
-            f"config.yaml (lora.targets): the language model has no linear layer "
-            f"{', '.join(map(repr, unknown))}; expected some of {', '.join(sorted(layers))}"
-        )
 
 
 def policy_part_of(name: str) -> str:
@@ -131,14 +117,17 @@ def trainable_parameters(model: nn.Module) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
+def backbone_parameters(config: Any) -> int:
+    """Return how many parameters a backbone of a configuration has, without adapters."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build_model(config).parameters())
+
+
 def expected_parts(settings: PolicySettings) -> set[str]:
     """Return the parts that an experiment declares as trained."""
-    parts = {"head"}
+    parts = {"head", *_trained_parts(settings)}
     if settings.learned_action_token:
         parts.add("action_token")
     if settings.lora is not None:
-        parts.add("adapter")
-        if settings.lora.bias != "none":
-            parts.add("text")
-    parts.update(_trained_parts(settings))
+        parts |= {"adapter"} if settings.lora.bias == "none" else {"adapter", "text"}
     return parts

@@ -1,20 +1,27 @@
 """Encode frames and prompts into readouts: the forward pass through the backbone.
 
-Training, feature extraction, evaluation and serving all call :meth:`Encoder.readouts`; they differ
-only in the cut at which they enter.
+All stages call :meth:`Encoder.readouts`; they differ only in the cut at which they enter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
-from mobile_vla.backbone.kosmos2 import encode_images, run_language_model, token_embeddings
+from mobile_vla.backbone.kosmos2 import (
+    encode_images,
+    run_language_model,
+    token_embeddings,
+    tokenise,
+)
 from mobile_vla.config.features import Cut
+from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
-from mobile_vla.model.prompts import PromptTokens
 
 # At the cut `readout` runs of all seeds share the features, and so the action token in them.
 READOUT_TOKEN_SEED = 0
@@ -22,16 +29,56 @@ READOUT_TOKEN_SEED = 0
 PROMPTS = ("ids", "slots", "action")
 
 
-class Encoder(nn.Module):
-    """A backbone, its prompts and its action token.
+@dataclass(frozen=True)
+class PromptTokens:
+    """Prompts as the language model reads them.
 
-    Args:
-        backbone: the backbone's model, or PEFT's wrapper of it.
-        processor: the backbone's processor, for the mean and standard deviation of pixels.
-        prompts: P tokenised prompts.
-        action_token: (D,) the action token's vector.
-        learned: whether the action token is trained.
+    The action token stands right after the last real token and never after padding, so that the
+    rest of a batch cannot move it.
     """
+
+    ids: Tensor
+    """(P, S) token ids, padded on the right."""
+    slots: Tensor
+    """(P, S) True where image embeddings and, last, the action token's vector go."""
+    action: Tensor
+    """(P,) position of the action token."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str], processor: Any, image_tokens: int) -> PromptTokens:
+        """Tokenise prompts with a backbone's processor.
+
+        Raises:
+            UserError: the tokenizer does not know a character of a prompt, so that prompts which
+                differ in it would be the same to the model.
+        """
+        tokenizer = processor.tokenizer
+        for text in texts:
+            pieces = tokenizer.tokenize(text)
+            ids = tokenizer.convert_tokens_to_ids(pieces)
+            unknown = [
+                piece
+                for piece, number in zip(pieces, ids, strict=True)
+                if number == tokenizer.unk_token_id
+            ]
+            if unknown:
+                raise UserError(
+                    f"config.yaml (prompt): the backbone's tokenizer does not know "
+                    f"{', '.join(map(repr, unknown))} in {text!r}; write the prompt with known "
+                    "characters, or add a sentence to the backbone's `tokenizer_corpus`"
+                )
+        tokens = [tokenise(processor, text, image_tokens) for text in texts]
+        rows = [torch.tensor(ids) for ids, _ in tokens]
+        slots = [torch.tensor(marks) for _, marks in tokens]
+        return cls(
+            ids=pad_sequence(rows, batch_first=True, padding_value=tokenizer.pad_token_id),
+            slots=pad_sequence(slots, batch_first=True).bool(),
+            action=torch.tensor([len(row) - 1 for row in rows]),
+        )
+
+
+class Encoder(nn.Module):
+    """A backbone, or PEFT's wrapper of it, its prompts and its action token, a vector (D,)."""
 
     ids: Tensor
     slots: Tensor
@@ -74,28 +121,17 @@ class Encoder(nn.Module):
         return digest_of([self.ids.tolist(), self.slots.tolist()])
 
     def image_embeds(self, frames: Tensor) -> Tensor:
-        """Encode frames up to the language model's input.
-
-        Args:
-            frames: (N, 224, 224, 3) uint8, RGB.
-
-        Returns:
-            (N, L, D) image embeddings.
-        """
+        """Encode frames, (N, 224, 224, 3) uint8 RGB, into image embeddings, (N, L, D)."""
         pixels = frames.permute(0, 3, 1, 2).float() / 255  # (N, 3, 224, 224)
         pixels = (pixels - self.mean) / self.std
         return encode_images(self.base_model, pixels)
 
     def language(self, image_embeds: Tensor, prompts: Tensor) -> Tensor:
-        """Run the language model, and read its state at the action token.
-
-        Args:
-            image_embeds: (N, L, D).
-            prompts: (N,) index of each frame's prompt.
+        """Run the language model over image embeddings (N, L, D), each with a prompt's index (N,).
 
         Returns:
-            (N, D) readouts. The attention is causal and padding stands behind the action token, so
-            a readout does not depend on what else is in the batch.
+            (N, D) readouts: its states at the action token. The attention is causal and padding
+            stands behind that token, so a readout does not depend on what else is in the batch.
         """
         count = len(image_embeds)
         token = self.action_token.to(image_embeds.dtype).expand(count, 1, -1)  # (N, 1, D)
@@ -134,11 +170,7 @@ def base_model(backbone: Any) -> Any:
 
 
 def initial_action_token(model: nn.Module, seed: int) -> Tensor:
-    """Draw an action token that looks like a word to the language model.
-
-    Returns:
-        (D,) normal with the standard deviation of the token embeddings.
-    """
+    """Draw an action token, (D,), with the standard deviation of the token embeddings."""
     embeddings = token_embeddings(model)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(embeddings.shape[1], generator=generator)

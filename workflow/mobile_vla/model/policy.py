@@ -12,7 +12,7 @@ from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.backbone.kosmos2 import checkpoint_activations, sizes_of
+from mobile_vla.backbone.kosmos2 import build_model, checkpoint_activations, sizes_of
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.conventions import denormalise, normalise
@@ -24,18 +24,22 @@ from mobile_vla.model.adapter import (
     prepare_backbone,
     trainable_parameters,
 )
-from mobile_vla.model.agreement import PACKAGES
-from mobile_vla.model.encoder import READOUT_TOKEN_SEED, Encoder, initial_action_token
+from mobile_vla.model.encoder import (
+    READOUT_TOKEN_SEED,
+    Encoder,
+    PromptTokens,
+    initial_action_token,
+)
 from mobile_vla.model.folder import (
     DESCRIPTION,
     FORMAT,
     HEAD,
+    PACKAGES,
     Tensors,
     read_folder,
     write_folder,
 )
-from mobile_vla.model.heads.build import build_head
-from mobile_vla.model.prompts import PromptTokens
+from mobile_vla.model.heads import build_head
 from mobile_vla.model.result import PolicyCore, PolicyOrigin, TrainedBackbone
 from mobile_vla.provenance.record import versions
 
@@ -45,8 +49,8 @@ class Policy(nn.Module):
 
     Args:
         settings: all that shapes the policy.
-        model: the backbone's model; it is frozen, adapted and changed in place. What is trained of
-            it must be in float32; adapters always are.
+        model: the backbone's model, which is changed in place. What is trained of it must be in
+            float32; adapters always are.
         processor: its processor.
         texts: the prompts that the policy is trained with.
         seed: seed of adapters, head and action token.
@@ -90,19 +94,16 @@ class Policy(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path, backbone: Checkpoint, precision: str) -> Policy:
-        """Rebuild a policy from its folder.
+        """Rebuild a policy from its folder, in evaluation mode and on the CPU.
 
         Args:
             folder: the folder of ``policy.json``.
             backbone: the backbone that the policy was trained on.
             precision: resolved number format that the frozen matrices are held in.
 
-        Returns:
-            The policy in evaluation mode, on the CPU.
-
         Raises:
             UserError: a file is missing or damaged; or ``policy.json``, the backbone, its tokens
-                or a library's major version is not that of the training. It says which.
+                or a library's major version is not that of the training.
         """
         described, tensors = read_folder(folder, backbone)
         policy = cls(
@@ -122,19 +123,11 @@ class Policy(nn.Module):
         return policy.eval()
 
     def save_pretrained(
-        self,
-        folder: Path,
-        backbone: Checkpoint,
-        origin: PolicyOrigin,
-        card: str | None = None,
+        self, folder: Path, backbone: Checkpoint, origin: PolicyOrigin, card: str | None = None
     ) -> None:
         """Write the policy's folder: what was trained, and never the frozen backbone.
 
-        Args:
-            folder: where to; files of an earlier policy that this one does not have are removed.
-            backbone: what the policy was trained on.
-            origin: where it comes from, for ``policy.json``.
-            card: text of its ``README.md``.
+        See :func:`~mobile_vla.model.folder.write_folder`.
         """
         core = PolicyCore(
             format=FORMAT,
@@ -155,10 +148,6 @@ class Policy(nn.Module):
 
     def use_prompts(self, texts: tuple[str, ...], processor: Any) -> None:
         """Replace the prompts of training by others, such as those of another dataset.
-
-        Args:
-            texts: what indices of prompts mean from now on.
-            processor: the backbone's processor.
 
         Raises:
             UserError: the tokenizer does not know a character of a prompt.
@@ -238,9 +227,7 @@ class Policy(nn.Module):
         cut: Cut | None = None,
         padded: bool = False,
     ) -> Tensor:
-        """Predict the chunks of a batch of windows.
-
-        Each frame is encoded once, however many windows hold it.
+        """Predict the chunks of a batch of windows; a frame of several is encoded once.
 
         Args:
             features: (F, …) the batch's distinct frames, or their features at the cut.
@@ -253,31 +240,29 @@ class Policy(nn.Module):
             (B, C, A) actions in normalised units; with ``padded`` (B, C, P), the velocities first.
         """
         readouts = self.encoder.readouts(features, prompts, cut or self.settings.cut)  # (F, D)
-        outputs = self._outputs(readouts[windows])
-        return outputs if padded else self._velocities(outputs)
+        return self.chunks(readouts[windows], padded)
 
-    def chunks(self, readouts: Tensor) -> Tensor:
-        """Predict the chunks of windows whose frames were encoded before.
-
-        Args:
-            readouts: (B, W, D), oldest first.
-
-        Returns:
-            (B, C, A) actions in normalised units.
-        """
-        return self._velocities(self._outputs(readouts))
-
-    def _outputs(self, readouts: Tensor) -> Tensor:
-        """Return all that the head writes, (B, C, P), with fixed dimensions at their constant."""
-        outputs = self.head(readouts)
-        fixed = nn.functional.pad(
-            self.fixed, (0, outputs.shape[-1] - len(self.fixed)), value=math.nan
-        )
-        return torch.where(fixed.isnan(), outputs, fixed.to(outputs.dtype))
-
-    def _velocities(self, outputs: Tensor) -> Tensor:
-        return outputs[..., : len(self.fixed)]
+    def chunks(self, readouts: Tensor, padded: bool = False) -> Tensor:
+        """Predict as :meth:`forward` does, from readouts of windows, (B, W, D), oldest first."""
+        outputs = self.head(readouts)  # (B, C, P)
+        others = outputs.shape[-1] - len(self.fixed)
+        fixed = nn.functional.pad(self.fixed, (0, others), value=math.nan)
+        outputs = torch.where(fixed.isnan(), outputs, fixed.to(outputs.dtype))
+        return outputs if padded else outputs[..., : len(self.fixed)]
 
     def denormalise(self, actions: Tensor) -> Tensor:
         """Turn normalised actions into raw command units."""
         return denormalise(actions, self.settings.actions.scale)
+
+
+def skeleton(config: Any, settings: PolicySettings) -> nn.ModuleDict:
+    """Build a policy's layers on PyTorch's ``meta`` device, where tensors have no content.
+
+    Returns:
+        ``backbone`` with its adapters, and ``head``, with the parameters that are trained marked as
+        such. The action token is not in it.
+    """
+    with torch.device("meta"):
+        backbone = prepare_backbone(build_model(config), settings)
+        head = build_head(settings, sizes_of(config).width)
+    return nn.ModuleDict({"backbone": backbone, "head": head})

@@ -19,9 +19,8 @@ class Stream:
     readouts: what :class:`~mobile_vla.model.policy.Policy` predicts from the window of these
     frames, at the cost of one frame instead of W.
 
-    Before W frames have been seen, the first one stands for those that are missing. It is what a
-    robot would have seen that stood still before its first frame, as the robot does before an
-    episode starts; training sees the same with ``start: repeat``.
+    Before W frames have been seen, the first one stands for those that are missing: the robot
+    stands still before an episode starts. Training sees the same with ``start: repeat``.
 
     Args:
         policy: a policy in evaluation mode, on the device that it is to run on.
@@ -36,10 +35,6 @@ class Stream:
         self.prompts = torch.as_tensor(prompts, dtype=torch.long, device=self.device)
         self.readouts: Tensor | None = None  # (B, W, D), oldest first
 
-    def reset(self) -> None:
-        """Forget what was seen: the next frame is the first of an episode."""
-        self.readouts = None
-
     def keep(self, robots: Sequence[int]) -> None:
         """Go on with some of the robots, in the order given; the others have finished."""
         chosen = torch.as_tensor(robots, dtype=torch.long, device=self.device)
@@ -49,10 +44,7 @@ class Stream:
 
     @torch.inference_mode()
     def step(self, frames: np.ndarray) -> np.ndarray:
-        """Predict from the newest frame and those before it.
-
-        Args:
-            frames: (B, 224, 224, 3) uint8, RGB: what each robot sees now.
+        """Predict from the newest frames, (B, 224, 224, 3) uint8 RGB, and those before them.
 
         Returns:
             (B, C, A) float32 in raw command units; with ``target: next`` the chunk's first action

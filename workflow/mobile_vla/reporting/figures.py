@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from mobile_vla.comparison.result import ComparisonResult
@@ -10,7 +11,7 @@ from mobile_vla.files import write_json
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles
 from mobile_vla.reporting import drawing
 from mobile_vla.reporting.drawing.drawn import Drawn
-from mobile_vla.reporting.drawing.style import save, styled
+from mobile_vla.reporting.drawing.style import FORMATS, save, styled
 from mobile_vla.reporting.load import load_runs
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.result import Caption
@@ -32,13 +33,16 @@ def figures(settings: FigureSettings, results: Path) -> None:
     draw(settings, results, results)
 
 
-def draw(settings: FigureSettings, results: Path, derived: Path) -> None:
+def draw(
+    settings: FigureSettings, results: Path, derived: Path, formats: Iterable[str] = FORMATS
+) -> None:
     """Draw figures of results that lie in another folder than figures and comparison.
 
     Args:
         settings: the runs, the datasets and the figures.
         results: the folder of the results of datasets and runs.
         derived: the folder of the comparison, and of the figures and captions to write.
+        formats: what to write each figure as; every format takes as long as all drawing.
     """
     runs = load_runs(settings, results)
     scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
@@ -55,7 +59,7 @@ def draw(settings: FigureSettings, results: Path, derived: Path) -> None:
     with styled():
         for name in settings.figures:
             drawn: Drawn = getattr(drawing, name)(material)
-            save(drawn.figure, FigureFiles.below(derived, figure=name))
+            save(drawn.figure, FigureFiles.below(derived, figure=name), formats)
             words = Caption(title=drawn.title, caption=drawn.caption, alt=drawn.alt)
             captions[name] = words.model_dump()
     write_json(CaptionFiles.below(derived).captions, captions)

@@ -66,7 +66,7 @@ def partial_report(settings: PartialSettings, results: Path) -> None:
         results,
         ComparisonFiles.below(derived),
     )
-    draw(finished, results, derived)
+    draw(finished, results, derived, formats=("svg",))  # what the page shows
     provenance = [path for path in finished.upstream_provenance(results) if path.is_file()]
     write_page(finished, results, derived, provenance, missing)
     log.info("%s: %d of %d runs", report, len(runs), len(page.runs))

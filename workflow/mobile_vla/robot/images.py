@@ -23,10 +23,7 @@ Color = Literal["rgb", "bgr"]
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decode a JPEG or PNG picture.
-
-    Returns:
-        (H, W, 3) uint8, RGB.
+    """Decode a JPEG or PNG picture to (H, W, 3) uint8, RGB.
 
     Raises:
         UserError: it is no whole picture of these kinds, is too large, or has no three colours.
@@ -44,10 +41,7 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def unpack(data: bytes, width: int, height: int) -> np.ndarray:
-    """Read a raw picture: rows from top to bottom, three bytes a pixel.
-
-    Returns:
-        (H, W, 3) uint8, colours in the order in which they stand.
+    """Read a raw picture, rows from top to bottom, three bytes a pixel, as (H, W, 3) uint8.
 
     Raises:
         UserError: these are not as many bytes.
@@ -62,16 +56,7 @@ def unpack(data: bytes, width: int, height: int) -> np.ndarray:
 
 
 def frame_of(image: np.ndarray, images: Images, color: Color = "rgb") -> np.ndarray:
-    """Make a frame as in training, whatever order of colours the training episodes had.
-
-    Args:
-        image: (H, W, 3) uint8.
-        images: how the training's frames were made.
-        color: order of the image's colours.
-
-    Returns:
-        (224, 224, 3) uint8, RGB.
-    """
+    """Make a frame, (224, 224, 3) RGB, as in training, of an image with its order of colours."""
     # a copy, because torch takes no array that is read-only, as Pillow's are
     return np.array(to_frame(image, images.model_copy(update={"color": color})))
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.backbone.local import checkpoint_files
-from mobile_vla.backbone.result import BackboneDescription
+from mobile_vla.backbone.result import BackboneDescription, checkpoint_digests
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import UserError
 from mobile_vla.model.folder import CARD
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.result import MergedFrom, PolicyDescription
-from mobile_vla.result import FileDigest
-from mobile_vla.robot.policy import BACKBONE, backbone_of, description_of, open_backbone
+from mobile_vla.robot.policy import BACKBONE, description_of, open_backbone
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +51,7 @@ def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> No
         )
     if checkpoint.exists():
         raise UserError(f"{checkpoint}: it is there already; name a folder that is not")
-    source = open_backbone(backbone or backbone_of(policy, described))
+    source = open_backbone(policy, described, backbone)
     merged = Policy.from_pretrained(policy, source, "fp32")
     model: Any = merged.encoder.backbone
     if merged.settings.lora is not None:
@@ -64,14 +61,18 @@ def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> No
         folder = Path(unfinished, checkpoint.name)
         model.save_pretrained(folder)
         source.processor().save_pretrained(folder)
-        files = {file.name: FileDigest.of(file) for file in checkpoint_files(folder)}
+        files = checkpoint_digests(folder)
         description = BackboneDescription(
             name=checkpoint.name, checkpoint=".", revision=None, files=files
         )
         description.write(folder / BACKBONE)
-        _write_policy(folder, merged, model, described, _card(policy, described))
+        card = policy / CARD
+        text = card.read_text(encoding="utf-8") if card.is_file() else ""
+        text += NOTE.format(name=f"{described.experiment} {described.run}")
+        _write_policy(folder, merged, model, described, text)
         folder.rename(checkpoint)
-    log.info("%s: %.3g MB, and its policy", checkpoint, _size(files) / 1e6)
+    size = sum(file.size for file in files.values())
+    log.info("%s: %.3g MB, and its policy", checkpoint, size / 1e6)
 
 
 def _write_policy(
@@ -81,25 +82,9 @@ def _write_policy(
     checkpoint = Checkpoint.read(folder / BACKBONE)
     frozen = {"finetune": "none", "lora": None, "full": None}
     settings = PolicySettings.model_validate({**original.settings.model_dump(), **frozen})
-    policy = Policy(
-        settings,
-        model,
-        checkpoint.processor(),
-        original.texts,
-        seed=0,
-        fixed=original.fixed_values,
-    )
+    processor, fixed = checkpoint.processor(), original.fixed_values
+    policy = Policy(settings, model, processor, original.texts, seed=0, fixed=fixed)
     policy.load_trained({"head": original.trained()["head"]})
     merged = MergedFrom(finetune=original.settings.finetune, backbone=described.backbone.digest)
     origin = described.origin().model_copy(update={"merged": merged})
     policy.save_pretrained(folder / "policy", checkpoint, origin, card)
-
-
-def _card(policy: Path, described: PolicyDescription) -> str:
-    file = policy / CARD
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return text + NOTE.format(name=f"{described.experiment} {described.run}")
-
-
-def _size(files: Mapping[str, FileDigest]) -> int:
-    return sum(file.size for file in files.values())

@@ -1,8 +1,9 @@
-"""Middleware of the server: access, number of requests at a time, and size of their bodies."""
+"""Refuse requests of the server: access, number of requests at a time, size of their bodies."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import logging
 from typing import Any
@@ -10,8 +11,6 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from mobile_vla.robot.sessions import RequestError
 
 log = logging.getLogger(__name__)
 
@@ -21,21 +20,24 @@ DISCARDED = 64 << 20
 """Bytes that are read and thrown away of a request that was answered before it was sent."""
 
 
-def error_response(error: RequestError) -> JSONResponse:
-    """Return the answer to a request that is refused."""
-    headers = {"Retry-After": "1"} if error.status == 503 else None
-    content: dict[str, Any] = {"error": error.code, "message": error.message, **error.facts}
-    return JSONResponse(content, error.status, headers)
+class RequestError(Exception):
+    """A request that is refused, with a message for the client.
+
+    ``code`` is the error's name, for programs, and ``facts`` are further values of the answer.
+    """
+
+    def __init__(self, status: int, code: str, message: str, **facts: Any):
+        super().__init__(message)
+        self.status, self.content = status, {"error": code, "message": message, **facts}
+
+    def response(self) -> JSONResponse:
+        """Return the answer to the request."""
+        headers = {"Retry-After": "1"} if self.status == 503 else None
+        return JSONResponse(self.content, self.status, headers)
 
 
 class AccessMiddleware:
-    """Refuses requests without the token, of web pages, and too many at a time.
-
-    Args:
-        app: the application behind it.
-        token: what clients must show; None: any client is answered.
-        most: requests that are answered at a time.
-    """
+    """Refuses requests without the token, if there is one, of web pages, and more than ``most``."""
 
     def __init__(self, app: ASGIApp, token: str | None, most: int):
         self.app, self.most, self.active = app, most, 0
@@ -48,7 +50,7 @@ class AccessMiddleware:
         body = _DrainedBody(receive, send)
         refused = self._check(dict(scope["headers"]))
         if refused is not None:
-            await error_response(refused)(scope, body.receive, body.send)
+            await refused.response()(scope, body.receive, body.send)
             return
         self.active += 1
         try:
@@ -59,7 +61,7 @@ class AccessMiddleware:
             if body.answered:
                 raise
             fault = RequestError(500, "fault", "a fault of the server; its log tells more")
-            await error_response(fault)(scope, body.receive, body.send)
+            await fault.response()(scope, body.receive, body.send)
         finally:
             self.active -= 1
 
@@ -88,10 +90,8 @@ class _DrainedBody:
 
     def __init__(self, receive: Receive, send: Send):
         self._receive, self._send = receive, send
-        self.ended = False
-        """Whether all of the body was read."""
-        self.answered = False
-        """Whether the answer has begun."""
+        self.ended = False  # whether all of the body was read
+        self.answered = False  # whether the answer has begun
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -99,30 +99,21 @@ class _DrainedBody:
         return message
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and not self.ended:
-            await self._discard()
+        if message["type"] == "http.response.start":
+            left = DISCARDED
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BODY_SECONDS):
+                    while not self.ended and left > 0:
+                        left -= len((await self.receive()).get("body", b""))
         self.answered = True
         await self._send(message)
-
-    async def _discard(self) -> None:
-        left = DISCARDED
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                while not self.ended and left > 0:
-                    left -= len((await self.receive()).get("body", b""))
-        except TimeoutError:
-            return
 
 
 async def read_body(request: Request, most: int) -> bytes:
     """Read a request's body.
 
-    Args:
-        request: the request.
-        most: bytes that it may have.
-
     Raises:
-        RequestError: it is larger, or takes too long.
+        RequestError: it has more than ``most`` bytes, or takes too long.
     """
     too_large = RequestError(
         413, "too_large", f"the body has more than {most} bytes, which is the most", limit=most

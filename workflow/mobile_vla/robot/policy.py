@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +19,10 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
 from mobile_vla.model.result import PolicyDescription
 from mobile_vla.model.streaming import Stream
-from mobile_vla.robot.prompts import Prompts
 
 BACKBONE = "backbone.json"
+MOST = 64
+"""Other prompts that a policy takes up: each one lengthens its table for good."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,45 @@ class PolicyOptions:
 AS_TRAINED = PolicyOptions()
 
 
+class Prompts:
+    """A policy's prompts, by text; where others are allowed, the policy's table grows by them."""
+
+    def __init__(self, policy: Policy, processor: Any, others: bool):
+        self.policy, self.processor, self.others = policy, processor, others
+        self.trained = policy.texts
+
+    def index(self, instruction: str | None) -> int:
+        """Return the place of an instruction in the policy's table; None where it has but one.
+
+        Raises:
+            UserError: the policy was not trained with it, or there are several to choose from.
+        """
+        texts = self.policy.texts
+        if instruction is None:
+            if len(self.trained) > 1:
+                raise UserError(f"the policy needs an instruction: {self._listed()}")
+            return 0
+        if instruction in texts:
+            return texts.index(instruction)
+        if not self.others:
+            raise UserError(
+                f"the policy was not trained with the instruction {instruction!r}; expected "
+                f"{self._listed()}, or `--allow-other-prompts`"
+            )
+        if len(texts) - len(self.trained) >= MOST:
+            raise UserError(
+                f"the policy has taken {MOST} other instructions already, which is the most; "
+                "use one of them, or start again"
+            )
+        self.policy.use_prompts((*texts, instruction), self.processor)
+        return len(texts)
+
+    def _listed(self) -> str:
+        shown = [repr(text) for text in self.trained[:5]]
+        more = len(self.trained) - len(shown)
+        return " or ".join(shown) + (f" or one of {more} more in policy.json" if more else "")
+
+
 @dataclass(frozen=True)
 class RobotPolicy:
     """A policy in evaluation mode on this machine's device, and how its inputs are made."""
@@ -51,56 +91,41 @@ class RobotPolicy:
     prompts: Prompts
     precision: str
     """Resolved number format of the forward pass."""
-    images: Images
-    """How its frames were made of the training episodes' images."""
-    target: Literal["next", "current"]
-    """The step of a chunk's first action: that after the newest frame, or that of it."""
     described: PolicyDescription
     """The content of its ``policy.json``."""
 
     @property
+    def images(self) -> Images:
+        """How its frames were made of the training episodes' images."""
+        return images_of(self.described)
+
+    @property
     def ahead(self) -> list[int]:
         """Steps from the newest frame to each of the chunk's C actions."""
-        first = 1 if self.target == "next" else 0
+        first = 1 if self.described.windows.target == "next" else 0
         return list(range(first, first + self.policy.settings.chunk))
 
 
 def load_robot_policy(
     folder: Path, backbone: Path | None = None, options: PolicyOptions = AS_TRAINED
 ) -> RobotPolicy:
-    """Check and load a policy.
-
-    Args:
-        folder: the policy's folder.
-        backbone: the backbone's folder; without one, that of the results which the policy lies in.
-        options: how it is run.
+    """Check and load a policy; without a backbone's folder, on that of the results it lies in.
 
     Raises:
         UserError: the folder is no policy, or something is not as it was in training.
     """
     described = description_of(folder)
-    checkpoint = open_backbone(backbone or backbone_of(folder, described))
+    checkpoint = open_backbone(folder, described, backbone)
     torch.set_num_threads(options.threads or described.threads)
     device = default_device()
     resolved = resolve(options.precision or described.precision, device)
     policy = Policy.from_pretrained(folder, checkpoint, resolved).to(device)
-    return RobotPolicy(
-        policy=policy,
-        prompts=Prompts(policy, checkpoint.processor(), options.allow_other_prompts),
-        precision=resolved,
-        images=images_of(described),
-        target=described.windows.target,
-        described=described,
-    )
+    prompts = Prompts(policy, checkpoint.processor(), options.allow_other_prompts)
+    return RobotPolicy(policy, prompts, resolved, described)
 
 
 def predict_drive(loaded: RobotPolicy, frames: np.ndarray, prompt: int) -> np.ndarray:
-    """Predict at each frame of a drive, from it and those before.
-
-    Args:
-        loaded: the policy.
-        frames: (T, 224, 224, 3) uint8, RGB.
-        prompt: place of the prompt in the policy's table.
+    """Predict at each frame of a drive, (T, 224, 224, 3) uint8 RGB, from it and those before.
 
     Returns:
         (T, C, A) float32, raw command units.
@@ -137,15 +162,28 @@ def images_of(described: PolicyDescription) -> Images:
     return Images(resize=described.images.resize, color=described.images.color)
 
 
-def open_backbone(path: Path) -> Checkpoint:
-    """Find a backbone, and read every byte of it that lies on this machine.
+def open_backbone(folder: Path, described: PolicyDescription, path: Path | None) -> Checkpoint:
+    """Read the backbone of a policy, every byte of it that lies on this machine.
 
     Args:
-        path: a ``backbone.json``, a folder with one, or a plain checkpoint folder.
+        folder: the policy's folder.
+        described: its ``policy.json``.
+        path: a ``backbone.json``, a folder with one, or a plain checkpoint folder; by default the
+            ``backbone.json`` in the results that the policy lies in.
 
     Raises:
         UserError: there is none, or its files are not those that ``backbone.json`` describes.
     """
+    if path is None:
+        # results/experiments/EXPERIMENT/RUN/policy
+        parts = ("backbones", described.backbone.name, BACKBONE)
+        places = (results.joinpath(*parts) for results in folder.resolve().parents)
+        path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise UserError(
+            f"{folder}: its backbone {described.backbone.name!r} does not lie beside it; name its "
+            "folder with `--backbone FOLDER`"
+        )
     description = path / BACKBONE if path.is_dir() else path
     if not description.is_file():
         if not path.is_dir():
@@ -157,21 +195,3 @@ def open_backbone(path: Path) -> Checkpoint:
         for name, file in checkpoint.files.items():
             file.verify(source / name, "use the checkpoint that the policy was trained on")
     return checkpoint
-
-
-def backbone_of(folder: Path, described: PolicyDescription) -> Path:
-    """Return the ``backbone.json`` in the results that a policy lies in.
-
-    Raises:
-        UserError: it lies elsewhere.
-    """
-    name = described.backbone.name
-    # results/experiments/EXPERIMENT/RUN/policy
-    for results in folder.resolve().parents:
-        description = results / "backbones" / name / BACKBONE
-        if description.is_file():
-            return description
-    raise UserError(
-        f"{folder}: its backbone {name!r} does not lie beside it; name its folder with "
-        "`--backbone FOLDER`"
-    )

@@ -16,7 +16,7 @@ from mobile_vla.data.prompts import lacking, lacks, prompt_values, render
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import write_text
 from mobile_vla.ingest.ingest import ingest
-from mobile_vla.ingest.result import Defect, EpisodeFacts
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.robot.images import decode, frame_of
 from mobile_vla.robot.policy import (
@@ -88,13 +88,13 @@ def _episode(path: Path, images: Images) -> tuple[np.ndarray, dict[str, str | No
         facts = EpisodeFacts.read(files.facts)
         if facts.errors:
             raise Problems(
-                f"{path} cannot be used", [_problem(path, defect) for defect in facts.errors]
+                f"{path} cannot be used",
+                [
+                    Problem(f"{path} ({error.place})", error.found, error.expected, error.remedy)
+                    for error in facts.errors
+                ],
             )
         return np.load(files.frames), prompt_values(facts)
-
-
-def _problem(path: Path, defect: Defect) -> Problem:
-    return Problem(f"{path} ({defect.place})", defect.found, defect.expected, defect.remedy)
 
 
 def _instruction(path: Path, prompt: Prompt, values: dict[str, str | None]) -> str:

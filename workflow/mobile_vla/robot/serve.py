@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from mobile_vla.errors import UserError
 from mobile_vla.robot.app import Limits, Server
-from mobile_vla.robot.policy import PolicyOptions, RobotPolicy, load_robot_policy
+from mobile_vla.robot.policy import PolicyOptions, load_robot_policy
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,12 @@ def serve(
         loaded = load_robot_policy(policy, backbone, options)
         with Server(loaded, limits) as server:
             host, port = listener.getsockname()[:2]
-            log.info("%s", _title(loaded))
+            described = loaded.described
+            log.info(
+                f"{described.experiment} {described.run}, epoch {described.epoch}, on "
+                f"{described.backbone.name} in {loaded.precision}, "
+                f"{loaded.policy.device.type} with {torch.get_num_threads()} threads"
+            )
             log.info("serving at http://%s:%d", f"[{host}]" if ":" in host else host, port)
             http_server(server.app(token)).run(sockets=[listener])
 
@@ -87,15 +92,6 @@ def http_server(app: Starlette) -> uvicorn.Server:
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=5,
         )
-    )
-
-
-def _title(loaded: RobotPolicy) -> str:
-    described = loaded.described
-    return (
-        f"{described.experiment} {described.run}, epoch {described.epoch}, on "
-        f"{described.backbone.name} in {loaded.precision}, "
-        f"{loaded.policy.device.type} with {torch.get_num_threads()} threads"
     )
 
 

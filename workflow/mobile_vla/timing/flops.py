@@ -61,7 +61,7 @@ def formula(
     checkpointing the layers run forward once more.
 
     Args:
-        layers: what :func:`mobile_vla.model.meta.skeleton` returned.
+        layers: what :func:`mobile_vla.model.policy.skeleton` returned.
         tokens: S, length of the prompt with image and action token.
     """
     full = settings.full

@@ -11,7 +11,7 @@ import torch
 
 from mobile_vla.backbone.kosmos2 import sizes_of
 from mobile_vla.config.training import TrainSettings
-from mobile_vla.model.meta import skeleton
+from mobile_vla.model.policy import skeleton
 from mobile_vla.model.precision import DTYPES, autocast
 from mobile_vla.runs.data import RunData
 from mobile_vla.timing.flops import counted, formula

@@ -9,8 +9,7 @@ from mobile_vla.backbone.kosmos2 import MODEL_TYPE
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.data.result import Role
-from mobile_vla.model.adapter import trainable_parameters
-from mobile_vla.model.meta import backbone_parameters
+from mobile_vla.model.adapter import backbone_parameters, trainable_parameters
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin
 from mobile_vla.runs.data import RunData

@@ -33,10 +33,9 @@ from mobile_vla.data.windows import WindowTable
 from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.adapter import leave_frozen_in_evaluation
-from mobile_vla.model.encoder import base_model
-from mobile_vla.model.meta import skeleton
+from mobile_vla.model.encoder import PromptTokens, base_model
+from mobile_vla.model.policy import skeleton
 from mobile_vla.model.precision import DTYPES
-from mobile_vla.model.prompts import PromptTokens
 from mobile_vla.ranks import local_processes
 from mobile_vla.runs.data import RunData
 from mobile_vla.training.batches import epoch_batches, steps_per_epoch

@@ -21,8 +21,7 @@ from safetensors.torch import load_file
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_json
-from mobile_vla.model.folder import Tensors
-from mobile_vla.model.tensors import write_tensors
+from mobile_vla.model.folder import Tensors, write_tensors
 from mobile_vla.result import FileDigest
 from mobile_vla.training.loop import Position
 from mobile_vla.training.result import Epoch

@@ -13,14 +13,10 @@ class ActionHead(nn.Module, ABC):
 
     Without padding P is A, the predicted dimensions. With padding it is more: after the velocities
     those outputs that are to be zero, and last the gripper's logit, as in RoboVLMs (Li et al. 2024,
-    arXiv:2412.14058).
+    arXiv:2412.14058). ``chunk`` is C, and ``dimensions`` is P without the gripper.
 
-    Its parameters are stored under the names that they have in it. Random initialisation and
-    dropout draw from PyTorch's generator, which the caller seeds.
-
-    Args:
-        chunk: C, predicted actions.
-        dimensions: velocities and zeros a step: P without the gripper.
+    Parameters are stored under the names that they have here. Random initialisation and dropout
+    draw from PyTorch's generator, which the caller seeds.
     """
 
     def __init__(self, chunk: int, dimensions: int):
@@ -29,28 +25,20 @@ class ActionHead(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, readouts: Tensor) -> Tensor:
-        """Predict a chunk from each window.
+        """Predict a chunk, (B, C, P) with normalised velocities, from each window, (B, W, D).
 
-        Args:
-            readouts: (B, W, D), oldest first. A prediction depends on its own window alone.
-
-        Returns:
-            (B, C, P), velocities in normalised units.
+        Readouts stand oldest first. A prediction depends on its window alone.
         """
 
     @abstractmethod
     def operations(self, window: int) -> int:
         """Return the floating-point operations of the forward pass of one window of W frames.
 
-        Only matrix products count, with two operations for a multiplication and an addition. The
-        parameters may have no content (PyTorch's ``meta`` device).
+        Only matrix products count, a multiplication and an addition as two. The parameters may have
+        no content (PyTorch's ``meta`` device).
         """
 
     @staticmethod
     @abstractmethod
     def outputs_of(tensors: Mapping[str, Tensor]) -> int:
-        """Return how many values a stored head writes, C times ``dimensions``.
-
-        Args:
-            tensors: its parameters, by their names in the head.
-        """
+        """Return how many values a head of these parameters writes, C times ``dimensions``."""

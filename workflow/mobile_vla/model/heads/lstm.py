@@ -18,22 +18,10 @@ class LstmHead(ActionHead):
     """An LSTM that starts anew for each window, and an MLP on its last state.
 
     The gripper's logit has an MLP to itself, as in RoboVLMs (Li et al. 2024, arXiv:2412.14058).
-
-    Args:
-        settings: sizes, activation, output and dropout.
-        readout_size: D.
-        chunk: C, predicted actions.
-        dimensions: velocities and zeros a step.
-        gripper: whether there is a gripper's logit besides them.
     """
 
     def __init__(
-        self,
-        settings: Head,
-        readout_size: int,
-        chunk: int,
-        dimensions: int,
-        gripper: bool = False,
+        self, settings: Head, readout_size: int, chunk: int, dimensions: int, gripper: bool = False
     ):
         super().__init__(chunk, dimensions)
         self.bounded = settings.output == "tanh"
@@ -82,7 +70,6 @@ class LstmHead(ActionHead):
 
 
 def _layers(settings: Head, outputs: int) -> nn.Sequential:
-    """Return the layers from the LSTM's last state to some outputs."""
     widths = [settings.hidden_size, *settings.mlp]
     layers: list[nn.Module] = []
     for width, following in pairwise(widths):

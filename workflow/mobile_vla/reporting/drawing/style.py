@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,17 +87,17 @@ def hide(axes: Sequence[Axes]) -> None:
         ax.set_visible(False)
 
 
-def save(figure: Figure, files: FigureFiles) -> None:
-    """Write a figure as SVG, PDF and PNG.
+def save(figure: Figure, files: FigureFiles, formats: Iterable[str] = FORMATS) -> None:
+    """Write a figure in some of the formats.
 
     No time and no software version is written, so that equal data give equal files.
     """
     FigureCanvasAgg(figure)
-    for kind, options in FORMATS.items():
+    for kind in formats:
         path: Path = getattr(files, kind)
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, **options)
-            figure.set_layout_engine("none")  # laid out once, or it costs more than all drawing
+            figure.savefig(temporary, **FORMATS[kind])
+            figure.set_layout_engine(None)  # laid out once, or it costs more than all drawing
             if kind == "svg":
                 text = temporary.read_text(encoding="utf-8")
                 temporary.write_text(with_values(text), encoding="utf-8")
