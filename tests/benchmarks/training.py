@@ -45,13 +45,13 @@ from mobile_vla.files import write_json
 from mobile_vla.layout import BackboneFiles, FeatureFiles
 from mobile_vla.machine import default_device, peak_memory
 from mobile_vla.result import FileDigest
-from mobile_vla.runs.data import RunData, open_run
-from mobile_vla.runs.inputs import RunInputs
+from mobile_vla.runs.data import RunData, RunInputs, open_run
 from mobile_vla.runs.policy import build_policy
-from mobile_vla.timing.data_wait import TimedBatches
+from mobile_vla.runs.samples import Samples
 from mobile_vla.timing.flops import counted
 from mobile_vla.timing.reference import PerWindow
-from mobile_vla.training.trainer import BatchSource, Trainer
+from mobile_vla.timing.timing import TimedBatches
+from mobile_vla.training.trainer import Trainer
 from support.synthetic_datasets import make_dataset, names, write_roles
 
 THREADS = 2
@@ -201,7 +201,7 @@ class Epochs:
         self.trainer = trainer
         self.number = 0
 
-    def one(self, source: BatchSource, cut: Any) -> float:
+    def one(self, source: Samples, cut: Any) -> float:
         """Train an epoch on a source; return its seconds."""
         trainer = self.trainer
         before = trainer.samples, trainer.cut

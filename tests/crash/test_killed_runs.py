@@ -248,7 +248,7 @@ def test_a_file_system_without_locks_is_said_to_be_one(inputs, undisturbed, tmp_
 
 def test_running_out_of_memory_names_the_batch_size(inputs, tmp_path):
     def greedy():
-        Trainer._predict = lambda self, model, batch, cut=None: torch.empty(1 << 60)
+        Trainer._backward = lambda *_: torch.empty(1 << 60)
         with pytest.raises(UserError, match=r"out of memory with training\.batch_size 3.*lower"):
             run(inputs, tmp_path, settings_of())
 

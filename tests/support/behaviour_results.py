@@ -16,10 +16,14 @@ from mobile_vla.language.result import SwappedRun
 from mobile_vla.latency.result import ControlStepSeconds, LatencyResult, PrecisionLatency
 from mobile_vla.result import FileDigest
 from mobile_vla.rollout.drivers import ExpertDriver
-from mobile_vla.rollout.outcomes import compare_drivers, scene_outcomes, summarise_driver
 from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.rollout.simulation import FinishedRollout, roll_out
-from mobile_vla.rollout.trajectories import trajectory_arrays
+from mobile_vla.rollout.summary import (
+    compare_drivers,
+    scene_outcomes,
+    summarise_driver,
+    trajectory_arrays,
+)
 
 SCENES = 8
 LIMIT = 30

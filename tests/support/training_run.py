@@ -20,7 +20,7 @@ from mobile_vla.data.split import split
 from mobile_vla.features.features import FeatureInputs, features
 from mobile_vla.layout import FeatureFiles, SplitFiles, TrainingFiles
 from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin, TrainedOn
-from mobile_vla.runs.inputs import PolicyInputs, TrainingInputs
+from mobile_vla.runs.data import PolicyInputs, TrainingInputs
 from mobile_vla.training.train import train
 from support.synthetic_datasets import make_dataset, names
 from support.tiny import SIZE, make_backbone

@@ -17,8 +17,8 @@ from mobile_vla.data.mirror import EXCHANGED, SIGNS, mirrored_frames, mirrored_v
 from mobile_vla.errors import UserError
 from mobile_vla.runs.data import open_run
 from mobile_vla.runs.labels import Labels
-from mobile_vla.runs.photometric import change, draw_factors
 from mobile_vla.runs.policy import build_policy
+from mobile_vla.runs.samples import change, draw_factors
 from mobile_vla.training.trainer import Trainer
 from support.synthetic_datasets import make_dataset, names
 from support.training_run import Inputs, settings_of

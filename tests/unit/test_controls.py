@@ -10,7 +10,7 @@ import torch
 
 from mobile_vla.config.features import FeatureKey
 from mobile_vla.config.model import FullFinetune
-from mobile_vla.evaluation.controls import from_frames, shuffled_prompts, without_images
+from mobile_vla.evaluation.predictors import from_frames, shuffled_prompts, without_images
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.runs.predict import predict, predict_batches, predict_under_prompts

@@ -10,7 +10,7 @@ from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate_on import evaluate_on
 from mobile_vla.files import read_json, write_json
 from mobile_vla.layout import OtherEvaluationFiles
-from mobile_vla.runs.inputs import OtherDatasetInputs
+from mobile_vla.runs.data import OtherDatasetInputs
 from support.synthetic_datasets import names
 from support.training_run import Inputs, run, settings_of
 

@@ -10,10 +10,13 @@ from sklearn.preprocessing import StandardScaler
 
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.windows import make_windows
-from mobile_vla.evaluation import nearest, window_vectors
-from mobile_vla.evaluation.nearest import nearest_neighbours
-from mobile_vla.evaluation.ridge import ridge
-from mobile_vla.evaluation.window_vectors import WindowVectors, vectors_of
+from mobile_vla.evaluation import feature_baselines
+from mobile_vla.evaluation.feature_baselines import (
+    WindowVectors,
+    nearest_neighbours,
+    ridge,
+    vectors_of,
+)
 from mobile_vla.features.store import FeatureStore
 from support.synthetic_datasets import make_dataset, names
 
@@ -96,10 +99,9 @@ def test_blocks_change_nothing(monkeypatch, three) -> None:
     train, val, scored = three
     whole = nearest_neighbours(train, val, scored, [1, 3, 9])[0]
     fitted = ridge(train, val, scored, [0.1, 1.0])[0]
-    monkeypatch.setattr(nearest, "QUERIES", 7)
-    monkeypatch.setattr(nearest, "CANDIDATES", 11)
+    monkeypatch.setattr(feature_baselines, "QUERIES", 7)
+    monkeypatch.setattr(feature_baselines, "CANDIDATES", 11)
     assert np.array_equal(nearest_neighbours(train, val, scored, [1, 3, 9])[0], whole)
-    monkeypatch.setattr("mobile_vla.evaluation.ridge.CANDIDATES", 11)
     assert np.allclose(ridge(train, val, scored, [0.1, 1.0])[0], fitted, atol=1e-5)
 
 
@@ -122,13 +124,13 @@ def test_a_feature_that_never_varies_does_no_harm() -> None:
 def test_a_windows_vector_is_the_mean_over_the_tokens_of_its_last_frame(
     tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(window_vectors, "BLOCK", 3)
+    monkeypatch.setattr(feature_baselines, "BLOCK", 3)
     dataset = make_dataset(tmp_path, dict(zip(names(2), (6, 7), strict=True)))
     table = make_windows(dataset, [0, 1], Windows(window=2, chunk=2))
     features = np.random.default_rng(0).normal(size=(dataset.rows, 4, 5)).astype(np.float32)
     found = vectors_of(dataset, table, FeatureStore(features, "float32"), dataset.actions[:, :2])
     assert found.vectors == pytest.approx(features[table.frames[:, -1]].mean(axis=1), abs=1e-6)
-    assert [window_vectors.SIDES[side] for side in found.side] == [
+    assert [feature_baselines.SIDES[side] for side in found.side] == [
         dataset.episodes[index].scenario["side"] for index in table.episode
     ]
     assert np.array_equal(found.chunks, dataset.actions[table.targets][..., :2])

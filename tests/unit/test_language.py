@@ -27,8 +27,7 @@ from mobile_vla.layout import LanguageFiles, LatencyFiles
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
-from mobile_vla.runs.data import trained_on
-from mobile_vla.runs.inputs import PolicyInputs
+from mobile_vla.runs.data import PolicyInputs, trained_on
 from support.behaviour_results import swapped_run
 from support.synthetic_datasets import make_dataset, names, write_roles
 from support.tiny import make_backbone

@@ -33,17 +33,16 @@ from mobile_vla.layout import (
     TrainingFiles,
 )
 from mobile_vla.model.precision import resolve
-from mobile_vla.runs.data import open_run
-from mobile_vla.runs.inputs import TrainingInputs
+from mobile_vla.runs.data import TrainingInputs, open_run
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.timing.ablation import time_variants, variants_of
-from mobile_vla.timing.matrix_rate import matrix_rate
-from mobile_vla.timing.raw_rows import RawRows
+from mobile_vla.timing.operations import matrix_rate
+from mobile_vla.timing.reference import RawRows
 from mobile_vla.timing.result import TimingResult
 from mobile_vla.timing.timing import timing
+from mobile_vla.training.memory import worst_case
 from mobile_vla.training.train import train
 from mobile_vla.training.trainer import Trainer
-from mobile_vla.training.worst_case import worst_case
 from support.recorded import write_folder
 from support.tiny import make_backbone
 

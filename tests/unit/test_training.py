@@ -18,10 +18,9 @@ from mobile_vla.features.store import FeatureStore
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.samples import Samples
-from mobile_vla.training.history import exhausted
-from mobile_vla.training.loop import Position, run_epochs
+from mobile_vla.training.batches import steps_of
+from mobile_vla.training.loop import Position, exhausted, run_epochs
 from mobile_vla.training.loss import Objective, summed_error
-from mobile_vla.training.matching import steps_of
 from mobile_vla.training.result import read_metrics, write_metrics
 from mobile_vla.training.trainer import Trainer
 from support.synthetic_datasets import make_dataset, names, write_roles

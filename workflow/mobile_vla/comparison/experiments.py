@@ -9,9 +9,8 @@ import numpy as np
 from mobile_vla.comparison.result import ExperimentScores, RunScore
 from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.evaluation.differences import ErrorSums
 from mobile_vla.evaluation.result import POLICY, BestBaseline
-from mobile_vla.evaluation.verdict import conclude
+from mobile_vla.evaluation.verdict import ErrorSums, conclude
 from mobile_vla.statistics.intervals import bootstrap, mean_with_interval
 
 Kept = dict[int, np.ndarray]

@@ -12,8 +12,8 @@ from mobile_vla.comparison.experiments import Kept, combined
 from mobile_vla.comparison.result import ComparableGroup, ExperimentPair, GroupMember
 from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.evaluation.differences import ErrorSums
 from mobile_vla.evaluation.result import POLICY
+from mobile_vla.evaluation.verdict import ErrorSums
 from mobile_vla.statistics.intervals import (
     FEWEST,
     bootstrap,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,34 +10,29 @@ import numpy as np
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.evaluation.scored_windows import Scenario, ScoredWindows
 
-ENOUGH = 3
-"""Training episodes that must reach a frame before their median command there is replayed."""
+ENOUGH = 3  # training episodes that must reach a frame before their median command is replayed
+
+Key = Callable[[Scenario], tuple[str | None, ...]]
+GROUPS: tuple[Key, ...] = (
+    lambda scenario: (),
+    lambda scenario: (scenario.get("side"),),
+    lambda scenario: tuple(value for _, value in sorted(scenario.items())),
+)
+"""What groups training episodes; a more similar group overwrites a less similar one."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingFrames:
-    """The R frames of the training episodes: all that these baselines are fitted on.
+    """The R frames of the training episodes: all that these baselines are fitted on."""
 
-    Args:
-        actions: (R, A) in raw command units.
-        frame: (R,) index of each frame within its episode.
-        scenario: (R,) index in ``scenarios``.
-        scenarios: each training episode's scenario.
-    """
-
-    actions: np.ndarray
-    frame: np.ndarray
-    scenario: np.ndarray
-    scenarios: tuple[Scenario, ...]
+    actions: np.ndarray  # (R, A) in raw command units
+    frame: np.ndarray  # (R,) index of each frame within its episode
+    scenario: np.ndarray  # (R,) index in `scenarios`
+    scenarios: tuple[Scenario, ...]  # each training episode's scenario
 
     @classmethod
     def of(cls, dataset: Dataset, actions: np.ndarray, episodes: Sequence[int]) -> TrainingFrames:
-        """Gather the training episodes of a dataset.
-
-        Args:
-            dataset: the dataset.
-            actions: (rows, A) the predicted dimensions of all its actions.
-            episodes: indices of the training episodes.
+        """Gather the given training episodes; ``actions`` are those of all rows, (rows, A).
 
         Raises:
             ValueError: there is none.
@@ -55,25 +50,15 @@ class TrainingFrames:
         )
 
 
-def zero(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
-    """Predict standing still."""
-    return np.zeros_like(windows.truth)
-
-
-def train_mean(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
-    """Repeat the mean command over all frames of the training episodes."""
-    return _repeated(train.actions.mean(axis=0, dtype=np.float64), windows)
-
-
-def majority_action(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
-    """Repeat the most frequent command of the training episodes.
+def majority_action(train: TrainingFrames) -> np.ndarray:
+    """Return the most frequent command of the training episodes, (A,).
 
     Commands count as the same where they agree in two decimals; of equally frequent commands it is
     the lowest.
     """
     rounded = np.round(train.actions.astype(np.float64), 2) + 0.0  # no negative zero
     _, first, counts = np.unique(rounded, axis=0, return_index=True, return_counts=True)
-    return _repeated(train.actions[first[counts.argmax()]], windows)
+    return np.asarray(train.actions[first[counts.argmax()]])
 
 
 def replay(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
@@ -88,7 +73,7 @@ def replay(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
     """
     frames = windows.frame  # (N, C)
     predicted = np.broadcast_to(_median(train.actions), windows.truth.shape).copy()
-    for key in (_all, _side, _scenario):  # a more similar group overwrites a less similar one
+    for key in GROUPS:
         medians = _medians_by_frame(train, key)
         groups = [key(scenario) for scenario in windows.scenarios]
         for group in set(groups) & set(medians):
@@ -103,14 +88,9 @@ def replay(train: TrainingFrames, windows: ScoredWindows) -> np.ndarray:
 def previous_action(actions: np.ndarray, rows: np.ndarray, windows: ScoredWindows) -> np.ndarray:
     """Repeat the last command that was known when the chunk was predicted.
 
-    With target ``next`` that is the command at the window's last frame. With ``current`` that
-    command is itself predicted, so it is the command before; at the episode's first frame there is
-    none, and the robot stands.
-
-    Args:
-        actions: (rows, A) all actions of the dataset, in raw command units.
-        rows: (N,) row of each window's last frame.
-        windows: the windows.
+    With target ``next`` that is the command at the window's last frame, which stands in the given
+    row of ``actions``. With ``current`` that command is itself predicted, so it is the command
+    before; at the episode's first frame there is none, and the robot stands.
     """
     if windows.ahead[0] == 1:
         known = actions[rows]
@@ -120,51 +100,29 @@ def previous_action(actions: np.ndarray, rows: np.ndarray, windows: ScoredWindow
     return np.repeat(known[:, None, :].astype(np.float32), windows.mask.shape[1], axis=1)
 
 
-FITTED: Mapping[str, Callable[[TrainingFrames, ScoredWindows], np.ndarray]] = {
-    "zero": zero,
-    "train_mean": train_mean,
-    "majority_action": majority_action,
-    "replay": replay,
-}
-
-
 def vision_free_baselines(
     train: TrainingFrames, actions: np.ndarray, rows: np.ndarray, windows: ScoredWindows
 ) -> dict[str, np.ndarray]:
-    """Return the prediction of each baseline that needs no image.
+    """Return by name the baselines that need no image, (N, C, A) float32 in raw command units.
 
     Args:
-        train: the training episodes.
-        actions: (rows, A) all actions of the scored dataset, in raw command units.
+        actions: (rows, A) all actions of the scored dataset.
         rows: (N,) row of each scored window's last frame.
-        windows: the scored windows.
-
-    Returns:
-        By name, (N, C, A) float32 in raw command units.
     """
-    fitted = {name: predict(train, windows) for name, predict in FITTED.items()}
-    return {**fitted, "previous_action": previous_action(actions, rows, windows)}
+
+    def repeated(action: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(action.astype(np.float32), windows.truth.shape).copy()
+
+    return {
+        "zero": np.zeros_like(windows.truth),  # standing still
+        "train_mean": repeated(train.actions.mean(axis=0, dtype=np.float64)),
+        "majority_action": repeated(majority_action(train)),
+        "replay": replay(train, windows),
+        "previous_action": previous_action(actions, rows, windows),
+    }
 
 
-def _repeated(action: np.ndarray, windows: ScoredWindows) -> np.ndarray:
-    return np.broadcast_to(action.astype(np.float32), windows.truth.shape).copy()
-
-
-def _scenario(scenario: Scenario) -> tuple[str | None, ...]:
-    return tuple(value for _, value in sorted(scenario.items()))
-
-
-def _side(scenario: Scenario) -> tuple[str | None, ...]:
-    return (scenario.get("side"),)
-
-
-def _all(scenario: Scenario) -> tuple[str | None, ...]:
-    return ()
-
-
-def _medians_by_frame(
-    train: TrainingFrames, key: Callable[[Scenario], tuple[str | None, ...]]
-) -> dict[tuple[str | None, ...], np.ndarray]:
+def _medians_by_frame(train: TrainingFrames, key: Key) -> dict[tuple[str | None, ...], np.ndarray]:
     """Return by key the median command of each frame, (F, A); NaN where too few reach it."""
     keys = [key(scenario) for scenario in train.scenarios]
     medians = {}

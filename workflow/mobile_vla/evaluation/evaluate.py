@@ -20,8 +20,7 @@ from mobile_vla.files import atomic_path, sha256_of
 from mobile_vla.layout import EvaluationFiles
 from mobile_vla.machine import use_threads
 from mobile_vla.result import FileDigest
-from mobile_vla.runs.data import RunData, open_run
-from mobile_vla.runs.inputs import PolicyInputs
+from mobile_vla.runs.data import PolicyInputs, RunData, open_run
 from mobile_vla.runs.policy import check_origin, load_policy
 from mobile_vla.runs.samples import Samples
 
@@ -33,12 +32,9 @@ class ScoredData:
     """The windows that a policy is scored on, and where they come from."""
 
     samples: Samples
-    roles: Roles
-    """The fold that they are taken from."""
-    role: Role
-    """The role that they have in it."""
-    split: Path
-    """The ``split.json`` of their dataset."""
+    roles: Roles  # the fold that they are taken from
+    role: Role  # their role in it
+    split: Path  # the `split.json` of their dataset
 
 
 def evaluate(
@@ -46,14 +42,8 @@ def evaluate(
 ) -> None:
     """Predict every window of the scored episodes, and compare with truth and baselines.
 
-    Args:
-        settings: the run.
-        inputs: its policy and data.
-        outputs: the files to write.
-        threads: cores that the job was given.
-
     Raises:
-        UserError: the policy is not the one of this run's settings, data or backbone.
+        UserError: the policy is not that of this run's settings, data or backbone.
     """
     use_threads(settings.threads, threads, "training.threads")
     data = open_run(settings, inputs, settings.precision)
@@ -74,16 +64,8 @@ def score_policy(
     Frames and features are read a batch at a time. What grows with the number of episodes are the
     predictions, some 10 kB an episode for all predictors together.
 
-    Args:
-        settings: the run.
-        policy: its ``policy.json``.
-        data: what it was trained on.
-        scored: what it is scored on.
-        outputs: the files to write.
-
     Raises:
-        UserError: the policy is not the one of this run's settings, data or backbone, or there is
-            nothing to score.
+        UserError: the policy is not that of this run, or there is nothing to score.
     """
     check_origin(policy, data.trained_on, data.precision)
     samples, actions = scored.samples, settings.policy.actions

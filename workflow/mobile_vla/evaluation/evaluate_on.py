@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.prompts import prompt_values, render
-from mobile_vla.data.roles import Roles, load_split
+from mobile_vla.data.roles import load_split
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problem, Problems
 from mobile_vla.evaluation.evaluate import ScoredData, score_policy
 from mobile_vla.features.store import open_rows
 from mobile_vla.layout import OtherEvaluationFiles
 from mobile_vla.machine import use_threads
-from mobile_vla.runs.data import open_run
-from mobile_vla.runs.inputs import OtherDatasetInputs
+from mobile_vla.runs.data import OtherDatasetInputs, RunData, open_run
 from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.samples import Samples
 
@@ -34,12 +33,6 @@ def evaluate_on(
     The baselines are fitted on the policy's training episodes, as the policy is, and not on the
     dataset that is scored.
 
-    Args:
-        settings: the run.
-        inputs: its policy and data, and the dataset that is scored.
-        outputs: the files to write.
-        threads: cores that the job was given.
-
     Raises:
         Problems: scored episodes trained or selected the policy, or have a prompt that it was not
             trained with.
@@ -50,7 +43,7 @@ def evaluate_on(
     other = Dataset.load(inputs.on_manifest, inputs.on_actions)
     roles = load_split(inputs.on_split, other, SCORED_FOLD)
     scored = roles.of["test"]
-    _refuse_seen(settings, data.dataset, data.roles, other, scored)
+    _refuse_seen(settings, data, other, scored)
     labels = Labels.of(other, settings.policy).under(data.prompts.texts)
     _refuse_unknown_prompts(labels, other, scored, settings)
     samples = Samples(
@@ -60,41 +53,27 @@ def evaluate_on(
         labels,
         settings.policy.actions.scale,
     )
-    score_policy(
-        settings,
-        inputs.policy,
-        data,
-        ScoredData(samples, roles, "test", inputs.on_split),
-        outputs,
-    )
+    of_scored = ScoredData(samples, roles, "test", inputs.on_split)
+    score_policy(settings, inputs.policy, data, of_scored, outputs)
 
 
 def _refuse_seen(
-    settings: EvaluateSettings,
-    dataset: Dataset,
-    roles: Roles,
-    other: Dataset,
-    scored: Sequence[int],
+    settings: EvaluateSettings, data: RunData, other: Dataset, scored: Sequence[int]
 ) -> None:
-    """Refuse to score episodes whose bytes trained or selected the policy.
-
-    Raises:
-        Problems: all such episodes, with the names that they have in both datasets.
-    """
+    """Refuse to score episodes whose bytes trained or selected the policy."""
+    dataset = data.dataset
     seen = {
-        dataset.episodes[index].raw_sha256: (dataset.episodes[index].name, role)
+        dataset.episodes[index].raw_sha256: f"{dataset.episodes[index].name}, which is in {role}"
         for role in ("train", "val")
-        for index in roles.of[role]
+        for index in data.roles.of[role]
     }
     problems = [
         Problem(
-            f"{other.name}, {other.episodes[index].name} (test)",
-            "the same bytes as {}, which is in {} of {}".format(
-                *seen[other.episodes[index].raw_sha256], dataset.name
-            ),
+            f"{other.name}, {episode.name} (test)",
+            f"the same bytes as {seen[episode.raw_sha256]} of {dataset.name}",
         )
-        for index in scored
-        if other.episodes[index].raw_sha256 in seen
+        for episode in (other.episodes[index] for index in scored)
+        if episode.raw_sha256 in seen
     ]
     if problems:
         raise Problems(
@@ -109,11 +88,7 @@ def _refuse_seen(
 def _refuse_unknown_prompts(
     labels: Labels, dataset: Dataset, scored: Sequence[int], settings: EvaluateSettings
 ) -> None:
-    """Refuse to score episodes whose prompt the policy was not trained with.
-
-    Raises:
-        Problems: all such episodes.
-    """
+    """Refuse to score episodes whose prompt the policy was not trained with."""
     prompt = settings.policy.prompt
     unknown = [dataset.episodes[i] for i in scored if labels.prompts.of_episode[i] < 0]
     missing = [

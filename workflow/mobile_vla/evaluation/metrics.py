@@ -1,8 +1,6 @@
-"""Errors of predicted actions, pooled over steps, or over the steps of each group.
+"""Errors of S predicted actions against the truth, both (S, A) in raw command units.
 
-Every predicted value counts once: a mean over windows of means over steps would weigh the steps of
-a partly masked window more than those of a complete window.
-"""
+Every value counts once: a mean over windows' means would weigh partly masked windows more."""
 
 from __future__ import annotations
 
@@ -21,11 +19,6 @@ def errors(prediction: np.ndarray, truth: np.ndarray, dimensions: Sequence[str])
     overall R² uses the sums over the dimensions (scikit-learn's ``variance_weighted``). It is None
     where the truth does not vary.
 
-    Args:
-        prediction: (S, A) in raw command units.
-        truth: (S, A) in raw command units.
-        dimensions: names of the A dimensions.
-
     Raises:
         ValueError: the shapes do not belong together, or there is no step.
     """
@@ -41,14 +34,7 @@ def errors_by(
     count: int,
     dimensions: Sequence[str],
 ) -> list[Errors]:
-    """Return :func:`errors` of each group of steps.
-
-    Args:
-        prediction: (S, A).
-        truth: (S, A).
-        group: (S,) int, the group of each step, in [0, count).
-        count: number of groups; each has a step.
-        dimensions: names of the A dimensions.
+    """Return :func:`errors` of each of ``count`` groups; ``group`` is that of each step, (S,).
 
     Raises:
         ValueError: the shapes do not belong together, or a group is empty.
@@ -89,14 +75,8 @@ def huber(
 ) -> float:
     """Return the mean Huber loss that training minimises, in normalised units.
 
-    Huber 1964: e²/2 up to delta, and delta · (|e| − delta / 2) beyond.
-
-    Args:
-        prediction: (S, A) in raw command units.
-        truth: (S, A) in raw command units.
-        scale: raw command units that become 1.
-        delta: where the loss turns from square to linear, in normalised units.
-        learnt: the columns that are learnt: others would dilute the mean.
+    Huber 1964: e²/2 up to delta, and delta · (|e| − delta / 2) beyond. Only the columns that are
+    learnt count: others would dilute the mean.
     """
     error = np.abs(prediction[:, learnt] - truth[:, learnt]) / scale
     loss = np.where(error <= delta, np.square(error) / 2, delta * (error - delta / 2))
@@ -118,11 +98,6 @@ def match_rates(
     """Return the share of steps whose every dimension is within each tolerance of the truth.
 
     They form a curve, because a single tolerance could be chosen to make a predictor look good.
-
-    Args:
-        prediction: (S, A) in raw command units.
-        truth: (S, A) in raw command units.
-        tolerances: largest errors that count as a match, in raw command units.
     """
     worst = np.sort(np.abs(prediction - truth).max(axis=1))  # (S,)
     rates: list[float] = (np.searchsorted(worst, tolerances, side="right") / len(worst)).tolist()

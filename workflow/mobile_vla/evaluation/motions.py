@@ -1,8 +1,6 @@
 """Directions and motion classes: accuracy of the sign of a command, beside its size.
 
-A class is the sign of each velocity, with a dead band around 0: three signs of three velocities
-give 27 classes with different names, so that no two kinds of motion share a class.
-"""
+Signs of three velocities, 0 within a dead band, give 27 classes with different names."""
 
 from __future__ import annotations
 
@@ -22,11 +20,7 @@ SIGNS = tuple(itertools.product((-1, 0, 1), repeat=len(ACTION_COLUMNS)))
 
 
 def name_of(signs: tuple[int, ...]) -> str:
-    """Return the name of a class, such as ``forward left`` or ``stop``.
-
-    Args:
-        signs: of linear_x, linear_y and angular_z.
-    """
+    """Return the name of the class of three signs, such as ``forward left`` or ``stop``."""
     translation = " ".join(filter(None, (ALONG[signs[0]], ASIDE[signs[1]])))
     return ", ".join(filter(None, (translation, TURN[signs[2]]))) or "stop"
 
@@ -37,24 +31,13 @@ STOP = CLASSES.index("stop")
 
 
 def signs_of(actions: np.ndarray, dimensions: Sequence[str], band: DeadBand) -> np.ndarray:
-    """Return the sign of each velocity, (S, A) in {−1, 0, 1}; within the dead band it is 0.
-
-    Args:
-        actions: (S, A) in raw command units.
-        dimensions: names of the A dimensions.
-        band: the largest absolute value of each dimension that counts as 0.
-    """
+    """Return the sign of each velocity, (S, A) in {−1, 0, 1}; within the dead band it is 0."""
     width = np.array([getattr(band, name) for name in dimensions])
     return (np.sign(actions) * (np.abs(actions) > width)).astype(np.int64)
 
 
 def classes_of(signs: np.ndarray, dimensions: Sequence[str]) -> np.ndarray:
-    """Return the index in :data:`CLASSES` of each step, (S,); what is not predicted is 0.
-
-    Args:
-        signs: (S, A) in {−1, 0, 1}.
-        dimensions: names of the A dimensions.
-    """
+    """Return the index in :data:`CLASSES` of each step, (S,); what is not predicted is 0."""
     classes = np.full(len(signs), STOP)
     for column, name in enumerate(dimensions):
         classes += signs[:, column] * 3 ** (len(ACTION_COLUMNS) - 1 - ACTION_COLUMNS.index(name))
@@ -64,13 +47,7 @@ def classes_of(signs: np.ndarray, dimensions: Sequence[str]) -> np.ndarray:
 def direction(
     predicted: np.ndarray, true: np.ndarray, dimensions: Sequence[str]
 ) -> dict[str, DirectionAccuracy]:
-    """Return how often the sign is right, by dimension.
-
-    Args:
-        predicted: (S, A) signs.
-        true: (S, A) signs.
-        dimensions: names of the A dimensions.
-    """
+    """Return how often the sign is right, by dimension; both arguments are signs (S, A)."""
     accuracies = {}
     for column, name in enumerate(dimensions):
         right, moves = predicted[:, column] == true[:, column], true[:, column] != 0
@@ -86,12 +63,8 @@ def direction(
 def motion(predicted: np.ndarray, true: np.ndarray) -> MotionConfusion:
     """Return the confusion of motion classes, with accuracy, F1, and precision and recall of stop.
 
-    A class that is never predicted or never true has an F1 of 0 (as scikit-learn with
-    ``zero_division=0``).
-
-    Args:
-        predicted: (S,) indices in :data:`CLASSES`.
-        true: (S,) indices in :data:`CLASSES`.
+    Both arguments are (S,) indices in :data:`CLASSES`. A class that is never predicted or never
+    true has an F1 of 0 (as scikit-learn with ``zero_division=0``).
     """
     whole = np.bincount(true * len(CLASSES) + predicted, minlength=len(CLASSES) ** 2)
     whole = whole.reshape(len(CLASSES), len(CLASSES))

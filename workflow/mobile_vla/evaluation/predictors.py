@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mobile_vla.config.evaluation import EvaluateSettings
-from mobile_vla.data.result import Role
-from mobile_vla.data.windows import WindowTable
+from mobile_vla.config.features import Cut
+from mobile_vla.data.frames import open_frames
 from mobile_vla.evaluation.baselines import TrainingFrames, vision_free_baselines
-from mobile_vla.evaluation.controls import (
-    from_frames,
-    shuffled_prompts,
-    without_images,
-)
-from mobile_vla.evaluation.nearest import nearest_neighbours
-from mobile_vla.evaluation.ridge import ridge
+from mobile_vla.evaluation.feature_baselines import nearest_neighbours, ridge, vectors_of
 from mobile_vla.evaluation.scored_windows import ScoredWindows
-from mobile_vla.evaluation.window_vectors import WindowVectors, vectors_of
+from mobile_vla.features.store import FrameRows
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import build_policy
-from mobile_vla.runs.predict import predict
+from mobile_vla.runs.predict import inference, predict
 from mobile_vla.runs.samples import Samples
-
-ON_FEATURES = ("nearest_neighbours", "ridge")
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Predictions of the same windows, each (N, C, A) float32 in raw command units.
-
-    Args:
-        policy: the policy's.
-        baselines: by name; the policy has to beat them.
-        controls: by name, the policy's under others' prompts, and without its images. They show
-            which inputs it uses, and are not to be beaten.
-        absent: baselines and controls that could not be predicted, with the reason.
-        fitted: by baseline, what was chosen on the validation windows.
-    """
+    """Predictions of the same windows, each (N, C, A) float32 in raw command units."""
 
     policy: np.ndarray
-    baselines: dict[str, np.ndarray]
-    controls: dict[str, np.ndarray]
-    absent: dict[str, str]
-    fitted: dict[str, dict[str, int | float]]
+    baselines: dict[str, np.ndarray]  # by name; the policy has to beat them
+    controls: dict[str, np.ndarray]  # by name; they show which inputs the policy uses
+    absent: dict[str, str]  # baselines and controls that could not be predicted, with the reason
+    fitted: dict[str, dict[str, int | float]]  # by baseline, what the validation windows chose
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the predictions by their names in ``predictions.npz``."""
@@ -77,18 +64,13 @@ def predict_all(
 ) -> Predictions:
     """Predict the scored windows with the policy, every baseline and every control.
 
-    Args:
-        settings: the run.
-        policy: its policy.
-        data: what it was trained on; baselines are fitted on the training episodes alone.
-        samples: the scored windows, of this dataset or another.
-        windows: the same windows.
-        untrained: what :func:`predict_untrained` predicts.
+    Baselines are fitted on the training episodes alone. ``samples`` and ``windows`` are the same
+    windows, of this dataset or another; ``untrained`` is what :func:`predict_untrained` predicts.
     """
     size, precision = settings.evaluation.batch_size, data.precision
     predicted = predict(policy, samples, size, precision, settings.title)
-    train = data.roles.of["train"]
-    frames = TrainingFrames.of(data.dataset, data.samples["val"].raw_actions, train)
+    dataset, train = data.dataset, data.roles.of["train"]
+    frames = TrainingFrames.of(dataset, data.samples["val"].raw_actions, train)
     last_rows = samples.table.frames[:, -1]
     baselines = vision_free_baselines(frames, samples.raw_actions, last_rows, windows)
     predictions = Predictions(predicted, baselines, {}, {}, {})
@@ -107,9 +89,7 @@ def predict_all(
             f"{settings.title}, other prompts",
             "pixels" if live else None,
         )
-    rows = np.concatenate(
-        [data.dataset.offsets[i] + np.arange(data.dataset.lengths[i]) for i in train]
-    )
+    rows = np.concatenate([dataset.offsets[i] + np.arange(dataset.lengths[i]) for i in train])
     predictions.controls["no_image"] = without_images(
         policy, samples, data.samples["val"], rows, precision
     )
@@ -121,12 +101,13 @@ def _predict_from_features(
 ) -> None:
     """Add the baselines that are fitted on stored features, or the reason why there are none."""
     if settings.policy.cut == "pixels":
-        for name in ON_FEATURES:
-            reason = "the vision tower is trained, so that no features are stored"
-            predictions.absent[name] = reason
+        reason = "the vision tower is trained, so that no features are stored"
+        predictions.absent.update(nearest_neighbours=reason, ridge=reason)
         return
-    train, val = (_vectors(data.samples[role], _plain(data, role)) for role in ("train", "val"))
-    scored = _vectors(samples, samples.table)
+    train, val, scored = (
+        vectors_of(each.dataset, each.table, each.rows, each.raw_actions)
+        for each in (data.samples["train"], data.samples["val"], samples)
+    )
     evaluation = settings.evaluation
     near, k = nearest_neighbours(train, val, scored, evaluation.neighbours)
     linear, penalty = ridge(train, val, scored, evaluation.ridge)
@@ -134,12 +115,77 @@ def _predict_from_features(
     predictions.fitted.update(nearest_neighbours={"k": k}, ridge={"penalty": penalty})
 
 
-def _plain(data: RunData, role: Role) -> WindowTable:
-    """Return a role's windows; evaluation opens no mirror images of stored features."""
-    table = data.samples[role].table
-    assert not table.mirrored.any()
-    return table
+SEEN = 1000  # training frames that the image's stand-in is the mean of, at most
 
 
-def _vectors(samples: Samples, table: WindowTable) -> WindowVectors:
-    return vectors_of(samples.dataset, table, samples.rows, samples.raw_actions)
+def shuffled_prompts(samples: Samples, seed: int) -> Samples | None:
+    """Return the same windows, each episode under the prompt of another that has another one.
+
+    None where all episodes have the same prompt. The seed decides which other episode it is.
+    """
+    owners, first = np.unique(samples.table.episode, return_index=True)
+    prompts = samples.prompt_of_row[torch.from_numpy(samples.table.frames[first, 0])].numpy()
+    if len(np.unique(prompts)) < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    shuffled = samples.prompt_of_row.clone()
+    dataset = samples.dataset
+    for owner, prompt in zip(owners.tolist(), prompts.tolist(), strict=True):
+        start = int(dataset.offsets[owner])
+        shuffled[start : start + int(dataset.lengths[owner])] = int(
+            rng.choice(prompts[prompts != prompt])
+        )
+    other = copy.copy(samples)
+    other.prompt_of_row = shuffled
+    return other
+
+
+def from_frames(samples: Samples) -> Samples:
+    """Return the same windows, with the frames themselves in place of stored features."""
+    other = copy.copy(samples)
+    other.rows = FrameRows(open_frames(samples.dataset), "plain")
+    return other
+
+
+def without_images(
+    policy: Policy, samples: Samples, learnt: Samples, train_rows: np.ndarray, precision: str
+) -> np.ndarray:
+    """Predict every window with the mean training image in place of each of its own.
+
+    At the cut ``readout`` the features hold the prompt too, so there is a mean for each prompt.
+    All windows of a prompt then look alike, and are predicted once.
+
+    Args:
+        learnt: the training windows, whose features the mean is of.
+        train_rows: (R,) rows of the training frames.
+    """
+    prompt_of_window = samples.prompt_of_row[torch.from_numpy(samples.table.frames[:, -1])]
+    prompts, place = torch.unique(prompt_of_window, return_inverse=True)
+    blank = torch.stack(_means(learnt, train_rows, prompts.tolist(), policy.settings.cut))
+    windows = torch.arange(len(prompts))[:, None].expand(-1, samples.table.frames.shape[1])
+    with inference(precision, policy.device):
+        inputs = (tensor.to(policy.device) for tensor in (blank, prompts, windows))
+        normalised = policy(*inputs).float()
+        predicted: np.ndarray = policy.denormalise(normalised).cpu().numpy()  # (P, C, A)
+    return predicted[place.numpy()]
+
+
+def _means(learnt: Samples, rows: np.ndarray, prompts: Sequence[int], cut: Cut) -> list[Tensor]:
+    """Return the mean feature for each prompt, in the features' own number format."""
+    if cut != "readout":
+        return [_mean(learnt, rows)] * len(prompts)
+    own = learnt.prompt_of_row[torch.from_numpy(rows)].numpy()
+    return [
+        _mean(learnt, rows[own == prompt] if (own == prompt).any() else rows) for prompt in prompts
+    ]
+
+
+def _mean(learnt: Samples, rows: np.ndarray) -> Tensor:
+    """Return the mean feature of rows, of evenly spaced ones if there are many."""
+    rows = rows[np.linspace(0, len(rows) - 1, min(SEEN, len(rows))).round().astype(np.int64)]
+    features = learnt.rows[rows[:64]]
+    total = features.double().sum(dim=0)
+    for start in range(64, len(rows), 64):
+        total += learnt.rows[rows[start : start + 64]].double().sum(dim=0)
+    mean = total / len(rows)
+    return (mean.round() if features.dtype == torch.uint8 else mean).to(features.dtype)

@@ -25,14 +25,11 @@ def _is_none(value: object) -> bool:
 
 
 class Errors(Result):
-    """Errors of a predictor: ``overall``, and by the names of the dimensions."""
+    """Mean absolute and squared errors of a predictor: ``overall``, and by dimension."""
 
     mae: dict[str, float]
-    """Mean absolute error."""
     mse: dict[str, float]
-    """Mean squared error, in squared units."""
     rmse: dict[str, float]
-    """Root of the mean squared error."""
     r2: dict[str, float | None]
     """Coefficient of determination; null where the truth does not vary."""
 
@@ -46,9 +43,7 @@ class BestBaseline(Result):
     """The baseline with the lowest mean absolute error."""
 
     name: str
-    """Its name."""
     mae: float
-    """Its mean absolute error."""
 
 
 class Loss(Result):
@@ -59,7 +54,6 @@ class Loss(Result):
     delta: float
     """Where the loss turns from square to linear, in normalised units."""
     dimensions: list[str]
-    """The dimensions that are learnt."""
 
 
 class PredictorMae(Result):
@@ -104,12 +98,10 @@ class Verdict(Result):
     outcome: Outcome
     """The conclusion; docs/evaluation.md says what each means."""
     against: str
-    """The baseline with the lowest error."""
     episodes: int
     """Number of episodes that the verdict rests on."""
     needed: int | None
-    """About how many episodes would be needed, where the outcome is inconclusive and the policy's
-    error is below that of every baseline."""
+    """About how many episodes it takes, if inconclusive and better than every baseline."""
     image: Use
     """Whether predictions depend on the image, and for the better."""
     prompt: Use
@@ -139,30 +131,21 @@ class Segments(Result):
     """
 
     segments: int
-    """Number of segments."""
     episodes: int
     """Number of episodes that have a segment."""
     displacement: dict[str, Displacement]
-    """By predictor."""
 
 
 class EpisodeError(Result):
-    """The policy's errors in a scored episode."""
+    """The policy's errors in a scored episode; displacements in command steps."""
 
     episode: str
-    """Name of the episode."""
     windows: int
-    """Number of its windows."""
     steps: int
-    """Number of its scored steps."""
     mae: float
-    """The policy's mean absolute error."""
     best_baseline_mae: float
-    """The best baseline's mean absolute error."""
     ade: float
-    """Average displacement error, in command steps."""
     fde: float
-    """Final displacement error, in command steps."""
 
 
 class Slice(Result):
@@ -179,9 +162,7 @@ class Slice(Result):
     windows: int
     """Number of windows that have a step in it."""
     steps: int
-    """Number of steps."""
     policy: Errors
-    """The policy's errors."""
     mae: dict[str, float]
     """Mean absolute error of each baseline."""
 
@@ -192,7 +173,6 @@ class DirectionAccuracy(Result):
     with_zeros: float | None
     """Share of all steps; null without a step."""
     steps: int
-    """Number of steps."""
     without_zeros: float | None
     """Share of the steps whose true command is not 0; null without such a step."""
     steps_without_zeros: int
@@ -226,7 +206,6 @@ class MotionConfusion(Result):
     f1: dict[str, float]
     """By class; 0 for a class that is never predicted or never true."""
     stop: StopDetection
-    """Precision and recall of the class ``stop``."""
 
 
 class ToleranceCurves(Result):
@@ -242,15 +221,11 @@ class ScoredRun(Result):
     """Whose scores these are, and on what."""
 
     experiment: str
-    """Name of the experiment."""
     run: str
-    """Name of the run, as ``seed0``."""
     seed: int
-    """Seed of the run."""
     dataset: str
     """The dataset that is scored."""
     backbone: str
-    """Name of the backbone."""
     manifest: str
     """Digest of the scored dataset's manifest."""
     split: str
@@ -258,7 +233,6 @@ class ScoredRun(Result):
     fold: int
     """The fold that is scored."""
     folds: int
-    """Number of folds of the split."""
     held_out: str | None
     """The part of the scenario that the fold holds out."""
     trained_on: TrainedOn
@@ -271,14 +245,12 @@ class EvaluationResult(ScoredRun):
     """A run's scores: ``evaluation.json``."""
 
     selected_on_scored: bool
-    """Whether the checkpoint was selected on the episodes that are scored: then there is no
-    verdict."""
+    """Whether the scored episodes selected the checkpoint: then there is no verdict."""
     unit: Literal["raw command units"]
     """Unit of all errors but the loss."""
     action_scale: float
     """The command that becomes 1 in normalised units."""
     dimensions: tuple[str, ...]
-    """Names of the predicted dimensions."""
     episodes: int
     """Number of episodes that have a scored step."""
     windows: int
@@ -296,30 +268,23 @@ class EvaluationResult(ScoredRun):
     fitted: dict[str, dict[str, int | float]]
     """By baseline, what was chosen on the validation windows."""
     best_baseline: BestBaseline
-    """The baseline with the lowest error."""
     skill: float | None
     """1 − error / error of the best baseline; null where the latter is 0."""
     loss: Loss
-    """Training's loss on the scored steps."""
     mae: dict[str, PredictorMae]
     """By predictor: policy, baselines and controls."""
     differences: dict[str, Difference]
     """Policy less each baseline and control."""
     verdict: Verdict
-    """The conclusion."""
     displacement: dict[str, Displacement]
     """By predictor, averaged over the episodes."""
     per_episode: list[EpisodeError]
-    """Errors in each episode that has a scored step."""
     parts: dict[str, Slice | None]
-    """``first_step``, ``without_frame_0``, ``turns``, ``stops``, ``changes``; null without a
-    step."""
+    """``first_step``, ``without_frame_0``, ``turns``, ``stops``, ``changes``; null if empty."""
     segments: dict[str, Segments | None]
     """Of ``turns`` and ``stops``; null without a segment."""
     by_step: list[Slice]
-    """By place in the chunk."""
     by_frame: list[Slice]
-    """By frame of the episode."""
     by_cell: list[Slice]
     """By the cells of the split's stratification."""
     by_scenario: list[Slice]
@@ -333,7 +298,6 @@ class EvaluationResult(ScoredRun):
     macro_f1: dict[str, float]
     """Of the motion classes, by predictor."""
     tolerance: ToleranceCurves
-    """Accuracy within a tolerance."""
     smoothness: dict[str, dict[str, float]]
     """Of policy and truth, by dimension: mean absolute change from a frame to the next."""
     saturation: dict[str, dict[str, float]]

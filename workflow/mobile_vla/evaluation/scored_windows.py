@@ -17,21 +17,13 @@ Scenario = Mapping[str, str | None]
 
 @dataclass(frozen=True, eq=False)
 class ScoredSteps:
-    """The S chunk steps that exist; masked steps are left out.
+    """The S chunk steps that exist; masked steps are left out."""
 
-    Args:
-        window: (S,) index of the window that predicts the step.
-        episode: (S,) index of its episode in ``ScoredWindows.episodes``.
-        frame: (S,) the frame that the action belongs to, counted from 0 within the episode.
-        step: (S,) place in the chunk, from 0.
-        truth: (S, A) float64 in raw command units.
-    """
-
-    window: np.ndarray
-    episode: np.ndarray
-    frame: np.ndarray
-    step: np.ndarray
-    truth: np.ndarray
+    window: np.ndarray  # (S,) index of the window that predicts the step
+    episode: np.ndarray  # (S,) index of its episode in `ScoredWindows.episodes`
+    frame: np.ndarray  # (S,) the action's frame, counted from 0 within the episode
+    step: np.ndarray  # (S,) place in the chunk, from 0
+    truth: np.ndarray  # (S, A) float64 in raw command units
 
     def __len__(self) -> int:
         return len(self.window)
@@ -39,27 +31,15 @@ class ScoredSteps:
 
 @dataclass(frozen=True, eq=False)
 class ScoredWindows:
-    """N windows of E episodes, each with a chunk of C actions of A dimensions.
+    """N windows of E episodes, each with a chunk of C actions of A dimensions."""
 
-    Args:
-        episodes: names of the E episodes.
-        scenarios: each episode's scenario.
-        episode: (N,) index of each window's episode.
-        last_frame: (N,) index within the episode of the window's last frame.
-        ahead: (C,) number of frames from the window's last frame to each chunk step: from 1 with
-            ``target: next``, from 0 with ``current``.
-        truth: (N, C, A) float32 in raw command units.
-        mask: (N, C) bool, true where the step exists.
-        dimensions: names of the A dimensions.
-    """
-
-    episodes: tuple[str, ...]
-    scenarios: tuple[Scenario, ...]
-    episode: np.ndarray
-    last_frame: np.ndarray
-    ahead: np.ndarray
-    truth: np.ndarray
-    mask: np.ndarray
+    episodes: tuple[str, ...]  # their names
+    scenarios: tuple[Scenario, ...]  # of each episode
+    episode: np.ndarray  # (N,) index of each window's episode
+    last_frame: np.ndarray  # (N,) index within the episode of the window's last frame
+    ahead: np.ndarray  # (C,) frames from the window's last one to each step, from 0 or 1
+    truth: np.ndarray  # (N, C, A) float32 in raw command units
+    mask: np.ndarray  # (N, C) bool, true where the step exists
     dimensions: tuple[Dimension, ...]
 
     @classmethod
@@ -73,12 +53,7 @@ class ScoredWindows:
     ) -> ScoredWindows:
         """Return the windows of a table, with episodes in the order of their first window.
 
-        Args:
-            dataset: the dataset.
-            table: its windows.
-            actions: (rows, A) the predicted dimensions of all its actions, in raw command units.
-            target: ``next`` or ``current``.
-            dimensions: names of the A dimensions.
+        ``actions`` are (rows, A) the predicted dimensions of all the dataset's actions.
         """
         indices = list(dict.fromkeys(table.episode.tolist()))
         place = {index: number for number, index in enumerate(indices)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import UserError
-from mobile_vla.evaluation.differences import ErrorSums
 from mobile_vla.evaluation.metrics import errors, huber, match_rates
 from mobile_vla.evaluation.motions import classes_of, direction, motion, signs_of
 from mobile_vla.evaluation.predictors import Predictions
@@ -18,7 +16,6 @@ from mobile_vla.evaluation.result import (
     POLICY,
     BestBaseline,
     EpisodeError,
-    Errors,
     EvaluationResult,
     Loss,
     PredictorMae,
@@ -28,7 +25,7 @@ from mobile_vla.evaluation.result import (
     ToleranceCurves,
 )
 from mobile_vla.evaluation.scored_windows import ScoredWindows
-from mobile_vla.evaluation.slices import by_cell, by_frame, by_step, choices_of, of_choices
+from mobile_vla.evaluation.slices import Flat, by_cell, by_frame, by_step, choices_of, of_choices
 from mobile_vla.evaluation.trajectories import (
     displacement_errors,
     executed_steps,
@@ -36,33 +33,21 @@ from mobile_vla.evaluation.trajectories import (
     saturation,
     smoothness,
 )
-from mobile_vla.evaluation.verdict import conclude
+from mobile_vla.evaluation.verdict import ErrorSums, conclude
 from mobile_vla.result import FileDigest
 from mobile_vla.statistics.intervals import bootstrap, mean_with_interval
-
-Flat = dict[str, np.ndarray]
-"""By predictor, the scored steps (S, A) in raw command units."""
 
 
 @dataclass(frozen=True)
 class ScoringRules:
-    """How predictions become scores.
-
-    Args:
-        evaluation: the experiment's settings.
-        uncertainty: settings of intervals and verdicts.
-        scale: the action scale.
-        fixed: dimensions that are not learnt, because they never vary in training.
-        huber_delta: where training's loss turns from square to linear, in normalised units.
-        cell: the keys of the scenario that the split is stratified by.
-    """
+    """How predictions become scores."""
 
     evaluation: Evaluation
     uncertainty: Uncertainty
-    scale: float
-    fixed: tuple[str, ...]
-    huber_delta: float
-    cell: tuple[str, ...]
+    scale: float  # the action scale
+    fixed: tuple[str, ...]  # dimensions that never vary in training, and are not learnt
+    huber_delta: float  # where the loss turns from square to linear, in normalised units
+    cell: tuple[str, ...]  # keys of the scenario that the split is stratified by
 
 
 def check_predictions(run: ScoredRun, windows: ScoredWindows, prediction: np.ndarray) -> None:
@@ -96,13 +81,8 @@ def score(
 ) -> EvaluationResult:
     """Score a run's predictions, and compare them with those of baselines and controls.
 
-    Args:
-        run: what is scored. On ``val`` the checkpoint was selected on the episodes that are scored:
-            then there is no verdict.
-        windows: the N scored windows.
-        predictions: the policy's, the baselines' and the controls'; see :func:`check_predictions`.
-        rules: how they become scores.
-        predictions_file: the file that holds the predictions.
+    On ``val`` the checkpoint was selected on the episodes that are scored: then there is no
+    verdict. Predictions must have passed :func:`check_predictions`.
     """
     steps, dimensions, uncertainty = windows.steps, windows.dimensions, rules.uncertainty
     flat: Flat = {POLICY: windows.flat(predictions.policy)}
@@ -113,7 +93,8 @@ def score(
         for name, values in {**flat, **controls}.items()
     }
     policy = errors_of[POLICY]
-    best = _best(errors_of, predictions)
+    best_name = min(predictions.baselines, key=lambda name: errors_of[name].mae["overall"])
+    best = BestBaseline(name=best_name, mae=errors_of[best_name].mae["overall"])
     selected_on_scored = run.scored_on == "val"
     sums = ErrorSums.of(steps, {**flat, **controls}, windows.episodes)
     conclusion = conclude(
@@ -185,12 +166,6 @@ def score(
         },
         predictions_file=predictions_file,
     )
-
-
-def _best(errors_of: Mapping[str, Errors], predictions: Predictions) -> BestBaseline:
-    mae = {name: errors_of[name].mae["overall"] for name in predictions.baselines}
-    best = min(mae, key=lambda name: mae[name])
-    return BestBaseline(name=best, mae=mae[best])
 
 
 def _loss(prediction: np.ndarray, windows: ScoredWindows, rules: ScoringRules) -> Loss:

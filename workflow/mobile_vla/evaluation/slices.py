@@ -12,7 +12,7 @@ from mobile_vla.evaluation.result import POLICY, Slice
 from mobile_vla.evaluation.scored_windows import ScoredSteps, ScoredWindows
 from mobile_vla.evaluation.trajectories import ExecutedSteps
 
-Flat = Mapping[str, np.ndarray]
+Flat = dict[str, np.ndarray]
 """By predictor (``policy``, then the baselines), the scored steps (S, A) in raw command units."""
 
 
@@ -43,13 +43,7 @@ def by_cell(windows: ScoredWindows, flat: Flat, keys: Sequence[str]) -> list[Sli
 def of_choices(
     windows: ScoredWindows, flat: Flat, choices: Mapping[str, np.ndarray]
 ) -> dict[str, Slice | None]:
-    """Return the errors over the steps of each choice, by its name; None where there is none.
-
-    Args:
-        windows: the windows.
-        flat: the predictions.
-        choices: by name, (S,) bool.
-    """
+    """Return the errors over the steps that each (S,) choice names; None where there is none."""
     return {
         name: slices(windows, flat, kept.astype(np.int64)).get(1) for name, kept in choices.items()
     }
@@ -62,14 +56,8 @@ def choices_of(
 
     Critical are turns (a sideways or turning command), stops, and changes (a frame whose motion
     class is not that of the frame before): there a robot that replays or averages goes wrong.
-
-    Args:
-        steps: the S steps.
-        classes: (S,) true motion class of each.
-        executed: one step for each frame of each episode.
+    ``classes`` are the true motion classes, (S,).
     """
-    # A class is 9 (x + 1) + 3 (y + 1) + (z + 1) of the signs; 4 is y = z = 0.
-    turns = classes % 9 != 4
     frames = int(steps.frame.max()) + 1
     known = np.full((int(steps.episode.max()) + 1, frames + 1), -1)  # by frame + 1
     index = executed.index
@@ -78,23 +66,15 @@ def choices_of(
     return {
         "first_step": steps.step == 0,
         "without_frame_0": steps.frame > 0,
-        "turns": turns,
+        # A class is 9 (x + 1) + 3 (y + 1) + (z + 1) of the signs; 4 is y = z = 0.
+        "turns": classes % 9 != 4,
         "stops": classes == STOP,
         "changes": (before >= 0) & (before != classes),
     }
 
 
 def slices(windows: ScoredWindows, flat: Flat, group: np.ndarray) -> dict[int, Slice]:
-    """Return the policy's errors and all baselines' MAE over each group of steps.
-
-    Args:
-        windows: the windows.
-        flat: the predictions.
-        group: (S,) int, the group of each step.
-
-    Returns:
-        By group, in rising order.
-    """
+    """Return the policy's errors and all baselines' MAE by group of steps (S,), in rising order."""
     steps = windows.steps
     groups, place = np.unique(group, return_inverse=True)
     count = len(groups)

@@ -1,9 +1,6 @@
-"""Trajectory integration, and average and final displacement errors (ADE, FDE).
+"""Trajectory integration, and average and final displacement errors (ADE, FDE), open-loop.
 
-A command is held for one frame. Lengths are in command steps: the distance of a command of 1 held
-for one frame, which is no metre. The images are those of the recorded trajectory, not those that
-the robot would have seen on the predicted one: errors are open-loop.
-"""
+Lengths are in command steps, no metres: a command of 1, held for the one frame of each command."""
 
 from __future__ import annotations
 
@@ -19,28 +16,18 @@ from mobile_vla.evaluation.scored_windows import ScoredWindows
 
 @dataclass(frozen=True, eq=False)
 class ExecutedSteps:
-    """The F steps that a robot would execute: for each frame of an episode the last prediction.
+    """The F steps that a robot would execute: for each frame of an episode the last prediction."""
 
-    Args:
-        index: (F,) index in ``ScoredWindows.steps``; episode by episode, in time.
-        episode: (F,) the episode of each.
-        frame: (F,) the frame of each.
-    """
-
-    index: np.ndarray
-    episode: np.ndarray
-    frame: np.ndarray
+    index: np.ndarray  # (F,) index in `ScoredWindows.steps`; episode by episode, in time
+    episode: np.ndarray  # (F,)
+    frame: np.ndarray  # (F,)
 
     def episodes(self) -> list[np.ndarray]:
         """Return the steps of each episode that has any, in their order."""
         return np.split(self.index, np.flatnonzero(np.diff(self.episode)) + 1)
 
     def segments(self, chosen: np.ndarray) -> list[np.ndarray]:
-        """Return the steps of each longest run of neighbouring frames that are all chosen.
-
-        Args:
-            chosen: (S,) bool, of ``ScoredWindows.steps``.
-        """
+        """Return the steps of each longest run of neighbouring frames that are all chosen (S,)."""
         kept = np.flatnonzero(chosen[self.index])  # places among the F frames
         same = (np.diff(self.episode[kept]) == 0) & (np.diff(self.frame[kept]) == 1)
         return np.split(self.index[kept], np.flatnonzero(~same) + 1) if len(kept) else []
@@ -92,19 +79,11 @@ def displacement_errors(
     truth: np.ndarray,
     dimensions: Sequence[str],
 ) -> np.ndarray:
-    """Return the average and the final displacement error of each section.
+    """Return the average and the final displacement error of each section, (n, 2).
 
     ADE: the mean distance between the two trajectories over the frames; FDE: the distance at the
     end (Pellegrini et al. 2009, ICCV; as in trajectory forecasting). Both begin at the same pose.
-
-    Args:
-        sections: the steps of each: a whole episode's, or a segment's.
-        prediction: (S, A) in raw command units.
-        truth: (S, A) in raw command units.
-        dimensions: names of the A dimensions; what is not predicted is 0 on both trajectories.
-
-    Returns:
-        (n, 2) ADE and FDE in command steps.
+    A section is the steps of an episode or of a segment; what is not predicted is 0 on both.
     """
     columns = columns_of(dimensions)
     errors = np.zeros((len(sections), 2))
@@ -136,13 +115,7 @@ def mean_displacements(
 def smoothness(
     executed: ExecutedSteps, actions: np.ndarray, dimensions: Sequence[str]
 ) -> dict[str, float]:
-    """Return the mean absolute change from a frame's command to the next, by dimension.
-
-    Args:
-        executed: the steps that make up the trajectories.
-        actions: (S, A) in raw command units.
-        dimensions: names of the A dimensions.
-    """
+    """Return the mean absolute change from a frame's command to the next, by dimension."""
     joined = np.diff(executed.episode) == 0  # no change from an episode to another
     change = np.abs(np.diff(actions[executed.index], axis=0))[joined]
     means = change.mean(axis=0) if len(change) else np.zeros(len(dimensions))
@@ -150,12 +123,6 @@ def smoothness(
 
 
 def saturation(actions: np.ndarray, limit: float, dimensions: Sequence[str]) -> dict[str, float]:
-    """Return the share of commands beyond the action scale, by dimension.
-
-    Args:
-        actions: (S, A) in raw command units.
-        limit: the action scale, which the robot's motors cannot exceed.
-        dimensions: names of the A dimensions.
-    """
+    """Return the share of commands beyond the action scale, by dimension."""
     beyond = (np.abs(actions) > limit * (1 + 1e-6)).mean(axis=0)
     return dict(zip(dimensions, beyond.tolist(), strict=True))

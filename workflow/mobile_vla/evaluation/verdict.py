@@ -1,32 +1,91 @@
-"""The conclusion from a policy's differences to its baselines and controls.
-
-A policy beats the best baseline where its error is below that of every baseline, with the interval
-of the paired difference clear of zero. Each has to be beaten, so no correction is needed: the claim
-is an intersection (Berger 1982, Technometrics 24:295). It does not beat it where it is worse than
-any of them, a claim that each of them can bring about: there p values are corrected (Holm 1979).
-Otherwise the outcome is inconclusive.
-"""
+"""The paired differences from a policy to its baselines and controls, and the conclusion."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.evaluation.differences import ErrorSums, differences
-from mobile_vla.evaluation.result import Difference, Outcome, Use, Verdict
-from mobile_vla.statistics.intervals import FEWEST
+import numpy as np
 
-SLIGHT = 0.01
-"""A mean change of the prediction below this share of the action scale counts as none."""
+from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.evaluation.metrics import sums_by
+from mobile_vla.evaluation.result import POLICY, Difference, Outcome, Use, Verdict
+from mobile_vla.evaluation.scored_windows import ScoredSteps
+from mobile_vla.statistics.intervals import FEWEST, bootstrap, closed, episodes_needed, holm
+
+SLIGHT = 0.01  # a mean change of the prediction below this share of the action scale is none
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorSums:
+    """Absolute errors of K predictors, summed over the steps and dimensions of n episodes."""
+
+    names: tuple[str, ...]  # of the K predictors
+    episodes: tuple[str, ...]  # names of the n episodes that have a step
+    absolute: np.ndarray  # (n, K) in raw command units
+    values: np.ndarray  # (n,) number of values that each sum is over
+    steps: np.ndarray  # (n,) number of steps
+
+    @classmethod
+    def of(
+        cls, steps: ScoredSteps, predictions: Mapping[str, np.ndarray], episodes: Sequence[str]
+    ) -> ErrorSums:
+        """Sum the errors of predictions (S, A); ``episodes`` are what ``steps.episode`` counts."""
+        indices, place = np.unique(steps.episode, return_inverse=True)
+        count = len(indices)
+        columns = [
+            sums_by(np.abs(values - steps.truth), place, count).sum(axis=1)
+            for values in predictions.values()
+        ]
+        number = np.bincount(place, minlength=count)
+        return cls(
+            tuple(predictions),
+            tuple(episodes[index] for index in indices),
+            np.stack(columns, axis=1),
+            number * steps.truth.shape[1],
+            number,
+        )
+
+    def mae(self) -> np.ndarray:
+        """Return each episode's mean absolute error, (n, K)."""
+        return np.asarray(self.absolute / self.values[:, None])
+
+
+def differences(
+    sums: ErrorSums, others: Sequence[str], uncertainty: Uncertainty
+) -> dict[str, Difference]:
+    """Return the policy's pooled error less that of each other predictor, paired by episode.
+
+    p values are adjusted for the number of the others.
+    """
+    if not others:
+        return {}
+    columns = [sums.names.index(name) for name in others]
+    paired = sums.absolute[:, [sums.names.index(POLICY)]] - sums.absolute[:, columns]
+    boot = bootstrap(paired, sums.values, uncertainty.draws, uncertainty.seed)
+    p_values = [boot.p_value(index) for index in range(len(others))]
+    result = {}
+    for index, (name, adjusted) in enumerate(zip(others, holm(p_values), strict=True)):
+        low, high = boot.interval(index, uncertainty.confidence)
+        needed = None
+        if low <= 0 <= high:
+            needed = episodes_needed(boot, index, uncertainty.confidence, uncertainty.power)
+        result[name] = Difference(
+            value=float(boot.values[index]),
+            low=closed(low),
+            high=closed(high),
+            p=p_values[index],
+            p_holm=adjusted,
+            needed=needed,
+        )
+    return result
 
 
 @dataclass(frozen=True)
 class Conclusion:
     """The differences between predictors, and the verdict that follows."""
 
-    differences: dict[str, Difference]
-    """Policy less each baseline and control."""
+    differences: dict[str, Difference]  # policy less each baseline and control
     verdict: Verdict
 
 
@@ -43,12 +102,8 @@ def conclude(
     """Compare a policy with its baselines and controls, and judge it.
 
     Args:
-        sums: the episodes' errors of all of them.
-        baselines: names of the baselines.
         best: name of the baseline with the lowest error.
         changes: by control, mean absolute change of the prediction, in raw command units.
-        scale: the action scale.
-        uncertainty: settings of intervals and verdicts.
         selected_on_scored: whether the scored episodes chose the checkpoint.
     """
     to_baselines = differences(sums, baselines, uncertainty)
@@ -84,16 +139,22 @@ def judge(
 ) -> Verdict:
     """Judge a policy.
 
+    It beats the best baseline where its error is below that of every baseline, with the interval
+    of the paired difference clear of zero. Each has to be beaten, so no correction is needed: the
+    claim is an intersection (Berger 1982, Technometrics 24:295). It does not beat it where it is
+    worse than any of them, a claim that each of them can bring about: there p values are corrected
+    (Holm 1979). Otherwise the outcome is inconclusive.
+
     Args:
-        to_baselines: the difference to each baseline.
         best: name of the baseline with the lowest error.
         episodes: number of scored episodes.
-        confidence: that of the intervals.
         selected_on_scored: whether the scored episodes chose the checkpoint.
-        image: how the policy uses its images.
-        prompt: how it uses its prompts.
     """
     to_best = to_baselines[best]
+    worse = any(
+        difference.value > 0 and difference.p_holm < 1 - confidence
+        for difference in to_baselines.values()
+    )
     outcome: Outcome = "inconclusive"
     if selected_on_scored:
         outcome = "no_verdict"
@@ -101,7 +162,7 @@ def judge(
         pass
     elif all(difference.better for difference in to_baselines.values()):
         outcome = "beats"
-    elif _worse(to_baselines, confidence) or to_best.low == to_best.high == 0:
+    elif worse or to_best.low == to_best.high == 0:
         outcome = "does_not_beat"
     if image == "ignored" and outcome in ("beats", "inconclusive"):
         outcome = "ignores_image"
@@ -121,8 +182,6 @@ def use_of(change: float, difference: Difference, scale: float, episodes: int) -
     Args:
         change: mean absolute change of the prediction without that part, in raw command units.
         difference: of the errors, policy less policy without it.
-        scale: the action scale.
-        episodes: number of scored episodes.
     """
     if change < SLIGHT * scale:
         return "ignored"
@@ -131,13 +190,6 @@ def use_of(change: float, difference: Difference, scale: float, episodes: int) -
     if difference.better:
         return "used"
     return "misleading" if difference.worse else "inconclusive"
-
-
-def _worse(to_baselines: Mapping[str, Difference], confidence: float) -> bool:
-    return any(
-        difference.value > 0 and difference.p_holm < 1 - confidence
-        for difference in to_baselines.values()
-    )
 
 
 def _needed(to_baselines: Mapping[str, Difference]) -> int | None:

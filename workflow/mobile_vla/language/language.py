@@ -7,13 +7,17 @@ import logging
 import numpy as np
 
 from mobile_vla.config.language import LanguageSettings
-from mobile_vla.language.prompt_swap import SwapWindows, score_prompt_swap
-from mobile_vla.language.prompts import OPPOSITE, RIGHT, prompts_by_kind
+from mobile_vla.language.prompt_swap import (
+    OPPOSITE,
+    RIGHT,
+    SwapWindows,
+    prompts_by_kind,
+    score_prompt_swap,
+)
 from mobile_vla.language.result import SwappedRun
 from mobile_vla.layout import LanguageFiles
 from mobile_vla.machine import use_threads
-from mobile_vla.runs.data import open_run
-from mobile_vla.runs.inputs import PolicyInputs
+from mobile_vla.runs.data import PolicyInputs, open_run
 from mobile_vla.runs.policy import load_policy
 from mobile_vla.runs.predict import predict_under_prompts
 
@@ -25,12 +29,8 @@ def language(
 ) -> None:
     """Compare a policy's predictions under right, opposite, constant and paraphrased prompts.
 
-    Args:
-        settings: the run and its other prompts.
-        inputs: its policy and data; features only at the cut ``image_embeds``: elsewhere frames are
-            encoded anew, because vision is trained or the stored readouts hold the right prompt.
-        outputs: the file to write.
-        threads: cores that the job was given.
+    Features are read only at the cut ``image_embeds``: elsewhere frames are encoded anew, because
+    vision is trained or the stored readouts hold the right prompt.
 
     Raises:
         UserError: the policy is not the one of these settings, data or backbone.
@@ -51,16 +51,15 @@ def language(
         policy, samples, prompt_of_row, settings.language.batch_size, data.precision
     )
     table = samples.table
-    changes = [
-        right != opposite for right, opposite in zip(prompts[RIGHT], prompts[OPPOSITE], strict=True)
-    ]
     windows = SwapWindows(
         truth=samples.raw_actions[table.targets],
         mask=table.mask,
         episode=table.episode,
         sides=[
-            episode.scenario["side"] if change else None
-            for episode, change in zip(dataset.episodes, changes, strict=True)
+            episode.scenario["side"] if right != opposite else None
+            for episode, right, opposite in zip(
+                dataset.episodes, prompts[RIGHT], prompts[OPPOSITE], strict=True
+            )
         ],
         dimensions=settings.policy.actions.dimensions,
     )

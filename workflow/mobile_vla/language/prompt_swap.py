@@ -7,43 +7,57 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mobile_vla.config.language import Language
+from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.conventions import columns_of
-from mobile_vla.data.mirror import SIGNS
-from mobile_vla.language.prompts import OPPOSITE, RIGHT
+from mobile_vla.data.mirror import SIGNS, mirrored_values
+from mobile_vla.data.prompts import prompt_values, render
+from mobile_vla.data.result import Episode
 from mobile_vla.language.result import LanguageResult, LanguageVerdict, LateralShift, SwappedRun
 from mobile_vla.statistics.intervals import FEWEST
 from mobile_vla.statistics.proportions import paired_mean
 from mobile_vla.statistics.result import PairedMean
 
+RIGHT = "right"
+OPPOSITE = "opposite"
+
+
+def prompts_by_kind(
+    episodes: Sequence[Episode], prompt: Prompt, language: Language
+) -> dict[str, list[str]]:
+    """Return the E episodes' texts of each kind of prompt.
+
+    ``right`` is as in training, ``opposite`` has left and right exchanged.
+    """
+    values = [prompt_values(episode) for episode in episodes]
+    texts = {
+        RIGHT: [render(prompt, of_episode) for of_episode in values],
+        OPPOSITE: [render(prompt, mirrored_values(of_episode)) for of_episode in values],
+        "constant": [language.constant] * len(values),
+    }
+    if language.paraphrase is not None:
+        paraphrase = prompt.model_copy(update={"template": language.paraphrase})
+        texts["paraphrase"] = [render(paraphrase, of_episode) for of_episode in values]
+    return texts
+
+
+# Dimensions that show a side, the first that is predicted; positive is left in both.
 LATERAL = ("linear_y", "angular_z")
-"""Dimensions that show a side, the first that is predicted; positive is left in both."""
 
 
 @dataclass(frozen=True, eq=False)
 class SwapWindows:
-    """N windows that are predicted under several prompts.
+    """N windows that are predicted under several prompts."""
 
-    Args:
-        truth: (N, C, A) in raw command units.
-        mask: (N, C) True where the step exists.
-        episode: (N,) index of each window's episode in ``sides``.
-        sides: ``left`` or ``right`` by episode; None where its opposite prompt is the same text.
-        dimensions: names of the A dimensions.
-    """
-
-    truth: np.ndarray
-    mask: np.ndarray
-    episode: np.ndarray
-    sides: Sequence[str | None]
+    truth: np.ndarray  # (N, C, A) in raw command units
+    mask: np.ndarray  # (N, C) True where the step exists
+    episode: np.ndarray  # (N,) index of each window's episode in `sides`
+    sides: Sequence[str | None]  # by episode; None where its opposite prompt is the same text
     dimensions: Sequence[str]
 
     def rows_by_episode(self, counted: np.ndarray) -> list[np.ndarray]:
-        """Return for each episode with a counted window the indices of its counted windows.
-
-        Args:
-            counted: (N,) True where a window counts.
-        """
+        """Return the indices of the counted windows (N,) of each episode that has any."""
         episodes = np.unique(self.episode[counted])
         return [np.flatnonzero((self.episode == episode) & counted) for episode in episodes]
 
@@ -68,11 +82,8 @@ def score_prompt_swap(
     its meaning, does not use it.
 
     Args:
-        run: names of the run, and its prompts.
         predicted: by kind of prompt, (N, C, A) in raw command units.
-        windows: the N windows.
         threshold: smallest shift that counts, in raw command units.
-        uncertainty: how intervals are made.
     """
     mask, dimensions = windows.mask, windows.dimensions
     mirrored = windows.truth * SIGNS[columns_of(dimensions)]

@@ -26,44 +26,33 @@ class SwappedRun(Result):
     """A run under the prompts of the prompt-swap test."""
 
     experiment: str
-    """Name of the experiment."""
     run: str
-    """Name of the run."""
     dataset: str
     """Name of the dataset, whose validation windows are predicted."""
     manifest: str
-    """Digest of the dataset's manifest."""
     split: str
-    """Digest of the dataset's `split.json`."""
     prompts: dict[str, list[str]]
-    """By kind of prompt, its texts: `right`, as in training; `opposite`, with left and right
-    exchanged; `constant`; and `paraphrase`, where there is one."""
+    """Texts of the kinds `right` (as in training), `opposite`, `constant` and `paraphrase`."""
 
 
 class LanguageResult(SwappedRun):
     """Actions of a run's policy under other prompts; errors and shifts in raw command units."""
 
     dimensions: tuple[str, ...]
-    """Names of the predicted dimensions."""
     episodes: int
-    """Number of validation episodes."""
     windows: int
     """Number of their windows that have a step."""
     steps: int
-    """Number of steps of these windows."""
     mae: dict[str, dict[str, float]]
     """By kind of prompt, the mean absolute error: `overall` and by dimension."""
     mae_of_opposite_against_mirrored_truth: dict[str, float]
     """The same under the opposite prompt, against the actions mirrored from left to right."""
     sensitivity: dict[str, dict[str, float]]
-    """By other prompt, the mean absolute change against the right prompt: `overall` and by
-    dimension."""
+    """By other prompt, the mean absolute change against the right prompt, as `mae`."""
     mae_increase_under_opposite: PairedMean
     """Error under the opposite prompt less that under the right one, paired by episode."""
     lateral_shift: LateralShift | None
     """What the verdict rests on; null where no lateral command can be swapped."""
     verdict: LanguageVerdict
-    """Whether the shift's interval lies above the threshold, between it and its negative, below
-    its negative, or none of these."""
+    """Whether the shift lies above the threshold, between it and its negative, or below that."""
     why: str
-    """The verdict's reason."""

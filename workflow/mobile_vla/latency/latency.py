@@ -19,8 +19,7 @@ from mobile_vla.machine import contended, default_device, device_name, peak_memo
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
 from mobile_vla.model.streaming import Stream
-from mobile_vla.runs.data import RunData, open_run
-from mobile_vla.runs.inputs import PolicyInputs
+from mobile_vla.runs.data import PolicyInputs, RunData, open_run
 from mobile_vla.runs.policy import load_policy
 from mobile_vla.runs.predict import predict
 
@@ -32,11 +31,7 @@ def latency(
 ) -> None:
     """Time the control step of one robot, from the frame in memory to the chunk in memory.
 
-    Args:
-        settings: the run, and how many steps are timed.
-        inputs: its policy and data; the robot sees the validation frames.
-        outputs: the file to write; it holds times, and differs from run to run.
-        threads: cores that the job was given.
+    The robot sees the validation frames. The file holds times, and differs from run to run.
 
     Raises:
         UserError: the policy is not the one of these settings, data or backbone.
@@ -51,7 +46,6 @@ def latency(
         reference = measured[0].validation_mae if measured else None
         measured.append(_measure(inputs.policy, precision, data, settings, reference))
     load = os.getloadavg()[0]
-    busy = any(contended(load, one.seconds.p50, one.seconds.p99) for one in measured)
     LatencyResult(
         experiment=settings.experiment,
         run=settings.run,
@@ -62,7 +56,7 @@ def latency(
         steps=settings.latency.steps,
         precisions=measured,
         load_average=load,
-        contended=busy,
+        contended=any(contended(load, one.seconds.p50, one.seconds.p99) for one in measured),
     ).write(outputs.latency)
     for one in measured:
         log.info(
@@ -87,9 +81,8 @@ def _measure(
     memory = peak_memory(device)
     label = f"{settings.title} in {precision}"
     predicted = predict(policy, samples, settings.latency.batch_size, precision, label, "pixels")
-    table = samples.table
-    errors = np.abs(predicted.astype(np.float64) - samples.raw_actions[table.targets])
-    mae = float(errors[table.mask].mean())
+    errors = np.abs(predicted.astype(np.float64) - samples.raw_actions[samples.table.targets])
+    mae = float(errors[samples.table.mask].mean())
     p50, p95, p99 = (float(np.quantile(seconds, share)) for share in (0.5, 0.95, 0.99))
     return PrecisionLatency(
         precision=precision,

@@ -9,15 +9,10 @@ class ControlStepSeconds(Result):
     """Seconds of a control step, from the frame in memory to the chunk in memory."""
 
     p50: float
-    """Median."""
     p95: float
-    """95th percentile."""
     p99: float
-    """99th percentile."""
     min: float
-    """Fastest step."""
     max: float
-    """Slowest step."""
 
 
 class PrecisionLatency(Result):
@@ -26,7 +21,6 @@ class PrecisionLatency(Result):
     precision: str
     """Resolved number format, such as `fp32`."""
     seconds: ControlStepSeconds
-    """Seconds of the measured steps."""
     control_rate_hz: float
     """1 / p99: at this rate 99 of 100 steps end in time."""
     memory_bytes: int
@@ -41,19 +35,14 @@ class LatencyResult(Result):
     """How long a control step of an experiment's first run takes, with a single robot."""
 
     experiment: str
-    """Name of the experiment."""
     run: str
     """Name of the run whose policy is measured."""
     device: str
-    """`cuda` or `cpu`."""
     device_name: str
-    """Name of the hardware."""
     threads: int
-    """CPU threads."""
     warmup_steps: int
-    """Number of steps before the measurement."""
     steps: int
-    """Number of measured steps in each number format."""
+    """Measured steps in each number format."""
     precisions: list[PrecisionLatency]
     """The number formats; the first is that of the training."""
     load_average: float

@@ -16,8 +16,8 @@ from mobile_vla.model.streaming import Stream
 from mobile_vla.simulator.driver import Driver, robot_of
 from mobile_vla.simulator.world import Pose
 
+# Parts of the scenario that training episodes are grouped by, the finest first.
 LEVELS = (("side", "distance", "layout"), ("side", "distance"), ("side",), ())
-"""Parts of the scenario that training episodes are grouped by, the finest first."""
 
 
 class ExpertDriver:
@@ -31,7 +31,7 @@ class ExpertDriver:
         ]
 
     def commands(self, step: int, poses: Sequence[Pose], frames: np.ndarray | None) -> np.ndarray:
-        """Return the scripted commands; see :class:`BatchDriver`."""
+        """Return the scripted commands."""
         return np.stack(
             [driver.command(step, pose) for driver, pose in zip(self.drivers, poses, strict=True)]
         )
@@ -42,12 +42,7 @@ class ExpertDriver:
 
 
 class FrequentActions:
-    """The most frequent action at each frame of the training episodes of a scenario.
-
-    Args:
-        dataset: the dataset.
-        train: indices of its training episodes.
-    """
+    """The most frequent action at each frame of the training episodes of a scenario."""
 
     def __init__(self, dataset: Dataset, train: Sequence[int]):
         self.counts: dict[tuple[object, ...], list[Counter[tuple[float, ...]]]] = defaultdict(list)
@@ -87,14 +82,12 @@ class ReplayDriver:
 
     def __init__(self, actions: FrequentActions, episodes: Sequence[SimulateSettings]):
         self.sequences = [
-            actions.sequence(
-                {"side": episode.side, "distance": episode.distance, "layout": episode.layout}
-            )
+            actions.sequence({key: getattr(episode, key) for key in LEVELS[0]})
             for episode in episodes
         ]
 
     def commands(self, step: int, poses: Sequence[Pose], frames: np.ndarray | None) -> np.ndarray:
-        """Return the most frequent actions at this frame; see :class:`BatchDriver`."""
+        """Return the most frequent actions at this frame."""
         still = np.zeros(len(ACTION_COLUMNS), dtype=np.float32)
         return np.stack(
             [actions[step] if step < len(actions) else still for actions in self.sequences]
@@ -113,8 +106,6 @@ class PolicyDriver:
     where every episode stands, there is none yet. With ``current`` it is carried out at once.
 
     Args:
-        stream: the policy, with a robot for each episode.
-        target: the step that a chunk's first action belongs to.
         execute: steps of a chunk that are carried out before the next prediction takes over.
     """
 
@@ -128,7 +119,7 @@ class PolicyDriver:
         self.predicted_at = 0  # the frame of the chunk's prediction
 
     def commands(self, step: int, poses: Sequence[Pose], frames: np.ndarray | None) -> np.ndarray:
-        """Return the due step of the chunk; see :class:`BatchDriver`.
+        """Return the due step of the chunk.
 
         Raises:
             UserError: the policy predicts what is not a number.

@@ -34,11 +34,9 @@ class DriverResult(Result):
     success: Proportion
     """Proportion of rollouts that succeed; its interval takes rollouts as independent."""
     outcomes: dict[Outcome, int]
-    """Number of rollouts by outcome."""
     success_by_side: dict[str, Proportion]
     """Proportion that succeed, by the side that the robot is instructed to pass on."""
     path_length_ratio: PathLengthRatio
-    """Detours."""
 
 
 class DriverComparison(Result):
@@ -56,13 +54,10 @@ class SceneOutcomes(Result):
     scene: int
     """Number of the scene; from 1,000,000 on: it is in no dataset."""
     side: str
-    """Side that the robot is instructed to pass on."""
+    """That the robot is instructed to pass on."""
     distance: str
-    """Distance of the box, as in an episode's scenario."""
     layout: str
-    """Layout of the box, as in an episode's scenario."""
     policy: Outcome
-    """Outcome of the policy."""
     expert: Outcome
     """Outcome of the scripted driver that recorded the dataset."""
     replay: Outcome
@@ -73,22 +68,18 @@ class RolloutResult(Result):
     """A run's policy, the expert and the replay in closed loop in the same unseen scenes.
 
     `success`: the robot reaches the target, has passed the box on the instructed side, and never
-    touches it. `collision`: it touches the box. `wrong_side`: it passes on the other side.
-    `timeout`: none of these within the time limit.
+    touches it. `collision`: it touches the box. `wrong_side`: it passes on the other side, whether
+    or not it then reaches the target. `timeout`: none of these within the time limit.
     """
 
     experiment: str
-    """Name of the experiment."""
     run: str
-    """Name of the run."""
     dataset: str
     """Name of the dataset that the policy was trained on."""
     manifest: str
-    """Digest of the dataset's manifest."""
     scenes: int
     """Number of scenes, each passed on both sides."""
     rollouts: int
-    """Number of rollouts of each driver."""
     execute: int
     """Steps of a chunk that are carried out before the next prediction takes over."""
     frame_limit: int
@@ -98,8 +89,6 @@ class RolloutResult(Result):
     against_replay: DriverComparison
     """The policy against the replay of the most frequent actions."""
     against_expert: DriverComparison
-    """The policy against the expert."""
     each: list[SceneOutcomes]
-    """Outcomes by scene and side."""
     paths_file: FileDigest
     """Identity of `rollouts.npz`."""

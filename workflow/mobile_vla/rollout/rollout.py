@@ -24,12 +24,15 @@ from mobile_vla.model.precision import resolve
 from mobile_vla.model.streaming import Stream
 from mobile_vla.result import FileDigest
 from mobile_vla.rollout.drivers import ExpertDriver, FrequentActions, PolicyDriver, ReplayDriver
-from mobile_vla.rollout.outcomes import compare_drivers, scene_outcomes, summarise_driver
 from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.rollout.simulation import BatchDriver, roll_out
-from mobile_vla.rollout.trajectories import trajectory_arrays
-from mobile_vla.runs.data import trained_on
-from mobile_vla.runs.inputs import PolicyInputs
+from mobile_vla.rollout.summary import (
+    compare_drivers,
+    scene_outcomes,
+    summarise_driver,
+    trajectory_arrays,
+)
+from mobile_vla.runs.data import PolicyInputs, trained_on
 from mobile_vla.runs.policy import open_policy
 from mobile_vla.simulator.driver import instruction
 
@@ -40,12 +43,6 @@ def rollout(
     settings: RolloutSettings, inputs: PolicyInputs, outputs: RolloutFiles, *, threads: int
 ) -> None:
     """Roll out a policy, the expert and the replay of commands on the same unseen scenes.
-
-    Args:
-        settings: the run, its world and how it is rolled out.
-        inputs: its policy and data; the replay repeats the training episodes' commands.
-        outputs: the files to write.
-        threads: cores that the job was given.
 
     Raises:
         UserError: the policy is not the one of these settings or this backbone.

@@ -10,7 +10,6 @@ import numpy as np
 
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import SimulateSettings
-from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.rollout.result import Outcome
 from mobile_vla.simulator.camera import render
@@ -21,19 +20,12 @@ from mobile_vla.simulator.world import Pose, Robot, Scene, passed_side
 class BatchDriver(Protocol):
     """A driver of B robots side by side."""
 
-    sees: bool
-    """Whether it looks at frames; else none are rendered."""
+    sees: bool  # whether it looks at frames; else none are rendered
 
     def commands(self, step: int, poses: Sequence[Pose], frames: np.ndarray | None) -> np.ndarray:
-        """Return the command of each robot from this frame to the next.
+        """Return the robots' commands from this frame to the next, (B, 3) in raw command units.
 
-        Args:
-            step: index of the frame, from 0; called for each in turn.
-            poses: of the B robots.
-            frames: (B, 224, 224, 3) uint8 views of the robots, if the driver looks at frames.
-
-        Returns:
-            (B, 3) linear_x, linear_y and angular_z in raw command units.
+        Called for each frame in turn; frames are (B, 224, 224, 3) uint8, if it looks at them.
         """
 
     def keep(self, robots: Sequence[int]) -> None:
@@ -46,10 +38,8 @@ class FinishedRollout:
 
     outcome: Outcome
     scene: Scene
-    poses: np.ndarray
-    """(T, 2) position at each frame, in metres."""
-    commands: np.ndarray
-    """(T - 1, 3) float32 command at each frame but the last, in raw command units."""
+    poses: np.ndarray  # (T, 2) position at each frame, in metres
+    commands: np.ndarray  # (T - 1, 3) float32 at each frame but the last, in raw command units
 
     @property
     def length(self) -> float:
@@ -71,14 +61,9 @@ def roll_out(
     the next frame. Slips are those of the episode's seed, the same for every driver.
 
     Args:
-        episodes: a scene and a side each.
-        driver_of: makes the driver for a batch of them.
-        images: how the camera's images become frames, as in ``ingest``.
+        driver_of: makes the driver for a batch of episodes.
         limit: frames until a timeout.
         batch_size: robots side by side.
-
-    Returns:
-        The rollouts in the order of ``episodes``.
     """
     rollouts: list[FinishedRollout] = []
     for start in range(0, len(episodes), batch_size):
@@ -103,9 +88,7 @@ def _roll_out_batch(
         poses = [robots[i].pose for i in active]
         frames = None
         if driver.sees:
-            frames = np.empty((len(active), *FRAME_SHAPE), dtype=np.uint8)
-            for n, i in enumerate(active):
-                frames[n] = frame_of(robots[i].scene, poses[n], images)
+            frames = np.stack([frame_of(robots[i].scene, robots[i].pose, images) for i in active])
         commands = driver.commands(step, poses, frames)  # (B, 3)
         for i, command in zip(active, commands, strict=True):
             given[i].append(np.asarray(command, dtype=np.float32))
@@ -127,13 +110,7 @@ def ended(robot: Robot) -> bool:
 
 
 def outcome_of(robot: Robot, episode: SimulateSettings) -> Outcome:
-    """Return the outcome: ``success``, or the first of the failures that applies.
-
-    ``success``: the robot reached the target, never touched the box, and passed it on the
-    instructed side. ``collision``: it touched the box. ``wrong_side``: it passed the box on the
-    other side, whether or not it then reached the target. ``timeout``: none of these within the
-    time limit.
-    """
+    """Return ``success`` or the first failure that applies; see :class:`RolloutResult`."""
     if robot.touched:
         return "collision"
     side = passed_side(robot.scene, robot.trail)

@@ -19,9 +19,44 @@ from mobile_vla.files import sha256_of
 from mobile_vla.machine import default_device
 from mobile_vla.model.precision import resolve
 from mobile_vla.model.result import TrainedOn
-from mobile_vla.runs.inputs import RunInputs, TrainingInputs
 from mobile_vla.runs.labels import Labels
 from mobile_vla.runs.samples import Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInputs:
+    """The data and the backbone of a run."""
+
+    manifest: Path  # `manifest.json`; the frames lie in `episodes/` beside it
+    actions: Path
+    split: Path
+    backbone: Path  # `backbone.json`
+    features: Path | None = None  # JSON of the features; none where frames are read
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingInputs(RunInputs):
+    """What a run is trained on."""
+
+    mirrored: Path | None = None  # JSON of the mirror images' features, if it learns from them
+    init_from: Path | None = None  # the `policy.json` to start from
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyInputs(RunInputs):
+    """A trained policy, and what it was trained on."""
+
+    policy: Path  # `policy.json`
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherDatasetInputs(PolicyInputs):
+    """A trained policy, and another dataset than that of its training."""
+
+    on_manifest: Path
+    on_actions: Path
+    on_split: Path
+    on_features: Path | None = None  # JSON of its features; none at the cut `pixels`
 
 
 @dataclass(frozen=True)
@@ -29,16 +64,13 @@ class RunData:
     """What a run reads: its backbone, and its windows by role."""
 
     backbone: Checkpoint
-    precision: str
-    """Resolved number format of the forward pass on this machine."""
+    precision: str  # resolved number format on this machine
     dataset: Dataset
     roles: Roles
     prompts: PromptTable
-    fixed: dict[str, float]
-    """Dimensions that are not learnt, with the constant that they have in the training episodes."""
+    fixed: dict[str, float]  # dimensions that are not learnt, with their constants
     samples: dict[Role, Samples]
     trained_on: TrainedOn
-    """What a policy that is trained on it is trained on."""
 
 
 def open_run(
@@ -51,12 +83,6 @@ def open_run(
 
     Where the policy learns from mirror images and they can be read, the training windows are
     followed by their mirror images: at the cut ``pixels``, or with ``mirrored`` features.
-
-    Args:
-        settings: the run.
-        inputs: its files.
-        precision: number format of the forward pass.
-        photometric: how far the pictures of training windows may be changed.
 
     Raises:
         UserError: no episode of a role is long enough, prompts do not tell scenarios apart, no

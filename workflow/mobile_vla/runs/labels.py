@@ -23,12 +23,9 @@ class Labels:
     Row R + r is the mirror image of row r.
     """
 
-    actions: np.ndarray
-    """(R or 2R, A) float32, the predicted dimensions in raw command units."""
-    prompts: PromptTable
-    """The distinct prompts."""
-    prompt_of_row: np.ndarray
-    """(R or 2R,) int64, index of each row's prompt."""
+    actions: np.ndarray  # (R or 2R, A) float32, the predicted dimensions in raw command units
+    prompts: PromptTable  # the distinct prompts
+    prompt_of_row: np.ndarray  # (R or 2R,) int64, index of each row's prompt
 
     @classmethod
     def of(cls, dataset: Dataset, policy: PolicySettings) -> Labels:
@@ -57,15 +54,9 @@ class Labels:
     def constants(
         self, dataset: Dataset, episodes: Sequence[int], actions: Actions
     ) -> dict[str, float]:
-        """Return the dimensions that never vary in some episodes, if such are to be left out.
+        """Return the dimensions that never vary in the training episodes, with their constants.
 
-        Args:
-            dataset: the dataset.
-            episodes: indices of the training episodes; what is fitted comes from these alone.
-            actions: the predicted dimensions, and what to do with constant ones.
-
-        Returns:
-            Their constants in raw command units; empty with ``constant: keep``.
+        Empty with ``constant: keep``.
 
         Raises:
             UserError: none would be left to learn.

@@ -26,10 +26,6 @@ def build_policy(
     """Build a run's policy, fresh from its seed or from another run's weights.
 
     Args:
-        settings: the policy's settings.
-        seed: the run's seed.
-        data: what the run reads.
-        init_from: the ``policy.json`` to start from.
         cut: where the forward pass will begin, by default where the run's stored features were
             taken: nothing that lies before is loaded, not even the vision tower.
 
@@ -60,11 +56,7 @@ def load_policy(
 ) -> Policy:
     """Load a run's policy onto this machine's device, in evaluation mode.
 
-    Args:
-        path: its ``policy.json``.
-        settings: what config.yaml says that it is.
-        data: what it must have been trained on.
-        run_in: the number format that it is to run in; by default that of its training.
+    By default it runs in the number format of its training.
 
     Raises:
         UserError: it is not the policy of these settings, data, backbone or precision.
@@ -80,19 +72,7 @@ def open_policy(
     backbone: Checkpoint,
     run_in: str | None = None,
 ) -> Policy:
-    """Load a policy as :func:`load_policy` does, where a run's windows are not opened.
-
-    Args:
-        path: its ``policy.json``.
-        settings: what config.yaml says that it is.
-        trained_on: the data that it must have been trained on.
-        precision: the resolved number format that it must have been trained in.
-        backbone: what it must have been trained on.
-        run_in: the number format that it is to run in; by default that of its training.
-
-    Raises:
-        UserError: it is not the policy of these settings, data, backbone or precision.
-    """
+    """Load a policy as :func:`load_policy` does, where a run's windows are not opened."""
     check_origin(path, trained_on, precision)
     policy = Policy.from_pretrained(path.parent, backbone, run_in or precision)
     check_settings(path, policy.settings, settings)
@@ -103,7 +83,7 @@ def check_settings(path: Path, trained: PolicySettings, wanted: PolicySettings) 
     """Refuse a policy that was trained with other settings than config.yaml says now.
 
     Raises:
-        Problems: each setting that differs, such as another chunk than the trained one.
+        Problems: each setting that differs.
     """
     before, now = trained.model_dump(mode="json"), wanted.model_dump(mode="json")
     problems = [
@@ -122,8 +102,7 @@ def check_origin(path: Path, trained_on: TrainedOn, precision: str) -> None:
     """Refuse a policy of another split, which may have seen what is scored, or precision.
 
     Raises:
-        UserError: the policy's data are not ``trained_on``, or it was trained in another
-            number format than ``precision``.
+        UserError: it was not trained on ``trained_on``, or in another number format.
     """
     described = read_description(path.parent)
     if described.data != trained_on:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,25 +28,14 @@ def predict(
     label: str,
     cut: Cut | None = None,
 ) -> np.ndarray:
-    """Predict the chunk of every window.
+    """Predict the chunk of every window, (N, C, A) float32 in raw command units.
 
-    Only a batch of features is in memory at a time.
-
-    Args:
-        policy: the policy, on the device that it runs on.
-        samples: N windows.
-        batch_size: windows predicted at a time.
-        precision: resolved number format of the forward pass.
-        label: title of the progress bar.
-        cut: where the samples' features were taken; by default the policy's cut.
-
-    Returns:
-        (N, C, A) float32 in raw command units.
+    Only a batch of features is in memory at a time. ``cut`` is where the samples' features were
+    taken, by default the policy's cut.
     """
 
-    def forward(_: np.ndarray, batch: Batch) -> Tensor:
-        outputs: Tensor = policy(batch.features, batch.prompts, batch.windows, cut)
-        return outputs
+    def forward(_: np.ndarray, batch: Batch) -> Any:
+        return policy(batch.features, batch.prompts, batch.windows, cut)
 
     progress = Progress(label, len(samples), "windows")
     chunks = []
@@ -67,12 +57,10 @@ def predict_under_prompts(
     """Predict every window under several prompts; each image is encoded once a batch.
 
     Args:
-        policy: the policy, with the prompts' texts in its table.
-        samples: N windows. Their rows are frames, or features at the cut ``image_embeds``: those
-            at ``readout`` have read their prompt already.
+        policy: with the prompts' texts in its table.
+        samples: their rows are frames, or features at the cut ``image_embeds``: those at
+            ``readout`` have read their prompt already.
         prompt_of_row: by kind of prompt, (rows,) the index of each row's prompt.
-        batch_size: windows predicted at a time.
-        precision: resolved number format of the forward pass.
 
     Returns:
         By kind of prompt, (N, C, A) float32 in raw command units.
@@ -103,13 +91,7 @@ def predict_batches(
     precision: str,
     forward: Forward,
 ) -> Iterator[tuple[np.ndarray, Batch, Tensor]]:
-    """Run a policy on batches of windows, without gradients.
-
-    Args:
-        policy: the policy, on the device that it runs on.
-        batches: indices of windows and the batch of each, as :meth:`Samples.in_order` yields them.
-        precision: resolved number format of the forward pass.
-        forward: makes the outputs of a batch.
+    """Run a policy on batches, as :meth:`Samples.in_order` yields them, without gradients.
 
     Yields:
         Indices, the batch and its outputs in float32, the latter two on the policy's device.

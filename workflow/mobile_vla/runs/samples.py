@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,32 +15,21 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.windows import WindowTable
 from mobile_vla.features.store import Rows
 from mobile_vla.runs.labels import Labels
-from mobile_vla.runs.photometric import change, draw_factors
 
 
 @dataclass(frozen=True)
 class Batch:
     """B windows over F distinct frames."""
 
-    features: Tensor
-    """(F, …) features at the cut."""
-    prompts: Tensor
-    """(F,) index of each frame's prompt."""
-    windows: Tensor
-    """(B, W) which of the F frames each window holds."""
-    targets: Tensor
-    """(B, C, A) actions in normalised units."""
-    mask: Tensor
-    """(B, C) True where the action exists."""
+    features: Tensor  # (F, …) features at the cut
+    prompts: Tensor  # (F,) index of each frame's prompt
+    windows: Tensor  # (B, W) which of the F frames each window holds
+    targets: Tensor  # (B, C, A) actions in normalised units
+    mask: Tensor  # (B, C) True where the action exists
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        return Batch(
-            *(
-                tensor.to(device)
-                for tensor in (self.features, self.prompts, self.windows, self.targets, self.mask)
-            )
-        )
+        return Batch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
     @property
     def supervised(self) -> int:
@@ -52,11 +41,7 @@ class Samples:
     """The windows of some episodes, with all that a policy needs of them.
 
     Args:
-        dataset: the dataset.
-        table: N windows of it.
         rows: features by row, those of mirror images among them where the table has some.
-        labels: the actions and prompts of the same rows.
-        scale: raw command units that become 1.
         photometric: how far the pictures of a window may be changed; only where ``rows`` are
             frames.
     """
@@ -70,9 +55,7 @@ class Samples:
         scale: float,
         photometric: Photometric | None = None,
     ):
-        self.dataset = dataset
-        self.table = table
-        self.rows = rows
+        self.dataset, self.table, self.rows = dataset, table, rows
         self.raw_actions = labels.actions  # (rows, A)
         self.actions = normalise(torch.from_numpy(self.raw_actions), scale)  # (rows, A)
         self.prompt_of_row = torch.from_numpy(labels.prompt_of_row)
@@ -84,9 +67,7 @@ class Samples:
     def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
         """Gather the windows with the given indices (B,).
 
-        Args:
-            indices: which windows.
-            key: what random changes of the pictures depend on; None: pictures as recorded.
+        Random changes of the pictures depend on ``key``; without one they are as recorded.
         """
         frames = self.table.frames[indices]  # (B, W)
         if key is not None and self.photometric is not None:
@@ -115,12 +96,9 @@ class Samples:
     def in_order(
         self, size: int, first: int = 0, every: int = 1
     ) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Yield all windows in their order, ``size`` at a time, with their indices.
+        """Yield the indices and batches of ``size`` windows in their order.
 
-        Args:
-            size: windows at a time.
-            first: which to begin with, of these batches.
-            every: go on with every so many of them.
+        Begin with batch ``first``, and go on with every so many of them.
         """
         for start in range(first * size, len(self), every * size):
             indices = np.arange(start, min(start + size, len(self)))
@@ -129,3 +107,38 @@ class Samples:
     def episodes_of(self, indices: np.ndarray) -> list[str]:
         """Return the names of the episodes that some windows come from."""
         return [self.dataset.episodes[i].name for i in np.unique(self.table.episode[indices])]
+
+
+# Luma of ITU-R BT.601, as torchvision's rgb_to_grayscale has it.
+LUMA = (0.2989, 0.587, 0.114)
+
+
+def draw_factors(settings: Photometric, key: Sequence[int], indices: np.ndarray) -> Tensor:
+    """Draw the factors of some windows: a function of the key and of each window's index alone.
+
+    Returns:
+        (B, 3) factors of brightness, contrast and saturation, uniform in [1 - x, 1 + x].
+    """
+    strengths = np.array([settings.brightness, settings.contrast, settings.saturation])
+    drawn = [np.random.default_rng([*key, int(index)]).uniform(-1, 1, 3) for index in indices]
+    return torch.from_numpy(1 + strengths * np.array(drawn)).float()
+
+
+def change(windows: Tensor, factors: Tensor) -> Tensor:
+    """Change the pictures of windows (B, W, H, H, 3) uint8 by factors (B, 3).
+
+    The formulas are those of torchvision's ``adjust_brightness``, ``adjust_contrast`` and
+    ``adjust_saturation``, one after the other; the mean that contrast is measured from is the
+    window's, so that all its frames are changed alike.
+    """
+    brightness, contrast, saturation = factors.view(-1, 3, 1, 1, 1, 1).unbind(1)  # (B, 1, 1, 1, 1)
+    pictures = (windows.float() * brightness).clamp(0, 255)
+    mean = _gray(pictures).mean(dim=(1, 2, 3, 4), keepdim=True)
+    pictures = (contrast * pictures + (1 - contrast) * mean).clamp(0, 255)
+    pictures = (saturation * pictures + (1 - saturation) * _gray(pictures)).clamp(0, 255)
+    return pictures.round().to(torch.uint8)
+
+
+def _gray(pictures: Tensor) -> Tensor:
+    """Return the luma (…, 1) of pictures (…, 3)."""
+    return (pictures * pictures.new_tensor(LUMA)).sum(dim=-1, keepdim=True)

@@ -1,8 +1,4 @@
-"""The ablation of an epoch's time: the plain way of training, then one change after another.
-
-All variants train the same policy on the same windows, in turn within one process, so that a change
-of the machine's load meets all of them alike; each is compared with the reference of its round.
-"""
+"""The ablation of an epoch's time: the plain way of training, then one change after another."""
 
 from __future__ import annotations
 
@@ -17,33 +13,25 @@ import torch
 from mobile_vla.backbone.kosmos2 import kept_in_float32
 from mobile_vla.config.features import Cut
 from mobile_vla.features.store import Rows
-from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import DTYPES, resolve
 from mobile_vla.runs.samples import Samples
 from mobile_vla.timing.flops import counted
-from mobile_vla.timing.matrix_rate import synchronise
+from mobile_vla.timing.operations import synchronise
 from mobile_vla.timing.reference import PerWindow
 from mobile_vla.timing.result import VariantTime
-from mobile_vla.training.trainer import BatchSource, Trainer
+from mobile_vla.training.trainer import Trainer
 
 ROUNDS = 3  # steps of each variant that are timed; the median counts
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of doing the same step.
+    """One way of doing the same step."""
 
-    Args:
-        name: what it adds to the one before, or ``per window`` for the reference.
-        source: where its batches come from.
-        cut: where their features were taken.
-        precision: resolved number format.
-    """
-
-    name: str
-    source: BatchSource
-    cut: Cut
-    precision: str
+    name: str  # what it adds to the one before, or `per window` for the reference
+    source: Samples  # of its batches
+    cut: Cut  # where their features were taken
+    precision: str  # resolved number format
 
 
 def variants_of(
@@ -55,14 +43,6 @@ def variants_of(
     and alone, and computes in float32. Then come frames that were decoded once, features that were
     stored (where the experiment has any), distinct frames encoded once a batch, and the number
     format (where the hardware has bf16, or the experiment another one).
-
-    Args:
-        samples: the training windows, with what the experiment reads of each frame.
-        cut: where that was taken.
-        raw: frames made anew of raw images at each call.
-        frames: the frames.
-        precision: the experiment's number format.
-        device: where it is computed.
     """
     variants = [
         Variant("per window", PerWindow(samples, raw), "pixels", "fp32"),
@@ -78,22 +58,17 @@ def variants_of(
 
 
 def time_variants(
-    trainer: Trainer, variants: list[Variant], rounds: int = ROUNDS, epoch: int = 0
+    trainer: Trainer, variants: list[Variant], rounds: int = ROUNDS
 ) -> list[VariantTime]:
-    """Time and count every variant on the same steps.
+    """Time and count every variant on the same steps; the policy goes on training.
 
-    The first round warms up, and counts the operations. An epoch's figures are those of the steps'
-    windows, scaled to all windows.
-
-    Args:
-        trainer: a trainer of the experiment; its policy goes on training.
-        variants: the reference first.
-        rounds: steps of each variant that are timed.
-        epoch: which epoch's steps.
+    They take turns within one process, so that a change of the machine's load meets all of them
+    alike; each is compared with the reference of its round. The first round warms up, and counts
+    the operations. An epoch's figures are those of the steps' windows, scaled to all windows.
     """
     before = trainer.samples, trainer.cut, trainer.precision
     try:
-        seconds, flops = _measure(trainer, variants, rounds, epoch)
+        seconds, flops = _measure(trainer, variants, rounds)
     finally:
         _switch(trainer, *before)
     reference = seconds[0]
@@ -111,11 +86,11 @@ def time_variants(
 
 
 def _measure(
-    trainer: Trainer, variants: list[Variant], rounds: int, epoch: int
+    trainer: Trainer, variants: list[Variant], rounds: int
 ) -> tuple[list[list[float]], list[float]]:
     """Return each variant's seconds an epoch, round by round, and its operations an epoch."""
     device = trainer.accelerator.device
-    steps = list(itertools.islice(itertools.cycle(trainer.epoch_steps(epoch)), rounds + 1))
+    steps = list(itertools.islice(itertools.cycle(trainer.epoch_steps(0)), rounds + 1))
     total = len(trainer.samples)
     seconds: list[list[float]] = [[] for _ in variants]
     flops: list[float] = []
@@ -135,17 +110,10 @@ def _measure(
     return seconds, flops
 
 
-def _switch(trainer: Trainer, source: BatchSource, cut: Cut | None, precision: str) -> None:
+def _switch(trainer: Trainer, source: Samples, cut: Cut | None, precision: str) -> None:
     """Make a trainer do its steps as a variant does."""
     trainer.samples, trainer.cut, trainer.precision = source, cut, precision
-    cast_frozen(trainer.policy, precision)
-
-
-def cast_frozen(policy: Policy, precision: str) -> None:
-    """Cast the frozen matrices to another number format, in place, one after another.
-
-    They stay rounded when they are cast back: after the timing the policy is not used any more.
-    """
-    for name, parameter in policy.encoder.backbone.named_parameters():
+    # Matrices stay rounded when they are cast back: afterwards the policy is not used any more.
+    for name, parameter in trainer.policy.encoder.backbone.named_parameters():
         if not parameter.requires_grad and not kept_in_float32(name):
             parameter.data = parameter.data.to(DTYPES[precision])

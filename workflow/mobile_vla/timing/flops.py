@@ -1,9 +1,6 @@
-"""Count the floating-point operations of a step: while it runs, and by a formula.
+"""Count the floating-point operations of a step's matrix products, 2 a multiply-add, in two ways.
 
-Both count the matrix products, two operations for each multiplication and addition. They leave out
-norms, activations, softmax, dropout, table look-ups, the loss and the optimiser, which are a per
-cent of them or less.
-"""
+What is left out (norms, activations, softmax, loss, optimiser …) is a per cent of them or less."""
 
 from __future__ import annotations
 
@@ -38,10 +35,8 @@ def counted(run: Callable[[], object]) -> int:
 class Flops:
     """Operations of a training step: a frame's and a window's, which add up."""
 
-    frame: int
-    """Of each distinct frame, forward and backward, through what lies behind the cut."""
-    window: int
-    """Of each window, through the head."""
+    frame: int  # of each distinct frame, forward and backward, behind the cut
+    window: int  # of each window, through the head
 
     def step(self, frames: int, windows: int) -> int:
         """Return the operations of a step."""
@@ -67,11 +62,7 @@ def formula(
 
     Args:
         layers: what :func:`mobile_vla.model.policy.skeleton` returned.
-        config: the backbone's configuration.
-        settings: the policy's settings.
-        cut: where the features that the step reads were taken.
         tokens: S, length of the prompt with image and action token.
-        checkpointing: whether activations are computed again for the backward pass.
     """
     full = settings.full
     in_vision = full is not None and full.vision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,42 +12,31 @@ import torch
 from mobile_vla.backbone.kosmos2 import sizes_of
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.model.policy import skeleton
-from mobile_vla.model.precision import autocast
+from mobile_vla.model.precision import DTYPES, autocast
 from mobile_vla.runs.data import RunData
 from mobile_vla.timing.flops import counted, formula
-from mobile_vla.timing.matrix_rate import matrix_rate
 from mobile_vla.timing.result import OperationCount, OperationCounts
+from mobile_vla.training.memory import longest_prompt
 from mobile_vla.training.trainer import Trainer
-from mobile_vla.training.worst_case import longest_prompt
+
+SQUARES = {"cpu": (1024,), "cuda": (4096, 8192)}
+SECONDS = 0.2  # of measuring each matrix product; its best repetition counts
+REPETITIONS = 3  # at least
 
 
 @dataclass(frozen=True)
 class MeasuredStep:
-    """What one process did in a timed step."""
+    """A timed optimiser step, as this process did it."""
 
-    frames: int
-    """Distinct frames of its batches."""
-    windows: int
-    """Its share of the windows."""
+    frames: int  # distinct frames of its batches
+    share: int  # its windows
+    windows: int  # of all processes
     seconds: float
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Operations of a step, and operations a second beside what the device can do."""
-
-    flops: OperationCounts
-    matrix_rate: float
-    achieved_rate: float
+    waited: float  # seconds of these that went into making the batches
 
 
 class Operations:
-    """The operations of a run's steps by the formula.
-
-    Args:
-        run: the run.
-        data: what it is trained on.
-    """
+    """The operations of a run's steps by the formula."""
 
     def __init__(self, run: TrainSettings, data: RunData):
         self.config = data.backbone.config()
@@ -60,12 +50,13 @@ class Operations:
             checkpointing=run.training.gradient_checkpointing,
         )
 
-    def rates(self, trainer: Trainer, measured: Sequence[MeasuredStep]) -> Rates:
+    def rates(
+        self, trainer: Trainer, measured: Sequence[MeasuredStep]
+    ) -> tuple[OperationCounts, float, float]:
         """Count one more step, and compare the measured ones with the device's matrix rate.
 
-        Args:
-            trainer: does a step for each count; that may be slow, and is not timed.
-            measured: the steps that were timed.
+        Returns:
+            Operations; and in operations a second the rate of matrix products, and of the steps.
         """
         device = trainer.accelerator.device
         step = trainer.epoch_steps(0)[0]
@@ -84,18 +75,14 @@ class Operations:
         # The measured steps differ in their frames; the formula, corrected by the count, follows.
         correction = of_step / predicted
         achieved = statistics.median(
-            correction * self.formula.step(one.frames, one.windows) / one.seconds
-            for one in measured
+            correction * self.formula.step(one.frames, one.share) / one.seconds for one in measured
         )
         of_frame = _of_frame(trainer, batches[0].features[:1].to(device))
-        return Rates(
-            flops=OperationCounts(
-                frame=OperationCount(counted=of_frame, formula=self.formula.frame),
-                step=OperationCount(counted=of_step, formula=predicted),
-            ),
-            matrix_rate=limit,
-            achieved_rate=achieved,
+        flops = OperationCounts(
+            frame=OperationCount(counted=of_frame, formula=self.formula.frame),
+            step=OperationCount(counted=of_step, formula=predicted),
         )
+        return flops, limit, achieved
 
 
 def _of_frame(trainer: Trainer, features: torch.Tensor) -> int:
@@ -113,3 +100,38 @@ def _of_frame(trainer: Trainer, features: torch.Tensor) -> int:
     operations = counted(run)
     policy.zero_grad()
     return operations
+
+
+def matrix_rate(
+    precision: str, device: torch.device, shapes: tuple[tuple[int, int, int], ...] = ()
+) -> float:
+    """Measure the fastest of some plain matrix products, warm, in operations a second.
+
+    The threads are those that PyTorch is set to. Nothing is cast on the way: both factors are in
+    the number format, as the step's frozen matrices and its activations are. ``shapes`` (m, k, n)
+    of products (m, k) · (k, n) are tried besides large square ones.
+    """
+    squares = tuple((side, side, side) for side in SQUARES[device.type])
+    return max(_rate(shape, DTYPES[precision], device) for shape in (*squares, *shapes))
+
+
+def _rate(shape: tuple[int, int, int], dtype: torch.dtype, device: torch.device) -> float:
+    m, k, n = shape
+    left = torch.randn(m, k, device=device).to(dtype)
+    right = torch.randn(n, k, device=device).to(dtype).t()  # as a linear layer keeps its weight
+    out = left @ right
+    best, taken, repetition = float("inf"), 0.0, 0
+    while taken < SECONDS or repetition < REPETITIONS:
+        synchronise(device)
+        started = time.perf_counter()
+        torch.mm(left, right, out=out)
+        synchronise(device)
+        seconds = time.perf_counter() - started
+        best, taken, repetition = min(best, seconds), taken + seconds, repetition + 1
+    return 2 * m * k * n / best
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for a GPU's queue, or work would seem to take no time."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,40 +1,35 @@
-"""The plain way to train on windows: the reference of the ablation and of the tests.
+"""The plain way to train on windows (RoboVLMs, Li et al. 2024, arXiv:2412.14058), to compare with.
 
-As in RoboVLMs (Li et al. 2024, arXiv:2412.14058), each sample runs every frame of its window
-through the whole model, from pixels to readout, and nothing is shared between windows or kept for
-the next epoch. The policy and its trained parameters are those of the experiment, so loss and
-gradients must be the same.
-"""
+Each sample runs every frame of its window through the whole model; loss and gradients are equal."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from torch import Tensor
 
-from mobile_vla.data.windows import WindowTable
-from mobile_vla.features.store import Rows
+from mobile_vla.config.features import View
+from mobile_vla.config.ingest import Images
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.errors import UserError
+from mobile_vla.features.store import Rows, seen
+from mobile_vla.ingest.rawfile import IMAGES, Rejected, open_raw
+from mobile_vla.ingest.resize import to_frame
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.runs.samples import Batch, Samples
 
 
-class PerWindow:
+class PerWindow(Samples):
     """The windows of some samples, each with its own copy of every frame it holds.
 
-    Args:
-        samples: the windows, their prompts and their actions.
-        rows: what is read of each frame, by row: raw images made frames, frames, or features.
+    ``rows`` is what is read of each frame: raw images made frames, frames, or features.
     """
 
     def __init__(self, samples: Samples, rows: Rows):
-        self.samples = samples
+        vars(self).update(vars(samples))
         self.rows = rows
-
-    @property
-    def table(self) -> WindowTable:
-        """The windows."""
-        return self.samples.table
-
-    def __len__(self) -> int:
-        return len(self.samples)
 
     def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
         """Gather the windows with the given indices (B,): B·W frames, however many are the same.
@@ -45,12 +40,49 @@ class PerWindow:
         rows = frames.ravel()  # (B · W,)
         return Batch(
             features=self.rows[rows],
-            prompts=self.samples.prompt_of_row[rows],
+            prompts=self.prompt_of_row[rows],
             windows=torch.arange(len(rows)).view(frames.shape),
-            targets=self.samples.actions[self.table.targets[indices]],
+            targets=self.actions[self.table.targets[indices]],
             mask=torch.from_numpy(self.table.mask[indices]),
         )
 
-    def episodes_of(self, indices: np.ndarray) -> list[str]:
-        """Return the names of the episodes that some windows come from."""
-        return self.samples.episodes_of(indices)
+
+class RawRows:
+    """A dataset's frames by row, read from the raw HDF5 files and resized at each call.
+
+    The episodes' facts, which name the raw files, lie beside the dataset.
+    """
+
+    def __init__(self, dataset: Dataset, images: Images, view: View):
+        self.dataset, self.images, self.view = dataset, images, view
+        self.ends = np.cumsum(dataset.lengths)
+
+    def __getitem__(self, rows: np.ndarray) -> Tensor:
+        """Return the frames of rows (n,) as (n, 224, 224, 3) uint8.
+
+        Raises:
+            UserError: a raw file is not where it was when it was ingested.
+        """
+        owners = np.searchsorted(self.ends, rows, side="right")  # (n,)
+        frames: list[np.ndarray] = []
+        # Neighbours of one episode are read with its file open, as a window's frames are.
+        starts = [0, *(np.flatnonzero(np.diff(owners)) + 1).tolist()]
+        for part in np.split(rows, starts[1:]):
+            owner = int(owners[len(frames)])
+            frames += self._read(owner, part - self.dataset.offsets[owner])
+        return torch.from_numpy(seen(np.stack(frames), self.view))
+
+    def _read(self, episode: int, wanted: np.ndarray) -> list[np.ndarray]:
+        name = self.dataset.episodes[episode].name
+        facts = EpisodeFacts.read(self.dataset.folder / "episodes" / f"{name}.json")
+        path = Path(facts.file)
+        try:
+            with open_raw(path) as file:
+                place = next(place for place in IMAGES if place in file)
+                return [to_frame(file[place][index], self.images) for index in wanted.tolist()]
+        except (OSError, Rejected):
+            raise UserError(
+                "config.yaml (timing.ablation): the plain way of training begins with the raw "
+                f"images, and {path} cannot be read any more; bring it back, or say "
+                "`ablation: false`"
+            ) from None

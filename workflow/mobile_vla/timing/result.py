@@ -51,7 +51,6 @@ class VariantTime(Result):
     name: str
     """What the variant adds to the one before; of the first ``per window``."""
     precision: str
-    """Resolved number format of the forward pass."""
     seconds_per_epoch: float
     """Median of the rounds."""
     flops_per_epoch: int
@@ -71,7 +70,6 @@ class TimingResult(Result):
     run: str
     """The run whose settings were timed."""
     device: str
-    """``cpu`` or ``cuda``."""
     device_name: str
     threads: int
     """CPU threads of each process."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
-from mobile_vla.data.windows import WindowTable
-
-
-def split_by_process(indices: np.ndarray, processes: int) -> list[np.ndarray]:
-    """Split a batch's windows among processes: neighbours stay together, they share frames."""
-    return np.array_split(indices, processes)
+from mobile_vla.config.training import Matched
+from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.roles import load_split
+from mobile_vla.data.windows import WindowTable, make_windows
 
 
 def epoch_batches(
@@ -24,11 +23,7 @@ def epoch_batches(
     but one are full.
 
     Args:
-        table: the windows.
-        size: windows to a batch.
         segment: neighbouring windows that stay together; with 1 windows are drawn independently.
-        seed: the run's seed.
-        epoch: which epoch, from 0.
     """
     random, segment = np.random.default_rng([seed, epoch]), min(segment, size)
     # An episode and its mirror image are two sequences: they share no frame.
@@ -50,3 +45,16 @@ def epoch_batches(
 def steps_per_epoch(windows: int, batch_size: int, accumulation: int) -> int:
     """Return the number of optimiser steps of an epoch; the last may be of fewer batches."""
     return math.ceil(math.ceil(windows / batch_size) / accumulation)
+
+
+def steps_of(other: Matched | None, dataset: Dataset, split: Path, fold: int) -> int | None:
+    """Return the optimiser steps of another run on the same fold; None where there is none.
+
+    Raises:
+        UserError: that run would have no windows, or fewer episodes than its subset.
+    """
+    if other is None:
+        return None
+    episodes = load_split(split, dataset, fold, other.subset).of["train"]
+    windows = len(make_windows(dataset, episodes, other.windows)) * (2 if other.mirror else 1)
+    return steps_per_epoch(windows, other.batch_size, other.accumulation) * other.epochs

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
+from mobile_vla.config.training import EarlyStopping
 from mobile_vla.runs.samples import Samples
 from mobile_vla.training.result import Epoch
 from mobile_vla.training.trainer import Step, Trainer
@@ -17,22 +18,14 @@ from mobile_vla.training.trainer import Step, Trainer
 class Position:
     """The progress of a run: with the trainer's tensors, all that the rest of it depends on."""
 
-    step: int = 0
-    """Optimiser steps that are done."""
-    loss: float = 0.0
-    """Sum of the losses of the epoch so far."""
-    count: int = 0
-    """Number of values in that sum."""
-    padding: list[float] = field(default_factory=list)
-    """The other sums of the epoch so far, with padding."""
-    gradient_norm: float = 0.0
-    """Norm of the last step's gradient."""
-    seconds: float = 0.0
-    """Time that the epoch has taken so far."""
-    history: list[Epoch] = field(default_factory=list)
-    """The epochs that are done."""
-    epoch_seconds: list[float] = field(default_factory=list)
-    """Wall-clock time of each of them, validation included."""
+    step: int = 0  # optimiser steps that are done
+    loss: float = 0.0  # sum of the losses of the epoch so far
+    count: int = 0  # number of values in that sum
+    padding: list[float] = field(default_factory=list)  # its other sums, with padding
+    gradient_norm: float = 0.0  # norm of the last step's gradient
+    seconds: float = 0.0  # time that the epoch has taken so far
+    history: list[Epoch] = field(default_factory=list)  # the epochs that are done
+    epoch_seconds: list[float] = field(default_factory=list)  # of each, validation included
 
     def add_step(self, step: Step, seconds: float) -> None:
         """Count a step that is done."""
@@ -63,8 +56,6 @@ def run_epochs(
     """Train from a position to the end, or until ``on_epoch`` says to stop.
 
     Args:
-        trainer: the policy, its optimiser and its data.
-        validation: the validation windows.
         position: where to begin; it is kept up to date, before each call of the functions.
         on_step: called with the number of windows of a step and its mean loss; it may raise.
         on_epoch: called with each epoch; returns True to stop.
@@ -98,3 +89,17 @@ def run_epochs(
         position.add_epoch(epoch, time.perf_counter() - started)
         if on_epoch(epoch):
             return
+
+
+def best_of(history: Sequence[Epoch]) -> Epoch:
+    """Return the epoch with the lowest validation loss, the earliest of equals."""
+    return min(history, key=lambda epoch: epoch.val_loss)
+
+
+def exhausted(history: Sequence[Epoch], stopping: EarlyStopping) -> bool:
+    """Return whether the last ``patience`` epochs brought no improvement over those before."""
+    losses = [epoch.val_loss for epoch in history]
+    if len(losses) <= stopping.patience:
+        return False
+    before, recent = losses[: -stopping.patience], losses[-stopping.patience :]
+    return min(recent) >= min(before) - stopping.min_delta

@@ -20,8 +20,7 @@ class Objective:
 
     Args:
         delta: where the Huber loss turns from square to linear, in normalised units.
-        dimensions: A, the predicted velocities.
-        learned: how many of them are learnt.
+        learned: how many of the A ``dimensions`` are learnt.
         padding: what the head writes besides them.
     """
 
@@ -35,23 +34,18 @@ class Objective:
     def compute_loss(
         self, outputs: Tensor, targets: Tensor, mask: Tensor, actions: float
     ) -> tuple[Tensor, Tensor]:
-        """Compute the loss of a batch.
-
-        Batches are ragged, and a step may have several. Each gives its part of the step's loss, and
-        the parts add up to the mean over all of the step's actions.
+        """Compute a batch's part of the loss of a step, which is a mean over ``actions`` actions.
 
         Args:
             outputs: (B, C, P) all that the head writes: velocities in normalised units, then zeros,
                 and last the gripper's logit. Without padding P is A.
             targets: (B, C, A) true velocities.
             mask: (B, C) True where the action exists.
-            actions: number of actions that the loss is a mean over.
 
         Returns:
-            The loss, a scalar, and what was summed for it: see :meth:`reported`. The sums are (1,)
-            Huber loss of the velocities; with padding (4,), also Huber loss of the zeros, cross
-            entropy of the gripper, which is to stay open (a target of 0), and in how many actions
-            it does.
+            The loss, a scalar, and what was summed for it. The sums are (1,) Huber loss of the
+            velocities; with padding (4,), also Huber loss of the zeros, cross entropy of the
+            gripper, which is to stay open (a target of 0), and in how many actions it does.
         """
         velocities = summed_huber(outputs[..., : self.dimensions], targets, mask, self.delta)
         if self.padding is None:
@@ -70,9 +64,7 @@ class Objective:
     def reported(self, sums: Sequence[float], actions: int) -> dict[str, float]:
         """Return the means: ``loss`` over the velocities and, with padding, RoboVLMs' by its names.
 
-        Args:
-            sums: those of :meth:`compute_loss`, added up.
-            actions: number of actions that they were summed over.
+        ``sums`` are those of :meth:`compute_loss`, added up over a number of actions.
         """
         means = {"loss": sums[0] / (actions * self.learned)}
         if self.padding is not None:
@@ -83,14 +75,7 @@ class Objective:
 
 
 def summed_huber(predicted: Tensor, targets: Tensor, mask: Tensor, delta: float) -> Tensor:
-    """Sum the Huber loss over the actions that exist (Huber 1964).
-
-    Args:
-        predicted: (B, C, A) in normalised units.
-        targets: (B, C, A).
-        mask: (B, C) True where the action exists.
-        delta: where the loss turns from square to linear.
-    """
+    """Sum the Huber loss (Huber 1964) of (B, C, A) over the actions that exist, by mask (B, C)."""
     losses = huber_loss(predicted.float(), targets, reduction="none", delta=delta)  # (B, C, A)
     return (losses * mask[..., None]).sum()
 

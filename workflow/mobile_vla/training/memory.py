@@ -1,17 +1,16 @@
 """Estimate the peak memory of a training step before anything large is loaded.
 
-The step is run on tensors without content (PyTorch's fake tensors), so that what is alive at each
-moment is summed up as it would be, temporaries and gradients included. It takes a second or two
-for a backbone of full size, and next to no memory. The workspaces of single kernels are left out.
-"""
+It takes a second or two for a backbone of full size. Workspaces of single kernels are left out."""
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -28,12 +27,18 @@ from mobile_vla.backbone.kosmos2 import (
 )
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import Lora, PolicySettings
+from mobile_vla.config.training import TrainSettings
 from mobile_vla.conventions import FRAME_SIZE
+from mobile_vla.data.windows import WindowTable
 from mobile_vla.errors import UserError
+from mobile_vla.machine import default_device
 from mobile_vla.model.adapter import leave_frozen_in_evaluation
-from mobile_vla.model.encoder import base_model
+from mobile_vla.model.encoder import PromptTokens, base_model
 from mobile_vla.model.policy import skeleton
 from mobile_vla.model.precision import DTYPES
+from mobile_vla.ranks import local_processes
+from mobile_vla.runs.data import RunData
+from mobile_vla.training.batches import epoch_batches, steps_per_epoch
 from mobile_vla.training.result import MemoryEstimate
 
 # Python with PyTorch, transformers and PEFT imported, on a CPU. The count of a GPU has none of it.
@@ -46,37 +51,23 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class WorstCase:
-    """The largest batch of a run's steps, and what else decides how much a step holds.
+    """The largest batch of a run's steps, and what else decides how much a step holds."""
 
-    Args:
-        frames: F, most distinct frames of a batch.
-        windows: B, windows of a batch.
-        tokens: S, length of the longest prompt with image and action token.
-        accumulation: batches to a step.
-        precision: resolved number format.
-        checkpointing: whether only the layers' inputs are kept for the backward pass.
-        cut: where the features are taken that the step reads.
-        processes: how many of the run's processes share the memory, each with such a batch.
-    """
-
-    frames: int
-    windows: int
-    tokens: int
-    accumulation: int
-    precision: str
-    checkpointing: bool
-    cut: Cut
-    processes: int = 1
+    frames: int  # F, most distinct frames of a batch
+    windows: int  # B, windows of a batch
+    tokens: int  # S, length of the longest prompt with image and action token
+    accumulation: int  # batches to a step
+    precision: str  # resolved number format
+    checkpointing: bool  # whether only the layers' inputs are kept for the backward pass
+    cut: Cut  # where the features are taken that the step reads
+    processes: int = 1  # that share the memory, each with such a batch
 
 
 def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str) -> MemoryEstimate:
     """Return the peak memory of training steps, of the second one on: the first has no moments.
 
-    Args:
-        config: the backbone's configuration.
-        settings: the policy's settings.
-        case: the largest batch.
-        device: ``cpu`` or ``cuda``.
+    The step is run on tensors without content (PyTorch's fake tensors), so that what is alive at
+    each moment is summed up as it would be, temporaries and gradients included.
     """
     with FakeTensorMode(allow_non_fake_inputs=True):
         layers = skeleton(config, settings)
@@ -212,26 +203,71 @@ def check_memory(
     )
 
 
+def check_run(
+    settings: TrainSettings, data: RunData, steps: int | None, limit_gb: float | None
+) -> MemoryEstimate:
+    """Call :func:`check_memory` for a run's largest batch, on this machine's device."""
+    case, device = worst_case(settings, data, steps), default_device().type
+    return check_memory(data.backbone.config(), settings.policy, case, device, limit_gb)
+
+
 def _remedies(
     settings: PolicySettings, case: WorstCase
 ) -> Iterator[tuple[str, PolicySettings, WorstCase]]:
     if case.windows > 1:
         half = replace(case, windows=case.windows // 2, frames=-(-case.frames // 2))
         half = replace(half, accumulation=2 * case.accumulation)
-        yield (
-            f"training.batch_size: {half.windows}, and accumulation: {half.accumulation} for the "
-            "same steps",
-            settings,
-            half,
-        )
+        both = f"batch_size: {half.windows}, and accumulation: {half.accumulation}"
+        yield f"training.{both} for the same steps", settings, half
     if case.cut != "readout" and not case.checkpointing:
-        yield (
-            "training.gradient_checkpointing: true",
-            settings,
-            replace(case, checkpointing=True),
-        )
+        changed = replace(case, checkpointing=True)
+        yield "training.gradient_checkpointing: true", settings, changed
     if case.precision == "fp32":
         yield "training.precision: bf16", settings, replace(case, precision="bf16")
     if settings.finetune == "full":
         adapted = settings.model_copy(update={"finetune": "lora", "lora": Lora(), "full": None})
         yield "finetune: lora", adapted, replace(case, cut=adapted.cut)
+
+
+def worst_case(settings: TrainSettings, data: RunData, steps: int | None = None) -> WorstCase:
+    """Return the largest batch that one of the run's processes has to hold."""
+    training, samples = settings.training, data.samples["train"]
+    table, windows = samples.table, min(training.batch_size, len(samples))
+    windows = -(-windows // training.processes)
+    frames = windows * table.frames.shape[1]
+    if samples.photometric is None:  # with it, no two windows share a picture
+        frames = max(
+            len(np.unique(table.frames[share]))
+            for batch in _batches(settings, table, steps)
+            for share in np.array_split(batch, training.processes)
+        )
+    return WorstCase(
+        frames=frames,
+        windows=windows,
+        tokens=longest_prompt(data),
+        accumulation=training.accumulation,
+        precision=data.precision,
+        checkpointing=training.gradient_checkpointing,
+        cut=settings.policy.cut,
+        processes=local_processes() if default_device().type == "cpu" else 1,
+    )
+
+
+def _batches(
+    settings: TrainSettings, table: WindowTable, steps: int | None
+) -> Iterator[np.ndarray]:
+    """Yield the window indices of each batch of the run."""
+    training = settings.training
+    per_epoch = steps_per_epoch(len(table), training.batch_size, training.accumulation)
+    total = per_epoch * training.epochs if steps is None else steps
+    whole, rest = divmod(total, per_epoch)
+    for epoch in range(math.ceil(total / per_epoch)):
+        batches = epoch_batches(table, training.batch_size, training.segment, settings.seed, epoch)
+        yield from batches if epoch < whole else batches[: rest * training.accumulation]
+
+
+def longest_prompt(data: RunData) -> int:
+    """Return the number of tokens of the longest prompt, with image and action token."""
+    image_tokens = sizes_of(data.backbone.config()).image_tokens
+    prompts = PromptTokens.of(data.prompts.texts, data.backbone.processor(), image_tokens)
+    return int(prompts.action.max()) + 1

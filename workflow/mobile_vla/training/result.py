@@ -122,18 +122,15 @@ class TrainingResult(Result):
     dataset: str
     backbone: str
     epochs: int
-    """Epochs that were trained."""
     steps: int
-    """Optimiser steps that were done."""
     best_epoch: int
     """The epoch of the policy in ``policy/``."""
     best_val_loss: float
     initial_val_loss: float
-    """Validation loss of the first epoch."""
+    """That of the first epoch."""
     final_val_loss: float
-    """Validation loss of the last epoch."""
+    """That of the last epoch."""
     stopped_early: bool
-    """Whether early stopping ended the run."""
     avg_epoch_time: float
     """Mean of ``epoch_times``."""
     epoch_times: list[float]
@@ -144,21 +141,17 @@ class TrainingResult(Result):
     padding: PaddingResult | None
     """None where the head writes velocities alone."""
     policy_bytes: int
-    """Size of the best policy's folder."""
+    """Of the best policy's folder."""
     device: str
-    """``cpu`` or ``cuda``."""
     precision: str
     """Resolved number format of the forward pass."""
     threads: int
-    """CPU threads that it was computed with."""
     cut: Cut
     """Where the frozen prefix ends."""
     windows: dict[str, int]
-    """Number of windows by role; of ``train`` with mirror images."""
+    """By role, as episodes and frames; those of ``train`` with mirror images."""
     episodes: dict[str, int]
-    """Number of episodes by role."""
     frames: dict[str, int]
-    """Number of frames of these episodes."""
 
 
 class MemoryEstimate(Result):

@@ -1,8 +1,6 @@
 """The state of a run on disk: saved whole, verified when read, and gone when the run is done.
 
-A run that was killed goes on from the last state; one whose settings, code or data have changed
-starts afresh, because its fingerprint, the folder's name, is another.
-"""
+With other settings, code or data the fingerprint, the folder's name, is another: a fresh start."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ from mobile_vla.model.folder import Tensors, write_tensors
 from mobile_vla.result import FileDigest
 from mobile_vla.training.loop import Position
 from mobile_vla.training.result import Epoch
-from mobile_vla.training.trainer import Trainer
+from mobile_vla.training.trainer import Trainer, flattened, nested
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +35,7 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class RunState:
-    """The states of one run, in ``…/.work/FINGERPRINT/``.
-
-    Args:
-        work: the run's ``.work`` folder.
-        fingerprint: identity of settings, code and data.
-    """
+    """The states of one run, in ``…/.work/FINGERPRINT/``."""
 
     def __init__(self, work: Path, fingerprint: str):
         self.work = work
@@ -70,53 +63,38 @@ class RunState:
     def save(self, trainer: Trainer, position: Position, best: Path | None) -> None:
         """Save the state, then remove all but the last ones.
 
-        Args:
-            trainer: its tensors are saved.
-            position: how far the run has come.
-            best: where the best policy's tensors lie; None before the first epoch's end.
-
         Raises:
             UserError: the disk is full; the earlier state is still there.
         """
         tensors, scaler = trainer.state()
         path = self.folder / f"state-{position.step:08d}.safetensors"
         write_tensors(path, tensors)
-        write_json(
-            path.with_suffix(".json"),
-            {
-                "file": FileDigest.of(path).model_dump(),
-                "position": {
-                    **vars(position),
-                    "history": [epoch.model_dump() for epoch in position.history],
-                },
-                "scaler": scaler,
-                "best": None
-                if best is None
-                else {"name": best.name, "file": FileDigest.of(best).model_dump()},
-            },
-        )
-        self._prune()
+        history = [epoch.model_dump() for epoch in position.history]
+        content = {
+            "file": FileDigest.of(path).model_dump(),
+            "position": {**vars(position), "history": history},
+            "scaler": scaler,
+            "best": best and {"name": best.name, "file": FileDigest.of(best).model_dump()},
+        }
+        write_json(path.with_suffix(".json"), content)
+        states = sorted(self.folder.glob("state-*.json"), reverse=True)
+        kept = {name for state in states[:KEPT] for name in _files_of(state)}
+        for file in self.folder.iterdir():
+            if file.name not in kept:
+                file.unlink()
 
     def save_best(self, trained: Tensors, step: int) -> Path:
         """Save the tensors of the best policy so far, and return their file."""
         path = self.folder / f"best-{step:08d}.safetensors"
-        write_tensors(path, {f"{part}.{n}": t for part, v in trained.items() for n, t in v.items()})
+        write_tensors(path, flattened("", trained))
         return path
 
     def load_best(self, best: Path) -> Tensors:
         """Read what :meth:`save_best` wrote."""
-        parts: dict[str, dict[str, Any]] = {}
-        for full, tensor in load_file(best).items():
-            part, _, name = full.partition(".")
-            parts.setdefault(part, {})[name] = tensor
-        return parts
+        return nested("", load_file(best))
 
     def restore(self, trainer: Trainer) -> tuple[Position, Path | None]:
-        """Load the last state that is whole; without one, begin at the beginning.
-
-        Returns:
-            How far the run had come, and where the best policy's tensors lie.
-        """
+        """Load the last state that is whole; without one, begin at the beginning."""
         for description in sorted(self.folder.glob("state-*.json"), reverse=True):
             try:
                 return self._restore(description, trainer)
@@ -140,17 +118,6 @@ class RunState:
         position = Position(**{**saved["position"], "history": history})
         trainer.load_state(load_file(file), saved["scaler"])
         return position, best
-
-    def discard(self) -> None:
-        """Remove all states: the run is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _prune(self) -> None:
-        states = sorted(self.folder.glob("state-*.json"), reverse=True)
-        kept = {name for state in states[:KEPT] for name in _files_of(state)}
-        for file in self.folder.iterdir():
-            if file.name not in kept:
-                file.unlink()
 
 
 def _files_of(description: Path) -> set[str]:

@@ -4,37 +4,57 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 from contextlib import nullcontext
 from pathlib import Path
+from types import FrameType
+
+from torch.utils.tensorboard import SummaryWriter
 
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.errors import Interrupted
 from mobile_vla.files import digest_of, read_json, sha256_of
 from mobile_vla.layout import TrainingFiles
-from mobile_vla.machine import default_device, use_threads
+from mobile_vla.machine import use_threads
 from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
 from mobile_vla.provenance.code import code_of
 from mobile_vla.provenance.record import versions
-from mobile_vla.runs.data import RunData, open_run
-from mobile_vla.runs.inputs import TrainingInputs
-from mobile_vla.runs.policy import build_policy
-from mobile_vla.training.card import model_card, origin_of
-from mobile_vla.training.events import Events
-from mobile_vla.training.history import best_of, exhausted
-from mobile_vla.training.interruption import StopSignal, stop_signal
-from mobile_vla.training.loop import Position, run_epochs
-from mobile_vla.training.matching import steps_of
-from mobile_vla.training.memory import check_memory
+from mobile_vla.ranks import processes
+from mobile_vla.runs.data import RunData, TrainingInputs, open_run
+from mobile_vla.training.batches import steps_of
+from mobile_vla.training.description import model_card, origin_of, summary_of
+from mobile_vla.training.loop import Position, best_of, exhausted, run_epochs
+from mobile_vla.training.memory import check_run
 from mobile_vla.training.result import Epoch, write_metrics
 from mobile_vla.training.state import RunState
-from mobile_vla.training.summary import summary_of
-from mobile_vla.training.trainer import Trainer
-from mobile_vla.training.worst_case import worst_case
+from mobile_vla.training.trainer import Trainer, build_trainer
 
 log = logging.getLogger(__name__)
 
 SAVE_EVERY = 100  # optimiser steps between states, besides one at each epoch's end
+
+
+class StopSignal:
+    """Store SIGINT and SIGTERM while the block runs, instead of ending at once."""
+
+    number: int | None = None
+
+    def __enter__(self) -> StopSignal:
+        signals = (signal.SIGINT, signal.SIGTERM)
+        self.before = {number: signal.signal(number, self._receive) for number in signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        # A second Ctrl-C does not wait for the step's end. Several processes receive the first one
+        # twice, from the terminal and from torchrun.
+        if self.number == signal.SIGINT == number and processes() == 1:
+            raise KeyboardInterrupt
+        self.number = number
 
 
 def train(
@@ -48,14 +68,10 @@ def train(
 ) -> None:
     """Fine-tune a backbone and a head, and keep the best and the last policy.
 
-    With several processes each calls this with the same arguments, and the main one writes.
+    The best is that of the epoch with the lowest validation loss. With several processes each calls
+    this with the same arguments, and the main one writes.
 
     Args:
-        settings: the run.
-        inputs: its data, and the policy to start from.
-        outputs: the files to write. The best policy is that of the epoch with the lowest validation
-            loss.
-        threads: cores that the job was given.
         memory_limit_gb: 10⁹ bytes that a step may take; more is refused at once.
         save_every: optimiser steps between states that a killed run goes on from.
 
@@ -67,24 +83,11 @@ def train(
     data = open_run(settings, inputs, settings.training.precision, settings.photometric)
     steps = steps_of(settings.matched, data.dataset, inputs.split, settings.fold)
     if memory_limit_gb is not None:
-        check_memory(
-            data.backbone.config(),
-            settings.policy,
-            worst_case(settings, data, steps),
-            default_device().type,
-            memory_limit_gb,
-        )
-    trainer = Trainer(
-        build_policy(settings.policy, settings.seed, data, inputs.init_from),
-        settings.training,
-        data.samples["train"],
-        settings.seed,
-        data.precision,
-        steps,
-    )
+        check_run(settings, data, steps, memory_limit_gb)
+    trainer = build_trainer(settings, data, steps, inputs.init_from)
     folder = outputs.policy.parents[1]
     state = RunState(folder / ".work", _fingerprint(settings, data, trainer, inputs))
-    with state.locked() if trainer.is_main else nullcontext(), stop_signal() as stop:
+    with state.locked() if trainer.is_main else nullcontext(), StopSignal() as stop:
         run = _Run(settings, trainer, data, state, stop, folder, save_every)
         run.train()
         if not trainer.is_main:
@@ -97,7 +100,7 @@ def train(
         write_metrics(outputs.metrics, run.history)
         summary = summary_of(settings, trainer, data, run.position, outputs.policy.parent)
         summary.write(outputs.results)
-        state.discard()
+        shutil.rmtree(state.folder, ignore_errors=True)
     log.info(
         "%s: best epoch %d with validation loss %.4f; trained for %s",
         run.title,
@@ -114,33 +117,20 @@ def _fingerprint(
 
     The number of processes is not in it: a run goes on with another one.
     """
-    packages = ("torch", "transformers", "peft", "accelerate", "numpy")
     return digest_of(
         {
             "settings": settings.model_dump(mode="json", exclude={"training": {"processes"}}),
             "code": code_of(__name__),
-            "versions": versions(packages),
+            "versions": versions(("torch", "transformers", "peft", "accelerate", "numpy")),
             "data": data.trained_on.model_dump(),
             "backbone": data.backbone.digest,
-            "features": [
-                None if path is None else read_json(path)
-                for path in (inputs.features, inputs.mirrored)
-            ],
-            "init_from": None if inputs.init_from is None else sha256_of(inputs.init_from),
+            "features": [path and read_json(path) for path in (inputs.features, inputs.mirrored)],
+            "init_from": inputs.init_from and sha256_of(inputs.init_from),
             "precision": data.precision,
             "device": trainer.accelerator.device.type,
         },
         digits=16,
     )
-
-
-def _restored(trainer: Trainer, state: RunState) -> tuple[Position, Path | None]:
-    """Load the last state that is whole; the main process decides which."""
-    position, best = state.restore(trainer) if trainer.is_main else (Position(), None)
-    step = trainer.max_over_processes(position.step)
-    if step and not trainer.is_main:
-        position, best = state.restore_at(step, trainer)
-    return position, best
 
 
 class _Run:
@@ -162,13 +152,21 @@ class _Run:
         self.settings, self.trainer, self.data = settings, trainer, data
         self.state, self.stop, self.save_every = state, stop, save_every
         self.title = settings.title
-        self.position, self.best = _restored(trainer, state)
+        # the main process decides which state is whole
+        position, self.best = state.restore(trainer) if trainer.is_main else (Position(), None)
+        saved = trainer.max_over_processes(position.step)
+        if saved and not trainer.is_main:
+            position, self.best = state.restore_at(saved, trainer)
+        self.position, self.history = position, position.history
         self.snapshots = folder / "snapshots"
-        if not self.position.step and trainer.is_main:
-            shutil.rmtree(self.snapshots, ignore_errors=True)
-        # with `None` nothing is written
-        events = folder / "tensorboard" if trainer.is_main else None
-        self.events = Events(events, self.position.step)
+        self.events: SummaryWriter | None = None
+        if trainer.is_main:
+            events, step = folder / "tensorboard", self.position.step
+            if not step:
+                shutil.rmtree(self.snapshots, ignore_errors=True)
+                shutil.rmtree(events, ignore_errors=True)
+            # events of steps that are not in the state are dropped
+            self.events = SummaryWriter(str(events), purge_step=step or None)
         windows = len(data.samples["train"])
         self.progress = Progress(
             self.title,
@@ -177,25 +175,18 @@ class _Run:
             done=windows * self.position.step // trainer.steps_per_epoch,
         )
 
-    @property
-    def history(self) -> list[Epoch]:
-        """The epochs that are done."""
-        return self.position.history
-
     def train(self) -> None:
         """Train to the end."""
         if self.position.step:
             log.info("%s: goes on after step %d", self.title, self.position.step)
+        trained = trainable_parameters(self.trainer.policy)
         log.info(
             "%s: %d training windows, %d validation windows, %d steps, trained: %s",
             self.title,
             len(self.data.samples["train"]),
             len(self.data.samples["val"]),
             self.trainer.total_steps,
-            ", ".join(
-                f"{part} {count:,}"
-                for part, count in trainable_parameters(self.trainer.policy).items()
-            ),
+            ", ".join(f"{part} {count:,}" for part, count in trained.items()),
         )
         try:
             if not self._stopped_early():
@@ -208,26 +199,31 @@ class _Run:
                 )
         finally:
             self.progress.close()
-            self.events.close()
+            if self.events is not None:
+                self.events.close()
 
     def _after_step(self, windows: int, loss: float) -> None:
         self.progress.update(windows, f"loss {loss:.4f}")
-        signal = self.trainer.max_over_processes(self.stop.number or 0)
+        number = self.trainer.max_over_processes(self.stop.number or 0)
         # The epoch's end saves too, after its validation.
-        if signal or self.position.step % self.save_every == 0:
+        if number or self.position.step % self.save_every == 0:
             self._save()
-        if signal:
+        if number:
             raise Interrupted(
                 f"{self.title}: stopped on request after step {self.position.step} of "
                 f"{self.trainer.total_steps}; the state is saved, and `snakemake "
                 "--rerun-incomplete` with the same target goes on from there",
-                signal,
+                number,
             )
 
     def _after_epoch(self, epoch: Epoch) -> bool:
         """Log and save an epoch; return True when training should stop."""
         seconds = self.position.epoch_seconds[-1]
-        self.events.add(epoch, seconds)
+        if self.events is not None:
+            for name, value in epoch.row().items():
+                if name not in ("epoch", "step"):
+                    self.events.add_scalar(name.replace("_", "/", 1), value, epoch.step)
+            self.events.add_scalar("seconds/epoch", seconds, epoch.step)
         log.info(
             "epoch %d: train loss %.4f, validation loss %.4f, %s",
             epoch.epoch,

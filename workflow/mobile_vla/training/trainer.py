@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,67 +15,63 @@ from accelerate import Accelerator
 from torch import nn
 
 from mobile_vla.config.features import Cut
-from mobile_vla.config.training import Training
-from mobile_vla.data.windows import WindowTable
+from mobile_vla.config.training import Training, TrainSettings
 from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
+from mobile_vla.runs.data import RunData
+from mobile_vla.runs.policy import build_policy
 from mobile_vla.runs.predict import predict_batches
 from mobile_vla.runs.samples import Batch, Samples
-from mobile_vla.training.batches import epoch_batches, split_by_process, steps_per_epoch
-from mobile_vla.training.history import Validation
+from mobile_vla.training.batches import epoch_batches, steps_per_epoch
 from mobile_vla.training.loss import Objective, summed_error
-
-
-class BatchSource(Protocol):
-    """Where a trainer's batches come from."""
-
-    @property
-    def table(self) -> WindowTable:
-        """The windows."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
-        """Gather windows by index (B,); random changes are a function of ``key``."""
-
-    def episodes_of(self, indices: np.ndarray) -> list[str]:
-        """Return the names of the episodes that some windows come from."""
 
 
 class Step(NamedTuple):
     """The result of an optimiser step."""
 
-    loss: float
-    """Loss over the velocities, summed."""
-    values: int
-    """Number of values in that sum."""
-    norm: float
-    """The gradient's norm before clipping."""
-    padding: tuple[float, ...] = ()
-    """The other sums of :meth:`Objective.compute_loss`, with padding."""
+    loss: float  # over the velocities, summed
+    values: int  # number of values in that sum
+    norm: float  # the gradient's norm before clipping
+    padding: tuple[float, ...]  # the other sums of `Objective.compute_loss`, with padding
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The result of a pass over the validation windows."""
+
+    loss: float  # mean Huber loss in normalised units
+    mae: dict[str, float]  # mean absolute error of each dimension, in raw command units
+    clipped: float  # share of the predictions beyond the action scale
+    padded: dict[str, float]  # with padding, RoboVLMs' losses under their names there
+
+
+def flattened(prefix: str, parts: Mapping[Any, Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+    """Return the tensors of all parts as ``{prefix}{part}.{name}``, for one file."""
+    return {f"{prefix}{part}.{name}": t for part, each in parts.items() for name, t in each.items()}
+
+
+def nested(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """Return what :func:`flattened` got, of the tensors that have the prefix."""
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for full, tensor in tensors.items():
+        if full.startswith(prefix):
+            part, _, name = full.removeprefix(prefix).partition(".")
+            parts.setdefault(part, {})[name] = tensor
+    return parts
 
 
 class Trainer:
     """A policy with its optimiser and data, able to do one step at a time.
 
     Randomness is a function of (seed, step): the order of an epoch's windows and each step's
-    dropout need no history beyond the step.
-
-    With several processes each has a trainer, computes its share of every batch, and ends each
-    step with the same weights.
+    dropout need no history beyond the step. With several processes each has a trainer, computes its
+    share of every batch, and ends each step with the same weights.
 
     Args:
-        policy: the policy; it is moved to the device that Accelerate chooses.
-        training: the settings.
-        samples: the training windows.
-        seed: the run's seed.
-        precision: resolved number format, ``fp32``, ``bf16`` or ``fp16``.
+        policy: it is moved to the device that Accelerate chooses.
         steps: optimiser steps of the whole run; None: those of ``training.epochs``.
-
-    Attributes:
-        cut: where the batches' features were taken; None where the policy's frozen prefix ends.
 
     Raises:
         UserError: there are not as many processes as the settings say.
@@ -84,14 +81,14 @@ class Trainer:
         self,
         policy: Policy,
         training: Training,
-        samples: BatchSource,
+        samples: Samples,
         seed: int,
         precision: str,
         steps: int | None = None,
     ):
         self.training, self.samples, self.seed = training, samples, seed
         self.precision = precision
-        self.cut: Cut | None = None
+        self.cut: Cut | None = None  # of the batches' features; None: the policy's
         # Autocast is not left to Accelerate: it keeps one number format for the whole process, and
         # timing trains in several.
         self.accelerator = Accelerator(mixed_precision="no", cpu=default_device().type == "cpu")
@@ -106,13 +103,9 @@ class Trainer:
         if training.gradient_checkpointing:
             policy.checkpoint_gradients()
         self.policy = policy
-        settings = policy.settings
-        self.objective = Objective(
-            training.huber_delta,
-            len(settings.actions.dimensions),
-            policy.learned_dimensions,
-            settings.padding,
-        )
+        predicted, learned = len(policy.settings.actions.dimensions), policy.learned_dimensions
+        padding = policy.settings.padding
+        self.objective = Objective(training.huber_delta, predicted, learned, padding)
         self.model: nn.Module = self.accelerator.prepare_model(policy)
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -121,43 +114,35 @@ class Trainer:
             fused=True,
         )
         # Scales the loss, so that small gradients survive in fp16; else it does nothing.
-        self.scaler = torch.amp.GradScaler(
-            self.accelerator.device.type, enabled=precision == "fp16"
-        )
-        self.steps_per_epoch = steps_per_epoch(
-            len(samples), training.batch_size, training.accumulation
-        )
+        device, half = self.accelerator.device.type, precision == "fp16"
+        self.scaler = torch.amp.GradScaler(device, enabled=half)
+        size, accumulation = training.batch_size, training.accumulation
+        self.steps_per_epoch = steps_per_epoch(len(samples), size, accumulation)
         self.total_steps = self.steps_per_epoch * training.epochs if steps is None else steps
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
 
     def epoch_steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Return an epoch's optimiser steps, each a list of batches of window indices."""
-        batches = epoch_batches(
-            self.samples.table, self.training.batch_size, self.training.segment, self.seed, epoch
-        )
-        return [
-            batches[start : start + self.training.accumulation]
-            for start in range(0, len(batches), self.training.accumulation)
-        ]
+        table, training = self.samples.table, self.training
+        size, count = training.batch_size, training.accumulation
+        batches = epoch_batches(table, size, training.segment, self.seed, epoch)
+        return [batches[start : start + count] for start in range(0, len(batches), count)]
 
     def step(self, number: int, batches: list[np.ndarray]) -> Step:
-        """Do one optimiser step.
+        """Do one optimiser step, number ``number`` of the run, on its batches of window indices.
 
         The loss is divided by the number of actions that count in all of the step's batches, so
         that accumulation, ragged batches and the number of processes change nothing.
 
-        Args:
-            number: which step of the run this is, from 0.
-            batches: window indices of each batch.
-
         Raises:
             UserError: the loss or the gradient is not finite; nothing was updated.
         """
-        torch.manual_seed(self._dropout_seed(number))
+        rank = [self.rank] if self.rank else []  # dropout is another one in each process
+        seed = np.random.SeedSequence([self.seed, number, *rank]).generate_state(1)[0]
+        torch.manual_seed(int(seed))
         self.policy.train()
-        loaded = [
-            self.samples.batch(self.share(indices), (self.seed, number)) for indices in batches
-        ]
+        key = self.seed, number
+        loaded = [self.samples.batch(self.share(indices), key) for indices in batches]
         # What the loss of the whole step is a mean over.
         actions = sum(int(self.samples.table.mask[indices].sum()) for indices in batches)
         totals: list[list[float]] = []
@@ -166,14 +151,17 @@ class Trainer:
             try:
                 totals.append(self._backward(batch, actions, empty, last))
             except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                typed = isinstance(error, MemoryError | torch.OutOfMemoryError)
+                if not typed and "can't allocate memory" not in str(error):
                     raise
                 raise UserError(self._too_large(batch)) from None
         totals = self.sum_over_processes(totals)
         for indices, parts in zip(batches, totals, strict=True):
             if not math.isfinite(sum(parts)):
                 raise UserError(self._not_finite(number, indices, "loss"))
-        norm = self._clip_gradients()
+        self.scaler.unscale_(self.optimizer)
+        limit = math.inf if self.training.clip is None else self.training.clip
+        norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
         if not math.isfinite(norm) and not self.scaler.is_enabled():
             # With a scaler this is the loss scale being too large: it skips the step.
             raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
@@ -185,36 +173,25 @@ class Trainer:
         loss, *padding = (sum(column) for column in zip(*totals, strict=True))
         return Step(loss, actions * self.objective.learned, norm, tuple(padding))
 
-    def _dropout_seed(self, number: int) -> int:
-        """Return the seed of a step's dropout, another one in each process."""
-        rank = [self.rank] if self.rank else []
-        return int(np.random.SeedSequence([self.seed, number, *rank]).generate_state(1)[0])
-
     def _backward(self, batch: Batch, actions: int, empty: bool, last: bool) -> list[float]:
         """Run a batch forward and backward, and return the sums of its losses.
 
-        Args:
-            batch: this process's share of the windows.
-            actions: number of actions that the step's loss is a mean over.
-            empty: whether the share has no window, and the batch is a stand-in that counts nothing.
-            last: whether it is the step's last batch, whose backward pass exchanges gradients.
+        Where this process's share is ``empty``, the batch is a stand-in that counts nothing. The
+        backward pass of the step's ``last`` batch exchanges gradients.
         """
         batch = batch.to(self.accelerator.device)
         if empty:
             batch = replace(batch, mask=torch.zeros_like(batch.mask))
         with nullcontext() if last else self.accelerator.no_sync(self.model):
-            outputs = self._predict(self.model, batch, self.cut)  # (B, C, P)
+            with autocast(self.precision, self.accelerator.device):
+                outputs: torch.Tensor = self.model(  # (B, C, P), all that the head writes
+                    batch.features, batch.prompts, batch.windows, self.cut, padded=True
+                )
             # The gradient becomes the mean over the processes, and is to be the sum.
             mean_over = actions / self.training.processes
             loss, sums = self.objective.compute_loss(outputs, batch.targets, batch.mask, mean_over)
             self.accelerator.backward(self.scaler.scale(loss))
         return sums.tolist()
-
-    def _clip_gradients(self) -> float:
-        """Clip the gradients' norm, and return what it was."""
-        self.scaler.unscale_(self.optimizer)
-        limit = math.inf if self.training.clip is None else self.training.clip
-        return float(self.accelerator.clip_grad_norm_(self.parameters, limit))
 
     @property
     def rank(self) -> int:
@@ -227,8 +204,11 @@ class Trainer:
         return self.rank == 0
 
     def share(self, indices: np.ndarray) -> np.ndarray:
-        """Return this process's windows of a batch; without any, a window that counts nothing."""
-        share = split_by_process(indices, self.training.processes)[self.rank]
+        """Return this process's windows of a batch; without any, a window that counts nothing.
+
+        Neighbours stay together, because they share frames.
+        """
+        share = np.array_split(indices, self.training.processes)[self.rank]
         return share if len(share) else indices[:1]
 
     def sum_over_processes(self, values: list[Any]) -> list[Any]:
@@ -244,14 +224,6 @@ class Trainer:
             return number
         local = torch.tensor([number], device=self.accelerator.device)
         return int(self.accelerator.gather(local).max())
-
-    def _predict(self, model: nn.Module, batch: Batch, cut: Cut | None = None) -> torch.Tensor:
-        """Return all that the head writes for a batch, (B, C, P)."""
-        with autocast(self.precision, self.accelerator.device):
-            outputs: torch.Tensor = model(
-                batch.features, batch.prompts, batch.windows, cut, padded=True
-            )
-        return outputs
 
     def learning_rate(self, number: int) -> float:
         """Return the learning rate of a step.
@@ -280,21 +252,17 @@ class Trainer:
         beyond, count = 0, 0
         error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
 
-        def forward(_: np.ndarray, batch: Batch) -> torch.Tensor:
-            outputs: torch.Tensor = self.policy(
-                batch.features, batch.prompts, batch.windows, padded=True
-            )
-            return outputs
+        def forward(_: np.ndarray, batch: Batch) -> Any:
+            return self.policy(batch.features, batch.prompts, batch.windows, padded=True)
 
         share = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
         for _, batch, outputs in predict_batches(self.policy, share, self.precision, forward):
-            _, sums = self.objective.compute_loss(
-                outputs, batch.targets, batch.mask, batch.supervised
-            )
+            targets, mask = batch.targets, batch.mask
+            _, sums = self.objective.compute_loss(outputs, targets, mask, batch.supervised)
             totals = [total + value for total, value in zip(totals, sums.tolist(), strict=True)]
             predicted = outputs[..., : self.objective.dimensions]
-            error += summed_error(predicted, batch.targets, batch.mask).cpu()
-            beyond += int(((predicted.abs() > 1) & batch.mask[..., None]).sum())
+            error += summed_error(predicted, targets, mask).cpu()
+            beyond += int(((predicted.abs() > 1) & mask[..., None]).sum())
             count += batch.supervised
         totals, error_sums, (beyond, count) = (
             self.sum_over_processes(values) for values in (totals, error.tolist(), [beyond, count])
@@ -336,37 +304,31 @@ class Trainer:
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Return what the next step depends on besides its number.
 
-        Returns:
-            The trained parameters and the optimiser's moments by name, and the loss scaler's
-            state, which is empty unless the precision is fp16.
+        These are the trained parameters and the optimiser's moments by name, and the loss scaler's
+        state, which is empty unless the precision is fp16.
         """
-        tensors = {
-            f"policy.{part}.{name}": tensor
-            for part, values in self.policy.trained().items()
-            for name, tensor in values.items()
-        }
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
-        return tensors, self.scaler.state_dict()
+        trained = flattened("policy.", self.policy.trained())
+        moments = flattened("optimizer.", self.optimizer.state_dict()["state"])
+        return {**trained, **moments}, self.scaler.state_dict()
 
     def load_state(self, tensors: Mapping[str, torch.Tensor], scaler: dict[str, Any]) -> None:
         """Continue from what :meth:`state` returned."""
-        parts: dict[str, dict[str, torch.Tensor]] = {}
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for full, tensor in tensors.items():
-            kind, first, name = full.split(".", 2)
-            if kind == "policy":
-                parts.setdefault(first, {})[name] = tensor
-            else:
-                moments.setdefault(int(first), {})[name] = tensor
-        self.policy.load_trained(parts)
+        self.policy.load_trained(nested("policy.", tensors))
+        moments = {int(index): state for index, state in nested("optimizer.", tensors).items()}
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         if scaler:
             self.scaler.load_state_dict(scaler)
 
 
-def _out_of_memory(error: Exception) -> bool:
-    """Whether an exception means that memory ran out, on a GPU or on a CPU."""
-    typed = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return typed or "can't allocate memory" in str(error)
+def build_trainer(
+    settings: TrainSettings,
+    data: RunData,
+    steps: int | None = None,
+    init_from: Path | None = None,
+    cut: Cut | None = None,
+) -> Trainer:
+    """Return a trainer of a run's policy, whose forward pass begins at a cut."""
+    policy = build_policy(settings.policy, settings.seed, data, init_from, cut)
+    samples, training = data.samples["train"], settings.training
+    return Trainer(policy, training, samples, settings.seed, data.precision, steps)

@@ -1,18 +1,21 @@
-"""Describe a trained policy: its origin for ``policy.json``, and the text of ``README.md``."""
+"""Describe a finished run: its model card, its origin, and ``training_results.json``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from pathlib import Path
 
 from mobile_vla.backbone.kosmos2 import MODEL_TYPE
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.data.result import Role
+from mobile_vla.model.adapter import backbone_parameters, trainable_parameters
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin
 from mobile_vla.runs.data import RunData
-from mobile_vla.training.result import Epoch
+from mobile_vla.training.loop import Position, best_of
+from mobile_vla.training.result import Epoch, PaddingResult, ParameterCounts, TrainingResult
+from mobile_vla.training.trainer import Trainer
 
 PROMPTS = 20  # that the card lists; policy.json has all
 
@@ -99,18 +102,13 @@ def origin_of(settings: TrainSettings, data: RunData, epoch: Epoch, policy: Poli
 def model_card(
     settings: TrainSettings, data: RunData, first: Epoch, epoch: Epoch, policy: Policy
 ) -> str:
-    """Return the text of a policy's ``README.md``.
-
-    Args:
-        settings: the run.
-        data: what it was trained on.
-        first: the run's first epoch, to compare with.
-        epoch: the policy's epoch.
-        policy: the policy.
-    """
+    """Return the text of the ``README.md`` of an epoch's policy; ``first`` is to compare with."""
     windows, actions, trained_on = settings.windows, settings.policy.actions, data.trained_on
     crop = "the centre, resized" if settings.images.resize == "crop" else "resized as a whole"
     constants = ", ".join(f"{name} is always {value:g}" for name, value in data.fixed.items())
+    prompts = [f"  - {json.dumps(text, ensure_ascii=False)}" for text in policy.texts[:PROMPTS]]
+    if len(policy.texts) > PROMPTS:
+        prompts.append(f"  - and {len(policy.texts) - PROMPTS} more in `policy.json`")
     return CARD.format(
         library="peft" if settings.policy.lora else "transformers",
         base="" if data.backbone.revision is None else f"\nbase_model: {data.backbone.source}",
@@ -123,7 +121,7 @@ def model_card(
         resize=crop,
         size=FRAME_SIZE,
         color=(settings.images.color or "rgb").upper(),
-        prompts=_listed(policy.texts),
+        prompts="\n".join(prompts),
         dimensions=", ".join(actions.dimensions),
         scale=actions.scale,
         fixed=f" {constants[0].upper()}{constants[1:]}." if constants else "",
@@ -158,13 +156,6 @@ def _trained(settings: TrainSettings, data: RunData) -> str:
     return f"A head on the frozen backbone `{name}`, which does not lie here."
 
 
-def _listed(texts: Sequence[str]) -> str:
-    lines = [f"  - {json.dumps(text, ensure_ascii=False)}" for text in texts[:PROMPTS]]
-    if len(texts) > PROMPTS:
-        lines.append(f"  - and {len(texts) - PROMPTS} more in `policy.json`")
-    return "\n".join(lines)
-
-
 def _counts(data: RunData) -> str:
     lines = ["| | episodes | frames | windows |", "| --- | --- | --- | --- |"]
     titles: dict[Role, str] = {"train": "training", "val": "validation", "test": "test"}
@@ -177,12 +168,65 @@ def _counts(data: RunData) -> str:
 
 
 def _metrics(first: Epoch, epoch: Epoch) -> str:
-    rows = [
-        ("loss (Huber, normalised units)", first.val_loss, epoch.val_loss),
-        *(
-            (f"mean absolute error of {name}", first.val_mae[name], value)
-            for name, value in epoch.val_mae.items()
-        ),
-    ]
+    rows = [("loss (Huber, normalised units)", first.val_loss, epoch.val_loss)]
+    for name, value in epoch.val_mae.items():
+        rows.append((f"mean absolute error of {name}", first.val_mae[name], value))
     lines = [f"| | epoch {first.epoch} | this policy |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {name} | {a:.4f} | {b:.4f} |" for name, a, b in rows)])
+
+
+def summary_of(
+    settings: TrainSettings, trainer: Trainer, data: RunData, position: Position, folder: Path
+) -> TrainingResult:
+    """Return the content of ``training_results.json``; the best policy lies in ``folder``."""
+    history, seconds = position.history, position.epoch_seconds
+    best, trainable = best_of(history), trainable_parameters(trainer.policy)
+    return TrainingResult(
+        experiment=settings.experiment,
+        run=settings.run,
+        seed=settings.seed,
+        fold=settings.fold,
+        dataset=data.dataset.name,
+        backbone=data.backbone.name,
+        epochs=len(history),
+        steps=history[-1].step,
+        best_epoch=best.epoch,
+        best_val_loss=best.val_loss,
+        initial_val_loss=history[0].val_loss,
+        final_val_loss=history[-1].val_loss,
+        stopped_early=len(history) < trainer.epochs,
+        avg_epoch_time=sum(seconds) / len(seconds),
+        epoch_times=seconds,
+        total_time=sum(seconds),
+        parameters=ParameterCounts(
+            backbone_total=backbone_parameters(data.backbone.config()),
+            trainable=trainable,
+            trainable_total=sum(trainable.values()),
+        ),
+        padding=_padding(trainer, best),
+        policy_bytes=sum(file.stat().st_size for file in folder.iterdir()),
+        device=trainer.accelerator.device.type,
+        precision=trainer.precision,
+        threads=settings.training.threads,
+        cut=settings.policy.cut,
+        windows={role: len(samples) for role, samples in data.samples.items()},
+        episodes={role: len(members) for role, members in data.roles.of.items()},
+        frames={
+            role: int(data.dataset.lengths[list(members)].sum())
+            for role, members in data.roles.of.items()
+        },
+    )
+
+
+def _padding(trainer: Trainer, best: Epoch) -> PaddingResult | None:
+    """Return how padding dilutes the loss that was minimised; None without padding."""
+    objective = trainer.objective
+    if objective.padding is None:
+        return None
+    assert best.val_loss_arm_act is not None  # it is measured wherever there is padding
+    return PaddingResult(
+        action_dim=objective.padding.action_dim,
+        velocities=objective.learned,
+        averaged_over=objective.arm,
+        best_val_loss_arm_act=best.val_loss_arm_act,
+    )
