@@ -65,16 +65,6 @@ def best_run(runs: Sequence[Run]) -> Run:
     return max(runs, key=rank)
 
 
-def best_driver(runs: Sequence[Run]) -> Run:
-    """Return the run with the highest share of successes in closed loop; the first among equals."""
-
-    def rank(run: Run) -> float:
-        assert run.rollouts is not None
-        return run.rollouts.drivers["policy"].success.rate
-
-    return max(runs, key=rank)
-
-
 def exhibited(episodes: Sequence[EpisodeError]) -> list[tuple[str, EpisodeError]]:
     """Return the episodes of lowest, median and largest error: ``best``, ``median``, ``worst``.
 

@@ -9,7 +9,7 @@ from mobile_vla.comparison.result import ComparisonResult, ExperimentScores
 from mobile_vla.reporting.format import MISSING, duration, number, parameters, percent, size
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.texts import Texts
-from mobile_vla.reporting.verdict import KINDS, between, interval, judged
+from mobile_vla.reporting.verdict import KINDS, between, judged, span_of
 
 WIDTH = 600.0  # of the small drawing, whose left end is an error of 0
 ROOM = 1.05  # beyond the largest error
@@ -53,7 +53,7 @@ def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts)
     best, mae, outcome = scores.best_baseline, scores.mae, scores.verdict.outcome
     sentence = t(
         "summary.sentence",
-        mae=interval(mae, t),
+        mae=f"{number(mae.value)} ({percent(mae.confidence)}: {span_of(mae.low, mae.high, t)})",
         baseline=t.words(best.name),
         baseline_mae=number(best.mae),
         difference=between(scores.differences[best.name], t),

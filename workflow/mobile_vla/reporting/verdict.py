@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from mobile_vla.comparison.result import ComparisonResult, ExperimentPair
 from mobile_vla.evaluation.result import Difference, EvaluationResult, Verdict
-from mobile_vla.reporting.format import number, percent
+from mobile_vla.reporting.format import number
 from mobile_vla.reporting.texts import Texts
-from mobile_vla.statistics.result import MeanWithInterval
 
 KINDS = {
     "beats": "better",
@@ -113,11 +112,6 @@ def all_scored(scores: Sequence[EvaluationResult], t: Texts) -> str:
         episodes=t.count(episodes, f"{scores[0].scored_on} episode"),
         folds=len(folds),
     )
-
-
-def interval(mean: MeanWithInterval, t: Texts) -> str:
-    """Return ``0.150 (95 %: 0.140 to 0.161)``."""
-    return f"{number(mean.value)} ({percent(mean.confidence)}: {span_of(mean.low, mean.high, t)})"
 
 
 def between(gap: Difference, t: Texts) -> str:

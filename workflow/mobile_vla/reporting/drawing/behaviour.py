@@ -15,7 +15,6 @@ from mobile_vla.reporting.drawing.style import Drawn, beside, lines_down, mark, 
 from mobile_vla.reporting.format import UNIT, number, percent
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, COLORS, FAINT, GRID
-from mobile_vla.reporting.selection import best_driver
 
 SIDES = ("left", "right")
 OUTCOMES = {
@@ -34,8 +33,8 @@ NAMED = 6  # runs that a sentence names one by one
 def closed_loop(material: Material) -> Drawn:
     """Draw trajectories around the box by side, and film strips, of the run that succeeds most."""
     t = material.texts
-    run = best_driver([run for run in material.runs if run.rollouts is not None])
-    assert run.rollouts is not None
+    driven = [(run, run.rollouts) for run in material.runs if run.rollouts is not None]
+    run, rollouts = max(driven, key=lambda pair: pair[1].drivers["policy"].success.rate)
     paths = RolloutFiles.below(material.results, **run.settings.names()).paths
     with np.load(paths, allow_pickle=False) as file:
         data: dict[str, Any] = {name: file[name] for name in file.files}
@@ -66,13 +65,13 @@ def closed_loop(material: Material) -> Drawn:
             low=percent(driver.success.low),
             high=percent(driver.success.high),
         )
-        for name, driver in run.rollouts.drivers.items()
+        for name, driver in rollouts.drivers.items()
     ]
     finding = t(
         "closed_loop.finding",
         parts=", ".join(parts),
-        rollouts=t.count(run.rollouts.rollouts, "rollout"),
-        scenes=run.rollouts.scenes,
+        rollouts=t.count(rollouts.rollouts, "rollout"),
+        scenes=rollouts.scenes,
     )
     return Drawn(figure, finding)
 
