@@ -16,11 +16,7 @@ from mobile_vla.statistics.intervals import bootstrap, mean_with_interval
 
 
 def experiment_scores(runs: Sequence[RunScores], uncertainty: Uncertainty) -> ExperimentScores:
-    """Return an experiment's errors, its differences to each baseline, and the verdict.
-
-    Args:
-        runs: its runs, all scored on the same data.
-    """
+    """Return an experiment's errors, differences to each baseline, and verdict, of all its runs."""
     sums, changes = combined(runs, [np.ones(len(run.names), dtype=bool) for run in runs])
     first = runs[0].evaluation
     baselines = [name for name in first.baselines if name in sums.names]
@@ -73,7 +69,6 @@ def combined(runs: Sequence[RunScores], kept: Sequence[np.ndarray]) -> tuple[Err
     The bootstrap draws an episode with all its seeds: a further seed is no further episode.
 
     Args:
-        runs: an experiment's runs.
         kept: for each run (S,) bool, which of its steps count.
 
     Returns:

@@ -38,11 +38,7 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
     """Return each experiment's error on the common steps, and the paired differences.
 
     Common are the steps of the same episode, frame and number of frames ahead, which every window
-    and chunk of every experiment allows; on other steps the difficulty of the steps would differ
-    too.
-
-    Args:
-        experiments: the runs of each experiment, all scored on the same data.
+    and chunk of every experiment allows; on other steps their difficulty would differ too.
     """
     runs = [run for members in experiments.values() for run in members]
     names = sorted({name for run in runs for name in np.unique(run.names).tolist()})

@@ -16,20 +16,13 @@ from mobile_vla.layout import EvaluationFiles
 
 @dataclass(frozen=True, eq=False)
 class RunScores:
-    """A run's scores; predictions are read when they are needed, and not kept in memory.
-
-    Args:
-        predictions: path of its ``predictions.npz``.
-        names: (S,) the episode of each scored step.
-        frame: (S,) its frame.
-        ahead: (S,) number of frames from the window's last frame to it.
-    """
+    """A run's scores; predictions are read when they are needed, and not kept in memory."""
 
     evaluation: EvaluationResult
     predictions: Path
-    names: np.ndarray
-    frame: np.ndarray
-    ahead: np.ndarray
+    names: np.ndarray  # (S,) the episode of each scored step
+    frame: np.ndarray  # (S,) its frame
+    ahead: np.ndarray  # (S,) number of frames from the window's last frame to it
 
     @classmethod
     def read(cls, files: EvaluationFiles, experiment: str, run: str) -> RunScores:
@@ -63,8 +56,7 @@ class RunScores:
     def keys(self, places: Mapping[str, int]) -> np.ndarray:
         """Return each step's episode, frame and frames ahead as one number, (S,) int64.
 
-        Args:
-            places: a number for each episode, the same for all runs that are compared.
+        ``places`` numbers the episodes, the same for all runs that are compared.
         """
         episode = np.array([places[name] for name in self.names.tolist()], dtype=np.int64)
         return (episode << 40) | (self.frame << 20) | self.ahead
@@ -72,14 +64,11 @@ class RunScores:
     def absolute(
         self, episodes: Sequence[str], predictors: Sequence[str], kept: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sum absolute errors of K predictors, and their distance to the policy, by episode.
+        """Sum K predictors' errors, and their distances to the policy, by episode: (n, K) each.
 
         Args:
             episodes: names of the n episodes, each of which has a step that is kept.
             kept: (S,) bool, which steps count.
-
-        Returns:
-            (n, K) the errors; (n, K) the distances.
         """
         order = {name: index for index, name in enumerate(episodes)}
         place = np.array([order[name] for name in self.names[kept].tolist()], dtype=np.int64)

@@ -41,25 +41,18 @@ Content = TypeVar("Content", bound=Result)
 
 @dataclass(frozen=True)
 class Run:
-    """A run of an experiment, with all that the report shows of it.
-
-    Args:
-        label: the experiment's name, with the run's where the experiment has several.
-        timing: of the experiment, measured with its first run's settings; so ``latency``.
-        rollouts: None where its dataset is not simulated.
-        elsewhere: errors on other datasets, in the order of ``evaluate_on``.
-    """
+    """A run of an experiment, with all that the report shows of it."""
 
     settings: ReportedRun
-    label: str
+    label: str  # the experiment's name, with the run's where the experiment has several
     epochs: tuple[Epoch, ...]
     training: TrainingResult
     evaluation: EvaluationResult
-    timing: TimingResult
+    timing: TimingResult  # of the experiment, measured with its first run's settings
     language: LanguageResult
-    latency: LatencyResult
-    rollouts: RolloutResult | None = None
-    elsewhere: tuple[EvaluationResult, ...] = ()
+    latency: LatencyResult  # of the experiment, measured with its first run's policy
+    rollouts: RolloutResult | None = None  # None where its dataset is not simulated
+    elsewhere: tuple[EvaluationResult, ...] = ()  # on other datasets, as `evaluate_on` lists them
 
     @property
     def experiment(self) -> str:
@@ -87,20 +80,13 @@ class Run:
 
 @dataclass(frozen=True)
 class EpochRow:
-    """A line of the per-epoch table; losses in normalised units.
-
-    Args:
-        change: of the validation loss since the previous epoch, as a share of it.
-        cumulative: the same since the first epoch.
-        gap: validation less training loss.
-        best: whether this epoch's policy was kept as the best.
-    """
+    """A line of the per-epoch table; losses in normalised units."""
 
     measured: Epoch
-    change: float | None
-    cumulative: float | None
-    gap: float | None
-    best: bool
+    change: float | None  # of the validation loss since the previous epoch, as a share of it
+    cumulative: float | None  # the same since the first epoch
+    gap: float | None  # validation less training loss
+    best: bool  # whether this epoch's policy was kept as the best
 
 
 @dataclass(frozen=True)

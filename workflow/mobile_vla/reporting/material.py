@@ -26,20 +26,16 @@ STROKES = ("-", "--", ":", "-.")
 class Material:
     """All that a figure may draw.
 
-    Args:
-        results: the folder of all results.
-        runs: all runs, in the order of config.yaml.
-        texts: the words, for captions and alternative texts.
-        labels: the English words, for what stands in a figure: the font that comes with matplotlib
-            has no Hangul, and a figure must not depend on the fonts of a machine.
+    What stands in a figure is English: the font that comes with matplotlib has no Hangul, and a
+    figure must not depend on the fonts of a machine.
     """
 
-    results: Path
-    runs: tuple[Run, ...]
+    results: Path  # the folder of all results
+    runs: tuple[Run, ...]  # in the order of config.yaml
     datasets: tuple[str, ...]
     scores: ComparisonResult
-    texts: Texts
-    labels: Texts
+    texts: Texts  # for captions and alternative texts
+    labels: Texts  # the English ones, for what stands in a figure
     sweeps: tuple[SweepTable, ...] = ()
 
     @cached_property

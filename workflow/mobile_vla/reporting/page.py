@@ -35,18 +35,13 @@ PIXELS_PER_POINT = 1.5  # 4/3 is paper size; on a screen a little larger reads b
 
 @dataclass(frozen=True)
 class Missing:
-    """A run without results.
-
-    Args:
-        state: ``failed`` where there is a log, else ``waiting``.
-        tail: the log's last lines.
-    """
+    """A run without results."""
 
     experiment: str
     run: str
-    state: Literal["failed", "waiting"]
+    state: Literal["failed", "waiting"]  # failed where there is a log
     log: str = ""
-    tail: str = ""
+    tail: str = ""  # the log's last lines
 
 
 def page(settings: PageSettings, results: Path) -> None:

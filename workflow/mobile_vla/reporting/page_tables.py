@@ -24,17 +24,11 @@ UNITS = {"mae": "command_units", "rmse": "command_units", "mse": "command_units_
 
 @dataclass(frozen=True)
 class SettingsTable:
-    """A table with a line for each experiment.
+    """A table with a line for each experiment."""
 
-    Args:
-        columns: dotted names of the settings that differ.
-        rows: each experiment's name and its values, as text.
-        shared: the settings that are the same in all, with their value.
-    """
-
-    columns: list[str]
-    rows: list[tuple[str, list[str]]]
-    shared: list[tuple[str, str]]
+    columns: list[str]  # dotted names of the settings that differ
+    rows: list[tuple[str, list[str]]]  # each experiment's name and its values, as text
+    shared: list[tuple[str, str]]  # the settings that are the same in all, with their value
 
 
 def settings_table(runs: Sequence[Run]) -> SettingsTable:
@@ -82,30 +76,20 @@ def _text(settings: dict[str, Any], name: str) -> str:
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """A policy's or a baseline's errors.
-
-    Args:
-        experiment: the policy's experiment; None for a baseline.
-        cells: each value as text, and whether it is the lowest of its column.
-    """
+    """A policy's or a baseline's errors."""
 
     label: str
-    experiment: str | None
-    cells: list[tuple[str, bool]]
+    experiment: str | None  # None for a baseline
+    cells: list[tuple[str, bool]]  # each value as text, and whether it is the lowest of its column
 
 
 @dataclass(frozen=True)
 class ErrorTable:
-    """Errors on the same steps: of policies, then of baselines.
-
-    Args:
-        metrics: each metric's name, unit, and number of columns.
-        columns: ``overall`` and the dimensions, for each metric.
-    """
+    """Errors on the same steps: of policies, then of baselines."""
 
     scored: EvaluationResult
-    metrics: list[tuple[str, str, int]]
-    columns: list[str]
+    metrics: list[tuple[str, str, int]]  # each metric's name, unit, and number of columns
+    columns: list[str]  # ``overall`` and the dimensions, for each metric
     rows: list[ErrorRow]
 
 
@@ -189,9 +173,8 @@ def origin_summary(origins: Sequence[Origin], t: Texts) -> tuple[str, bool]:
 
 def _inputs(digests: dict[str, str], t: Texts) -> list[str]:
     """Return the input files with the beginnings of their SHA-256; of many the first."""
-    lines = [
-        f"{digest[: COMMIT_DIGITS + 2]}  {name}" for name, digest in list(digests.items())[:INPUTS]
-    ]
+    first = list(digests.items())[:INPUTS]
+    lines = [f"{digest[: COMMIT_DIGITS + 2]}  {name}" for name, digest in first]
     if len(digests) > INPUTS:
         lines.append(t("provenance.more", n=len(digests) - INPUTS).strip())
     return lines

@@ -17,26 +17,18 @@ ROOM = 1.05  # beyond the largest error
 
 @dataclass(frozen=True)
 class Line:
-    """One experiment.
-
-    Args:
-        kind: ``better``, ``worse``, ``mixed`` or ``none``: how it is coloured.
-        verdict: the outcome as a sentence.
-        sentence: the numbers that it rests on.
-        at: where the drawing has the error; so with its interval and the best baseline.
-        facts: names and values of what else is to be known.
-    """
+    """One experiment."""
 
     experiment: str
-    kind: str
+    kind: str  # better, worse, mixed or none: how it is coloured
     outcome: str
-    verdict: str
-    sentence: str
-    at: float
+    verdict: str  # the outcome as a sentence
+    sentence: str  # the numbers that it rests on
+    at: float  # where the drawing has the error; so with its interval and the best baseline
     low: float | None
     high: float | None
     baseline_at: float
-    facts: list[tuple[str, str]]
+    facts: list[tuple[str, str]]  # names and values of what else is to be known
 
 
 def lines(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> list[Line]:

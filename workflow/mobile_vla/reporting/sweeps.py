@@ -14,38 +14,25 @@ from mobile_vla.statistics.result import MeanWithInterval
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of a sweep.
-
-    Args:
-        values: by swept setting, as text.
-        mae: in raw command units; its seeds averaged and its folds put together.
-        baseline: MAE of the best baseline on its own steps.
-        windows: training windows of its first run; so its optimiser ``steps``.
-    """
+    """One combination of a sweep; errors in raw command units."""
 
     experiment: str
-    values: dict[str, str]
-    mae: MeanWithInterval
-    baseline: float
-    windows: int
-    steps: int
+    values: dict[str, str]  # by swept setting, as text
+    mae: MeanWithInterval  # its seeds averaged and its folds put together
+    baseline: float  # MAE of the best baseline on its own steps
+    windows: int  # training windows of its first run
+    steps: int  # optimiser steps of its first run
 
 
 @dataclass(frozen=True)
 class SweepTable:
-    """The combinations of a sweep that finished.
-
-    Args:
-        points: in the order of the values as listed.
-        alike: whether the errors are over the same steps of the same episodes.
-        matched: whether all were to be trained for as many optimiser steps.
-    """
+    """The combinations of a sweep that finished."""
 
     name: str
-    keys: tuple[str, ...]
-    points: tuple[Point, ...]
-    alike: bool
-    matched: bool
+    keys: tuple[str, ...]  # the swept settings
+    points: tuple[Point, ...]  # in the order of the values as listed
+    alike: bool  # whether the errors are over the same steps of the same episodes
+    matched: bool  # whether all were to be trained for as many optimiser steps
 
     @property
     def windows(self) -> list[int]:

@@ -91,19 +91,10 @@ def _latex(lines: Sequence[Line], columns: Sequence[str]) -> str:
     """
     numeric = [any(type(line[name]) in (int, float) for line in lines) for name in columns]
     kinds = "".join("r" if each else "l" for each in numeric)
-    rows = [[_cell(line[name]) for name in columns] for line in lines]
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{kinds}}}",
-            r"\toprule",
-            _row([_escape(name.replace("_", " ")) for name in columns]),
-            r"\midrule",
-            *map(_row, rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
-    )
+    head = _row([_escape(name.replace("_", " ")) for name in columns])
+    rows = [_row([_cell(line[name]) for name in columns]) for line in lines]
+    start = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", head, r"\midrule"]
+    return "\n".join([*start, *rows, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _row(cells: Sequence[str]) -> str:

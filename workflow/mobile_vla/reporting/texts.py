@@ -31,11 +31,9 @@ def template_files() -> list[Path]:
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts by their key. A text may have ``{places}`` for values; two texts are one and many.
+    """Texts by their key. A text may have ``{places}`` for values.
 
-    Args:
-        path: the file, for messages.
-        table: key to text, or to a pair of which the second is taken where ``n`` is not 1.
+    Of a pair of texts the second is taken where ``n`` is not 1.
     """
 
     path: Path

@@ -82,8 +82,7 @@ def _needed(episodes: int | None, t: Texts) -> str:
 def scored_on(score: EvaluationResult, t: Texts) -> str:
     """Return what was scored, with its numbers: ``84 windows of 12 test episodes``.
 
-    Where there are several folds, it names the fold. Where these episodes chose the checkpoint, no
-    number stands without saying so.
+    Where these episodes chose the checkpoint, no number stands without saying so.
     """
     text = t(
         "scored.on",

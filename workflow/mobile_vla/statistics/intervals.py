@@ -25,16 +25,13 @@ BLOCK = 1 << 20  # drawn episodes held at a time: memory stays flat however many
 class Bootstrap:
     """Means of K quantities over episodes, and how they vary between samples.
 
-    Args:
-        values: (K,) the means, pooled over steps: Σ sum / Σ count.
-        errors: (K,) their standard errors, by linearisation (Cochran 1977, 6.4).
-        drawn: (draws, K) the means of the samples; below :data:`MANY` episodes, the distance of
-            each from the mean in standard errors of its sample.
+    ``drawn`` holds the means of the samples; below :data:`MANY` episodes, the distance of each from
+    the mean in standard errors of its sample.
     """
 
-    values: np.ndarray
-    errors: np.ndarray
-    drawn: np.ndarray
+    values: np.ndarray  # (K,) the means, pooled over steps: Σ sum / Σ count
+    errors: np.ndarray  # (K,) their standard errors, by linearisation (Cochran 1977, 6.4)
+    drawn: np.ndarray  # (draws, K)
     episodes: int
 
     @property
@@ -68,12 +65,9 @@ class Bootstrap:
 def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bootstrap:
     """Draw episodes with replacement, all K quantities of an episode together.
 
-    A difference between two predictors is a quantity too: its sums are paired by episode.
-
     Args:
         sums: (n, K) each episode's sum of each quantity.
         counts: (n,) number of values that each sum is over.
-        draws: number of samples.
 
     Raises:
         ValueError: there is no episode, or an episode without steps.
@@ -112,13 +106,10 @@ def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bo
 
 
 def episodes_needed(boot: Bootstrap, index: int, confidence: float, power: float) -> int | None:
-    """Estimate how many episodes would show a difference from 0 of the observed size.
+    """Estimate how many episodes, above the present number, would show a difference of this size.
 
     n = ((z of the confidence + z of the power) · spread / difference)², with the spread of single
-    episodes (Cohen 1988, Statistical Power Analysis, 2.4).
-
-    Returns:
-        The number, above the present number; None where there is no difference or no spread.
+    episodes (Cohen 1988, Statistical Power Analysis, 2.4); None without a difference or a spread.
     """
     value, error = float(boot.values[index]), float(boot.errors[index])
     if value == 0 or error == 0:

@@ -52,9 +52,8 @@ def action_sequences(material: Material) -> Drawn:
             title = ACTION_COLUMNS[column]
             axes[position].set_title(f"{dataset.name}: {title}" if position == 0 else title)
         hide(list(axes[len(columns[dataset.name]) :]))
-        low, high = (
-            t.count(int(n), "frame") for n in (dataset.lengths.min(), dataset.lengths.max())
-        )
+        lengths = dataset.lengths
+        low, high = (t.count(int(n), "frame") for n in (lengths.min(), lengths.max()))
         parts.append(
             t(
                 "action_sequences.one",

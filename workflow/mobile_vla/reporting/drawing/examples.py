@@ -51,8 +51,7 @@ class Trace:
 def stitch(predictions: Path, episode: str, target: str) -> Trace:
     """Join the first step of an episode's chunks into one trace.
 
-    Args:
-        target: ``next`` where a chunk starts after its window, ``current`` where at its end.
+    ``target`` is ``next`` where a chunk starts after its window, ``current`` where at its end.
 
     Raises:
         UserError: the file lacks the episode.

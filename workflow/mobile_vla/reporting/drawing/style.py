@@ -66,16 +66,11 @@ RC = {
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure of the report; its title and caption are the texts of its name.
-
-    Args:
-        alt: what it shows, with its number, for those who do not see it.
-        note: a sentence to follow the caption.
-    """
+    """A figure of the report; its title and caption are the texts of its name."""
 
     figure: Figure
-    alt: str
-    note: str = ""
+    alt: str  # what it shows, with its number, for those who do not see it
+    note: str = ""  # a sentence to follow the caption
 
 
 @contextmanager
