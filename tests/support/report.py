@@ -9,17 +9,16 @@ from pathlib import Path
 from mobile_vla.config.reporting import Language
 from mobile_vla.files import write_json, write_text
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles, TableFiles
-from mobile_vla.reporting import sources
+from mobile_vla.reporting import texts
 from mobile_vla.reporting.figures import draw
 from mobile_vla.reporting.page import page
 from mobile_vla.reporting.tables import tables
-from mobile_vla.reporting.texts import Texts
 from support.results import Results
 
-SOURCES = sources.FOLDER
-TEMPLATES = sources.template_files()
+SOURCES = texts.FOLDER
+TEMPLATES = texts.template_files()
 EMPTY = '<svg viewBox="0 0 9 9"><path id="a" style="fill: #1b2530"/></svg>'
-ENGLISH = Texts.read(sources.texts_file("en"))
+ENGLISH = texts.Texts.of("en")
 
 
 def drawn(

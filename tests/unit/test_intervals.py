@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.statistics import intervals
 from mobile_vla.statistics.intervals import (
     bootstrap,
@@ -15,8 +16,8 @@ from mobile_vla.statistics.intervals import (
     holm,
     holm_confidence,
     mean_with_interval,
-    wilson,
 )
+from mobile_vla.statistics.proportions import proportion
 
 ONES = np.ones
 
@@ -137,10 +138,10 @@ def test_the_number_of_episodes_needed_gives_about_the_power_asked_for() -> None
 def test_wilson_agrees_with_scipy(successes: int, trials: int) -> None:
     for confidence in (0.9, 0.95):
         other = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-        found = wilson(successes, trials, confidence)
-        assert found == pytest.approx((other.low, other.high), abs=1e-9)
+        found = proportion(successes, trials, Uncertainty(confidence=confidence))
+        assert (found.low, found.high) == pytest.approx((other.low, other.high), abs=1e-9)
     with pytest.raises(ValueError, match="11 of 10"):
-        wilson(11, 10)
+        proportion(11, 10, Uncertainty())
 
 
 def test_holm_by_hand() -> None:

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from mobile_vla.config.reporting import FIGURES, FigureSettings
 from mobile_vla.errors import UserError
-from mobile_vla.reporting import drawing
-from mobile_vla.reporting.drawing.velocity_traces import stitch
+from mobile_vla.reporting.drawing.examples import stitch
+from mobile_vla.reporting.figures import drawing_of
 from mobile_vla.reporting.format import number
 from mobile_vla.reporting.palette import COLORS, color_of
 from support.report import drawn
@@ -25,7 +25,7 @@ NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time", "
 def test_each_name_of_the_settings_has_a_drawing() -> None:
     names = [name for names in FIGURES.values() for name in names]
     assert len(set(names)) == len(names)
-    assert all(getattr(drawing, name).__name__ == name for name in names)
+    assert all(drawing_of(name).__name__ == name for name in names)
 
 
 def test_equal_results_give_equal_bytes_and_matplotlib_is_left_as_it_was(tmp_path: Path) -> None:

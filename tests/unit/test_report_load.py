@@ -10,13 +10,8 @@ import pytest
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EpisodeError
 from mobile_vla.layout import SplitFiles, TimingFiles
-from mobile_vla.reporting.epochs import epoch_rows
-from mobile_vla.reporting.load import Run, load_datasets, load_runs
-from mobile_vla.reporting.selection import (
-    best_run,
-    exhibited,
-    populations,
-)
+from mobile_vla.reporting.load import Run, epoch_rows, load_datasets, load_runs
+from mobile_vla.reporting.selection import best_run, exhibited, populations
 from mobile_vla.training.result import read_metrics
 from support.results import Results, make_results
 from support.training_results import epoch_of
@@ -104,7 +99,7 @@ def test_changes_of_the_validation_loss_by_hand() -> None:
         pytest.approx(-0.75),
         pytest.approx(-0.625),
     ]
-    assert [row.epoch for row in rows if row.best] == [2]
+    assert [row.measured.epoch for row in rows if row.best] == [2]
 
 
 def test_other_chunks_are_another_population(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import pytest
 from mobile_vla.errors import UserError
 from mobile_vla.layout import ReportFiles
 from mobile_vla.provenance.result import Provenance
-from mobile_vla.reporting import sources
+from mobile_vla.reporting import texts
 from mobile_vla.reporting.format import number, percent
-from mobile_vla.reporting.svg import inline
+from mobile_vla.reporting.page import inline
 from mobile_vla.training.result import write_metrics
 from support.report import SOURCES, drawn, written
 from support.results import Results, make_results
@@ -249,7 +249,7 @@ def test_a_broken_template_is_the_users_to_mend(
     source: str | None,
     message: str,
 ) -> None:
-    monkeypatch.setattr(sources, "FOLDER", tmp_path / "report")
+    monkeypatch.setattr(texts, "FOLDER", tmp_path / "report")
     shutil.copytree(SOURCES, tmp_path / "report")
     template = tmp_path / "report/page/page.html.j2"
     template.unlink()

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from mobile_vla.layout import OtherEvaluationFiles
-from mobile_vla.reporting.drawing.error_by_training_size import sized
-from mobile_vla.reporting.error_table import error_table
+from mobile_vla.reporting.drawing.training_size import label_of, means_of, sized
 from mobile_vla.reporting.load import Run, load_runs
+from mobile_vla.reporting.page_tables import error_table
 from mobile_vla.reporting.selection import populations
 from support.report import ENGLISH, drawn, tabulated, written
 from support.results import Results, make_results
@@ -22,10 +22,11 @@ def loaded(made: Results) -> tuple[Run, ...]:
 def test_experiments_that_differ_in_subset_alone_are_one_line(tmp_path: Path) -> None:
     runs = loaded(make_results(tmp_path, 3, seeds=2, subsets=(3, 9, None)))
     (line,) = sized(runs)
-    assert [size for size, _ in line.means] == [3, 9, 15]
+    means = means_of(line, lambda run: run.evaluation.policy_mae)
+    assert [size for size, _ in means] == [3, 9, 15]
     maes = [run.evaluation.policy_mae for run in runs]
-    assert line.means[0][1] == sum(maes[:2]) / 2
-    assert line.label == "lora, lora_r8, head_only"
+    assert means[0][1] == sum(maes[:2]) / 2
+    assert label_of(line) == "lora, lora_r8, head_only"
     assert len(sized(loaded(make_results(tmp_path / "others", 3)))) == 3
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mobile_vla.config.reporting import FIGURES
 from mobile_vla.errors import UserError
-from mobile_vla.reporting.sources import texts_file
 from mobile_vla.reporting.texts import Texts
 from support.report import ENGLISH, SOURCES, TEMPLATES
 
-KOREAN = Texts.read(texts_file("ko"))
+KOREAN = Texts.of("ko")
 LIBRARY = SOURCES.parent / "mobile_vla/reporting"
 
 ASKED = r't(?:\.rich)?\(\s*"([a-z_]+\.[a-z_. ]+)"\s*[,)]'  # as a whole
@@ -40,6 +40,8 @@ def test_the_templates_and_the_library_ask_for_texts_that_there_are() -> None:
     sources = [*TEMPLATES, *LIBRARY.rglob("*.py")]
     asked = {key for path in sources for key in re.findall(ASKED, path.read_text())}
     assert len(asked) > 100
+    figures = [name for names in FIGURES.values() for name in names]
+    asked |= {f"{name}.{part}" for name in figures for part in ("title", "caption")}
     assert {key for key in asked if key not in ENGLISH.table} == set()
 
 

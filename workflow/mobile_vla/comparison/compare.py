@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,11 +24,6 @@ Experiments = dict[str, list[RunScores]]
 def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) -> None:
     """Compare experiments with their baselines and with each other.
 
-    Args:
-        settings: the runs, and settings of intervals and verdicts.
-        results: the folder of all results.
-        outputs: the file to write.
-
     Raises:
         UserError: a file is missing or damaged, or runs of one experiment were scored on different
             data.
@@ -40,8 +36,7 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
     for name, runs in experiments.items():
         first = runs[0].evaluation
         for other in (run.evaluation for run in runs[1:]):
-            why = why_not_comparable(first, other)
-            if why is not None:
+            if (why := _why_not_comparable(first, other)) is not None:
                 raise UserError(
                     f"experiment {name!r}: its runs {first.run} and {other.run} cannot be put "
                     f"together: {why}; run snakemake again, which makes the older anew"
@@ -50,9 +45,7 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
     uncertainty = settings.uncertainty
     result = ComparisonResult(
         confidence=uncertainty.confidence,
-        experiments=[
-            experiment_scores(name, runs, uncertainty) for name, runs in experiments.items()
-        ],
+        experiments=[experiment_scores(runs, uncertainty) for runs in experiments.values()],
         groups=[compare_group(group, uncertainty) for group in groups],
         not_compared=_not_compared(groups),
     )
@@ -61,7 +54,7 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
         log.info("%s: %s", experiment.experiment, experiment.verdict.summary())
 
 
-def why_not_comparable(first: EvaluationResult, second: EvaluationResult) -> str | None:
+def _why_not_comparable(first: EvaluationResult, second: EvaluationResult) -> str | None:
     """Return why errors of two runs must not be compared; None where they may.
 
     They must be of the same data and dimensions; the steps are then made the same.
@@ -89,7 +82,7 @@ def _groups(experiments: Experiments) -> list[Experiments]:
     groups: list[Experiments] = []
     for name, runs in experiments.items():
         for group in groups:
-            if why_not_comparable(_first(group), runs[0].evaluation) is None:
+            if _why_not_comparable(_first(group), runs[0].evaluation) is None:
                 group[name] = runs
                 break
         else:
@@ -103,10 +96,8 @@ def _first(group: Experiments) -> EvaluationResult:
 
 def _not_compared(groups: Sequence[Experiments]) -> list[NotCompared]:
     """Return which groups are not compared, and why."""
-    refused = []
-    for index, group in enumerate(groups):
-        for other in groups[index + 1 :]:
-            why = why_not_comparable(_first(group), _first(other))
-            assert why is not None
-            refused.append(NotCompared(experiments=(list(group), list(other)), why=why))
-    return refused
+    return [
+        NotCompared(experiments=(list(one), list(other)), why=why)
+        for one, other in itertools.combinations(groups, 2)
+        if (why := _why_not_comparable(_first(one), _first(other))) is not None
+    ]

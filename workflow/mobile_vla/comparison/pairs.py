@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from mobile_vla.comparison.experiments import Kept, combined
+from mobile_vla.comparison.experiments import combined
 from mobile_vla.comparison.result import ComparableGroup, ExperimentPair, GroupMember
 from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.uncertainty import Uncertainty
@@ -23,6 +23,7 @@ from mobile_vla.statistics.intervals import (
     holm_confidence,
     mean_with_interval,
 )
+from mobile_vla.statistics.result import MeanWithInterval
 
 NO_COMMON_STEP = (
     "their windows and chunks share no step: the same frame, predicted equally far ahead; choose "
@@ -37,71 +38,49 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
     """Return each experiment's error on the common steps, and the paired differences.
 
     Common are the steps of the same episode, frame and number of frames ahead, which every window
-    and chunk of every experiment allows; on other steps the difficulty of the steps would differ
-    too.
-
-    Args:
-        experiments: the runs of each experiment, all scored on the same data.
-        uncertainty: settings of intervals and verdicts.
+    and chunk of every experiment allows; on other steps their difficulty would differ too.
     """
     runs = [run for members in experiments.values() for run in members]
     names = sorted({name for run in runs for name in np.unique(run.names).tolist()})
     places = {name: place for place, name in enumerate(names)}
-    common = _common_steps(runs, places)
-    first = runs[0].evaluation
-    group = ComparableGroup(
-        dataset=first.dataset,
-        scored_on=first.scored_on,
-        dimensions=list(first.dimensions),
-        episodes=0,
-        steps=0,
-        experiments=[
-            GroupMember(
-                experiment=name,
-                mae=None,
-                steps_left_out=[len(run.names) - len(common[run.fold]) for run in members],
-            )
-            for name, members in experiments.items()
-        ],
-        pairs=[],
-        why_no_pairs=NO_COMMON_STEP,
-    )
-    if not all(len(steps) for steps in common.values()):
-        return group
-    sums: list[ErrorSums] = []
-    for members in experiments.values():
-        kept: Kept = {
-            index: np.isin(run.keys(places), common[run.fold]) for index, run in enumerate(members)
-        }
-        sums.append(combined(members, kept)[0])
-    errors = np.stack([_by_episode(each, sums[0].episodes) for each in sums], axis=1)
-    boot = bootstrap(errors, sums[0].values, uncertainty.draws, uncertainty.seed)
-    pairs = []
-    if len(experiments) > 1:
-        selected = any(run.evaluation.selected_on_scored for run in runs)
-        pairs = _pairs(list(experiments), errors, sums[0].values, selected, uncertainty)
-    return group.model_copy(
-        update={
-            "episodes": len(sums[0].episodes),
-            "steps": int(sums[0].steps.sum()),
-            "experiments": [
-                member.model_copy(
-                    update={"mae": mean_with_interval(boot, index, uncertainty.confidence)}
-                )
-                for index, member in enumerate(group.experiments)
-            ],
-            "pairs": pairs,
-            "why_no_pairs": None if pairs else NO_OTHER,
-        }
-    )
-
-
-def _common_steps(runs: Sequence[RunScores], places: Mapping[str, int]) -> dict[int, np.ndarray]:
-    """Return by fold the steps that all its runs have."""
-    return {
+    common = {  # by fold the steps that all its runs have
         fold: reduce(np.intersect1d, [run.keys(places) for run in runs if run.fold == fold])
         for fold in sorted({run.fold for run in runs})
     }
+    first = runs[0].evaluation
+    episodes, steps, pairs, why = 0, 0, list[ExperimentPair](), NO_COMMON_STEP
+    maes: list[MeanWithInterval | None] = [None] * len(experiments)
+    if all(len(keys) for keys in common.values()):
+        sums = [
+            combined(own, [np.isin(run.keys(places), common[run.fold]) for run in own])[0]
+            for own in experiments.values()
+        ]
+        values = sums[0].values
+        errors = np.stack([_by_episode(each, sums[0].episodes) for each in sums], axis=1)
+        boot = bootstrap(errors, values, uncertainty.draws, uncertainty.seed)
+        maes = [mean_with_interval(boot, i, uncertainty.confidence) for i in range(len(sums))]
+        episodes, steps = len(sums[0].episodes), int(sums[0].steps.sum())
+        if len(experiments) > 1:
+            selected = any(run.evaluation.selected_on_scored for run in runs)
+            pairs = _pairs(list(experiments), errors, values, selected, uncertainty)
+        why = NO_OTHER
+    return ComparableGroup(
+        dataset=first.dataset,
+        scored_on=first.scored_on,
+        dimensions=list(first.dimensions),
+        episodes=episodes,
+        steps=steps,
+        experiments=[
+            GroupMember(
+                experiment=name,
+                mae=mae,
+                steps_left_out=[len(run.names) - len(common[run.fold]) for run in members],
+            )
+            for (name, members), mae in zip(experiments.items(), maes, strict=True)
+        ],
+        pairs=pairs,
+        why_no_pairs=None if pairs else why,
+    )
 
 
 def _by_episode(sums: ErrorSums, episodes: Sequence[str]) -> np.ndarray:

@@ -1,7 +1,4 @@
-"""The form of ``comparison.json``: experiments beside their baselines and each other.
-
-All errors are in raw command units.
-"""
+"""The form of ``comparison.json``; all errors are in raw command units."""
 
 from __future__ import annotations
 

@@ -16,21 +16,13 @@ from mobile_vla.layout import EvaluationFiles
 
 @dataclass(frozen=True, eq=False)
 class RunScores:
-    """A run's scores; predictions are read when they are needed, and not kept in memory.
-
-    Args:
-        evaluation: its ``evaluation.json``.
-        predictions: path of its ``predictions.npz``.
-        names: (S,) the episode of each scored step.
-        frame: (S,) its frame.
-        ahead: (S,) number of frames from the window's last frame to it.
-    """
+    """A run's scores; predictions are read when they are needed, and not kept in memory."""
 
     evaluation: EvaluationResult
     predictions: Path
-    names: np.ndarray
-    frame: np.ndarray
-    ahead: np.ndarray
+    names: np.ndarray  # (S,) the episode of each scored step
+    frame: np.ndarray  # (S,) its frame
+    ahead: np.ndarray  # (S,) number of frames from the window's last frame to it
 
     @classmethod
     def read(cls, files: EvaluationFiles, experiment: str, run: str) -> RunScores:
@@ -48,13 +40,8 @@ class RunScores:
         evaluation.predictions_file.verify(files.predictions)
         with np.load(files.predictions, allow_pickle=False) as data:
             window, step = np.nonzero(data["mask"])
-            return cls(
-                evaluation,
-                files.predictions,
-                data["episode"][window],
-                data["frame"][window, step],
-                data["ahead"][step],
-            )
+            names, frame = data["episode"][window], data["frame"][window, step]
+            return cls(evaluation, files.predictions, names, frame, data["ahead"][step])
 
     @property
     def fold(self) -> int:
@@ -69,36 +56,29 @@ class RunScores:
     def keys(self, places: Mapping[str, int]) -> np.ndarray:
         """Return each step's episode, frame and frames ahead as one number, (S,) int64.
 
-        Args:
-            places: a number for each episode, the same for all runs that are compared.
+        ``places`` numbers the episodes, the same for all runs that are compared.
         """
         episode = np.array([places[name] for name in self.names.tolist()], dtype=np.int64)
         return (episode << 40) | (self.frame << 20) | self.ahead
 
     def absolute(
-        self, episodes: Sequence[str], kept: np.ndarray | None = None
+        self, episodes: Sequence[str], predictors: Sequence[str], kept: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sum absolute errors and changes over the steps of each episode.
+        """Sum K predictors' errors, and their distances to the policy, by episode: (n, K) each.
 
         Args:
             episodes: names of the n episodes, each of which has a step that is kept.
-            kept: (S,) bool, which steps count; None: all.
-
-        Returns:
-            (n, K) the predictors' absolute errors; (n, K) their distance to the policy.
+            kept: (S,) bool, which steps count.
         """
-        counted = np.ones(len(self.names), dtype=bool) if kept is None else kept
         order = {name: index for index, name in enumerate(episodes)}
-        place = np.array([order[name] for name in self.names[counted].tolist()], dtype=np.int64)
+        place = np.array([order[name] for name in self.names[kept].tolist()], dtype=np.int64)
         errors, changes = [], []
         with np.load(self.predictions, allow_pickle=False) as data:
             mask = data["mask"]
-            truth = data["truth"][mask][counted].astype(np.float64)
-            policy = data[self.evaluation.array_of(POLICY)][mask][counted].astype(np.float64)
-            for name in self.predictors:
-                values = data[self.evaluation.array_of(name)][mask][counted]
-                if name == POLICY:
-                    values = policy
+            truth = data["truth"][mask][kept].astype(np.float64)
+            policy = data[self.evaluation.array_of(POLICY)][mask][kept].astype(np.float64)
+            for name in predictors:
+                values = data[self.evaluation.array_of(name)][mask][kept]
                 errors.append(sums_by(np.abs(values - truth), place, len(order)).sum(axis=1))
                 changes.append(sums_by(np.abs(values - policy), place, len(order)).sum(axis=1))
         return np.stack(errors, axis=1), np.stack(changes, axis=1)

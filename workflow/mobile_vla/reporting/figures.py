@@ -2,64 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mobile_vla.comparison.result import ComparisonResult
-from mobile_vla.config.reporting import FigureSettings
+from mobile_vla.config.reporting import FIGURES, FigureSettings
 from mobile_vla.files import write_json
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles
-from mobile_vla.reporting import drawing
-from mobile_vla.reporting.drawing.drawn import Drawn
-from mobile_vla.reporting.drawing.style import FORMATS, save, styled
+from mobile_vla.reporting.drawing import (
+    baselines,
+    behaviour,
+    cost,
+    data,
+    examples,
+    parts,
+    sweeps,
+    training,
+    training_size,
+)
+from mobile_vla.reporting.drawing.style import FORMATS, Drawn, save, styled
 from mobile_vla.reporting.load import load_runs
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.result import Caption
-from mobile_vla.reporting.sources import texts_file
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.texts import Texts
 
+DRAWINGS = {
+    "data": data,
+    "training": training,
+    "baselines": baselines,
+    "parts": parts,
+    "closed_loop": behaviour,
+    "language": behaviour,
+    "sweeps": sweeps,
+    "training_size": training_size,
+    "examples": examples,
+    "cost": cost,
+    "latency": cost,
+}
+"""By place on the page, the module with the drawings of its figures."""
+
+
+def drawing_of(name: str) -> Callable[[Material], Drawn]:
+    """Return the function that draws a figure, which has the figure's name."""
+    place = next(place for place, names in FIGURES.items() if name in names)
+    draws: Callable[[Material], Drawn] = getattr(DRAWINGS[place], name)
+    return draws
+
 
 def figures(settings: FigureSettings, results: Path) -> None:
-    """Draw all figures, each as SVG, PDF and PNG, and write their captions.
-
-    Args:
-        settings: the runs, the datasets and the figures.
-        results: the folder of all results.
-
-    Raises:
-        UserError: an input is missing or is not what the report reads.
-    """
+    """Draw all figures, each as SVG, PDF and PNG, and write their captions."""
     draw(settings, results, results)
 
 
 def draw(
     settings: FigureSettings, results: Path, derived: Path, formats: Iterable[str] = FORMATS
 ) -> None:
-    """Draw figures of results that lie in another folder than figures and comparison.
+    """Draw figures of results, with comparison, figures and captions in the folder ``derived``.
 
-    Args:
-        settings: the runs, the datasets and the figures.
-        results: the folder of the results of datasets and runs.
-        derived: the folder of the comparison, and of the figures and captions to write.
-        formats: what to write each figure as; every format takes as long as all drawing.
+    Each of the ``formats`` takes as long as all drawing.
     """
     runs = load_runs(settings, results)
     scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
+    t = Texts.of(settings.language)
     material = Material(
         results=results,
         runs=runs,
         datasets=settings.datasets,
         scores=scores,
-        texts=Texts.read(texts_file(settings.language)),
-        labels=Texts.read(texts_file("en")),
+        texts=t,
+        labels=Texts.of("en"),
         sweeps=sweep_tables(settings.sweeps, runs, scores),
     )
     captions = {}
     with styled():
         for name in settings.figures:
-            drawn: Drawn = getattr(drawing, name)(material)
+            drawn = drawing_of(name)(material)
             save(drawn.figure, FigureFiles.below(derived, figure=name), formats)
-            words = Caption(title=drawn.title, caption=drawn.caption, alt=drawn.alt)
+            caption = f"{t(f'{name}.caption')} {drawn.note}".strip()
+            words = Caption(title=t(f"{name}.title"), caption=caption, alt=drawn.alt)
             captions[name] = words.model_dump()
     write_json(CaptionFiles.below(derived).captions, captions)

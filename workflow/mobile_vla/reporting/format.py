@@ -76,9 +76,9 @@ def duration(seconds: float | None) -> str:
     return f"{hours:,}{GLUE}h {minutes:02d}{GLUE}min"
 
 
-def span(values: list[float], digits: int = 3) -> str:
+def span(values: list[float]) -> str:
     """Return one value, or the lowest and the highest: ``0.152 to 0.167``."""
-    low, high = number(min(values), digits), number(max(values), digits)
+    low, high = number(min(values)), number(max(values))
     return low if low == high else f"{low} to {high}"
 
 

@@ -1,9 +1,9 @@
-"""Read the results that the report shows, by run and by dataset."""
+"""Read the results that the report shows, by run, epoch and dataset."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,7 @@ from mobile_vla.layout import (
     TimingFiles,
     TrainingFiles,
 )
+from mobile_vla.result import Result
 from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.timing.result import TimingResult
 from mobile_vla.training.result import Epoch, TrainingResult, read_metrics
@@ -34,36 +35,24 @@ from mobile_vla.training.result import Epoch, TrainingResult, read_metrics
 # What decides which actions a run is scored on, beside the data themselves.
 WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "start", "tail")
 
-OfRun = TypeVar("OfRun", TrainingResult, EvaluationResult, LanguageResult, RolloutResult)
+Key = TypeVar("Key", bound=Hashable)
+Content = TypeVar("Content", bound=Result)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of an experiment, with all that the report shows of it.
-
-    Args:
-        settings: the run's names and settings.
-        label: the experiment's name, with the run's where the experiment has several.
-        epochs: losses of each epoch.
-        training: summary of the training.
-        evaluation: the policy's errors beside the baselines'.
-        timing: the experiment's timing, measured with its first run's settings.
-        language: the policy's actions under other prompts.
-        latency: the experiment's control step, timed with its first run's policy.
-        rollouts: the policy in closed loop; None where its dataset is not simulated.
-        elsewhere: the policy's errors on other datasets, in the order of ``evaluate_on``.
-    """
+    """A run of an experiment, with all that the report shows of it."""
 
     settings: ReportedRun
-    label: str
+    label: str  # the experiment's name, with the run's where the experiment has several
     epochs: tuple[Epoch, ...]
     training: TrainingResult
     evaluation: EvaluationResult
-    timing: TimingResult
+    timing: TimingResult  # of the experiment, measured with its first run's settings
     language: LanguageResult
-    latency: LatencyResult
-    rollouts: RolloutResult | None = None
-    elsewhere: tuple[EvaluationResult, ...] = ()
+    latency: LatencyResult  # of the experiment, measured with its first run's policy
+    rollouts: RolloutResult | None = None  # None where its dataset is not simulated
+    elsewhere: tuple[EvaluationResult, ...] = ()  # on other datasets, as `evaluate_on` lists them
 
     @property
     def experiment(self) -> str:
@@ -76,24 +65,28 @@ class Run:
         return self.settings.run
 
     @property
-    def preset(self) -> str | None:
-        """The preset that the experiment started from."""
-        preset: str | None = self.settings.settings.get("preset")
-        return preset
-
-    @property
-    def padded(self) -> bool:
-        """Whether the head writes more than the velocities."""
-        return self.training.padding is not None
+    def windowing(self) -> tuple[str, ...]:
+        """The settings that decide how windows are cut, with their names."""
+        return tuple(f"{key} {self.settings.settings.get(key)}" for key in WINDOW_SETTINGS)
 
     @property
     def population(self) -> tuple[object, ...]:
         """What was scored; errors of runs that differ in it must not be compared."""
         scored = self.evaluation
-        windows = tuple(str(self.settings.settings.get(key)) for key in WINDOW_SETTINGS)
         data = (scored.dataset, scored.manifest, scored.split, scored.fold, scored.scored_on)
         counts = (scored.episodes, scored.windows, scored.steps)
-        return (*data, scored.dimensions, *counts, *windows)
+        return (*data, scored.dimensions, *counts, *self.windowing)
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """A line of the per-epoch table; losses in normalised units."""
+
+    measured: Epoch
+    change: float | None  # of the validation loss since the previous epoch, as a share of it
+    cumulative: float | None  # the same since the first epoch
+    gap: float | None  # validation less training loss
+    best: bool  # whether this epoch's policy was kept as the best
 
 
 @dataclass(frozen=True)
@@ -105,21 +98,42 @@ class DatasetFacts:
     audit: Audit
 
 
-def runs_with_ablation(runs: Sequence[Run]) -> list[Run]:
-    """Return the first run of each experiment whose timing has an ablation."""
-    first: dict[str, Run] = {}
+def grouped(runs: Sequence[Run], key: Callable[[Run], Key]) -> dict[Key, tuple[Run, ...]]:
+    """Group runs of the same key, in the order of each group's first run."""
+    groups: dict[Key, list[Run]] = {}
     for run in runs:
-        if run.timing.ablation:
-            first.setdefault(run.experiment, run)
-    return list(first.values())
+        groups.setdefault(key(run), []).append(run)
+    return {value: tuple(group) for value, group in groups.items()}
+
+
+def first_runs(runs: Sequence[Run]) -> list[Run]:
+    """Return the first run of each experiment."""
+    return [group[0] for group in grouped(runs, lambda run: run.experiment).values()]
+
+
+def epoch_rows(epochs: Sequence[Epoch], best_epoch: int) -> list[EpochRow]:
+    """Return a run's per-epoch table; the first epoch has nothing to compare with."""
+    rows = []
+    for index, epoch in enumerate(epochs):
+        train, val = epoch.train_loss, epoch.val_loss
+        rows.append(
+            EpochRow(
+                measured=epoch,
+                change=_change(val, epochs[index - 1].val_loss) if index else None,
+                cumulative=_change(val, epochs[0].val_loss) if index else None,
+                gap=val - train if val is not None and train is not None else None,
+                best=epoch.epoch == best_epoch,
+            )
+        )
+    return rows
+
+
+def _change(value: float | None, since: float | None) -> float | None:
+    return (value - since) / since if value is not None and since else None
 
 
 def load_runs(settings: ReportSettings, results: Path) -> tuple[Run, ...]:
     """Read the results of all runs.
-
-    Args:
-        settings: the runs.
-        results: the folder of all results.
 
     Raises:
         UserError: a file is missing, is not what the report reads, or belongs to another run.
@@ -132,81 +146,79 @@ def load_runs(settings: ReportSettings, results: Path) -> tuple[Run, ...]:
     timings, latencies = {}, {}
     for name in settings.experiments():
         timing = TimingFiles.below(results, experiment=name).timing
-        timings[name] = TimingResult.read(timing)
-        _check_owner(timing, timings[name].experiment, name)
+        timings[name] = _read(TimingResult, timing, name, "experiment")
         latency = LatencyFiles.below(results, experiment=name).latency
-        latencies[name] = LatencyResult.read(latency)
-        _check_owner(latency, latencies[name].experiment, name)
+        latencies[name] = _read(LatencyResult, latency, name, "experiment")
     counts = Counter(run.experiment for run in settings.runs)
-    runs = []
-    for run in settings.runs:
-        names, several = run.names(), counts[run.experiment] > 1
-        training = TrainingFiles.below(results, **names)
-        rollouts = RolloutFiles.below(results, **names).rollouts
-        runs.append(
-            Run(
-                settings=run,
-                label=f"{run.experiment} {run.run}" if several else run.experiment,
-                epochs=read_metrics(training.metrics),
-                training=_of_run(TrainingResult, training.results, run),
-                evaluation=_of_run(
-                    EvaluationResult, EvaluationFiles.below(results, **names).evaluation, run
-                ),
-                timing=timings[run.experiment],
-                language=_of_run(
-                    LanguageResult, LanguageFiles.below(results, **names).language, run
-                ),
-                latency=latencies[run.experiment],
-                rollouts=_of_run(RolloutResult, rollouts, run) if run.rolled_out else None,
-                elsewhere=tuple(_score_on(dataset, results, run) for dataset in run.evaluate_on),
-            )
+    return tuple(
+        _load_run(
+            run,
+            f"{run.experiment} {run.run}" if counts[run.experiment] > 1 else run.experiment,
+            timings[run.experiment],
+            latencies[run.experiment],
+            results,
         )
-    return tuple(runs)
+        for run in settings.runs
+    )
+
+
+def _load_run(
+    run: ReportedRun, label: str, timing: TimingResult, latency: LatencyResult, results: Path
+) -> Run:
+    names = run.names()
+
+    def read(kind: type[Content], path: Path) -> Content:
+        return _read(kind, path, f"{run.experiment}/{run.run}", "experiment", "run")
+
+    def score_on(dataset: str) -> EvaluationResult:
+        path = OtherEvaluationFiles.below(results, **names, dataset=dataset).evaluation
+        score = read(EvaluationResult, path)
+        _check_owner(path, score.dataset, dataset)
+        return score
+
+    training = TrainingFiles.below(results, **names)
+    rollouts = RolloutFiles.below(results, **names).rollouts
+    return Run(
+        settings=run,
+        label=label,
+        epochs=read_metrics(training.metrics),
+        training=read(TrainingResult, training.results),
+        evaluation=read(EvaluationResult, EvaluationFiles.below(results, **names).evaluation),
+        timing=timing,
+        language=read(LanguageResult, LanguageFiles.below(results, **names).language),
+        latency=latency,
+        rollouts=read(RolloutResult, rollouts) if run.rolled_out else None,
+        elsewhere=tuple(map(score_on, run.evaluate_on)),
+    )
 
 
 def load_datasets(settings: FigureSettings, results: Path) -> tuple[DatasetFacts, ...]:
-    """Read the files of all datasets.
-
-    Raises:
-        UserError: a file is missing, is not what the report reads, or is another dataset's.
-    """
+    """Read the files of all datasets; errors as for :func:`load_runs`."""
     datasets = []
     for name in settings.datasets:
         manifest = ManifestFiles.below(results, dataset=name).manifest
         split = SplitFiles.below(results, dataset=name).split
-        facts = DatasetFacts(
-            Manifest.read(manifest), DatasetSplit.read(split), load_audit(name, results)
+        datasets.append(
+            DatasetFacts(
+                _read(Manifest, manifest, name, "dataset"),
+                _read(DatasetSplit, split, name, "dataset"),
+                load_audit(name, results),
+            )
         )
-        _check_owner(manifest, facts.manifest.dataset, name)
-        _check_owner(split, facts.split.dataset, name)
-        datasets.append(facts)
     return tuple(datasets)
 
 
 def load_audit(dataset: str, results: Path) -> Audit:
-    """Read the audit of a dataset.
-
-    Raises:
-        UserError: the file is missing, is not what the report reads, or is another dataset's.
-    """
+    """Read the audit of a dataset; errors as for :func:`load_runs`."""
     path = AuditFiles.below(results, dataset=dataset).report
-    audit = Audit.read(path)
-    _check_owner(path, audit.dataset, dataset)
-    return audit
+    return _read(Audit, path, dataset, "dataset")
 
 
-def _of_run(kind: type[OfRun], path: Path, run: ReportedRun) -> OfRun:
-    """Read a file that says which run it is of."""
+def _read(kind: type[Content], path: Path, owner: str, *names: str) -> Content:
+    """Read a file whose fields of these names say whose it is."""
     content = kind.read(path)
-    _check_owner(path, f"{content.experiment}/{content.run}", f"{run.experiment}/{run.run}")
+    _check_owner(path, "/".join(getattr(content, name) for name in names), owner)
     return content
-
-
-def _score_on(dataset: str, results: Path, run: ReportedRun) -> EvaluationResult:
-    path = OtherEvaluationFiles.below(results, **run.names(), dataset=dataset).evaluation
-    score = _of_run(EvaluationResult, path, run)
-    _check_owner(path, score.dataset, dataset)
-    return score
 
 
 def _check_owner(path: Path, owner: str, expected: str) -> None:

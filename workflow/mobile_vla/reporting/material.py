@@ -6,42 +6,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from mobile_vla.audit.result import Audit
-from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.comparison.result import ComparisonResult, ExperimentScores
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.evaluation.result import EvaluationResult
-from mobile_vla.layout import EvaluationFiles, ManifestFiles, RolloutFiles
-from mobile_vla.reporting.load import WINDOW_SETTINGS, Run, load_audit
-from mobile_vla.reporting.palette import color_of
+from mobile_vla.layout import EvaluationFiles, ManifestFiles
+from mobile_vla.reporting.load import Run, grouped
+from mobile_vla.reporting.palette import COLORS, color_of
 from mobile_vla.reporting.selection import best_run
 from mobile_vla.reporting.sweeps import SweepTable
 from mobile_vla.reporting.texts import Texts
 
 SHOWN = 8  # experiments that one figure draws: of more, those with the highest skill
+STROKES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
     """All that a figure may draw.
 
-    Args:
-        results: the folder of all results.
-        runs: all runs, in the order of config.yaml.
-        datasets: their names.
-        scores: verdicts and differences.
-        texts: the words, for captions and alternative texts.
-        labels: the English words, for what stands in a figure: the font that comes with matplotlib
-            has no Hangul, and a figure must not depend on the fonts of a machine.
-        sweeps: the combinations of each sweep.
+    What stands in a figure is English: the font that comes with matplotlib has no Hangul, and a
+    figure must not depend on the fonts of a machine.
     """
 
-    results: Path
-    runs: tuple[Run, ...]
+    results: Path  # the folder of all results
+    runs: tuple[Run, ...]  # in the order of config.yaml
     datasets: tuple[str, ...]
     scores: ComparisonResult
-    texts: Texts
-    labels: Texts
+    texts: Texts  # for captions and alternative texts
+    labels: Texts  # the English ones, for what stands in a figure
     sweeps: tuple[SweepTable, ...] = ()
 
     @cached_property
@@ -52,8 +46,6 @@ class Material:
     @cached_property
     def shown(self) -> tuple[Run, ...]:
         """The runs that a figure of limited room draws: all, or those of the best experiments."""
-        if len(self.experiments) <= SHOWN:
-            return self.runs
         ranked: list[str] = []
         rest = list(self.runs)
         while rest and len(ranked) < SHOWN:
@@ -69,14 +61,14 @@ class Material:
             return ""
         return self.texts("figure.left_out", shown=SHOWN, all=len(self.experiments))
 
-    def color(self, run: Run) -> str:
-        """Return the colour of a run's experiment."""
-        return color_of(run.experiment, self.experiments)
+    def color(self, of: Run | ExperimentScores) -> str:
+        """Return the colour of an experiment."""
+        return color_of(of.experiment, self.experiments)
 
-    @cached_property
-    def audits(self) -> tuple[Audit, ...]:
-        """The audits of the datasets."""
-        return tuple(load_audit(name, self.results) for name in self.datasets)
+    def line(self, run: Run) -> dict[str, Any]:
+        """Return colour and stroke; the stroke distinguishes experiments of the same colour."""
+        stroke = STROKES[self.experiments.index(run.experiment) // len(COLORS) % len(STROKES)]
+        return {"color": self.color(run), "ls": stroke}
 
     @cached_property
     def loaded(self) -> tuple[Dataset, ...]:
@@ -94,10 +86,6 @@ class Material:
         """Return a run's ``predictions.npz``."""
         return EvaluationFiles.below(self.results, **run.settings.names()).predictions
 
-    def trajectories_of(self, run: Run) -> Path:
-        """Return a run's ``rollouts.npz``."""
-        return RolloutFiles.below(self.results, **run.settings.names()).paths
-
 
 def comparable(runs: Sequence[Run]) -> dict[str, tuple[Run, ...]]:
     """Group runs whose errors mean the same: same data, windows and role, folds put together.
@@ -105,20 +93,19 @@ def comparable(runs: Sequence[Run]) -> dict[str, tuple[Run, ...]]:
     Returns:
         The groups by a title: the dataset, with the windows where it has several groups.
     """
-    groups: dict[tuple[object, ...], list[Run]] = {}
-    for run in runs:
+
+    def meaning(run: Run) -> tuple[object, ...]:
         scored = run.evaluation
-        windows = tuple(str(run.settings.settings.get(key)) for key in WINDOW_SETTINGS)
         data = (scored.dataset, scored.manifest, scored.split, scored.scored_on, scored.dimensions)
-        groups.setdefault((*data, *windows), []).append(run)
-    datasets = [group[0].evaluation.dataset for group in groups.values()]
+        return (*data, *run.windowing)
+
+    groups = grouped(runs, meaning).values()
+    datasets = [group[0].evaluation.dataset for group in groups]
     titled: dict[str, tuple[Run, ...]] = {}
-    for group in groups.values():
-        title = group[0].evaluation.dataset
+    for group, title in zip(groups, datasets, strict=True):
         if datasets.count(title) > 1:
-            settings = group[0].settings.settings
-            title += ", " + ", ".join(f"{key} {settings.get(key)}" for key in ("window", "chunk"))
+            title = ", ".join([title, *group[0].windowing[:2]])
         while title in titled:
             title += " "
-        titled[title] = tuple(group)
+        titled[title] = group
     return titled

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, TemplateSyntaxError
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import FIGURES, PageSettings
@@ -18,60 +19,33 @@ from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_text
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles
 from mobile_vla.reporting import format as text
-from mobile_vla.reporting.epochs import epoch_rows
-from mobile_vla.reporting.error_table import error_table
-from mobile_vla.reporting.load import load_datasets, load_runs
-from mobile_vla.reporting.origins import origin, summary
-from mobile_vla.reporting.palette import color_of
+from mobile_vla.reporting.load import epoch_rows, load_datasets, load_runs
+from mobile_vla.reporting.page_tables import error_table, origin, origin_summary, settings_table
+from mobile_vla.reporting.palette import THEME, color_of
 from mobile_vla.reporting.result import Caption
 from mobile_vla.reporting.selection import populations
-from mobile_vla.reporting.settings_table import settings_table
-from mobile_vla.reporting.sources import SECTIONS, template_files, texts_file
 from mobile_vla.reporting.summary import lines
-from mobile_vla.reporting.svg import inline
 from mobile_vla.reporting.sweeps import sweep_tables
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.texts import SECTIONS, Texts, template_files
 from mobile_vla.reporting.verdict import overview, pair_said, scored_on, span_of
 
-FILTERS = {
-    "number": text.number,
-    "percent": text.percent,
-    "duration": text.duration,
-    "size": text.size,
-    "parameters": text.parameters,
-    "whole": text.whole,
-    "cell": text.cell,
-}
-MAIN = "page.html.j2"
 SCRIPT_WORDS = ("auto", "light", "dark", "filter", "sorted", "rows")
-
-
-State = Literal["failed", "waiting"]
+PIXELS_PER_POINT = 1.5  # 4/3 is paper size; on a screen a little larger reads better
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A run without results.
-
-    Args:
-        state: ``failed`` where there is a log, else ``waiting``.
-        log: the log's path; empty where there is none.
-        tail: its last lines.
-    """
+    """A run without results."""
 
     experiment: str
     run: str
-    state: State
-    log: str
-    tail: str
+    state: Literal["failed", "waiting"]  # failed where there is a log
+    log: str = ""
+    tail: str = ""  # the log's last lines
 
 
 def page(settings: PageSettings, results: Path) -> None:
     """Write the page.
-
-    Args:
-        settings: runs, datasets and figures.
-        results: the folder of all results.
 
     Raises:
         UserError: an input is missing or is not what the report reads, or a template is wrong.
@@ -86,19 +60,18 @@ def write_page(
     provenance: Sequence[Path],
     missing: Sequence[Missing] = (),
 ) -> None:
-    """Write the page of results that lie in another folder than figures and comparison.
+    """Write the page of results, with comparison, figures and page in the folder ``derived``.
 
     Args:
-        settings: runs, datasets and figures.
-        results: the folder of the results of datasets and runs.
-        derived: the folder of the comparison and the figures, and of the page to write.
         provenance: the ``*.provenance.json`` of the jobs, in the order in which they are listed.
         missing: runs that did not finish, on a partial report.
     """
     runs = load_runs(settings, results)
-    t, names = Texts.read(texts_file(settings.language)), settings.experiments()
+    t, names = Texts.of(settings.language), settings.experiments()
     scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
     origins = [origin(path, t) for path in provenance]
+    # as JSON that cannot end a <script> element
+    words = json.dumps({name: t(f"script.{name}") for name in SCRIPT_WORDS}, ensure_ascii=False)
     context = {
         "t": t,
         "language": settings.language,
@@ -121,15 +94,9 @@ def write_page(
         "figures": _figures(settings, derived),
         "places": FIGURES,
         "origins": origins,
-        "origin_summary": summary(origins, t),
-        "epoch_rows": epoch_rows,
-        "scored_on": scored_on,
-        "pair_said": pair_said,
-        "span_of": span_of,
-        "elsewhere": any(run.elsewhere for run in runs),
-        "fold_sizes": fold_sizes,
+        "origin_summary": origin_summary(origins, t),
         "missing": text.MISSING,
-        "script_words": _inert({name: t(f"script.{name}") for name in SCRIPT_WORDS}),
+        "script_words": words.replace("<", "\\u003c"),
     }
     write_text(ReportFiles.below(derived).report, _render(context))
 
@@ -146,15 +113,41 @@ def _figures(settings: PageSettings, derived: Path) -> dict[str, dict[str, str]]
     return figures
 
 
+def inline(path: Path, alt: str) -> Markup:
+    """Return a figure as an ``<svg>`` element whose colours follow the page's.
+
+    The file's stem becomes the prefix of all ids, since ids that two figures share would make one
+    use the other's clip paths.
+
+    Raises:
+        UserError: the file is missing or holds no ``<svg>`` element.
+    """
+    content = path.read_text(encoding="utf-8") if path.is_file() else ""
+    match = re.search(r"<svg\b([^>]*)>(.*</svg>)", content, re.DOTALL)
+    if match is None:
+        raise UserError(f"{path}: no SVG figure; remove it and run snakemake again")
+    attributes, body = match.groups()
+    box = re.search(r'viewBox="([^"]+)"', attributes)
+    if box is None:
+        raise UserError(f"{path}: its <svg> lacks a viewBox; remove it and run snakemake again")
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    prefix = path.stem.replace("_", "-")
+    body = re.sub(r'\bid="', f'id="{prefix}-', body)
+    body = re.sub(r'(xlink:)?href="#', f'href="#{prefix}-', body)
+    body = body.replace("url(#", f"url(#{prefix}-")
+    for color, variable in THEME.items():
+        body = re.sub(rf"{color}\b", f"var({variable})", body)
+    width = float(box.group(1).split()[2]) * PIXELS_PER_POINT
+    return Markup(
+        f'<svg viewBox="{box.group(1)}" style="width:{width:.0f}px" role="img" '
+        f'aria-label="{escape(alt)}">{body}'
+    )
+
+
 def fold_sizes(split: DatasetSplit, role: Role, t: Texts) -> str:
     """Return how many episodes have a role: one number, or the smallest and largest fold's."""
     sizes = sorted({len(fold.roles[role]) for fold in split.folds})
     return t.between(text.whole(sizes[0]), text.whole(sizes[-1]))
-
-
-def _inert(words: dict[str, str]) -> str:
-    """Return JSON that cannot end a ``<script>`` element."""
-    return json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def _render(context: dict[str, Any]) -> str:
@@ -170,15 +163,17 @@ def _render(context: dict[str, Any]) -> str:
         lstrip_blocks=True,
         loader=DictLoader(sources),
     )
-    environment.filters.update(FILTERS)
+    numbers = (text.number, text.percent, text.duration, text.size, text.parameters, text.whole)
+    environment.filters.update((each.__name__, each) for each in (*numbers, text.cell))
+    functions = (epoch_rows, fold_sizes, pair_said, scored_on, span_of)
+    environment.globals.update((each.__name__, each) for each in functions)
     environment.globals.update(context)
     try:
-        return environment.get_template(MAIN).render(
+        return environment.get_template("page.html.j2").render(
             style=Markup(sources["style.css"]), script=Markup(sources["script.js"])
         )
-    except TemplateSyntaxError as error:
-        place = f"{error.name}:{error.lineno}"
-        raise UserError(f"{place}: {error.message}; mend the template") from None
     except TemplateError as error:
         place = str(template_files()[0].parent)
+        if isinstance(error, TemplateSyntaxError):
+            place = f"{error.name}:{error.lineno}"
         raise UserError(f"{place}: {error.message}; mend the template") from None

@@ -22,12 +22,7 @@ def partial_report(settings: PartialSettings, results: Path) -> None:
     """Write the page of the runs whose files are there, as they are, and list the others.
 
     Unlike the whole report it waits for nothing and makes nothing anew: a result that an edit made
-    out of date is shown as it is. Its comparison and figures lie beside it, as those of the whole
-    report lie below the results.
-
-    Args:
-        settings: those of the page, and of the comparison, which is made of the same runs.
-        results: the folder of all results.
+    out of date is shown as it is. Its comparison and figures lie beside it.
 
     Raises:
         UserError: no run has finished.
@@ -76,7 +71,7 @@ def _missing(run: ReportedRun, absent: Path, results: Path) -> Missing:
     """Return a run that has not finished, with the log of the job that writes an absent file."""
     place = next(job.log for job in run.jobs(results) if absent in job.files.listed())
     if not place.is_file():
-        return Missing(run.experiment, run.run, "waiting", "", "")
+        return Missing(run.experiment, run.run, "waiting")
     lines = place.read_text(encoding="utf-8", errors="replace").splitlines()
     tail = "\n".join(lines[-TAIL:])
     return Missing(run.experiment, run.run, "failed", place.as_posix(), tail)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mobile_vla.evaluation.result import EpisodeError, Errors
-from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.texts import Texts
 
 NAMED = 2  # runs that a baseline's label lists
@@ -13,10 +13,7 @@ NAMED = 2  # runs that a baseline's label lists
 
 def populations(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
     """Group the runs that were scored on the same steps of the same episodes."""
-    groups: dict[tuple[object, ...], list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.population, []).append(run)
-    return [tuple(group) for group in groups.values()]
+    return list(grouped(runs, lambda run: run.population).values())
 
 
 def baselines_of(runs: Sequence[Run], t: Texts) -> dict[str, Errors]:
@@ -25,23 +22,21 @@ def baselines_of(runs: Sequence[Run], t: Texts) -> dict[str, Errors]:
     One that depends on the training episodes, as the train mean does, or on the features, as the
     ridge regression does, stands there once for each of its values, with the runs that it is of.
     """
-    found: dict[str, Errors] = {}
-    names = dict.fromkeys(name for run in runs for name in run.evaluation.baselines)
-    for name in names:
+    labelled: dict[str, Errors] = {}
+    for name in dict.fromkeys(name for run in runs for name in run.evaluation.baselines):
         having = [run for run in runs if name in run.evaluation.baselines]
         distinct: list[tuple[Errors, list[Run]]] = []
         for run in having:
             errors = run.evaluation.baselines[name]
-            same = next((own for value, own in distinct if value == errors), None)
+            same = next((members for value, members in distinct if value == errors), None)
             if same is None:
                 distinct.append((errors, [run]))
             else:
                 same.append(run)
-        for errors, own in distinct:
-            everywhere = len(own) == len(runs)
-            words = t.words(name)
-            found[words if everywhere else f"{words}, {_whose(own, having, t)}"] = errors
-    return found
+        for errors, members in distinct:
+            whose = "" if len(members) == len(runs) else f", {_whose(members, having, t)}"
+            labelled[t.words(name) + whose] = errors
+    return labelled
 
 
 def _whose(runs: Sequence[Run], among: Sequence[Run], t: Texts) -> str:
@@ -51,11 +46,9 @@ def _whose(runs: Sequence[Run], among: Sequence[Run], t: Texts) -> str:
     if len(sizes) == 1 and others and not sizes & others:
         return t.count(sizes.pop(), "episode")
     labels = [run.label for run in runs]
-    return (
-        ", ".join(labels)
-        if len(labels) <= NAMED
-        else t("and_more", first=labels[0], n=len(labels) - 1)
-    )
+    if len(labels) > NAMED:
+        return t("and_more", first=labels[0], n=len(labels) - 1)
+    return ", ".join(labels)
 
 
 def best_run(runs: Sequence[Run]) -> Run:
@@ -72,16 +65,6 @@ def best_run(runs: Sequence[Run]) -> Run:
     return max(runs, key=rank)
 
 
-def best_driver(runs: Sequence[Run]) -> Run:
-    """Return the run with the highest share of successes in closed loop; the first among equals."""
-
-    def rank(run: Run) -> float:
-        assert run.rollouts is not None
-        return run.rollouts.drivers["policy"].success.rate
-
-    return max(runs, key=rank)
-
-
 def exhibited(episodes: Sequence[EpisodeError]) -> list[tuple[str, EpisodeError]]:
     """Return the episodes of lowest, median and largest error: ``best``, ``median``, ``worst``.
 
@@ -90,7 +73,5 @@ def exhibited(episodes: Sequence[EpisodeError]) -> list[tuple[str, EpisodeError]
     ordered = sorted(episodes, key=lambda episode: (episode.mae, episode.episode))
     if len(ordered) == 1:
         return [("only", ordered[0])]
-    found = [("best", ordered[0]), ("worst", ordered[-1])]
-    if len(ordered) > 2:
-        found.insert(1, ("median", ordered[(len(ordered) - 1) // 2]))
-    return found
+    middle = [("median", ordered[(len(ordered) - 1) // 2])] if len(ordered) > 2 else []
+    return [("best", ordered[0]), *middle, ("worst", ordered[-1])]

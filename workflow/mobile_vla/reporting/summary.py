@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from mobile_vla.comparison.result import ComparisonResult, ExperimentScores
 from mobile_vla.reporting.format import MISSING, duration, number, parameters, percent, size
-from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.texts import Texts
-from mobile_vla.reporting.verdict import KINDS, between, interval, judged
+from mobile_vla.reporting.verdict import KINDS, between, judged, span_of
 
 WIDTH = 600.0  # of the small drawing, whose left end is an error of 0
 ROOM = 1.05  # beyond the largest error
@@ -17,29 +17,18 @@ ROOM = 1.05  # beyond the largest error
 
 @dataclass(frozen=True)
 class Line:
-    """One experiment.
-
-    Args:
-        kind: ``better``, ``worse``, ``mixed`` or ``none``: how it is coloured.
-        tag: the outcome in a few words.
-        verdict: the outcome as a sentence.
-        sentence: the numbers that it rests on.
-        alt: the same for those who do not see the drawing.
-        at: where the drawing has the error; so with its interval and the best baseline.
-        facts: names and values of what else is to be known.
-    """
+    """One experiment."""
 
     experiment: str
-    kind: str
-    tag: str
-    verdict: str
-    sentence: str
-    alt: str
-    at: float
+    kind: str  # better, worse, mixed or none: how it is coloured
+    outcome: str
+    verdict: str  # the outcome as a sentence
+    sentence: str  # the numbers that it rests on
+    at: float  # where the drawing has the error; so with its interval and the best baseline
     low: float | None
     high: float | None
     baseline_at: float
-    facts: list[tuple[str, str]]
+    facts: list[tuple[str, str]]  # names and values of what else is to be known
 
 
 def lines(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> list[Line]:
@@ -48,55 +37,55 @@ def lines(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> list[Line]
         max(own.mae.value, own.mae.high or 0.0, own.best_baseline.mae) for own in scores.experiments
     )
     scale = WIDTH / (ROOM * most) if most > 0 else 0.0
-    return [
-        _line(own, [run for run in runs if run.experiment == own.experiment], scale, t)
-        for own in scores.experiments
-    ]
+    runs_of = grouped(runs, lambda run: run.experiment)
+    return [_line(own, runs_of[own.experiment], scale, t) for own in scores.experiments]
 
 
-def _line(own: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts) -> Line:
-    best = own.best_baseline
+def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts) -> Line:
+    best, mae, outcome = scores.best_baseline, scores.mae, scores.verdict.outcome
     sentence = t(
         "summary.sentence",
-        mae=interval(own.mae, t),
+        mae=f"{number(mae.value)} ({percent(mae.confidence)}: {span_of(mae.low, mae.high, t)})",
         baseline=t.words(best.name),
         baseline_mae=number(best.mae),
-        difference=between(own.differences[best.name], t),
-        episodes=t.count(own.episodes, f"{own.scored_on} episode"),
-        steps=t.count(own.steps, "step"),
+        difference=between(scores.differences[best.name], t),
+        episodes=t.count(scores.episodes, f"{scores.scored_on} episode"),
+        steps=t.count(scores.steps, "step"),
     )
-    if own.verdict.outcome == "no_verdict":
+    if outcome == "no_verdict":
         sentence += " " + t("summary.flatters")
-    bounded = own.mae.low is not None and own.mae.high is not None
+    low, high = mae.low, mae.high
+    if low is None or high is None:
+        low = high = None
     return Line(
-        experiment=own.experiment,
-        kind=KINDS[own.verdict.outcome],
-        tag=t(f"tag.{own.verdict.outcome}"),
-        verdict=judged(own.verdict, t),
+        experiment=scores.experiment,
+        kind=KINDS[outcome],
+        outcome=outcome,
+        verdict=judged(scores.verdict, t),
         sentence=sentence,
-        alt=f"{own.experiment}: {sentence}",
-        at=_place(own.mae.value, scale),
-        low=_place(own.mae.low, scale) if bounded and own.mae.low is not None else None,
-        high=_place(own.mae.high, scale) if bounded and own.mae.high is not None else None,
-        baseline_at=_place(best.mae, scale),
-        facts=_facts(own, runs, t),
+        at=round(mae.value * scale, 1),
+        low=None if low is None else round(low * scale, 1),
+        high=None if high is None else round(high * scale, 1),
+        baseline_at=round(best.mae * scale, 1),
+        facts=_facts(scores, runs, t),
     )
 
 
-def _facts(own: ExperimentScores, runs: Sequence[Run], t: Texts) -> list[tuple[str, str]]:
+def _facts(scores: ExperimentScores, runs: Sequence[Run], t: Texts) -> list[tuple[str, str]]:
     """Return the names and values below an experiment's verdict."""
     times = [run.training.total_time for run in runs]
     trained = runs[0].training
+    folds = f" × {t.count(scores.folds, 'fold')}" if scores.folds > 1 else ""
     values = {
-        "skill": percent(own.skill, sign=True),
+        "skill": percent(scores.skill, sign=True),
         "closed_loop": _closed_loop(runs, t),
         "language": "; ".join(dict.fromkeys(t(f"said.{run.language.verdict}") for run in runs)),
-        "image": t(f"use.{own.verdict.image}"),
-        "prompt": t(f"use.{own.verdict.prompt}"),
+        "image": t(f"use.{scores.verdict.image}"),
+        "prompt": t(f"use.{scores.verdict.prompt}"),
         "training_time": t.between(duration(min(times)), duration(max(times))),
         "trained": parameters(trained.parameters.trainable_total),
         "policy_size": size(trained.policy_bytes),
-        "seeds": str(own.seeds) + (f" × {t.count(own.folds, 'fold')}" if own.folds > 1 else ""),
+        "seeds": f"{scores.seeds}{folds}",
     }
     return [(t(f"fact.{name}"), value or MISSING) for name, value in values.items()]
 
@@ -110,7 +99,3 @@ def _closed_loop(runs: Sequence[Run], t: Texts) -> str:
         f"{percent(own.rate)} ({t.between(percent(own.low), percent(own.high))}, n = {own.trials})"
         for own in found
     )
-
-
-def _place(value: float, scale: float) -> float:
-    return round(value * scale, 1)

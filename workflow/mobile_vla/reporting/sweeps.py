@@ -8,48 +8,31 @@ from typing import Any
 
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.sweep import NOT_MATCHED, Sweep
-from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.load import Run, first_runs
 from mobile_vla.statistics.result import MeanWithInterval
 
 
 @dataclass(frozen=True)
 class Point:
-    """One combination.
-
-    Args:
-        experiment: its name.
-        values: by swept setting, as text.
-        mae: in raw command units; its seeds averaged and its folds put together.
-        baseline: MAE of the best baseline on its own steps.
-        windows: training windows of its first run.
-        steps: optimiser steps of its first run.
-    """
+    """One combination of a sweep; errors in raw command units."""
 
     experiment: str
-    values: dict[str, str]
-    mae: MeanWithInterval
-    baseline: float
-    windows: int
-    steps: int
+    values: dict[str, str]  # by swept setting, as text
+    mae: MeanWithInterval  # its seeds averaged and its folds put together
+    baseline: float  # MAE of the best baseline on its own steps
+    windows: int  # training windows of its first run
+    steps: int  # optimiser steps of its first run
 
 
 @dataclass(frozen=True)
 class SweepTable:
-    """The combinations of a sweep that finished.
-
-    Args:
-        name: the sweep's name.
-        keys: the swept settings.
-        points: in the order of the values as listed.
-        alike: whether the errors are over the same steps of the same episodes.
-        matched: whether all were to be trained for as many optimiser steps.
-    """
+    """The combinations of a sweep that finished."""
 
     name: str
-    keys: tuple[str, ...]
-    points: tuple[Point, ...]
-    alike: bool
-    matched: bool
+    keys: tuple[str, ...]  # the swept settings
+    points: tuple[Point, ...]  # in the order of the values as listed
+    alike: bool  # whether the errors are over the same steps of the same episodes
+    matched: bool  # whether all were to be trained for as many optimiser steps
 
     @property
     def windows(self) -> list[int]:
@@ -89,51 +72,44 @@ def sweep_tables(
     Errors are those on the steps that all experiments on the same data predict, where there are
     such; else each combination's own.
     """
-    common = _common(scores)
-    judged = {own.experiment: own for own in scores.experiments}
-    first: dict[str, Run] = {}
-    for run in runs:
-        first.setdefault(run.experiment, run)
-    found = []
-    for sweep in sweeps:
-        members = [one for one in sweep.members if one.experiment in first]
-        groups = {common[one.experiment][0] for one in members if one.experiment in common}
-        alike = len(groups) == 1 and all(one.experiment in common for one in members)
-        points = [
-            Point(
-                experiment=one.experiment,
-                values={key: value_text(value) for key, value in one.values.items()},
-                mae=common[one.experiment][1] if alike else judged[one.experiment].mae,
-                baseline=judged[one.experiment].best_baseline.mae,
-                windows=first[one.experiment].training.windows["train"],
-                steps=first[one.experiment].training.steps,
-            )
-            for one in members
-        ]
-        if points:
-            matched = sweep.match == "optimizer_steps"
-            found.append(SweepTable(sweep.name, sweep.keys, tuple(points), alike, matched))
-    return tuple(found)
-
-
-def _common(scores: ComparisonResult) -> dict[str, tuple[int, MeanWithInterval]]:
-    """Return by experiment its group's number and its error on the group's common steps."""
-    return {
+    common = {  # by experiment its group's number, and its error on the group's common steps
         member.experiment: (index, member.mae)
         for index, group in enumerate(scores.groups)
         for member in group.experiments
         if member.mae is not None
     }
+    judged = {own.experiment: own for own in scores.experiments}
+    first = {run.experiment: run.training for run in first_runs(runs)}
+    tables = []
+    for sweep in sweeps:
+        members = {own.experiment: own for own in sweep.members if own.experiment in first}
+        groups = {common[name][0] for name in members if name in common}
+        alike = len(groups) == 1 and all(name in common for name in members)
+        points = [
+            Point(
+                experiment=name,
+                values={key: _value_text(value) for key, value in member.values.items()},
+                mae=common[name][1] if alike else judged[name].mae,
+                baseline=judged[name].best_baseline.mae,
+                windows=first[name].windows["train"],
+                steps=first[name].steps,
+            )
+            for name, member in members.items()
+        ]
+        if points:
+            matched = sweep.match == "optimizer_steps"
+            tables.append(SweepTable(sweep.name, sweep.keys, tuple(points), alike, matched))
+    return tuple(tables)
 
 
-def value_text(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """Return a swept value as it would stand in config.yaml."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(value_text, value))
+        return ", ".join(map(_value_text, value))
     if isinstance(value, dict):
-        return ", ".join(f"{key} {value_text(own)}" for key, own in value.items())
+        return ", ".join(f"{key} {_value_text(each)}" for key, each in value.items())
     return "null" if value is None else str(value)

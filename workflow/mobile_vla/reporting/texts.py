@@ -1,4 +1,4 @@
-"""The words of the report in one language, read from ``workflow/report/texts/LANGUAGE.yaml``."""
+"""Texts and templates of the page, which stand in ``workflow/report/``."""
 
 from __future__ import annotations
 
@@ -13,20 +13,36 @@ from markupsafe import Markup
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.format import whole
 
-Table = Mapping[str, str | list[str]]
+FOLDER = Path(__file__).resolve().parents[2] / "report"
+SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
+"""The sections of the page, each of which has a template."""
+
+
+def texts_file(language: str) -> Path:
+    """Return the file of the report's texts in a language."""
+    return FOLDER / f"texts/{language}.yaml"
+
+
+def template_files() -> list[Path]:
+    """Return the page's templates, style and script."""
+    templates = [f"{name}.html.j2" for name in ("page", "macros", *SECTIONS)]
+    return [FOLDER / "page" / name for name in (*templates, "style.css", "script.js")]
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts by their key. A text may have ``{places}`` for values; two texts are one and many.
+    """Texts by their key. A text may have ``{places}`` for values.
 
-    Args:
-        path: the file, for messages.
-        table: key to text, or to a pair of which the second is taken where ``n`` is not 1.
+    Of a pair of texts the second is taken where ``n`` is not 1.
     """
 
     path: Path
-    table: Table
+    table: Mapping[str, str | list[str]]
+
+    @classmethod
+    def of(cls, language: str) -> Texts:
+        """Read the texts of a language."""
+        return cls.read(texts_file(language))
 
     @classmethod
     def read(cls, path: Path) -> Texts:
@@ -44,8 +60,8 @@ class Texts:
         if not isinstance(table, dict):
             raise UserError(f"{path}: expected a text for each key; restore it")
         for key, text in table.items():
-            pair = isinstance(text, list) and len(text) == 2 and all(map(_is_text, text))
-            if not (_is_text(text) or pair):
+            several = text if isinstance(text, list) and len(text) == 2 else [text]
+            if not all(isinstance(each, str) for each in several):
                 raise UserError(f"{path}: {key}: found {text!r}, expected a text or two texts")
         return cls(path, table)
 
@@ -88,7 +104,3 @@ class Texts:
             raise UserError(
                 f"{self.path}: {key}: {error!r}; a text may have these places: {places}"
             ) from None
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from mobile_vla.comparison.result import ComparisonResult, ExperimentPair
 from mobile_vla.evaluation.result import Difference, EvaluationResult, Verdict
-from mobile_vla.reporting.format import number, percent
+from mobile_vla.reporting.format import number
 from mobile_vla.reporting.texts import Texts
-from mobile_vla.statistics.result import MeanWithInterval
 
 KINDS = {
     "beats": "better",
@@ -20,26 +19,24 @@ KINDS = {
 """How an outcome is coloured."""
 
 
-def judged(own: Verdict, t: Texts) -> str:
+def judged(verdict: Verdict, t: Texts) -> str:
     """Return a verdict as a sentence."""
     text = t(
-        f"verdict.{own.outcome}",
-        baseline=t.words(own.against),
-        episodes=t.count(own.episodes, "episode"),
+        f"verdict.{verdict.outcome}",
+        baseline=t.words(verdict.against),
+        episodes=t.count(verdict.episodes, "episode"),
     )
-    if own.image == "ignored" and own.outcome == "does_not_beat":
+    if verdict.image == "ignored" and verdict.outcome == "does_not_beat":
         text += " " + t("verdict.image_ignored")
-    if own.needed is not None:
-        text += " " + t("verdict.needed", episodes=t.count(_about(own.needed), "episode"))
-    return text
+    return text + _needed(verdict.needed, t)
 
 
 def overview(scores: ComparisonResult, t: Texts) -> str:
     """Return a sentence on all experiments together."""
     outcomes = [own.verdict.outcome for own in scores.experiments]
-    if all(outcome == "no_verdict" for outcome in outcomes):
-        return t("overview.no_verdict")
     n, better = len(outcomes), outcomes.count("beats")
+    if outcomes.count("no_verdict") == n:
+        return t("overview.no_verdict")
     if n == 1:
         kind = outcomes[0] if outcomes[0] in ("beats", "inconclusive") else "does_not_beat"
         return t(f"overview.{kind}")
@@ -51,22 +48,41 @@ def overview(scores: ComparisonResult, t: Texts) -> str:
     return f"{text} {_leader(scores, t)}".strip()
 
 
+def _leader(scores: ComparisonResult, t: Texts) -> str:
+    """Return which experiment is better than all others, where that is conclusive."""
+    groups = [group for group in scores.groups if group.pairs]
+    if len(scores.groups) > 1 or not groups:
+        return ""
+    names = [own.experiment for own in groups[0].experiments]
+    won = [pair.better for pair in groups[0].pairs]
+    leaders = [name for name in names if won.count(name) == len(names) - 1]
+    if leaders:
+        return t("overview.leader", experiment=leaders[0])
+    if any(own.verdict.outcome == "no_verdict" for own in scores.experiments):
+        return ""
+    return t("overview.no_leader")
+
+
 def pair_said(pair: ExperimentPair, t: Texts) -> str:
     """Return the conclusion about two experiments."""
     one, other = pair.experiments
     if pair.better is not None:
         return t("pair.better", better=pair.better, other=other if pair.better == one else one)
-    text = t("pair.inconclusive", one=one, other=other)
-    if pair.needed is not None:
-        text += " " + t("verdict.needed", episodes=t.count(_about(pair.needed), "episode"))
-    return text
+    return t("pair.inconclusive", one=one, other=other) + _needed(pair.needed, t)
+
+
+def _needed(episodes: int | None, t: Texts) -> str:
+    """Return how many episodes a conclusion would take, with two digits that count."""
+    if episodes is None:
+        return ""
+    about = round(episodes, -max(len(str(episodes)) - 2, 0))
+    return " " + t("verdict.needed", episodes=t.count(about, "episode"))
 
 
 def scored_on(score: EvaluationResult, t: Texts) -> str:
     """Return what was scored, with its numbers: ``84 windows of 12 test episodes``.
 
-    Where there are several folds, it names the fold. Where these episodes chose the checkpoint, no
-    number stands without saying so.
+    Where these episodes chose the checkpoint, no number stands without saying so.
     """
     text = t(
         "scored.on",
@@ -97,14 +113,9 @@ def all_scored(scores: Sequence[EvaluationResult], t: Texts) -> str:
     )
 
 
-def interval(own: MeanWithInterval, t: Texts) -> str:
-    """Return ``0.150 (95 %: 0.140 to 0.161)``."""
-    return f"{number(own.value)} ({percent(own.confidence)}: {span_of(own.low, own.high, t)})"
-
-
-def between(own: Difference, t: Texts) -> str:
+def between(gap: Difference, t: Texts) -> str:
     """Return a difference with its interval: ``−0.050 (−0.061 to −0.040)``."""
-    return f"{number(own.value)} ({span_of(own.low, own.high, t)})"
+    return f"{number(gap.value)} ({span_of(gap.low, gap.high, t)})"
 
 
 def span_of(low: float | None, high: float | None, t: Texts) -> str:
@@ -112,23 +123,3 @@ def span_of(low: float | None, high: float | None, t: Texts) -> str:
     if low is None or high is None:
         return t("interval.none")
     return t.between(number(low), number(high))
-
-
-def _leader(scores: ComparisonResult, t: Texts) -> str:
-    """Return which experiment is better than all others, where that can be told."""
-    groups = [group for group in scores.groups if group.pairs]
-    if len(scores.groups) > 1 or not groups:
-        return ""
-    names = [own.experiment for own in groups[0].experiments]
-    won = [pair.better for pair in groups[0].pairs]
-    leaders = [name for name in names if won.count(name) == len(names) - 1]
-    if leaders:
-        return t("overview.leader", experiment=leaders[0])
-    if any(own.verdict.outcome == "no_verdict" for own in scores.experiments):
-        return ""
-    return t("overview.no_leader")
-
-
-def _about(number: int) -> int:
-    """Return a number with two digits that count."""
-    return round(number, -max(len(str(number)) - 2, 0))

@@ -1,12 +1,6 @@
-"""Intervals of means over episodes by the bootstrap, Wilson's interval of a share, p values.
+"""Intervals of means over episodes by the bootstrap, p values, and corrections for their number.
 
-The steps of an episode resemble each other, so the bootstrap draws whole episodes. Means are pooled
-over steps: ratios Σ sum / Σ count over the episodes, whose sums and counts are drawn together.
-
-With 50 episodes and more the interval is the percentile interval. With fewer it is the bootstrap-t
-interval (Efron and Tibshirani 1993, An Introduction to the Bootstrap, 12.5), because the percentile
-interval is too narrow there: with 20 normal values it covers about 3 % too little. The tests
-simulate both.
+The steps of an episode resemble each other, so the bootstrap draws whole episodes.
 """
 
 from __future__ import annotations
@@ -19,28 +13,25 @@ import numpy as np
 
 from mobile_vla.statistics.result import IntervalMethod, MeanWithInterval
 
-FEWEST = 8
-"""With fewer episodes there is an interval, and no claim rests on it."""
+FEWEST = 8  # with fewer episodes there is an interval, and no claim rests on it
+# From this number of episodes on the interval is the percentile interval. With fewer it is the
+# bootstrap-t interval (Efron and Tibshirani 1993, An Introduction to the Bootstrap, 12.5), because
+# the other is too narrow there: with 20 normal values it covers about 3 % too little.
 MANY = 50
-"""From this number of episodes on, the percentile interval has its nominal coverage."""
 BLOCK = 1 << 20  # drawn episodes held at a time: memory stays flat however many there are
 
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Means of K quantities over n episodes, and how they vary between samples.
+    """Means of K quantities over episodes, and how they vary between samples.
 
-    Args:
-        values: (K,) the means Σ sum / Σ count.
-        errors: (K,) their standard errors, by linearisation (Cochran 1977, 6.4).
-        drawn: (draws, K) the means of the samples; below :data:`MANY` episodes, the distance of
-            each from the mean in standard errors of its sample.
-        episodes: n.
+    ``drawn`` holds the means of the samples; below :data:`MANY` episodes, the distance of each from
+    the mean in standard errors of its sample.
     """
 
-    values: np.ndarray
-    errors: np.ndarray
-    drawn: np.ndarray
+    values: np.ndarray  # (K,) the means, pooled over steps: Σ sum / Σ count
+    errors: np.ndarray  # (K,) their standard errors, by linearisation (Cochran 1977, 6.4)
+    drawn: np.ndarray  # (draws, K)
     episodes: int
 
     @property
@@ -58,15 +49,14 @@ class Bootstrap:
         if self.method == "percentile":
             return float(low), float(high)
         value, error = self.values[index], self.errors[index]
-        return _finite(value - high * error), _finite(value - low * error)
+        return float(value - high * error), float(value - low * error)
 
     def p_value(self, index: int) -> float:
         """Return the p value against 0: 1 − the largest confidence whose interval excludes 0."""
         if self.errors[index] == 0:
             return 1.0 if self.values[index] == 0 else 1 / (len(self.drawn) + 1)
-        zero = 0.0
-        if self.method == "bootstrap-t":
-            zero = self.values[index] / self.errors[index]
+        t = self.values[index] / self.errors[index]
+        zero = t if self.method == "bootstrap-t" else 0.0
         drawn = self.drawn[:, index]
         fewer = min((drawn <= zero).sum(), (drawn >= zero).sum())
         return float(min(1, 2 * (fewer + 1) / (len(drawn) + 1)))
@@ -75,13 +65,9 @@ class Bootstrap:
 def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bootstrap:
     """Draw episodes with replacement, all K quantities of an episode together.
 
-    A difference between two predictors is a quantity too: its sums are paired by episode.
-
     Args:
         sums: (n, K) each episode's sum of each quantity.
         counts: (n,) number of values that each sum is over.
-        draws: number of samples.
-        seed: the same seed gives the same samples.
 
     Raises:
         ValueError: there is no episode, or an episode without steps.
@@ -120,13 +106,10 @@ def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bo
 
 
 def episodes_needed(boot: Bootstrap, index: int, confidence: float, power: float) -> int | None:
-    """Estimate how many episodes would show a difference from 0 of the observed size.
+    """Estimate how many episodes, above the present number, would show a difference of this size.
 
     n = ((z of the confidence + z of the power) · spread / difference)², with the spread of single
-    episodes (Cohen 1988, Statistical Power Analysis, 2.4).
-
-    Returns:
-        The number, above the present number; None where there is no difference or no spread.
+    episodes (Cohen 1988, Statistical Power Analysis, 2.4); None without a difference or a spread.
     """
     value, error = float(boot.values[index]), float(boot.errors[index])
     if value == 0 or error == 0:
@@ -155,28 +138,11 @@ def closed(bound: float) -> float | None:
     return bound if np.isfinite(bound) else None
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a share (Wilson 1927, JASA 22:209), within [0, 1].
-
-    Raises:
-        ValueError: there is no trial, or more successes than trials.
-    """
-    if not 0 <= successes <= trials or not trials:
-        raise ValueError(f"{successes} of {trials}")
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, weight = successes / trials, z**2 / trials
-    centre = (share + weight / 2) / (1 + weight)
-    half = z / (1 + weight) * (share * (1 - share) / trials + weight / trials / 4) ** 0.5
-    low = 0.0 if successes == 0 else centre - half  # where rounding would leave 1e-17
-    return low, 1.0 if successes == trials else centre + half
-
-
 def holm(p_values: list[float]) -> list[float]:
     """Adjust p values for their number (Holm 1979, Scand. J. Statist. 6:65).
 
-    The method holds whatever their dependence, which Benjamini and Hochberg's does not. It bounds
-    the probability of a single false claim rather than the share of false claims: here comparisons
-    are few, and each is read as a claim by itself.
+    It holds whatever their dependence, and bounds the probability of a single false claim: here
+    comparisons are few, and each is read as a claim by itself.
     """
     order = np.argsort(p_values, kind="stable")
     adjusted, highest = [0.0] * len(p_values), 0.0
@@ -213,7 +179,3 @@ def _samples(episodes: int, draws: int, seed: int) -> Iterator[tuple[slice, np.n
         drawn += np.arange(count)[:, None] * episodes
         times = np.bincount(drawn.ravel(), minlength=count * episodes)
         yield slice(start, start + count), times.reshape(count, episodes).astype(np.float64)
-
-
-def _finite(value: float) -> float:
-    return float(value) if not np.isnan(value) else 0.0

@@ -1,21 +1,25 @@
-"""The look that all figures share, and writing them so that equal data give equal bytes."""
+"""What all figures share: look, axes, marks with values, and files of equal bytes."""
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mobile_vla.files import atomic_path
 from mobile_vla.layout import FigureFiles
-from mobile_vla.reporting.drawing.drawn import with_values
-from mobile_vla.reporting.palette import BASELINE, COLORS, FAINT, GRID, INK
+from mobile_vla.reporting.palette import BASELINE, FAINT, GRID, INK
 
 WIDTH = 8.0  # inches
 PNG_DPI = 150
@@ -28,8 +32,12 @@ FORMATS: dict[str, dict[str, Any]] = {
     "pdf": {"metadata": dict.fromkeys(("CreationDate", "Creator", "Producer"))},
     "png": {"dpi": PNG_DPI, "facecolor": "white", "metadata": {"Software": None}},
 }
-
-STROKES = ("-", "--", ":", "-.")
+DASHED = (0, (3, 2))
+CELL_INK = "#1b2531"  # stays dark on a pale cell, also where the page's ink is light
+MARK, MARKS = "mark:", "marks:"
+BETWEEN = " ¦ "
+SVG = "http://www.w3.org/2000/svg"
+NAMESPACES = {"": SVG, "xlink": "http://www.w3.org/1999/xlink"}
 
 RC = {
     "svg.hashsalt": "mobile-vla",  # otherwise random: the same data would give other bytes
@@ -56,11 +64,13 @@ RC = {
 }
 
 
-def nothing(why: str) -> Figure:
-    """Return a figure whose text is the reason why it shows nothing."""
-    figure = new_figure(0.8)
-    figure.text(0.02, 0.5, f"Nothing to draw: {why}.", va="center", color=FAINT)
-    return figure
+@dataclass(frozen=True)
+class Drawn:
+    """A figure of the report; its title and caption are the texts of its name."""
+
+    figure: Figure
+    alt: str  # what it shows, with its number, for those who do not see it
+    note: str = ""  # a sentence to follow the caption
 
 
 @contextmanager
@@ -76,9 +86,11 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def stroke(experiment: str, experiments: Sequence[str]) -> str:
-    """Return the line style that distinguishes experiments of the same colour."""
-    return STROKES[experiments.index(experiment) // len(COLORS) % len(STROKES)]
+def nothing(why: str) -> Figure:
+    """Return a figure whose text is the reason why it shows nothing."""
+    figure = new_figure(0.8)
+    figure.text(0.02, 0.5, f"Nothing to draw: {why}.", va="center", color=FAINT)
+    return figure
 
 
 def hide(axes: Sequence[Axes]) -> None:
@@ -87,11 +99,74 @@ def hide(axes: Sequence[Axes]) -> None:
         ax.set_visible(False)
 
 
-def save(figure: Figure, files: FigureFiles, formats: Iterable[str] = FORMATS) -> None:
-    """Write a figure in some of the formats.
+def lines_down(ax: Axes, labels: Sequence[str], *, grid: bool = False) -> None:
+    """Label the places 0, 1, … from top to bottom, a line each."""
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=grid)
 
-    No time and no software version is written, so that equal data give equal files.
-    """
+
+def beside(ax: Axes, x: float, y: float, text: str, points: int, **options: Any) -> None:
+    """Write a text some points to the right of a place."""
+    ax.annotate(
+        text,
+        (x, y),
+        xytext=(points, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=8,
+        **options,
+    )
+
+
+def heat_axes(
+    ax: Axes, rows: Sequence[str], columns: Sequence[str], *, rotation: float = 0
+) -> None:
+    """Label the cells of a heat map, the first row above."""
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_xticks(range(len(columns)), columns, rotation=rotation)
+    ax.set_xlim(-0.5, len(columns) - 0.5)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+
+
+def heat_cell(ax: Axes, row: int, column: int, color: Any, half: float = 0.47) -> Artist:
+    """Fill a cell of a heat map; ``half`` is of its height."""
+    x, y = np.array([-0.48, 0.48, 0.48, -0.48]), half * np.array([-1, -1, 1, 1])
+    return ax.fill(column + x, row + y, facecolor=color, edgecolor="none")[0]
+
+
+def legend_beside(ax: Axes, handles: Sequence[Line2D]) -> None:
+    """Put a legend to the right of the axes."""
+    ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+def baseline_key(**options: Any) -> Line2D:
+    """Return the entry of the best baseline in a legend."""
+    look = {"color": FAINT, "ls": DASHED, "label": "best baseline"}
+    return Line2D([], [], **{**look, **options})
+
+
+def mark(artist: Artist, text: str) -> None:
+    """Give an artist a value that is shown where the reader points at it."""
+    artist.set_gid(MARK + text)
+
+
+def marks(ax: Axes, x: Sequence[float], y: Sequence[float], values: Sequence[str]) -> None:
+    """Put invisible places on a figure, with values that are shown where the reader points."""
+    kept = [(a, b, text) for a, b, text in zip(x, y, values, strict=True) if a == a and b == b]
+    if not kept:
+        return
+    options: Any = {"ls": "", "marker": "o", "ms": 11, "alpha": 0.0, "zorder": 9}
+    (line,) = ax.plot(*zip(*[(a, b) for a, b, _ in kept], strict=True), **options)
+    line.set_gid(MARKS + BETWEEN.join(text for _, _, text in kept))
+
+
+def save(figure: Figure, files: FigureFiles, formats: Iterable[str]) -> None:
+    """Write a figure in some of ``FORMATS``."""
     FigureCanvasAgg(figure)
     for kind in formats:
         path: Path = getattr(files, kind)
@@ -100,4 +175,35 @@ def save(figure: Figure, files: FigureFiles, formats: Iterable[str] = FORMATS) -
             figure.set_layout_engine(None)  # laid out once, or it costs more than all drawing
             if kind == "svg":
                 text = temporary.read_text(encoding="utf-8")
-                temporary.write_text(with_values(text), encoding="utf-8")
+                temporary.write_text(_with_values(text), encoding="utf-8")
+
+
+def _with_values(text: str) -> str:
+    """Return an SVG whose marks have their values as ``<title>``, which browsers show, for ids."""
+    if MARK[:-1] not in text:
+        return text
+    for prefix, uri in NAMESPACES.items():
+        ET.register_namespace(prefix, uri)
+    root = ET.fromstring(text)
+    for element in list(root.iter()):
+        name = element.get("id", "")
+        if name.startswith(MARK):
+            _add_title(element, name.removeprefix(MARK))
+        elif name.startswith(MARKS):
+            values = name.removeprefix(MARKS).split(BETWEEN)
+            # A marker outside the axes is not drawn; then it is not known which values are shown.
+            places = list(element.iter(f"{{{SVG}}}use"))
+            if len(places) == len(values):
+                for place, value in zip(places, values, strict=True):
+                    _add_title(place, value)
+        else:
+            continue
+        element.attrib.pop("id")
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _add_title(element: ET.Element, value: str) -> None:
+    element.set("class", "mark")
+    title = ET.Element(f"{{{SVG}}}title")
+    title.text = value
+    element.insert(0, title)

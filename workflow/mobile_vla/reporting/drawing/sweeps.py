@@ -1,16 +1,24 @@
-"""Sweeps: a line for one swept setting, heat maps for two and more."""
+"""Figures of sweeps: a line for one swept setting, heat maps for two and more."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from mobile_vla.reporting.drawing.drawn import Drawn, mark, marks
-from mobile_vla.reporting.drawing.style import hide, new_figure
+from mobile_vla.reporting.drawing.style import (
+    CELL_INK,
+    DASHED,
+    Drawn,
+    heat_axes,
+    heat_cell,
+    hide,
+    mark,
+    marks,
+    new_figure,
+)
 from mobile_vla.reporting.format import UNIT, number
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import COLORS, FAINT, PAPER
@@ -23,47 +31,44 @@ LIGHT = 0.6  # depth of colour above which a cell's text is set in white
 
 
 def sweeps(material: Material) -> Drawn:
-    """Draw the figure: a panel for each sweep; of more than two settings, one for each rest."""
+    """Draw a panel for each sweep; of more than two settings, one for each rest."""
     t, tables = material.texts, material.sweeps
-    panels = [panel for own in tables for panel in _panels(own)]
+    panels = [panel for sweep in tables for panel in _panels(sweep)]
     rows = -(-len(panels) // COLUMNS)
-    tallest = max(len(own.axis(own.keys[0])) if len(own.keys) > 1 else 0 for own in tables)
+    tallest = max(len(sweep.axis(sweep.keys[0])) if len(sweep.keys) > 1 else 0 for sweep in tables)
     figure = new_figure(rows * max(LINE, 1.3 + CELL * tallest))
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for ax, (own, title, points) in zip(axes, panels, strict=False):
-        if len(own.keys) == 1:
-            _line(ax, own, points)
-        else:
-            _heat_map(ax, own, points)
+    for ax, (sweep, title, points) in zip(axes, panels, strict=False):
+        draw = _line if len(sweep.keys) == 1 else _heat_map
+        draw(ax, sweep, points)
         ax.set_title(title)
     hide(list(axes[len(panels) :]))
-    finding = " ".join(_finding(own, t) for own in tables)
-    return Drawn(figure, t("sweeps.title"), t("sweeps.caption"), finding)
+    return Drawn(figure, " ".join(_finding(sweep, t) for sweep in tables))
 
 
-def _panels(own: SweepTable) -> Iterator[tuple[SweepTable, str, list[Point]]]:
+def _panels(sweep: SweepTable) -> Iterator[tuple[SweepTable, str, list[Point]]]:
     """Yield panels: all points, or those that agree in the settings beyond the first two."""
-    rest = own.keys[2:]
-    for values in itertools.product(*(own.axis(key) for key in rest)):
-        point = dict(zip(rest, values, strict=True))
-        points = [one for one in own.points if point.items() <= one.values.items()]
+    rest = sweep.keys[2:]
+    for values in itertools.product(*(sweep.axis(key) for key in rest)):
+        fixed = dict(zip(rest, values, strict=True))
+        points = [point for point in sweep.points if fixed.items() <= point.values.items()]
         if points:
-            title = ", ".join([own.name, *(f"{key} {value}" for key, value in point.items())])
-            yield own, title, points
+            title = ", ".join([sweep.name, *(f"{key} {value}" for key, value in fixed.items())])
+            yield sweep, title, points
 
 
-def _line(ax: Axes, own: SweepTable, points: list[Point]) -> None:
-    (key,) = own.keys
-    places = range(len(points))
+def _line(ax: Axes, sweep: SweepTable, points: list[Point]) -> None:
+    (key,) = sweep.keys
+    places = list(range(len(points)))
     values = [point.mae.value for point in points]
     for place, point in zip(places, points, strict=True):
         if point.mae.low is not None and point.mae.high is not None:
             ax.plot([place, place], [point.mae.low, point.mae.high], color=COLORS[0], lw=1.2)
     ax.plot(places, values, "o-", color=COLORS[0], ms=5)
     baselines = [point.baseline for point in points]
-    ax.plot(places, baselines, color=FAINT, lw=1.2, ls=(0, (3, 2)), label="best baseline")
-    marks(ax, list(places), values, [_said(point) for point in points])
-    ax.set_xticks(list(places), [point.values[key] for point in points])
+    ax.plot(places, baselines, color=FAINT, lw=1.2, ls=DASHED, label="best baseline")
+    marks(ax, places, values, [_said(point) for point in points])
+    ax.set_xticks(places, [point.values[key] for point in points])
     ax.margins(x=0.1)
     ax.set_ylim(bottom=0)
     ax.set_xlabel(key)
@@ -71,31 +76,19 @@ def _line(ax: Axes, own: SweepTable, points: list[Point]) -> None:
     ax.legend(loc="best")
 
 
-def _heat_map(ax: Axes, own: SweepTable, points: list[Point]) -> None:
-    down, across = own.keys[:2]
-    rows, columns = own.axis(down), own.axis(across)
-    low, high = own.best.mae.value, own.worst.mae.value
+def _heat_map(ax: Axes, sweep: SweepTable, points: list[Point]) -> None:
+    down, across = sweep.keys[:2]
+    rows, columns = sweep.axis(down), sweep.axis(across)
+    low, high = sweep.best.mae.value, sweep.worst.mae.value
     shades = LinearSegmentedColormap.from_list("own", [PAPER, COLORS[0]])
     for point in points:
         row, column = rows.index(point.values[down]), columns.index(point.values[across])
         depth = (high - point.mae.value) / (high - low) if high > low else 0.0  # low is good
-        cell = ax.fill(
-            column + np.array([-0.48, 0.48, 0.48, -0.48]),
-            row + np.array([-0.47, -0.47, 0.47, 0.47]),
-            facecolor=shades(0.9 * depth),
-            edgecolor="none",
-        )[0]
-        mark(cell, _said(point))
-        ink = "white" if 0.9 * depth > LIGHT else "#1b2531"  # stays dark on the pale cell
+        mark(heat_cell(ax, row, column, shades(0.9 * depth)), _said(point))
+        ink = "white" if 0.9 * depth > LIGHT else CELL_INK
         text = number(point.mae.value)
         ax.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(rows)), rows)
-    ax.set_xlim(-0.5, len(columns) - 0.5)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.grid(visible=False)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
+    heat_axes(ax, rows, columns)
     ax.set_xlabel(across)
     ax.set_ylabel(down)
 
@@ -107,16 +100,16 @@ def _said(point: Point) -> str:
     return f"{point.experiment}: {number(point.mae.value)}{interval}, {trained}"
 
 
-def _finding(own: SweepTable, t: Texts) -> str:
+def _finding(sweep: SweepTable, t: Texts) -> str:
     def where(point: Point) -> str:
         return ", ".join(f"{key} {value}" for key, value in point.values.items())
 
     return t(
         "sweeps.finding",
-        name=own.name,
-        combinations=t.count(len(own.points), "combination"),
-        low=number(own.best.mae.value),
-        best=where(own.best),
-        high=number(own.worst.mae.value),
-        worst=where(own.worst),
+        name=sweep.name,
+        combinations=t.count(len(sweep.points), "combination"),
+        low=number(sweep.best.mae.value),
+        best=where(sweep.best),
+        high=number(sweep.worst.mae.value),
+        worst=where(sweep.worst),
     )

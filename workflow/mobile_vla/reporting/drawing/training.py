@@ -1,4 +1,4 @@
-"""Training and validation loss over the epochs, one small panel an experiment."""
+"""Figures of the training: losses over the epochs, and validation less training loss."""
 
 from __future__ import annotations
 
@@ -10,33 +10,38 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from mobile_vla.reporting.drawing.drawn import Drawn, marks
-from mobile_vla.reporting.drawing.style import WIDTH, hide, new_figure
+from mobile_vla.reporting.drawing.style import (
+    WIDTH,
+    Drawn,
+    hide,
+    legend_beside,
+    marks,
+    new_figure,
+)
 from mobile_vla.reporting.format import number, percent, span
-from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.load import Run, epoch_rows, grouped
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import FAINT
 from mobile_vla.reporting.texts import Texts
 
 COLUMNS = 4
 PANEL = 2.1  # inches
-DASHED = (0, (2, 1.5))
+DOTTED = (0, (2, 1.5))
 NAMED = 6  # runs that a sentence names one by one; of more it gives the range
 
 
 def loss_curves(material: Material) -> Drawn:
-    """Draw the figure; all panels share their axes, and an experiment's seeds are a band."""
+    """Draw a panel an experiment; all share their axes, and an experiment's seeds are a band."""
     runs, t = material.shown, material.texts
-    names = list(dict.fromkeys(run.experiment for run in runs))
-    columns = min(COLUMNS, len(names))
-    rows = -(-len(names) // columns)
+    experiments = grouped(runs, lambda run: run.experiment)
+    columns = min(COLUMNS, len(experiments))
+    rows = -(-len(experiments) // columns)
     width = WIDTH if columns > 1 else 5.5
     figure = new_figure(0.75 + PANEL * rows + (0.6 if rows == 1 else 0), width)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for name, ax in zip(names, grid.flat, strict=False):
-        own = [run for run in runs if run.experiment == name]
-        _panel(ax, name, own, material.color(own[0]))
-    hide(list(grid.flat[len(names) :]))
+    for (name, members), ax in zip(experiments.items(), grid.flat, strict=False):
+        _losses(ax, name, members, material.color(members[0]))
+    hide(list(grid.flat[len(experiments) :]))
     for ax in grid[:, 0]:
         ax.set_ylabel("Huber loss (normalised)")
     for column in range(columns):
@@ -45,17 +50,16 @@ def loss_curves(material: Material) -> Drawn:
         lowest.tick_params(labelbottom=True)
     keys: list[Line2D | Patch] = [
         Line2D([], [], color=FAINT, ls="-", label="validation"),
-        Line2D([], [], color=FAINT, ls=DASHED, lw=1.2, label="training"),
+        Line2D([], [], color=FAINT, ls=DOTTED, lw=1.2, label="training"),
         Line2D([], [], color=FAINT, ls="", marker="o", ms=5, label="best epoch"),
     ]
-    if len(runs) > len(names):
+    if len(runs) > len(experiments):
         keys.append(Patch(color=FAINT, alpha=0.25, lw=0, label="lowest to highest run"))
     figure.legend(handles=keys, loc="outside upper right", ncols=len(keys))
-    caption = f"{t('loss_curves.caption')} {material.left_out}".strip()
-    return Drawn(figure, t("loss_curves.title"), caption, losses_fell(runs, t))
+    return Drawn(figure, _fall(runs, t), material.left_out)
 
 
-def losses_fell(runs: Sequence[Run], t: Texts) -> str:
+def _fall(runs: Sequence[Run], t: Texts) -> str:
     """Return how far the validation losses fell."""
     fell = []
     for run in runs:
@@ -84,8 +88,8 @@ def losses_fell(runs: Sequence[Run], t: Texts) -> str:
     return t("loss_curves.finding", n=n, parts="; ".join(parts))
 
 
-def _panel(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
-    for kind, style, width in (("train_loss", DASHED, 1.2), ("val_loss", "-", 1.7)):
+def _losses(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
+    for kind, style, width in (("train_loss", DOTTED, 1.2), ("val_loss", "-", 1.7)):
         epochs = sorted({epoch.epoch for run in runs for epoch in run.epochs})
         values = np.full((len(runs), len(epochs)), np.nan)
         for row, run in enumerate(runs):
@@ -103,8 +107,8 @@ def _panel(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
             low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
             ax.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
         said = [
-            f"{name}, epoch {epoch}: {kind.replace('_', ' ')} {span(list(own[~np.isnan(own)]))}"
-            for epoch, own in zip(x, values.T, strict=True)
+            f"{name}, epoch {epoch}: {kind.replace('_', ' ')} {span(list(at[~np.isnan(at)]))}"
+            for epoch, at in zip(x, values.T, strict=True)
         ]
         marks(ax, list(x), list(middle), said)
     for run in runs:
@@ -116,15 +120,37 @@ def _panel(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
     ax.set_title(name + several, color=color, fontsize=9 if len(name) < 22 else 7)
     if losses:
         # A number in the empty corner saves reading it off the axis.
-        ax.text(
-            *(0.97, 0.93, f"best {span(losses)}"),
-            transform=ax.transAxes,
-            ha="right",
-            va="top",
-            color=FAINT,
-        )
+        said_best, corner = f"best {span(losses)}", ax.transAxes
+        ax.text(0.97, 0.93, said_best, transform=corner, ha="right", va="top", color=FAINT)
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+
+
+def overfitting_gap(material: Material) -> Drawn:
+    """Draw validation less training loss, a line a run: where it grows, a policy overfits."""
+    t = material.texts
+    figure = new_figure(2.7)
+    ax = figure.subplots()
+    handles, parts = {}, []
+    for run in material.shown:
+        rows = epoch_rows(run.epochs, run.training.best_epoch)
+        gaps = [(row.measured.epoch, row.gap) for row in rows if row.gap is not None]
+        x, y = [epoch for epoch, _ in gaps], [gap for _, gap in gaps]
+        ax.plot(x, y, **material.line(run), marker="o" if len(x) == 1 else "", ms=3)
+        said = [f"{run.label}, epoch {epoch}: {number(gap)}" for epoch, gap in gaps]
+        marks(ax, x, y, said)
+        handles[run.experiment] = Line2D([], [], **material.line(run), label=run.experiment)
+        if gaps:
+            parts.append(f"{run.label} {number(y[-1])}")
+    ax.axhline(0, color=FAINT, lw=1)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("val loss − train loss")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    legend_beside(ax, list(handles.values()))
+    finding = (
+        t("overfitting_gap.finding", parts=", ".join(parts)) if parts else t("loss_curves.none")
+    )
+    return Drawn(figure, finding, material.left_out)

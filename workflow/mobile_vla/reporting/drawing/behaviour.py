@@ -1,4 +1,4 @@
-"""Where a policy went in closed loop, and what it saw on the way."""
+"""Figures of a policy's behaviour: trajectories in closed loop, and the effect of the prompt."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from mobile_vla.reporting.drawing.drawn import Drawn, mark
-from mobile_vla.reporting.drawing.style import new_figure
-from mobile_vla.reporting.format import percent
+from mobile_vla.layout import RolloutFiles
+from mobile_vla.reporting.drawing.style import Drawn, beside, lines_down, mark, new_figure, nothing
+from mobile_vla.reporting.format import UNIT, number, percent
 from mobile_vla.reporting.material import Material
-from mobile_vla.reporting.palette import BASELINE, COLORS, GRID
-from mobile_vla.reporting.selection import best_driver
+from mobile_vla.reporting.palette import BASELINE, COLORS, FAINT, GRID
 
 SIDES = ("left", "right")
 OUTCOMES = {
@@ -26,18 +25,18 @@ OUTCOMES = {
 }
 ROOM = 3.2  # metres before and behind the box that are shown
 ASIDE = 2.0  # metres beside it
-PATHS, STRIP = 3.3, 1.55  # inches of height
+PATHS, STRIP, LINE = 3.3, 1.55, 0.32  # inches of height
 HEADING, GAP = 32, 10  # pixels above a strip, and between its pictures
+NAMED = 6  # runs that a sentence names one by one
 
 
 def closed_loop(material: Material) -> Drawn:
-    """Draw the figure: trajectories around the box by side, and film strips below them.
-
-    It shows the run that succeeds most often.
-    """
-    t, driven = material.texts, [run for run in material.runs if run.rollouts is not None]
-    run = best_driver(driven)
-    with np.load(material.trajectories_of(run), allow_pickle=False) as file:
+    """Draw trajectories around the box by side, and film strips, of the run that succeeds most."""
+    t = material.texts
+    driven = [(run, run.rollouts) for run in material.runs if run.rollouts is not None]
+    run, rollouts = max(driven, key=lambda pair: pair[1].drivers["policy"].success.rate)
+    paths = RolloutFiles.below(material.results, **run.settings.names()).paths
+    with np.load(paths, allow_pickle=False) as file:
         data: dict[str, Any] = {name: file[name] for name in file.files}
     strips = len(data["strip"])
     figure = new_figure(PATHS + STRIP * strips)
@@ -58,7 +57,6 @@ def closed_loop(material: Material) -> Drawn:
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     if strips:
         _strips(figure.add_subplot(grid[1]), data)
-    assert run.rollouts is not None
     parts = [
         t(
             "closed_loop.one",
@@ -67,15 +65,15 @@ def closed_loop(material: Material) -> Drawn:
             low=percent(driver.success.low),
             high=percent(driver.success.high),
         )
-        for name, driver in run.rollouts.drivers.items()
+        for name, driver in rollouts.drivers.items()
     ]
     finding = t(
         "closed_loop.finding",
         parts=", ".join(parts),
-        rollouts=t.count(run.rollouts.rollouts, "rollout"),
-        scenes=run.rollouts.scenes,
+        rollouts=t.count(rollouts.rollouts, "rollout"),
+        scenes=rollouts.scenes,
     )
-    return Drawn(figure, t("closed_loop.title"), t("closed_loop.caption"), finding)
+    return Drawn(figure, finding)
 
 
 def _paths(ax: Axes, data: Mapping[str, Any], side: str) -> None:
@@ -88,12 +86,11 @@ def _paths(ax: Axes, data: Mapping[str, Any], side: str) -> None:
         ax.plot(expert[:, 0], expert[:, 1], color=BASELINE, lw=2.5, alpha=0.35)
     for row in rows:
         path = data["policy_poses"][row] - data["box"][row][:2]  # NaN after its end
-        color = OUTCOMES[str(data["policy_outcome"][row])]
-        (line,) = ax.plot(path[:, 0], path[:, 1], color=color, lw=0.9)
-        outcome = str(data["policy_outcome"][row]).replace("_", " ")
-        mark(line, f"scene {data['scene'][row]}, told {side}: {outcome}")
+        outcome = str(data["policy_outcome"][row])
+        (line,) = ax.plot(path[:, 0], path[:, 1], color=OUTCOMES[outcome], lw=0.9)
+        mark(line, f"scene {data['scene'][row]}, told {side}: {outcome.replace('_', ' ')}")
         last = path[~np.isnan(path[:, 0])][-1]
-        ax.plot(*last, "o", color=color, ms=3)
+        ax.plot(*last, "o", color=OUTCOMES[outcome], ms=3)
     succeeded = (data["policy_outcome"][rows] == "success").sum()
     ax.set_title(f"told {side}: {succeeded} of {len(rows)} succeed")
     ax.set_xlabel("past the box (m)")
@@ -122,3 +119,45 @@ def _strips(ax: Axes, data: Mapping[str, Any]) -> None:
             ax.text(left, top - 3, frame, fontsize=6.5, va="bottom")
     ax.imshow(canvas, interpolation="none", extent=(0, canvas.shape[1], canvas.shape[0], 0))
     ax.set_axis_off()
+
+
+def language(material: Material) -> Drawn:
+    """Draw how much farther left a policy goes when told left: a line a run, with interval."""
+    t = material.texts
+    shifts = [
+        (run, run.language.lateral_shift)
+        for run in material.shown
+        if run.language.lateral_shift is not None
+    ]
+    if not shifts:
+        return Drawn(nothing(material.shown[0].language.why), t("language.none"))
+    figure = new_figure(0.8 + LINE * len(shifts))
+    ax = figure.subplots()
+    parts = []
+    for place, (run, shift) in enumerate(shifts):
+        verdict, color = run.language.verdict, material.color(run)
+        said = f"{run.label}: {number(shift.mean)} ({number(shift.low)} to {number(shift.high)})"
+        said += f", {shift.units} episodes: {verdict}"
+        if shift.low is not None and shift.high is not None:
+            (bar,) = ax.plot([shift.low, shift.high], [place, place], color=color, lw=2.4)
+            mark(bar, said)
+        (dot,) = ax.plot(shift.mean, place, "o", color=color, ms=6)
+        mark(dot, said)
+        end = shift.mean if shift.high is None else shift.high
+        beside(ax, end, place, verdict, 8, color=FAINT)
+        parts.append(
+            t(
+                "language.one",
+                run=run.label,
+                verdict=t(f"said.{verdict}"),
+                shift=number(shift.mean),
+                low=number(shift.low),
+                high=number(shift.high),
+                episodes=t.count(shift.units, "episode"),
+            )
+        )
+    ax.axvline(0, color=FAINT, lw=1)
+    lines_down(ax, [run.label for run, _ in shifts])
+    ax.margins(x=0.25)
+    ax.set_xlabel(f"farther left when told left instead of right ({UNIT})")
+    return Drawn(figure, t("language.finding", parts="; ".join(parts[:NAMED])), material.left_out)

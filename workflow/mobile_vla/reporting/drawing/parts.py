@@ -1,0 +1,273 @@
+"""Figures of errors in parts of the steps: by step, frame, scenario, motion and tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from mobile_vla.evaluation.result import Slice
+from mobile_vla.reporting.drawing.style import (
+    CELL_INK,
+    DASHED,
+    Drawn,
+    baseline_key,
+    heat_axes,
+    heat_cell,
+    legend_beside,
+    lines_down,
+    mark,
+    marks,
+    new_figure,
+    nothing,
+)
+from mobile_vla.reporting.format import UNIT, cell, count, number, percent
+from mobile_vla.reporting.load import Run
+from mobile_vla.reporting.material import Material, comparable
+from mobile_vla.reporting.palette import FAINT, PAPER
+from mobile_vla.reporting.selection import best_run
+
+Along = Literal["step", "frame"]
+Groups = dict[str, tuple[Run, ...]]
+Look = dict[str, Any]
+
+PANELS = 4  # sets of comparable runs; more are not drawn
+NAMED = 6  # runs that a sentence names
+PANEL, LINE, CELL = 2.9, 0.3, 0.55  # inches
+SPREAD = 0.5  # of the room between two lines
+LIGHT = 0.55  # share of a row above which its text is set in white
+
+
+def _groups(material: Material) -> Groups:
+    return dict(list(comparable(material.shown).items())[:PANELS])
+
+
+def _panels(groups: Groups) -> tuple[Figure, list[Axes]]:
+    figure = new_figure(0.3 + PANEL * len(groups))
+    axes = list(figure.subplots(len(groups), 1, squeeze=False)[:, 0])
+    for ax, title in zip(axes, groups, strict=True):
+        ax.set_title(title)
+    return figure, axes
+
+
+def _first_runs(groups: Groups) -> list[Run]:
+    return [run for runs in groups.values() for run in runs][:NAMED]
+
+
+def error_by_step(material: Material) -> Drawn:
+    """Draw the error at each step of the chunk."""
+    return _error_along(material, "step", "step of the chunk")
+
+
+def error_by_frame(material: Material) -> Drawn:
+    """Draw the error at each frame of the episode."""
+    return _error_along(material, "frame", "frame of the episode")
+
+
+def _error_along(material: Material, along: Along, label: str) -> Drawn:
+    """Draw a line a run, with the best baseline; ``label`` is that of the axis."""
+    t, name, groups = material.texts, f"error_by_{along}", _groups(material)
+    figure, axes = _panels(groups)
+    for ax, runs in zip(axes, groups.values(), strict=True):
+        _errors_along(ax, material, runs, along)
+    axes[-1].set_xlabel(label)
+    sentences = []
+    for run in _first_runs(groups):
+        parts = _parts(run, along)
+        worst = max(parts, key=lambda part: part.policy.mae["overall"])
+        sentences.append(
+            t(
+                f"{name}.one",
+                run=run.label,
+                first=number(parts[0].policy.mae["overall"]),
+                last=number(parts[-1].policy.mae["overall"]),
+                worst=number(worst.policy.mae["overall"]),
+                place=getattr(worst, along),
+                steps=t.count(sum(part.steps for part in parts), "step"),
+            )
+        )
+    return Drawn(figure, t(f"{name}.finding", parts="; ".join(sentences)), material.left_out)
+
+
+def _parts(run: Run, along: Along) -> list[Slice]:
+    return run.evaluation.by_step if along == "step" else run.evaluation.by_frame
+
+
+def _errors_along(ax: Axes, material: Material, runs: Sequence[Run], along: Along) -> None:
+    handles = {}
+    drawn = set()
+    for run in runs:
+        parts = _parts(run, along)
+        x = [float(getattr(part, along)) for part in parts]
+        best = run.evaluation.best_baseline.name
+        baseline = [part.mae[best] for part in parts]
+        if (best, tuple(baseline)) not in drawn:  # experiments share it
+            drawn.add((best, tuple(baseline)))
+            ax.plot(x, baseline, color=FAINT, lw=1.2, ls=DASHED)
+            marks(ax, x, baseline, [f"{best.replace('_', ' ')}: {number(mae)}" for mae in baseline])
+        y = [part.policy.mae["overall"] for part in parts]
+        line = {**material.line(run), "marker": "o", "ms": 3}
+        ax.plot(x, y, **line)
+        said = [
+            f"{run.label}, {along} {getattr(part, along)}: {number(value)} "
+            f"(n = {part.steps} steps of {part.episodes} episodes)"
+            for part, value in zip(parts, y, strict=True)
+        ]
+        marks(ax, x, y, said)
+        handles[run.experiment] = Line2D([], [], **line, label=run.experiment)
+    legend_beside(ax, [*handles.values(), baseline_key()])
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel(f"MAE ({UNIT})")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def error_by_scenario(material: Material) -> Drawn:
+    """Draw a panel a set of comparable runs, a line a value that varies, a dot a run."""
+    t = material.texts
+    groups = {
+        name: runs
+        for name, runs in _groups(material).items()
+        if any(run.evaluation.by_scenario for run in runs)
+    }
+    if not groups:
+        return Drawn(nothing("all scored episodes are of the same scenario"), "–")
+    rows = [
+        list(dict.fromkeys(cell(part.cell) for run in runs for part in run.evaluation.by_scenario))
+        for runs in groups.values()
+    ]
+    heights = [0.7 + LINE * len(labels) for labels in rows]
+    figure = new_figure(0.3 + sum(heights))
+    axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for ax, (name, runs), labels in zip(axes, groups.items(), rows, strict=True):
+        _scenarios(ax, material, runs, labels)
+        ax.set_title(name)
+    axes[-1].set_xlabel(f"MAE ({UNIT})")
+    sentences = []
+    for run in _first_runs(groups):
+        if not run.evaluation.by_scenario:
+            continue
+        worst = max(run.evaluation.by_scenario, key=lambda part: part.policy.mae["overall"])
+        sentences.append(
+            t(
+                "error_by_scenario.one",
+                run=run.label,
+                worst=number(worst.policy.mae["overall"]),
+                place=cell(worst.cell),
+                episodes=t.count(worst.episodes, "episode"),
+            )
+        )
+    finding = t("error_by_scenario.finding", parts="; ".join(sentences))
+    return Drawn(figure, finding, material.left_out)
+
+
+def _scenarios(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequence[str]) -> None:
+    handles = {}
+    tick_look: Look = {"color": FAINT, "marker": "|", "ls": "", "ms": 9, "mew": 1.4}
+    for index, run in enumerate(runs):
+        shift = SPREAD * ((index + 0.5) / len(runs) - 0.5)
+        line = material.line(run)
+        marker = "o" if line["ls"] == "-" else "s"
+        look: Look = {**line, "marker": marker, "ls": "", "ms": 5}
+        best = run.evaluation.best_baseline.name
+        for part in run.evaluation.by_scenario:
+            scenario = cell(part.cell)
+            place = labels.index(scenario) + shift
+            (tick,) = ax.plot(part.mae[best], place, **tick_look)
+            mark(tick, f"{best.replace('_', ' ')}, {scenario}: {number(part.mae[best])}")
+            mae = part.policy.mae["overall"]
+            (dot,) = ax.plot(mae, place, **look)
+            mark(dot, f"{run.label}, {scenario}: {number(mae)} (n = {part.episodes} episodes)")
+        handles[run.experiment] = Line2D([], [], **look, label=run.experiment)
+    legend_beside(ax, [*handles.values(), baseline_key(**tick_look)])
+    lines_down(ax, labels, grid=True)
+    ax.set_xlim(left=0)
+
+
+def confusion(material: Material) -> Drawn:
+    """Draw which motion was driven and which predicted, of the run with the highest skill."""
+    t, run = material.texts, best_run(material.runs)
+    motion, classes = run.evaluation.motion, run.evaluation.motion.classes
+    size = len(classes)
+    figure = new_figure(1.2 + CELL * size, min(8.0, 2.6 + 1.05 * size))
+    ax = figure.subplots()
+    shades = LinearSegmentedColormap.from_list("own", [PAPER, material.color(run)])
+    totals = [sum(values) for values in motion.confusion]
+    for row, (values, total) in enumerate(zip(motion.confusion, totals, strict=True)):
+        for column, value in enumerate(values):
+            share = value / total if total else 0.0
+            square = heat_cell(ax, row, column, shades(share))
+            said = f"driven {classes[row]}, predicted {classes[column]}: {count(value, 'step')}"
+            mark(square, f"{said}, {percent(share)} of {total}")
+            if value:
+                ink = "white" if share > LIGHT else CELL_INK
+                ax.text(column, row, f"{value:,}", ha="center", va="center", color=ink, fontsize=8)
+    labels = [f"{name} ({total:,})" for name, total in zip(classes, totals, strict=True)]
+    heat_axes(ax, labels, classes, rotation=0 if size < 5 else 30)
+    ax.set_ylabel("driven (steps)")
+    ax.set_xlabel("predicted")
+    ax.set_title(run.label)
+    worst = min(
+        (values[row] / total, classes[row])
+        for row, (values, total) in enumerate(zip(motion.confusion, totals, strict=True))
+        if total
+    )
+    finding = t(
+        "confusion.finding",
+        run=run.label,
+        accuracy=percent(motion.accuracy),
+        f1=number(motion.macro_f1),
+        steps=t.count(sum(totals), "step"),
+        worst=worst[1],
+        share=percent(worst[0]),
+    )
+    return Drawn(figure, finding)
+
+
+def tolerance(material: Material) -> Drawn:
+    """Draw the share of steps whose error is within a tolerance: a line a run."""
+    t, groups = material.texts, _groups(material)
+    figure, axes = _panels(groups)
+    sentences = []
+    for ax, runs in zip(axes, groups.values(), strict=True):
+        handles = {}
+        drawn = set()
+        for run in runs:
+            x, best = run.evaluation.tolerance.tolerances, run.evaluation.best_baseline.name
+            match = run.evaluation.tolerance.match
+            shares, baseline = match["policy"], match[best]
+            if (best, tuple(baseline)) not in drawn:
+                drawn.add((best, tuple(baseline)))
+                ax.plot(x, baseline, color=FAINT, lw=1.2, ls=DASHED)
+            ax.plot(x, shares, **material.line(run))
+            said = [
+                f"{run.label}, within {number(at)}: {percent(share)} of "
+                f"{run.evaluation.steps:,} steps ({best.replace('_', ' ')} {percent(base)})"
+                for at, share, base in zip(x, shares, baseline, strict=True)
+            ]
+            marks(ax, x, shares, said)
+            handles[run.experiment] = Line2D([], [], **material.line(run), label=run.experiment)
+            middle = len(x) // 4
+            sentences.append(
+                t(
+                    "tolerance.one",
+                    run=run.label,
+                    share=percent(shares[middle]),
+                    baseline=percent(baseline[middle]),
+                    name=t.words(best),
+                    at=number(x[middle]),
+                    steps=t.count(run.evaluation.steps, "step"),
+                )
+            )
+        legend_beside(ax, [*handles.values(), baseline_key()])
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        ax.set_ylim(0, 1.02)
+        ax.set_xlim(left=0)
+        ax.set_ylabel("steps within it")
+    axes[-1].set_xlabel(f"tolerance ({UNIT})")
+    finding = t("tolerance.finding", parts="; ".join(sentences[:NAMED]))
+    return Drawn(figure, finding, material.left_out)
