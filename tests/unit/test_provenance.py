@@ -104,7 +104,7 @@ def test_no_blast_radius(command):
     assert not {name for name in tracked if name.startswith("mobile_vla.reporting")}
     assert not {name for name in tracked if name.startswith("mobile_vla.audit")}
     assert "mobile_vla.config.project" not in tracked
-    assert "mobile_vla.config.dataset" not in tracked
+    assert "mobile_vla.config.entries" not in tracked
     if command == "ingest":
         assert not {"mobile_vla.config.split", "mobile_vla.config.windows"} & tracked
     assert "mobile_vla.config.reporting" not in tracked

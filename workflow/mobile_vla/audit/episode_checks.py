@@ -1,6 +1,6 @@
 """Check the names, attributes, instructions and events of single episodes.
 
-To add one, give its code a line in the catalogue (``config/findings.py``), write a function that
+To add one, give its code a line in the catalogue (``config/audit.py``), write a function that
 yields findings, and put it into the tuple at the end of the module that it fits.
 """
 

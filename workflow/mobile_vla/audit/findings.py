@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mobile_vla.audit.result import Finding
-from mobile_vla.config.audit import Declared
-from mobile_vla.config.findings import SEVERITIES, severity_of
+from mobile_vla.config.audit import CATALOGUE, SEVERITIES, Declared
 from mobile_vla.ingest.result import EpisodeFacts
 
 LISTED = 50  # frames or spans that a finding names
@@ -31,7 +30,7 @@ def of_episode(
     """Return a finding about one episode."""
     return Finding(
         code=code,
-        severity=severity_of(code),
+        severity=CATALOGUE[code].severity,
         episode=facts.episode,
         file=facts.file,
         place=place,
@@ -47,7 +46,7 @@ def of_dataset(code: str, place: str, *, found: str, expected: str, remedy: str)
     """Return a finding about the dataset as a whole."""
     return Finding(
         code=code,
-        severity=severity_of(code),
+        severity=CATALOGUE[code].severity,
         episode=None,
         file=None,
         place=place,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jinja2
 
 from mobile_vla.audit.result import Audit, Finding
-from mobile_vla.config.findings import CATALOGUE, SEVERITIES
+from mobile_vla.config.audit import CATALOGUE, SEVERITIES
 
 SHOWN = 50  # findings of one kind on the page; audit.json lists all
 

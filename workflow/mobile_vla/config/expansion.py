@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from mobile_vla.config.mistakes import short
-from mobile_vla.config.source import Path_, Source
-from mobile_vla.config.sweep import NOT_MATCHED, Member, Sweep
+from mobile_vla.config.mistakes import Path_, Source, short
+from mobile_vla.config.reporting import NOT_MATCHED, Member, Sweep
 from mobile_vla.errors import Problem
 
 KEYS = ("sweep", "match")
@@ -43,10 +42,13 @@ def expand(config: dict[str, Any], source: Source) -> tuple[dict[str, Sweep], li
         problems += wrong
         if wrong:
             continue
-        sweep = _sweep(str(name), entry)
-        sweeps[str(name)] = sweep
-        problems += _clashes(sweep, {**config["experiments"], **found}, source)
+        sweep = sweeps[str(name)] = _sweep(str(name), entry)
+        others = {**config["experiments"], **found}
         for member in sweep.members:
+            if member.experiment in others:
+                place = source.place(("experiments", sweep.name, "sweep"))
+                clash = f"a combination is named {member.experiment!r}, as another experiment is"
+                problems.append(Problem(place, clash, "each name once", "rename one of the two"))
             found[member.experiment] = _settings(entry, member)
             _locate(sweep, member, entry["sweep"], source)
     config["experiments"] = found
@@ -160,17 +162,3 @@ def _locate(sweep: Sweep, member: Member, swept: Mapping[str, Any], source: Sour
         index = next(i for i, own in enumerate(swept[key]) if own is value or own == value)
         moved = ("experiments", member.experiment, *key.split("."))
         source.moved[moved] = ("experiments", sweep.name, "sweep", key, index)
-
-
-def _clashes(sweep: Sweep, experiments: Mapping[str, Any], source: Source) -> list[Problem]:
-    """Return combinations whose name another experiment has."""
-    return [
-        Problem(
-            source.place(("experiments", sweep.name, "sweep")),
-            f"a combination is named {member.experiment!r}, as another experiment is",
-            "each name once",
-            "rename one of the two",
-        )
-        for member in sweep.members
-        if member.experiment in experiments
-    ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from mobile_vla.config.experiment import Experiment
+from mobile_vla.config.entries import Experiment
 from mobile_vla.config.project import Project
 from mobile_vla.errors import UserError
 

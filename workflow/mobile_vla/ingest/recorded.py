@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mobile_vla.config.dataset import Dataset, RecordedDataset
+from mobile_vla.config.entries import Dataset, RecordedDataset
 from mobile_vla.errors import UserError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mobile_vla.config.augment import Photometric
+from mobile_vla.config.model import Photometric
 
 # Luma of ITU-R BT.601, as torchvision's rgb_to_grayscale has it.
 LUMA = (0.2989, 0.587, 0.114)
