@@ -94,11 +94,8 @@ class Project(Settings):
 
     def used_datasets(self) -> list[str]:
         """Return the datasets that the report needs, in the order of config.yaml."""
-        used = {
-            name
-            for experiment in self.reported_experiments().values()
-            for name in (experiment.dataset, *experiment.evaluate_on)
-        }
+        reported = self.reported_experiments().values()
+        used = {name for one in reported for name in (one.dataset, *one.evaluate_on)}
         return [name for name in self.datasets if name in used]
 
     def simulation(self, dataset: str) -> dict[str, SimulateSettings] | None:
@@ -114,9 +111,8 @@ class Project(Settings):
 
     def ingest(self, dataset: str, episode: str) -> IngestSettings:
         """Return what ``ingest`` is given for one episode."""
-        return IngestSettings(
-            dataset=dataset, episode=episode, images=self.datasets[dataset].images.settled()
-        )
+        images = self.datasets[dataset].images.settled()
+        return IngestSettings(dataset=dataset, episode=episode, images=images)
 
     def manifest(self, dataset: str) -> ManifestSettings:
         """Return what ``manifest`` is given."""
@@ -170,12 +166,9 @@ class Project(Settings):
     def feature_keys(
         self, experiments: Iterable[str] | None = None
     ) -> dict[tuple[str, str, str, str], FeatureKey]:
-        """Return stored features by (dataset, backbone, cut, key): each is computed once.
+        """Return features of experiments, or of all, by (dataset, backbone, cut, key).
 
         At the cut ``pixels`` the frames themselves are read, and nothing is stored.
-
-        Args:
-            experiments: names of those that read them; by default all.
         """
         found: dict[tuple[str, str, str, str], FeatureKey] = {}
         for name in self.experiments if experiments is None else experiments:
@@ -350,9 +343,6 @@ class Project(Settings):
 
     def _effective(self, name: str) -> dict[str, Any]:
         """Return an experiment's settings without those that change no result of its runs."""
-        settings: dict[str, Any] = self.experiments[name].model_dump(mode="json")
-        for kind in ("lora", "full"):
-            if settings["finetune"] != kind:
-                del settings[kind]
-        del settings["timing"], settings["timing_only"]
-        return settings
+        experiment = self.experiments[name]
+        unused = {"lora", "full"} - {experiment.finetune}
+        return experiment.model_dump(mode="json", exclude={"timing", "timing_only", *unused})

@@ -78,12 +78,7 @@ class Recorder:
                 self.inputs[str(path)] = sha256_of(path)
 
     def write(self, path: Path, settings: Any) -> None:
-        """Write the provenance of a job that has just ended.
-
-        Args:
-            path: where to.
-            settings: the job's settings as plain JSON values, or None.
-        """
+        """Write the provenance of a job that has just ended, and its settings as JSON values."""
         finished = datetime.now(UTC)
         device, threads = _compute()
         provenance = Provenance(
