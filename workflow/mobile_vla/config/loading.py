@@ -60,11 +60,7 @@ def read_project(file: Path) -> Project:
 
 
 def load_project(config: Mapping[str, Any], files: Sequence[Path]) -> Project:
-    """Validate a configuration.
-
-    Args:
-        config: the configuration as Snakemake merged it from files and command line.
-        files: the YAML files it came from, for the places of mistakes.
+    """Validate a configuration as Snakemake merged it from ``files`` and command line.
 
     Raises:
         Problems: all mistakes, each with its place and what was expected.
@@ -76,7 +72,7 @@ def load_project(config: Mapping[str, Any], files: Sequence[Path]) -> Project:
     if not isinstance(config, dict):
         problem = Problem(source.fallback, f"found {short(config)}", "sections such as `datasets:`")
         raise Problems("config.yaml cannot be used", [problem])
-    problems = include(config, source)
+    problems = _include(config, source)
     problems += source.problems
     problems += [unknown((str(key),), SECTIONS, source) for key in config if key not in SECTIONS]
     problems += _unknown_in_defaults(config, source)
@@ -93,25 +89,15 @@ def load_project(config: Mapping[str, Any], files: Sequence[Path]) -> Project:
     problems += mistakes
     if project is not None:
         names = {section: list(entries) for section, entries in _named(config).items()}
-        problems += [
-            Problem(source.place(path), found, expected, remedy)
-            for path, found, expected, remedy in cross_checks(project, names)
-        ]
+        problems += [source.problem(*finding) for finding in cross_checks(project, names)]
     if problems:
         raise Problems("config.yaml cannot be used", _distinct(problems))
     assert project is not None  # it is only missing with problems
     return project
 
 
-def include(config: dict[str, Any], source: Source) -> list[Problem]:
-    """Add the entries of the files that ``include`` names; their lines become known to ``source``.
-
-    Args:
-        config: the configuration; changed in place.
-        source: where its settings stand.
-
-    Returns:
-        What is wrong with the files, or with ``include`` itself.
+def _include(config: dict[str, Any], source: Source) -> list[Problem]:
+    """Add the entries of the files that ``include`` names, and return what is wrong with them.
 
     Raises:
         Problems: a file cannot be read or is not YAML.
@@ -120,7 +106,7 @@ def include(config: dict[str, Any], source: Source) -> list[Problem]:
     listed = [named] if isinstance(named, str) else named
     if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
         expected = "a list of YAML files or folders of them, such as [presets]"
-        return [Problem(source.place(("include",)), f"found {short(named)}", expected)]
+        return [source.problem(("include",), f"found {short(named)}", expected)]
     problems: list[Problem] = []
     for index, one in enumerate(listed):
         path = Path(one).expanduser()
@@ -128,7 +114,7 @@ def include(config: dict[str, Any], source: Source) -> list[Problem]:
         if not files or not files[0].exists():
             found = f"{one} holds no *.yaml" if path.is_dir() else f"{one} is not there"
             expected = "files or folders, absolute or relative to the project"
-            problems.append(Problem(source.place(("include", index)), found, expected))
+            problems.append(source.problem(("include", index), found, expected))
             continue
         check_syntax(files)
         for file in files:
@@ -146,22 +132,22 @@ def _add(config: dict[str, Any], file: Path, source: Source) -> list[Problem]:
     source.add(file)
     problems = []
     for section, entries in content.items():
-        place = source.place((section,))
         if section not in INCLUDED:
-            found = f"{section!r} in an included file"
-            problems.append(Problem(place, found, expected, "write it into config.yaml"))
+            found, remedy = f"{section!r} in an included file", "write it into config.yaml"
+            problems.append(source.problem((section,), found, expected, remedy))
             continue
         if not isinstance(entries, dict):
-            problems.append(Problem(place, f"found {short(entries)}", "a mapping of names"))
+            found = f"found {short(entries)}"
+            problems.append(source.problem((section,), found, "a mapping of names"))
             continue
         own = config[section] = config.get(section) or {}
         if not isinstance(own, dict):
             continue  # it is reported where it stands
         for name, entry in entries.items():
             if name in own:
-                first = before.get((section, name), source.fallback)
-                place, found = source.place((section, name)), f"{name!r} stands in {first} too"
-                problems.append(Problem(place, found, "each name once", "rename one of the two"))
+                found = f"{name!r} stands in {before.get((section, name), source.fallback)} too"
+                remedy = "rename one of the two"
+                problems.append(source.problem((section, name), found, "each name once", remedy))
             else:
                 own[name] = entry
     return problems
@@ -171,15 +157,14 @@ def _unknown_in_defaults(config: Mapping[str, Any], source: Source) -> list[Prob
     """Return what in ``defaults`` is no setting of an experiment."""
     defaults = config.get("defaults") or {}
     if not isinstance(defaults, dict):
-        place = source.place(("defaults",))
-        return [Problem(place, f"{defaults!r}", "a mapping of settings to values")]
+        return [source.problem(("defaults",), f"{defaults!r}", "a mapping of settings to values")]
     known = [name for name in Experiment.model_fields if name != "preset"]
     problems = []
     for key in defaults:
         if key == "preset":
-            place = source.place(("defaults", "preset"))
+            found = "a preset among the defaults"
             expected = "a preset in each experiment that is to have it"
-            problems.append(Problem(place, "a preset among the defaults", expected))
+            problems.append(source.problem(("defaults", "preset"), found, expected))
         elif key not in known:
             problems.append(unknown(("defaults", str(key)), known, source))
     return problems
@@ -189,14 +174,13 @@ def _check_presets(config: Mapping[str, Any], source: Source) -> list[Problem]:
     """Return what is wrong with presets, be they used or not."""
     presets = config.get("presets") or {}
     if not isinstance(presets, dict):
-        place = source.place(("presets",))
-        return [Problem(place, f"found {short(presets)}", "a mapping of names to settings")]
+        found = f"found {short(presets)}"
+        return [source.problem(("presets",), found, "a mapping of names to settings")]
     problems, whole = [], {}
     for name, preset in presets.items():
         if isinstance(preset, dict) and "preset" in preset:
-            place = source.place(("presets", name, "preset"))
             found, expected = "a preset that names another", "its settings written out"
-            problems.append(Problem(place, found, expected))
+            problems.append(source.problem(("presets", name, "preset"), found, expected))
         whole[name] = {**STAND_INS, **preset} if isinstance(preset, dict) else preset
     try:
         _Presets.model_validate({"presets": whole})
@@ -240,12 +224,9 @@ def _missing(name: str, chosen: str, known: list[str], source: Source) -> Proble
     remedy = f"`include:` names files with presets; the project's own are in {SHIPPED}/"
     if chosen in {file.stem for file in Path(SHIPPED).glob("*.yaml")}:
         remedy = f"`include: [{SHIPPED}]` brings it"
-    return Problem(
-        source.place(("experiments", name, "preset")),
-        f"unknown preset {chosen!r}",
-        likely(chosen, known) if known else "the name of a preset, and there are none",
-        remedy,
-    )
+    expected = likely(chosen, known) if known else "the name of a preset, and there are none"
+    path = ("experiments", name, "preset")
+    return source.problem(path, f"unknown preset {chosen!r}", expected, remedy)
 
 
 def _validate(sections: dict[str, Any], source: Source) -> tuple[Project | None, list[Problem]]:

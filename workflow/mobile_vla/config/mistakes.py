@@ -83,6 +83,10 @@ class Source:
         line, dotted = next(known, self.fallback), ".".join(map(str, path))
         return f"{line} ({dotted})" if dotted else line
 
+    def problem(self, path: Path_, found: str, expected: str = "", remedy: str = "") -> Problem:
+        """Return what is wrong with a setting."""
+        return Problem(self.place(path), found, expected, remedy)
+
     def _candidates(self, path: Path_) -> Iterator[Path_]:
         """Yield where a setting may stand; an experiment's may come from another layer."""
         if path[:1] != ("experiments",) or len(path) < 2:
@@ -137,7 +141,7 @@ def unknown(path: Path_, known: Sequence[str], source: Source) -> Problem:
     """Return the problem of a key that is none of the known ones."""
     name = str(path[-1])
     expected = RENAMED.get(path[-2:]) or likely(name, sorted(known))
-    return Problem(source.place(path), f"unknown key {name!r}", expected)
+    return source.problem(path, f"unknown key {name!r}", expected)
 
 
 def short(value: Any) -> str:
@@ -147,13 +151,7 @@ def short(value: Any) -> str:
 
 
 def mistake(details: Any, root: type[BaseModel], source: Source) -> Problem:
-    """Return one of pydantic's errors as a problem.
-
-    Args:
-        details: an entry of ``ValidationError.errors()``.
-        root: the model that was validated.
-        source: where its settings stand.
-    """
+    """Return an entry of ``ValidationError.errors()`` of the model ``root`` as a problem."""
     # A union's tag stands in pydantic's location, but not in the file.
     path, model = _strip_tags(details["loc"], root)
     if details["type"] == "extra_forbidden" and model is not None:
@@ -163,22 +161,22 @@ def mistake(details: Any, root: type[BaseModel], source: Source) -> Problem:
         if path[0] == "experiments" and len(path) == 3:
             path = ("defaults", path[2])  # said once, and not for each experiment that lacks it
             found = f"{path[1]!r} is neither among the defaults nor in the experiment"
-        return Problem(source.place(path), found, "this setting is required")
+        return source.problem(path, found, "this setting is required")
     if path and path[-1] == "[key]":
         expected = (
             "letters, digits, '_', '-' and '.', beginning with a letter or digit: "
             "it becomes part of file names"
         )
-        return Problem(source.place(path[:-1]), f"the name {path[-2]!r}", expected)
+        return source.problem(path[:-1], f"the name {path[-2]!r}", expected)
     if details["type"] == "union_tag_invalid":
         tag = details["ctx"]["tag"]
         known = re.findall(r"'([^']*)'", details["ctx"]["expected_tags"])
-        return Problem(source.place((*path, "kind")), f"found {tag!r}", likely(tag, known))
+        return source.problem((*path, "kind"), f"found {tag!r}", likely(tag, known))
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if details["type"] == "value_error":
-        return Problem(source.place(path), message)
+        return source.problem(path, message)
     expected = KINDS.get(details["type"], message)
-    return Problem(source.place(path), f"found {short(details['input'])}", expected)
+    return source.problem(path, f"found {short(details['input'])}", expected)
 
 
 def _strip_tags(
