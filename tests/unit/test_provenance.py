@@ -14,8 +14,7 @@ from mobile_vla.commands import STAGES
 from mobile_vla.files import sha256_of
 from mobile_vla.provenance import code
 from mobile_vla.provenance.content import content_ids
-from mobile_vla.provenance.record import Recorder, git_state
-from mobile_vla.provenance.result import Commit
+from mobile_vla.provenance.record import Commit, Recorder, git_state
 
 LIBRARY = Path(__file__).parents[2] / "workflow/mobile_vla"
 

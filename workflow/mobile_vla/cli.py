@@ -16,6 +16,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+import psutil
 from pydantic import ValidationError
 
 from mobile_vla import gpus
@@ -32,12 +35,15 @@ from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.errors import UserError
 from mobile_vla.files import DISK_FULL
 from mobile_vla.layout import Files
-from mobile_vla.orphan import watch_parent
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
 from mobile_vla.ranks import processes, rank
 
 log = logging.getLogger(__name__)
+
+PARENT = "MOBILE_VLA_PARENT"  # `HOST:PROCESS`
+LOOK_EVERY = 1.0  # seconds between looks whether the parent is there
+GRACE = 60.0  # seconds to end in good order without it, before the job is killed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS[name.replace("-", "_")]
     # As an exception, so that temporary files are removed; training installs a handler of its own.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    watch_parent()
+    _watch_parent()
     recorder = Recorder(command.name, command.module, command.packages)
     try:
         if command.runs_model:
@@ -89,6 +95,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.exception("%s: this is a fault of the program, please report it", name)
         return 2
     return 0
+
+
+def _watch_parent() -> None:
+    """End this job when the Snakemake that started it died, so that nothing trains on unseen.
+
+    A killed Snakemake does not tell its jobs; the rules name its process in the environment. On a
+    cluster that is the Snakemake within the job: the one that submitted it may go.
+    """
+    host, _, number = os.environ.get(PARENT, "").rpartition(":")
+    if host == os.uname().nodename:  # else there is none, or it is on another machine
+        _watch(int(number), "Snakemake that started this job")
+    if processes() > 1:
+        _watch(os.getppid(), "torchrun that started this process")
+
+
+def _watch(number: int, what: str) -> None:
+    try:
+        parent = psutil.Process(number)
+    except psutil.NoSuchProcess:
+        return  # long gone
+
+    def end_with_it() -> None:
+        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(LOOK_EVERY)
+        log.error("the %s is gone (process %d): ending", what, number)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=end_with_it, daemon=True).start()
 
 
 def _function(command: Command) -> Callable[..., None]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mobile_vla.provenance.code import code_of
-from mobile_vla.provenance.record import versions
+from mobile_vla.provenance.code import code_of, versions
 
 # What a forward pass goes through, the tokenizer of its prompts included.
 ENCODING = ("torch", "transformers", "tokenizers", "safetensors", "numpy")

@@ -190,7 +190,10 @@ class ReportSettings(Gathered):
     def table_files(self, results: Path) -> dict[str, list[Path]]:
         """Return the files of each table by its name."""
         each = {name: TableFiles.below(results, table=name) for name in self.table_names()}
-        return {name: files.listed()[: 1 + TABLES[name]] for name, files in each.items()}
+        return {
+            name: [files.csv, files.latex] if TABLES[name] else [files.csv]
+            for name, files in each.items()
+        }
 
 
 class FigureSettings(ReportSettings):

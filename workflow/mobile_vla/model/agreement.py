@@ -10,7 +10,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.errors import Problem, Problems
 from mobile_vla.files import digest_of
 from mobile_vla.model.result import TrainedBackbone
-from mobile_vla.provenance.record import versions
+from mobile_vla.provenance.code import versions
 from mobile_vla.result import FileDigest
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "pillow")

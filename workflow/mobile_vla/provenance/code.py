@@ -1,4 +1,4 @@
-"""List the modules that a command imports, each with a digest of its code.
+"""List what a command's result depends on: imported modules by digest, packages by version.
 
 Snakemake does not notice when an imported module changes. The list is therefore a parameter of
 each rule, compared with that of the last run; Snakemake's reason names the changed module.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGE = "mobile_vla"
@@ -101,3 +103,15 @@ def _is_string(statement: ast.AST) -> bool:
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )
+
+
+def versions(packages: Sequence[str]) -> dict[str, str | None]:
+    """Return the installed version of each package, without importing it."""
+    return {package: _version(package) for package in sorted(packages)}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

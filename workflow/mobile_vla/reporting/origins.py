@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mobile_vla.files import canonical_json
-from mobile_vla.provenance.result import Provenance
+from mobile_vla.provenance.record import Provenance
 from mobile_vla.reporting.format import duration, whole
 from mobile_vla.reporting.texts import Texts
 

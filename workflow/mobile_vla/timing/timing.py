@@ -18,7 +18,7 @@ from mobile_vla.features.store import BothViews, FrameRows
 from mobile_vla.files import write_text
 from mobile_vla.layout import TimingFiles
 from mobile_vla.machine import contended, default_device, device_name, peak_memory, use_threads
-from mobile_vla.provenance.record import versions
+from mobile_vla.provenance.code import versions
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.inputs import TrainingInputs
 from mobile_vla.runs.policy import build_policy
