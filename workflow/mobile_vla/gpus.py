@@ -1,8 +1,7 @@
 """One GPU to a process: found without PyTorch, locked, and the only one that CUDA then sees.
 
-The lock is a file of the machine, so it also keeps apart what two Snakemakes start, or two users.
-A process keeps it until it ends, however it ends. A cluster's scheduler hands out GPUs itself:
-within its jobs nothing is locked.
+The lock is a file, so it keeps apart two Snakemakes or users, too; it goes when the process ends. A
+cluster's scheduler hands out GPUs itself: within its jobs nothing is locked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Settings of the audit, and the catalogue of its findings: every code, with its severity.
 
-Stages name codes as plain words, since ``ingest`` must not run again because a meaning was
-reworded; a test holds them to the catalogue.
+Stages name codes as plain words, so that a reworded meaning reruns only the audit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Read config.yaml with its includes, presets and sweeps; every mistake at once, with its line.
 
-What an experiment is given is, the nearest first: what it says itself, its preset, ``defaults``,
-and the settings' own defaults.
+An experiment's own settings come before its preset's, ``defaults``, and the types' defaults.
 """
 
 from __future__ import annotations
