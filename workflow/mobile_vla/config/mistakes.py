@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -186,18 +186,19 @@ def _strip_tags(
 
     Follows the types from ``root`` on; whatever names no field on the way is a union's tag.
     """
-    path: list[Hashable] = []
+    path: list[int | str] = []
     annotation: Any = root
     holder: type[BaseModel] | None = None
     for part in loc:
-        tagged = _by_tag(annotation)
-        if part in tagged:
-            annotation = tagged[part]
+        members = list(_members(annotation))
+        tagged = [kind for kind, tags in members if part in tags]
+        if tagged:
+            annotation = tagged[0]
             continue
-        types_ = _flatten(annotation)
-        models = [kind for kind in types_ if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        mappings = [kind for kind in types_ if get_origin(kind) is dict]
-        sequences = [kind for kind in types_ if get_origin(kind) is tuple]
+        kinds = [kind for kind, _ in members]
+        mappings = [kind for kind in kinds if get_origin(kind) is dict]
+        sequences = [kind for kind in kinds if get_origin(kind) is tuple]
+        models = [kind for kind in kinds if _is_model(kind)]
         owners = [model for model in models if part in model.model_fields]
         if mappings:
             annotation = get_args(mappings[0])[1]
@@ -210,30 +211,22 @@ def _strip_tags(
             holder = models[0] if models else None
             annotation = None
         path.append(part)
-    return tuple(path), holder  # type: ignore[arg-type]
+    return tuple(path), holder
 
 
-def _by_tag(annotation: Any) -> dict[int | str, Any]:
-    """Return the members of a tagged union by their tag: a ``Tag``, or the value of ``kind``."""
+def _members(annotation: Any) -> Iterator[tuple[Any, Sequence[str]]]:
+    """Yield the alternatives of a type, each with its tags: a ``Tag``, or values of ``kind``."""
     if get_origin(annotation) is Annotated:
-        return _by_tag(get_args(annotation)[0])
-    found: dict[int | str, Any] = {}
-    if get_origin(annotation) in (Union, types.UnionType):
+        inner, *notes = get_args(annotation)
+        tags = [note.tag for note in notes if isinstance(note, Tag)]
+        yield from ((kind, tags or own) for kind, own in _members(inner))
+    elif get_origin(annotation) in (Union, types.UnionType):
         for member in get_args(annotation):
-            model, *metadata = get_args(member) if get_origin(member) is Annotated else [member]
-            tags = [note.tag for note in metadata if isinstance(note, Tag)]
-            if not tags and isinstance(model, type) and issubclass(model, BaseModel):
-                kind = model.model_fields.get("kind")
-                tags = list(get_args(kind.annotation)) if kind is not None else []
-            found |= dict.fromkeys(tags, model)
-    return found
+            yield from _members(member)
+    else:
+        kind = annotation.model_fields.get("kind") if _is_model(annotation) else None
+        yield annotation, get_args(kind.annotation) if kind is not None else ()
 
 
-def _flatten(annotation: Any) -> list[Any]:
-    """Return the alternatives of a type: members of unions, without their annotations."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _flatten(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        return [kind for member in get_args(annotation) for kind in _flatten(member)]
-    return [annotation]
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
