@@ -32,9 +32,8 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.random_backbone import random_backbone
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
-from mobile_vla.config.model import Head, Lora, PolicySettings
+from mobile_vla.config.model import Head, Lora, PolicySettings, RunSettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.run import RunSettings
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.frames import open_frames

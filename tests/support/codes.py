@@ -14,7 +14,7 @@ START, END = "<!-- printed by tests/support/codes.py -->\n", "<!-- end of the ta
 
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from mobile_vla.config.findings import CATALOGUE  # noqa: E402  (found by the line above)
+from mobile_vla.config.audit import CATALOGUE  # noqa: E402  (found by the line above)
 
 
 def table() -> str:

@@ -29,7 +29,7 @@ from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.language.result import LanguageResult
 from mobile_vla.latency.result import LatencyResult
 from mobile_vla.model.result import PolicyDescription
-from mobile_vla.provenance.result import Provenance
+from mobile_vla.provenance.record import Provenance
 from mobile_vla.reporting.result import Caption
 from mobile_vla.result import FileDigest, Result
 from mobile_vla.rollout.result import RolloutResult

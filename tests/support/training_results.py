@@ -9,7 +9,7 @@ import numpy as np
 
 from mobile_vla.config.features import Cut
 from mobile_vla.config.reporting import ReportedRun
-from mobile_vla.provenance.result import Commit, Provenance
+from mobile_vla.provenance.record import Commit, Provenance
 from mobile_vla.timing.result import (
     OperationCount,
     OperationCounts,

@@ -17,7 +17,7 @@ from PIL import Image
 from mobile_vla.audit.findings import in_order
 from mobile_vla.audit.page import CODE, fair
 from mobile_vla.audit.result import FindingTotals, Lengths
-from mobile_vla.config.findings import CATALOGUE
+from mobile_vla.config.audit import CATALOGUE
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of, read_json
 from support.clean_facts import FRAMES, MEAN, NAMES, colours, run, statistics, whole

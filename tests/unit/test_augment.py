@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from mobile_vla.config.augment import Photometric
 from mobile_vla.config.features import FeatureKey
-from mobile_vla.config.model import FullFinetune
+from mobile_vla.config.model import FullFinetune, Photometric
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames

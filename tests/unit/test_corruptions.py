@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from mobile_vla.audit.audit import assess
-from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared
-from mobile_vla.config.findings import CATALOGUE
+from mobile_vla.config.audit import CATALOGUE, AuditedExperiment, AuditSettings, Declared
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows

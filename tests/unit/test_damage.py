@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobile_vla.config.findings import CATALOGUE
+from mobile_vla.config.audit import CATALOGUE
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.ingest import isolation
 from mobile_vla.ingest.ingest import ingest

@@ -49,10 +49,8 @@ def settings_of(command: str, made: Results) -> Gathered:
     runs = tuple(ComparedRun(experiment=run.experiment, run=run.run) for run in page.runs)
     given: dict[str, Gathered] = {
         "compare": CompareSettings(runs=runs, uncertainty=UNCERTAINTY),
-        "tables": ReportSettings(runs=page.runs, sweeps=page.sweeps),
-        "figures": FigureSettings(
-            **{name: getattr(page, name) for name in FigureSettings.model_fields}
-        ),
+        "tables": ReportSettings.part_of(page),
+        "figures": FigureSettings.part_of(page),
         "page": page,
         "partial_report": PartialSettings(report=page, uncertainty=UNCERTAINTY),
     }

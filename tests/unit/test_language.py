@@ -11,9 +11,8 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.kosmos2 import token_embeddings
 from mobile_vla.config.language import Language, LanguageSettings
 from mobile_vla.config.latency import Latency, LatencySettings
-from mobile_vla.config.model import FullFinetune, Head, PolicySettings
+from mobile_vla.config.model import FullFinetune, Head, PolicySettings, RunSettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.run import RunSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset

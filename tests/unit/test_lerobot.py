@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mobile_vla.config.data import ManifestSettings
-from mobile_vla.config.dataset import LerobotDataset
+from mobile_vla.config.entries import LerobotDataset
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.simulator import SimulateSettings, Simulation, simulated_episodes
 from mobile_vla.conventions import ACTION_COLUMNS

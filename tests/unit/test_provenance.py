@@ -14,8 +14,7 @@ from mobile_vla.commands import STAGES
 from mobile_vla.files import sha256_of
 from mobile_vla.provenance import code
 from mobile_vla.provenance.content import content_ids
-from mobile_vla.provenance.record import Recorder, git_state
-from mobile_vla.provenance.result import Commit
+from mobile_vla.provenance.record import Commit, Recorder, git_state
 
 LIBRARY = Path(__file__).parents[2] / "workflow/mobile_vla"
 
@@ -104,7 +103,7 @@ def test_no_blast_radius(command):
     assert not {name for name in tracked if name.startswith("mobile_vla.reporting")}
     assert not {name for name in tracked if name.startswith("mobile_vla.audit")}
     assert "mobile_vla.config.project" not in tracked
-    assert "mobile_vla.config.dataset" not in tracked
+    assert "mobile_vla.config.entries" not in tracked
     if command == "ingest":
         assert not {"mobile_vla.config.split", "mobile_vla.config.windows"} & tracked
     assert "mobile_vla.config.reporting" not in tracked

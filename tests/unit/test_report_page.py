@@ -11,7 +11,7 @@ import pytest
 
 from mobile_vla.errors import UserError
 from mobile_vla.layout import ReportFiles
-from mobile_vla.provenance.result import Provenance
+from mobile_vla.provenance.record import Provenance
 from mobile_vla.reporting import texts
 from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.page import inline

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mobile_vla.config.reporting import PartialSettings
-from mobile_vla.config.sweep import Member, Sweep
+from mobile_vla.config.reporting import Member, PartialSettings, Sweep
 from mobile_vla.errors import UserError
 from mobile_vla.layout import PartialFiles
 from mobile_vla.reporting.partial_report import partial_report

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.config.reporting import Member, Sweep
 from mobile_vla.config.schema import config_schema
-from mobile_vla.config.sweep import Member, Sweep
 from mobile_vla.errors import Problems
 from mobile_vla.reporting.load import load_runs
 from mobile_vla.reporting.sweeps import sweep_tables

@@ -16,6 +16,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+import psutil
 from pydantic import ValidationError
 
 from mobile_vla import gpus
@@ -32,20 +35,22 @@ from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.errors import UserError
 from mobile_vla.files import DISK_FULL
 from mobile_vla.layout import Files
-from mobile_vla.orphan import watch_parent
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
 from mobile_vla.ranks import processes, rank
 
 log = logging.getLogger(__name__)
 
+PARENT = "MOBILE_VLA_PARENT"  # `HOST:PROCESS`
+LOOK_EVERY = 1.0  # seconds between looks whether the parent is there
+GRACE = 60.0  # seconds to end in good order without it, before the job is killed
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
+    """Run a command; return its exit status.
 
-    Returns:
-        Exit status: 0, 1 for a mistake of the user's, which is printed without a traceback, or
-        130 when it was interrupted.
+    It is 0, 1 for a mistake of the user's, which is printed without a traceback, 2 for one of the
+    program's, or 130 when it was interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Hints and progress bars of the libraries would stand between our own lines.
@@ -61,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS[name.replace("-", "_")]
     # As an exception, so that temporary files are removed; training installs a handler of its own.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    watch_parent()
+    _watch_parent()
     recorder = Recorder(command.name, command.module, command.packages)
     try:
         if command.runs_model:
@@ -92,6 +97,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _watch_parent() -> None:
+    """End this job when the Snakemake that started it died, so that nothing trains on unseen.
+
+    A killed Snakemake does not tell its jobs; the rules name its process in the environment. On a
+    cluster that is the Snakemake within the job: the one that submitted it may go.
+    """
+    host, _, number = os.environ.get(PARENT, "").rpartition(":")
+    if host == os.uname().nodename:  # else there is none, or it is on another machine
+        _watch(int(number), "Snakemake that started this job")
+    if processes() > 1:
+        _watch(os.getppid(), "torchrun that started this process")
+
+
+def _watch(number: int, what: str) -> None:
+    try:
+        parent = psutil.Process(number)
+    except psutil.NoSuchProcess:
+        return  # long gone
+
+    def end_with_it() -> None:
+        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(LOOK_EVERY)
+        log.error("the %s is gone (process %d): ending", what, number)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=end_with_it, daemon=True).start()
+
+
 def _function(command: Command) -> Callable[..., None]:
     """Return a command's function.
 
@@ -117,15 +152,14 @@ def _log_to(file: Path | None) -> None:
 
     Of several processes the first says how it goes; the others say what goes wrong.
     """
+    first = rank() == 0
     handlers: list[logging.Handler] = [TerminalHandler()]
-    form = "%(message)s" if rank() == 0 else f"process {rank() + 1} of {processes()}: %(message)s"
+    form = "%(message)s" if first else f"process {rank() + 1} of {processes()}: %(message)s"
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        mode = "w" if rank() == 0 else "a"
-        handlers.append(logging.FileHandler(file, mode=mode, encoding="utf-8"))
+        handlers.append(logging.FileHandler(file, mode="w" if first else "a", encoding="utf-8"))
     logging.basicConfig(format=form, handlers=handlers, force=True)
-    level = logging.INFO if rank() == 0 else logging.WARNING
-    logging.getLogger("mobile_vla").setLevel(level)
+    logging.getLogger("mobile_vla").setLevel(logging.INFO if first else logging.WARNING)
     logging.captureWarnings(True)
     # The libraries are pinned: what a later release of theirs will deprecate is not for a log.
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -134,13 +168,15 @@ def _log_to(file: Path | None) -> None:
 
 def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentParser:
     """Return a parser whose options are a function's parameters."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m mobile_vla {command}",
-        description=_description(function),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
     hints = typing.get_type_hints(function)
     staged = "settings" in hints  # a stage's arguments all have names: a rule writes them
+    groups = [kind for kind in hints.values() if is_dataclass(kind)]
+    documented = [function] if staged else [function, *groups]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m mobile_vla {command}",
+        description="\n\n".join(inspect.getdoc(part) or "" for part in documented),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     for name, parameter in inspect.signature(function).parameters.items():
         kind = hints[name]
         placed = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -151,21 +187,15 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
                 default = inspect.Parameter.empty if written else field.default
                 _add_option(parser, field.name, of_field[field.name], default)
         elif placed and not staged:
-            parser.add_argument(name, metavar=name.upper(), **_placed(kind))
+            # of a list there must be one at least
+            listed = typing.get_origin(kind) is list
+            form = {"nargs": "+", "type": typing.get_args(kind)[0]} if listed else {"type": kind}
+            parser.add_argument(name, metavar=name.upper(), **form)
         else:
             _add_option(parser, name, kind, parameter.default)
     parser.add_argument("--log", type=Path, help="file that messages are written to as well")
     parser.add_argument("--record", type=Path, help="JSON file for the circumstances")
     return parser
-
-
-def _description(function: Callable[..., None]) -> str:
-    """Return a function's documentation, followed by that of a tool's groups of options."""
-    hints = typing.get_type_hints(function)
-    documented: list[Any] = [function]
-    if "settings" not in hints:
-        documented += [kind for kind in hints.values() if is_dataclass(kind)]
-    return "\n\n".join(inspect.getdoc(part) or "" for part in documented)
 
 
 def _add_option(parser: argparse.ArgumentParser, name: str, kind: Any, default: Any) -> None:
@@ -184,7 +214,9 @@ def _add_option(parser: argparse.ArgumentParser, name: str, kind: Any, default: 
     elif required:
         option["type"] = kind
     else:  # the option may stand without a value, so that a rule need not leave it out
-        option |= {"type": _plain(kind), "nargs": "?"}
+        # of `Path | None` a path
+        members = [member for member in typing.get_args(kind) if member is not NoneType]
+        option |= {"type": members[0] if members else kind, "nargs": "?"}
     parser.add_argument("--" + name.replace("_", "-"), **option)
 
 
@@ -212,19 +244,6 @@ def _inputs(values: Mapping[str, Any]) -> Iterator[Path]:
             yield value
         elif isinstance(value, list):
             yield from (path for path in value if isinstance(path, Path))
-
-
-def _placed(kind: Any) -> dict[str, Any]:
-    """Return how an argument without a name is read; of a list there must be one at least."""
-    if typing.get_origin(kind) is list:
-        return {"nargs": "+", "type": typing.get_args(kind)[0]}
-    return {"type": kind}
-
-
-def _plain(kind: Any) -> Any:
-    """Return the type of an option that may be absent: ``Path | None`` takes a path."""
-    members = [member for member in typing.get_args(kind) if member is not NoneType]
-    return members[0] if members else kind
 
 
 def _settings(kind: type[Settings]) -> Callable[[str], Settings]:

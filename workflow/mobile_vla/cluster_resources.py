@@ -26,11 +26,8 @@ UNKNOWN = 240  # minutes of a training without a timing
 def training_mb(timing: Path, backbone: Path, processes: int, attempt: int) -> int:
     """Return the memory that a training requests, in MB on each node.
 
-    Args:
-        timing: the experiment's ``timing.json``; it need not be there.
-        backbone: the ``backbone.json``; it need not be there.
-        processes: of the training, on a node.
-        attempt: 1, then 2, …: each requests twice as much as the one before.
+    Neither ``timing.json`` nor ``backbone.json`` need be there. ``processes`` are those on a node.
+    Each attempt, from 1 on, requests twice as much as the one before.
     """
     result = _read_timing(timing)
     # On a GPU the estimate is of the GPU's memory, and a job asks for the host's.
@@ -52,8 +49,7 @@ def training_minutes(timing: Path, attempt: int) -> int:
 
     One that is stopped at the limit goes on from its last state in the next attempt.
     """
-    result = _read_timing(timing)
-    expected = UNKNOWN
+    result, expected = _read_timing(timing), UNKNOWN
     if result is not None:
         expected = math.ceil(TIME_HEADROOM * result.projected_seconds / 60)
     return (STARTING + expected) * 2 ** (attempt - 1)

@@ -1,16 +1,14 @@
 """All commands: which package and function each one is, and what its result depends on.
 
-Snakemake's rules and the command line read the same table, so that what is tracked is what runs.
-The commands of stages are called by rules, the tools by users alone. Nothing of either is imported
-here: the workflow is parsed without torch.
+Rules and command line read the same table, so that what is tracked is what runs. Nothing of the
+commands is imported here: the workflow is parsed without torch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mobile_vla.provenance.code import code_of
-from mobile_vla.provenance.record import versions
+from mobile_vla.provenance.code import code_of, versions
 
 # What a forward pass goes through, the tokenizer of its prompts included.
 ENCODING = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
@@ -22,19 +20,15 @@ TRAINING = (*PREDICTING, "accelerate")
 class Command:
     """One command: the function ``name`` of the module ``mobile_vla.{stage}.{name}``.
 
-    Args:
-        name: its name, which is that of its rule, its module and its function.
-        stage: its package, which is that of the file of its rules and of its settings' module.
-        packages: those whose version can change the result.
-        extra: the optional extra of this package that it needs.
-        gathers: whether it reads results of all runs, which its settings list. Those of many
-            experiments are longer than an argument may be, and come on standard input.
+    Its rule has its name, too; its rules' file and its settings' module have that of the stage.
+    Settings of a command that gathers list results of all runs. They may be longer than an argument
+    and come on standard input.
     """
 
     name: str
     stage: str
-    packages: tuple[str, ...] = ()
-    extra: str | None = None
+    packages: tuple[str, ...] = ()  # those whose version can change the result
+    extra: str | None = None  # the optional extra of this package that it needs
     gathers: bool = False
 
     @property
@@ -57,6 +51,7 @@ def _by_name(*commands: Command) -> dict[str, Command]:
     return {command.name: command for command in commands}
 
 
+# Called by rules.
 STAGES = _by_name(
     Command("simulate", "simulator", ("h5py", "numpy", "pillow")),
     Command("import_lerobot", "lerobot", ("h5py", "numpy", "pillow", "pyarrow"), extra="lerobot"),
@@ -82,6 +77,7 @@ STAGES = _by_name(
     Command("partial_report", "reporting", gathers=True),
 )
 
+# Called by users alone.
 TOOLS = _by_name(
     Command("predict", "robot", (*PREDICTING, "pillow")),
     Command("serve", "robot", (*PREDICTING, "pillow"), extra="serve"),

@@ -17,12 +17,7 @@ class UserError(Exception):
 
 
 class Interrupted(UserError):  # noqa: N818  (nothing went wrong: it was asked for)
-    """A job was asked to end by a signal, and can go on from where it was.
-
-    Args:
-        message: where it was, and how to go on.
-        number: the signal.
-    """
+    """A job was asked to end by the signal ``number``, and can go on from where it was."""
 
     def __init__(self, message: str, number: int):
         super().__init__(message)
@@ -31,13 +26,9 @@ class Interrupted(UserError):  # noqa: N818  (nothing went wrong: it was asked f
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, at one place.
+    """One thing that is wrong: what stands there, what should, and what to do about it.
 
-    Args:
-        place: file and place in it, such as ``config.yaml:12 (experiments.lora.window)``.
-        found: what stands there.
-        expected: what should stand there.
-        remedy: what to do about it.
+    The place is a file and a place in it, such as ``config.yaml:12 (experiments.lora.window)``.
     """
 
     place: str

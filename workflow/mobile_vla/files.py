@@ -14,7 +14,6 @@ from typing import Any
 
 from mobile_vla.errors import UserError
 
-BLOCK = 1 << 20
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -93,8 +92,5 @@ def read_json(path: Path) -> Any:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hex digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,8 +1,7 @@
 """One GPU to a process: found without PyTorch, locked, and the only one that CUDA then sees.
 
-The lock is a file of the machine, so it also keeps apart what two Snakemakes start, or two users.
-A process keeps it until it ends, however it ends. A cluster's scheduler hands out GPUs itself:
-within its jobs nothing is locked.
+The lock is a file, so it keeps apart two Snakemakes or users, too; it goes when the process ends. A
+cluster's scheduler hands out GPUs itself: within its jobs nothing is locked.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ _held: list[int] = []  # the lock's file, open as long as the process lives
 def visible(devices: Path = Path("/dev")) -> list[str]:
     """Return the GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes.
 
-    Args:
-        devices: the folder of device files, of which the driver makes ``nvidia0``, ``nvidia1``, ….
+    Without it they are counted by the driver's files ``nvidia0``, ``nvidia1``, … in ``devices``.
     """
     named = os.environ.get(VISIBLE)
     if named is None:
@@ -62,14 +60,10 @@ def take() -> str | None:
             f"GPU{'s' if len(names) != 1 else ''} ({', '.join(names)}); lower it, spread them over "
             f"nodes, or compute without GPUs ({VISIBLE}= snakemake …)"
         )
-    name = _given(names) if "SLURM_JOB_ID" in os.environ else _locked(names)
+    # A scheduler gave its job these GPUs; each of the job's processes has another.
+    name = names[local_rank()] if "SLURM_JOB_ID" in os.environ else _locked(names)
     os.environ[VISIBLE] = name
     return name
-
-
-def _given(names: list[str]) -> str:
-    """Return this process's own among the GPUs that the scheduler gave to its job."""
-    return names[local_rank()]
 
 
 def _locked(names: list[str]) -> str:

@@ -1,8 +1,7 @@
 """Every path below ``results/``, once: the files of datasets, backbones, runs and the report.
 
-A class holds the files that one command writes. Its fields are their places below the folder of all
-results, with the names in braces that tell one such set of files from another. The rules take them
-as Snakemake's patterns, commands and report fill in the names.
+A class holds the files that one command writes, with names in braces that tell one such set of
+files from another: Snakemake's rules take them as patterns, commands and report fill them in.
 """
 
 from __future__ import annotations
@@ -18,24 +17,22 @@ RESULTS = Path("results")
 class Files:
     """The files that one command writes, and its job's provenance and log."""
 
-    PROVENANCE: ClassVar[str]
     LOG: ClassVar[str]
+    PROVENANCE: ClassVar[str] = ""
+    """Where it is said, the provenance does not lie beside the first file."""
 
     @classmethod
     def below(cls, results: Path = RESULTS, **names: str) -> Self:
         """Return the files in a folder of results.
 
-        Args:
-            results: the folder of all results.
-            names: what stands in place of the names in braces; without any, the braces stay, as
-                Snakemake's rules want them.
+        Without ``names`` the braces stay, as Snakemake's rules want them.
         """
         return cls(**{field.name: place(results, field.default, names) for field in fields(cls)})
 
     @classmethod
     def provenance(cls, results: Path = RESULTS, **names: str) -> Path:
         """Return the JSON with the circumstances of the job that wrote the files."""
-        return place(results, cls.PROVENANCE, names)
+        return place(results, cls.patterns()[-1], names)
 
     @classmethod
     def log(cls, results: Path = RESULTS, **names: str) -> Path:
@@ -51,15 +48,16 @@ class Files:
     @classmethod
     def patterns(cls) -> list[str]:
         """Return the places of the files and of their provenance, with the names in braces."""
-        return [*(str(field.default) for field in fields(cls)), cls.PROVENANCE]
+        places = [str(field.default) for field in fields(cls)]
+        return [*places, cls.PROVENANCE or str(Path(places[0]).with_suffix(".provenance.json"))]
 
     def by_name(self) -> dict[str, str]:
         """Return the paths by the names of their fields, as a rule's outputs."""
-        return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        return {name: str(path) for name, path in vars(self).items()}
 
     def listed(self) -> list[Path]:
         """Return the paths in the order of their fields."""
-        return [getattr(self, field.name) for field in fields(self)]
+        return list(vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,6 @@ def place(results: Path, pattern: object, names: dict[str, str]) -> Path:
 class RawFiles(Files):
     """A raw episode that was made here: simulated, or imported."""
 
-    PROVENANCE = "datasets/{dataset}/raw/{episode}.provenance.json"
     LOG = "raw/{dataset}/{episode}.log"
 
     raw: Path = Path("datasets/{dataset}/raw/{episode}.h5")
@@ -96,7 +93,6 @@ class RawFiles(Files):
 class EpisodeFiles(Files):
     """What ``ingest`` makes of one raw episode."""
 
-    PROVENANCE = "datasets/{dataset}/episodes/{episode}.provenance.json"
     LOG = "ingest/{dataset}/{episode}.log"
 
     facts: Path = Path("datasets/{dataset}/episodes/{episode}.json")
@@ -109,7 +105,6 @@ class EpisodeFiles(Files):
 class ManifestFiles(Files):
     """Which episodes of a dataset are used."""
 
-    PROVENANCE = "datasets/{dataset}/manifest.provenance.json"
     LOG = "manifest/{dataset}.log"
 
     manifest: Path = Path("datasets/{dataset}/manifest.json")
@@ -122,7 +117,6 @@ class ManifestFiles(Files):
 class SplitFiles(Files):
     """Which episodes of a dataset train, select and are scored."""
 
-    PROVENANCE = "datasets/{dataset}/split.provenance.json"
     LOG = "split/{dataset}.log"
 
     split: Path = Path("datasets/{dataset}/split.json")
@@ -132,7 +126,6 @@ class SplitFiles(Files):
 class FlagFiles(Files):
     """Which episodes of a dataset have warnings."""
 
-    PROVENANCE = "datasets/{dataset}/flags.provenance.json"
     LOG = "flags/{dataset}.log"
 
     flags: Path = Path("datasets/{dataset}/flags.json")
@@ -142,7 +135,6 @@ class FlagFiles(Files):
 class AuditFiles(Files):
     """What is wrong or odd about a dataset."""
 
-    PROVENANCE = "datasets/{dataset}/audit.provenance.json"
     LOG = "audit/{dataset}.log"
 
     report: Path = Path("datasets/{dataset}/audit.json")
@@ -154,7 +146,6 @@ class AuditFiles(Files):
 class BackboneFiles(Files):
     """A backbone."""
 
-    PROVENANCE = "backbones/{backbone}/backbone.provenance.json"
     LOG = "backbone/{backbone}.log"
 
     description: Path = Path("backbones/{backbone}/backbone.json")
@@ -170,7 +161,6 @@ class BackboneFiles(Files):
 class FeatureFiles(Files):
     """The frozen prefix's output over a dataset."""
 
-    PROVENANCE = "features/{dataset}/{backbone}/{cut}-{key}.provenance.json"
     LOG = "features/{dataset}/{backbone}/{cut}-{key}.log"
 
     features: Path = Path("features/{dataset}/{backbone}/{cut}-{key}.npy")
@@ -205,7 +195,6 @@ class TrainingFiles(Files):
 class TimingFiles(Files):
     """How long an experiment's epoch takes."""
 
-    PROVENANCE = "experiments/{experiment}/timing.provenance.json"
     LOG = "timing/{experiment}.log"
 
     timing: Path = Path("experiments/{experiment}/timing.json")
@@ -217,7 +206,6 @@ class TimingFiles(Files):
 class EvaluationFiles(Files):
     """A run's scores."""
 
-    PROVENANCE = "experiments/{experiment}/{run}/evaluation.provenance.json"
     LOG = "evaluate/{experiment}/{run}.log"
 
     evaluation: Path = Path("experiments/{experiment}/{run}/evaluation.json")
@@ -231,7 +219,6 @@ class EvaluationFiles(Files):
 class OtherEvaluationFiles(EvaluationFiles):
     """A run's scores on another dataset."""
 
-    PROVENANCE = "experiments/{experiment}/{run}/on/{dataset}/evaluation.provenance.json"
     LOG = "evaluate/{experiment}/{run}/on/{dataset}.log"
 
     evaluation: Path = Path("experiments/{experiment}/{run}/on/{dataset}/evaluation.json")
@@ -242,7 +229,6 @@ class OtherEvaluationFiles(EvaluationFiles):
 class RolloutFiles(Files):
     """A run's policy in closed loop."""
 
-    PROVENANCE = "experiments/{experiment}/{run}/rollouts.provenance.json"
     LOG = "rollout/{experiment}/{run}.log"
 
     rollouts: Path = Path("experiments/{experiment}/{run}/rollouts.json")
@@ -257,7 +243,6 @@ class RolloutFiles(Files):
 class LanguageFiles(Files):
     """A run's policy under other prompts."""
 
-    PROVENANCE = "experiments/{experiment}/{run}/language.provenance.json"
     LOG = "language/{experiment}/{run}.log"
 
     language: Path = Path("experiments/{experiment}/{run}/language.json")
@@ -267,7 +252,6 @@ class LanguageFiles(Files):
 class LatencyFiles(Files):
     """How long an experiment's control step takes."""
 
-    PROVENANCE = "experiments/{experiment}/latency.provenance.json"
     LOG = "latency/{experiment}.log"
 
     latency: Path = Path("experiments/{experiment}/latency.json")
@@ -277,7 +261,6 @@ class LatencyFiles(Files):
 class ComparisonFiles(Files):
     """All experiments on the steps that all of them predict."""
 
-    PROVENANCE = "comparison.provenance.json"
     LOG = "compare.log"
 
     comparison: Path = Path("comparison.json")
@@ -323,7 +306,6 @@ class CaptionFiles(Files):
 class ReportFiles(Files):
     """The report's page."""
 
-    PROVENANCE = "report.provenance.json"
     LOG = "page.log"
 
     report: Path = Path("report.html")
@@ -336,7 +318,6 @@ class PartialFiles(Files):
     Its comparison and figures lie beside it, as those of the whole report lie below the results.
     """
 
-    PROVENANCE = "partial/report.provenance.json"
     LOG = "partial_report.log"
 
     report: Path = Path("partial/report.html")

@@ -44,13 +44,6 @@ def use_threads(wanted: int, given: int, setting: str) -> None:
     log.info("computes on %s (%s) with %s", device.type, device_name(device), threads)
 
 
-def available_cores() -> int:
-    """Return the number of cores that this process may use, as far as the system says."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def contended(load: float, expected: float, slowest: float) -> bool:
     """Return whether other programs may have disturbed a measurement.
 
@@ -59,7 +52,9 @@ def contended(load: float, expected: float, slowest: float) -> bool:
         expected: seconds that a step takes undisturbed.
         slowest: seconds of a slow step.
     """
-    return load > available_cores() + 0.5 or slowest > 3 * expected
+    macos = not hasattr(os, "sched_getaffinity")
+    cores = os.cpu_count() or 1 if macos else len(os.sched_getaffinity(0))
+    return load > cores + 0.5 or slowest > 3 * expected
 
 
 def default_device() -> torch.device:

@@ -16,11 +16,7 @@ LOG_EVERY = 15.0  # seconds between plain lines
 class Progress:
     """Counts what is done of a total, and says how long the rest will take.
 
-    Args:
-        title: what is going on.
-        total: how many there are.
-        unit: what is counted.
-        done: how many were done before, as when a run is resumed.
+    ``done`` is how many were done before, as when a run is resumed.
     """
 
     def __init__(self, title: str, total: int, unit: str, done: int = 0):
@@ -50,20 +46,13 @@ class Progress:
     def _line(self, now: float, note: str) -> str:
         rate = (self.done - self.before) / max(now - self.started, 1e-9)
         left = (self.total - self.done) / rate if rate else float("inf")
-        parts = [
-            f"{self.title}: {self.done}/{self.total} {self.unit}",
-            note,
-            f"{rate:.1f} {self.unit}/s",
-            f"{duration(left)} left",
-        ]
+        done = f"{self.title}: {self.done}/{self.total} {self.unit}"
+        parts = [done, note, f"{rate:.1f} {self.unit}/s", f"{duration(left)} left"]
         return ", ".join(part for part in parts if part)
 
 
 class TerminalHandler(logging.Handler):
-    """Prints messages on the terminal, each in a line of its own: a moving line gives way.
-
-    Written is to whatever standard error is by then: a caller may have put another in its place.
-    """
+    """Prints each message on a line of its own, on whatever standard error is by then."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message."""

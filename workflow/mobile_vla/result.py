@@ -68,12 +68,8 @@ class FileDigest(Result):
     def verify(self, path: Path, remedy: str = "remove it and run snakemake again") -> None:
         """Check that a file has these bytes.
 
-        Args:
-            path: the file.
-            remedy: what to do about other bytes.
-
         Raises:
-            UserError: the file is missing or its bytes differ.
+            UserError: the file is missing or its bytes differ, with the remedy.
         """
         if not path.is_file():
             raise UserError(f"{path}: not there; `snakemake --forcerun` its rule to make it again")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow")))
 
-from mobile_vla.config.source import check_syntax
+from mobile_vla.config.mistakes import check_syntax
 from mobile_vla.errors import UserError
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from mobile_vla.audit.result import Finding
-from mobile_vla.config.audit import Declared
-from mobile_vla.config.findings import SEVERITIES, severity_of
+from mobile_vla.config.audit import CATALOGUE, SEVERITIES, Declared
 from mobile_vla.ingest.result import EpisodeFacts
 
 LISTED = 50  # frames or spans that a finding names
@@ -32,7 +31,7 @@ def of_episode(
     """Return a finding about one episode; ``facts`` are None for the dataset as a whole."""
     return Finding(
         code=code,
-        severity=severity_of(code),
+        severity=CATALOGUE[code].severity,
         episode=None if facts is None else facts.episode,
         file=None if facts is None else facts.file,
         place=place,

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mobile_vla.audit.result import Audit, Finding, Thumbnail
-from mobile_vla.config.findings import CATALOGUE, SEVERITIES
+from mobile_vla.config.audit import CATALOGUE, SEVERITIES
 from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.errors import UserError
 from mobile_vla.ingest.result import EpisodeFacts

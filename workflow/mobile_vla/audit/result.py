@@ -12,7 +12,7 @@ class Finding(Result):
     """One thing that is wrong or odd about a dataset or one of its episodes."""
 
     code: str
-    """A code of the catalogue, such as ``black_frames``; ``config/findings.py`` lists all."""
+    """A code of the catalogue, such as ``black_frames``; ``config/audit.py`` lists all."""
     severity: Literal["error", "warning", "info"]
     """How bad it is; always the same for one code."""
     episode: str | None

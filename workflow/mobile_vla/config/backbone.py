@@ -6,16 +6,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Count, Fraction, Positive, Settings, Texts
+
+Width = Annotated[int, Field(ge=8)]
 
 
 class VisionSize(Settings):
     """Size of the vision tower; the defaults are those of kosmos-2-patch14-224."""
 
-    hidden_size: Annotated[int, Field(ge=8)] = 1024
-    layers: Annotated[int, Field(ge=1)] = 24
-    heads: Annotated[int, Field(ge=1)] = 16
-    ffn: Annotated[int, Field(ge=8)] = 4096
+    hidden_size: Width = 1024
+    layers: Count = 24
+    heads: Count = 16
+    ffn: Width = 4096
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
@@ -27,12 +29,12 @@ class VisionSize(Settings):
 class TextSize(Settings):
     """Size of the language model; the defaults are those of kosmos-2-patch14-224."""
 
-    hidden_size: Annotated[int, Field(ge=8)] = 2048
-    layers: Annotated[int, Field(ge=1)] = 24
-    heads: Annotated[int, Field(ge=1)] = 32
-    ffn: Annotated[int, Field(ge=8)] = 8192
+    hidden_size: Width = 2048
+    layers: Count = 24
+    heads: Count = 32
+    ffn: Width = 8192
     vocabulary: Annotated[int, Field(ge=1500)] = 65037
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Fraction = 0.1
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
@@ -48,13 +50,13 @@ class Initialisation(Settings):
     nothing is learnt from images. These gains are relative to it.
     """
 
-    text_std: Annotated[float, Field(gt=0)] = 0.1
+    text_std: Positive = 0.1
     """Standard deviation of the language model's weights (stock: 0.02)."""
-    position_gain: Annotated[float, Field(gt=0)] = 15.0
+    position_gain: Positive = 15.0
     """Factor on the vision tower's position code, which is made smooth over the image."""
-    projection_gain: Annotated[float, Field(gt=0)] = 10.0
+    projection_gain: Positive = 10.0
     """Factor on the projection from image to text."""
-    attention_gain: Annotated[float, Field(gt=0)] = 2.0
+    attention_gain: Positive = 2.0
     """Factor on the queries and keys of the projection's attention."""
 
 
@@ -76,7 +78,7 @@ class RandomBackbone(Settings):
     """Latent queries: how many tokens an image becomes in the language model."""
     initialisation: Initialisation = Initialisation()
     """Scale of the random weights."""
-    tokenizer_corpus: Annotated[tuple[str, ...], Field(min_length=1)] = (
+    tokenizer_corpus: Texts = (
         "Navigate around the box on the left side and reach the target",
         "Navigate around the box on the right side and reach the target",
         "Navigate around obstacles and reach the front of the beverage bottle on the left",

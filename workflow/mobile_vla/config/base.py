@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mobile_vla.files import canonical_json
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]  # a share that may be 0
+Texts = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Settings(BaseModel):
@@ -32,6 +39,11 @@ class Settings(BaseModel):
                 if isinstance(value, bool) and field is not None and _is_number(field.annotation):
                     raise ValueError(f"{key}: found {str(value).lower()}, expected a number")
         return data
+
+    @classmethod
+    def part_of(cls, larger: Settings) -> Self:
+        """Return these settings as others hold them, in fields of the same names."""
+        return cls(**{name: getattr(larger, name) for name in cls.model_fields})
 
     def canonical(self) -> str:
         """Return the settings as canonical JSON: the text that a stage is tracked by."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
-from mobile_vla.config.dataset import SimulatedDataset
-from mobile_vla.config.experiment import Experiment
-from mobile_vla.config.findings import ACCEPTABLE, CATALOGUE
+from mobile_vla.config.audit import ACCEPTABLE, CATALOGUE
+from mobile_vla.config.entries import Experiment, SimulatedDataset
+from mobile_vla.config.mistakes import likely
+from mobile_vla.config.model import Photometric
 from mobile_vla.config.project import Project
-from mobile_vla.config.prompt import INSTRUCTION
+from mobile_vla.config.prompt import INSTRUCTION, SCENARIO_KEYS
+from mobile_vla.config.reporting import Sweep
 from mobile_vla.config.split import Holdout
-from mobile_vla.config.sweep import Sweep
 from mobile_vla.config.windows import Actions
 
 Finding = tuple[tuple[str | int, ...], str, str, str]
 """Path in config.yaml, what was found, what was expected, and what to do."""
-
-
 Names = Mapping[str, Sequence[str]]
 """By section, all names in config.yaml, those of entries with mistakes of their own included."""
 
@@ -35,24 +33,22 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
         if experiment.dataset in project.datasets:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
-            yield from _augment(project, at, experiment)
-            yield from _padding(project, at, experiment)
-            yield from _rollout(project, at, experiment)
+            yield from _policy(project, at, experiment)
     for sweep in project.sweeps.values():
         yield from _matched(project, sweep)
 
 
 def _matched(project: Project, sweep: Sweep) -> Iterator[Finding]:
     """Check that all combinations that are to be trained equally long learn from the same data."""
-    own = {
-        member.experiment: project.experiments[member.experiment].dataset
+    datasets = {
+        project.experiments[member.experiment].dataset
         for member in sweep.members
         if member.experiment in project.experiments  # else it has mistakes of its own
     }
-    if sweep.match == "optimizer_steps" and len(set(own.values())) > 1:
+    if sweep.match == "optimizer_steps" and len(datasets) > 1:
         yield (
             ("experiments", sweep.name, "match"),
-            "the combinations have the datasets " + ", ".join(sorted(set(own.values()))),
+            "the combinations have the datasets " + ", ".join(sorted(datasets)),
             "the same dataset in all, with `match: optimizer_steps`",
             "give the sweep a `dataset` of its own, beside `sweep`",
         )
@@ -82,26 +78,15 @@ def _accepted(at: tuple[str, str, str], accept: Mapping[str, str]) -> Iterator[F
             )
 
 
-def likely(value: str, known: Sequence[str]) -> str:
-    """Return the known name that is probably meant, or all of them."""
-    close = difflib.get_close_matches(value, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else "one of " + ", ".join(known)
-
-
 def _init_from(
     project: Project, names: Names, at: tuple[str, str], experiment: Experiment
 ) -> Iterator[Finding]:
-    path = (*at, "training", "init_from")
-    start = experiment.training.init_from
+    path, start = (*at, "training", "init_from"), experiment.training.init_from
     if start is None:
         return
-    if start not in names["experiments"]:
-        yield (
-            path,
-            f"unknown experiment {start!r}",
-            likely(start, names["experiments"]),
-            "",
-        )
+    known = names["experiments"]
+    if start not in known:
+        yield (path, f"unknown experiment {start!r}", likely(start, known), "")
         return
     seen: list[str] = [at[1]]
     current: str | None = start
@@ -114,12 +99,9 @@ def _init_from(
     if start not in project.experiments:
         return  # it has mistakes of its own, which are reported
     other = project.experiments[start]
-    kind = {"lora": ("lora",), "full": ("full",), "none": ()}[experiment.finetune]
-    differing = [
-        key
-        for key in ("dataset", "backbone", "finetune", *kind, "head", "chunk")
-        if getattr(other, key) != getattr(experiment, key)
-    ]
+    trained = [kind for kind in ("lora", "full") if kind == experiment.finetune]
+    same = ("dataset", "backbone", "finetune", *trained, "head", "chunk")
+    differing = [key for key in same if getattr(other, key) != getattr(experiment, key)]
     if differing:
         yield (
             path,
@@ -206,55 +188,46 @@ def _actions(actions: Actions) -> str:
 
 
 def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
-    for name in (experiment.dataset, *experiment.evaluate_on):
-        if name in project.datasets:
-            yield from _length(project, at, experiment, name)
-
-
-def _length(
-    project: Project, at: tuple[str, str], experiment: Experiment, name: str
-) -> Iterator[Finding]:
-    dataset = project.datasets[name]
-    if not isinstance(dataset, SimulatedDataset):
-        return  # lengths are known after ingest; training checks them first thing
     needed = experiment.frames_needed
-    frames = dataset.simulation.world.frames
-    if frames < needed:
-        yield (
-            (*at, "window"),
-            f"window {experiment.window} and chunk {experiment.chunk} (target: "
-            f"{experiment.target}, start: {experiment.start}, tail: {experiment.tail}) "
-            f"need {needed} frames, and the episodes of {name!r} have {frames}",
-            f"at most {frames} frames in all",
-            "lower window or chunk, say `tail: mask`, or simulate longer episodes",
-        )
+    for name in (experiment.dataset, *experiment.evaluate_on):
+        dataset = project.datasets.get(name)
+        if not isinstance(dataset, SimulatedDataset):
+            continue  # lengths are known after ingest; training checks them first thing
+        frames = dataset.simulation.world.frames
+        if frames < needed:
+            yield (
+                (*at, "window"),
+                f"window {experiment.window} and chunk {experiment.chunk} (target: "
+                f"{experiment.target}, start: {experiment.start}, tail: {experiment.tail}) "
+                f"need {needed} frames, and the episodes of {name!r} have {frames}",
+                f"at most {frames} frames in all",
+                "lower window or chunk, say `tail: mask`, or simulate longer episodes",
+            )
 
 
 def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
-    if project.simulation(experiment.dataset) is None:
-        return  # the scenarios are known after ingest; training checks them first thing
-    prompt = experiment.prompt
-    if f"{{{INSTRUCTION}}}" in prompt.template:
-        return  # what the files say is known after ingest
-    words = prompt.words.get("side", {})
+    template, words = experiment.prompt.template, experiment.prompt.words.get("side", {})
+    if project.simulation(experiment.dataset) is None or f"{{{INSTRUCTION}}}" in template:
+        return  # the rest of the prompts is known after ingest; training checks it first thing
+    others = {key: key for key in SCENARIO_KEYS if key != "side"}
     left, right = (
-        prompt.template.format_map(_Scenario(side=words.get(side, side)))
-        for side in ("left", "right")
+        template.format(**others, side=words.get(side, side)) for side in ("left", "right")
     )
     if left == right:
         yield (
             (*at, "prompt", "template"),
-            f"the prompt {prompt.template!r} is the same for left and right",
+            f"the prompt {template!r} is the same for left and right",
             "prompts that differ where the scenarios do, or language cannot be learnt",
             "put {side} into the template",
         )
 
 
-def _augment(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
-    augment = experiment.augment
-    cut = experiment.policy(project.datasets[experiment.dataset].actions).cut
-    if augment.photometric().changes and cut != "pixels":
-        changed = [name for name, value in augment.photometric() if value]
+def _policy(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    """Check augmentation, padding and rollouts against the policy that they are for."""
+    actions = project.datasets[experiment.dataset].actions
+    cut, dimensions = experiment.policy(actions).cut, actions.dimensions
+    changed = [name for name, value in Photometric.part_of(experiment.augment) if value]
+    if changed and cut != "pixels":
         yield (
             (*at, "augment", changed[0]),
             f"{', '.join(changed)} with frozen vision (cut: {cut})",
@@ -262,10 +235,6 @@ def _augment(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             "remove it, or train the vision (`finetune: full` with `full.vision: true`); "
             "`mirror: true` works with stored features",
         )
-
-
-def _padding(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
-    dimensions = project.datasets[experiment.dataset].actions.dimensions
     if experiment.padding is not None and experiment.padding.action_dim <= len(dimensions):
         yield (
             (*at, "padding", "action_dim"),
@@ -273,9 +242,6 @@ def _padding(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             f"at least {len(dimensions) + 1}",
             "raise it, or say `padding: null` to predict the velocities alone",
         )
-
-
-def _rollout(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
     if experiment.rollout.execute > experiment.chunk:
         yield (
             (*at, "rollout", "execute"),
@@ -283,10 +249,3 @@ def _rollout(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             f"at most {experiment.chunk}",
             "lower it, or predict longer chunks",
         )
-
-
-class _Scenario(dict[str, str]):
-    """A scenario of which only some values matter; the others stand for themselves."""
-
-    def __missing__(self, key: str) -> str:
-        return key

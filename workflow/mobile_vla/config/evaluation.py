@@ -6,28 +6,26 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from mobile_vla.config.base import Settings
-from mobile_vla.config.run import TrainedRunSettings
+from mobile_vla.config.base import Count, NotNegative, Positive, Settings
+from mobile_vla.config.model import TrainedRunSettings
 from mobile_vla.config.uncertainty import Uncertainty
-
-Positive = Annotated[float, Field(gt=0)]
 
 
 class DeadBand(Settings):
     """The largest absolute command that counts as 0, in raw command units."""
 
-    linear_x: Annotated[float, Field(ge=0)] = 0.5
+    linear_x: NotNegative = 0.5
     """Of linear_x; the default is a little less than half a key press."""
-    linear_y: Annotated[float, Field(ge=0)] = 0.5
+    linear_y: NotNegative = 0.5
     """Of linear_y."""
-    angular_z: Annotated[float, Field(ge=0)] = 0.1
+    angular_z: NotNegative = 0.1
     """Of angular_z, whose key presses are smaller."""
 
 
 class Evaluation(Settings):
     """How a policy is scored."""
 
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Count = 64
     """Windows evaluated at a time."""
     dead_band: DeadBand = DeadBand()
     """Which commands count as 0 when directions and motions are compared."""
@@ -35,9 +33,7 @@ class Evaluation(Settings):
         *(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2),
     )
     """Errors in raw command units at which the share of matching steps is reported."""
-    neighbours: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
-        *(1, 2, 4, 8, 16, 32),
-    )
+    neighbours: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32)
     """Of these numbers the nearest-neighbours baseline takes the best on validation."""
     ridge: Annotated[tuple[Positive, ...], Field(min_length=1)] = (
         *(0.001, 0.01, 0.1, 1.0, 10.0, 100.0),

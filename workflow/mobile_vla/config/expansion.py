@@ -6,12 +6,11 @@ import copy
 import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mobile_vla.config.mistakes import short
-from mobile_vla.config.source import Path_, Source
-from mobile_vla.config.sweep import NOT_MATCHED, Member, Sweep
+from mobile_vla.config.mistakes import Path_, Source, short
+from mobile_vla.config.reporting import NOT_MATCHED, Member, Sweep
 from mobile_vla.errors import Problem
 
 KEYS = ("sweep", "match")
@@ -25,9 +24,7 @@ NOT_SWEPT = {
 def expand(config: dict[str, Any], source: Source) -> tuple[dict[str, Sweep], list[Problem]]:
     """Put the combinations in the place of each experiment with a sweep.
 
-    Args:
-        config: the configuration; its experiments are changed in place.
-        source: learns where the new experiments' settings stand.
+    The configuration is changed in place, and ``source`` learns where the new settings stand.
 
     Returns:
         The sweeps by name, and what is wrong with them. One with mistakes becomes nothing.
@@ -39,71 +36,71 @@ def expand(config: dict[str, Any], source: Source) -> tuple[dict[str, Sweep], li
         if not isinstance(entry, Mapping) or not set(KEYS) & set(entry):
             found[name] = entry
             continue
-        wrong = _wrong(str(name), entry, source)
+        wrong = list(_wrong(("experiments", str(name)), entry, source))
         problems += wrong
         if wrong:
             continue
-        sweep = _sweep(str(name), entry)
-        sweeps[str(name)] = sweep
-        problems += _clashes(sweep, {**config["experiments"], **found}, source)
+        sweep = sweeps[str(name)] = _sweep(str(name), entry)
+        others = {**config["experiments"], **found}
         for member in sweep.members:
+            if member.experiment in others:
+                clash = f"a combination is named {member.experiment!r}, as another experiment is"
+                at, remedy = ("experiments", sweep.name, "sweep"), "rename one of the two"
+                problems.append(source.problem(at, clash, "each name once", remedy))
             found[member.experiment] = _settings(entry, member)
             _locate(sweep, member, entry["sweep"], source)
     config["experiments"] = found
     return sweeps, problems
 
 
-def _wrong(name: str, entry: Mapping[str, Any], source: Source) -> list[Problem]:
-    """Return what is wrong with an experiment's ``sweep`` and ``match``."""
-    at: Path_ = ("experiments", name)
+def _wrong(at: Path_, entry: Mapping[str, Any], source: Source) -> Iterator[Problem]:
+    """Yield what is wrong with an experiment's ``sweep`` and ``match``."""
     swept, match = entry.get("sweep"), entry.get("match", "epochs")
-    problems = []
     if match not in ("epochs", "optimizer_steps"):
         expected = "epochs or optimizer_steps"
-        problems.append(Problem(source.place((*at, "match")), f"found {short(match)}", expected))
+        yield source.problem((*at, "match"), f"found {short(match)}", expected)
     if not isinstance(swept, Mapping) or not swept:
         expected = "settings with lists of values, such as {lora.r: [4, 8]}"
-        place = source.place((*at, "sweep"))
-        return [*problems, Problem(place, f"found {short(swept)}", expected)]
+        yield source.problem((*at, "sweep"), f"found {short(swept)}", expected)
+        return
     for key, values in swept.items():
-        place = source.place((*at, "sweep", key))
+        path = (*at, "sweep", key)
         if key in NOT_SWEPT or key in KEYS or not isinstance(key, str):
             remedy = NOT_SWEPT.get(str(key), "")
-            problems.append(Problem(place, f"{key!r} in a sweep", "a setting's name", remedy))
+            yield source.problem(path, f"{key!r} in a sweep", "a setting's name", remedy)
         elif not isinstance(values, list) or not values:
-            problems.append(Problem(place, f"found {short(values)}", "a list of values"))
+            yield source.problem(path, f"found {short(values)}", "a list of values")
         elif len({_text(value) for value in values}) < len(values):
             expected = "values that differ, in a name too"
-            problems.append(Problem(place, f"found {short(values)}", expected))
+            yield source.problem(path, f"found {short(values)}", expected)
         elif match == "optimizer_steps" and key in NOT_MATCHED:
             expected = "settings that leave data and epochs as they are, with that `match`"
-            problems.append(Problem(place, f"{key!r} with `match: {match}`", expected))
+            yield source.problem(path, f"{key!r} with `match: {match}`", expected)
         else:
-            problems += _beside(place, key, entry)
-    return problems
+            obstacle = _obstacle(key, entry)
+            if obstacle is not None:
+                yield source.problem(path, *obstacle)
 
 
-def _beside(place: str, key: str, entry: Mapping[str, Any]) -> list[Problem]:
+def _obstacle(key: str, entry: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Return what stands in the way of a swept setting: in its sweep, or beside it."""
     *parents, last = parts = key.split(".")
     around = [".".join(parts[:length]) for length in range(1, len(parts))]
     for other in around:
         if other in entry["sweep"]:
-            found, expected = f"{key!r} lies within {other!r}", "only one of them in a sweep"
-            return [Problem(place, found, expected)]
+            return f"{key!r} lies within {other!r}", "only one of them in a sweep"
     holder: Any = entry
     for name, parent in zip(around, parents, strict=True):
         if parent not in holder:
-            return []
+            return None
         holder = holder[parent]
         if not isinstance(holder, Mapping):
             expected = f"nothing, or a mapping, for the values of {key!r}"
-            return [Problem(place, f"{name!r} is {short(holder)} beside the sweep", expected)]
+            return f"{name!r} is {short(holder)} beside the sweep", expected
     if last in holder:
-        remedy = f"remove {key!r} from the one or the other"
         found = f"{key!r} stands beside the sweep too, as {short(holder[last])}"
-        return [Problem(place, found, "each setting once", remedy)]
-    return []
+        return found, "each setting once", f"remove {key!r} from the one or the other"
+    return None
 
 
 def _sweep(name: str, entry: Mapping[str, Any]) -> Sweep:
@@ -160,17 +157,3 @@ def _locate(sweep: Sweep, member: Member, swept: Mapping[str, Any], source: Sour
         index = next(i for i, own in enumerate(swept[key]) if own is value or own == value)
         moved = ("experiments", member.experiment, *key.split("."))
         source.moved[moved] = ("experiments", sweep.name, "sweep", key, index)
-
-
-def _clashes(sweep: Sweep, experiments: Mapping[str, Any], source: Source) -> list[Problem]:
-    """Return combinations whose name another experiment has."""
-    return [
-        Problem(
-            source.place(("experiments", sweep.name, "sweep")),
-            f"a combination is named {member.experiment!r}, as another experiment is",
-            "each name once",
-            "rename one of the two",
-        )
-        for member in sweep.members
-        if member.experiment in experiments
-    ]

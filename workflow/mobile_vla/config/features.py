@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 
-from pydantic import Field
-
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Count, Settings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.files import digest_of
 
@@ -19,9 +17,9 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "fp16_on_gpu"]
 class Features(Settings):
     """How features are computed: one setting for all that share them."""
 
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Count = 1
     """CPU threads; features depend on their number in the last bits."""
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    batch_size: Count = 32
     """Frames encoded at a time."""
 
 

@@ -13,7 +13,7 @@ class Images(Settings):
     resize: Literal["squeeze", "crop"] = "squeeze"
     """``squeeze``: the whole image, its aspect ratio changed. ``crop``: short side, centre kept."""
     color: Literal["rgb", "bgr"] | None = None
-    """Colour order of the raw images; OpenCV collectors often store bgr. Where it is not said,
+    """Colour order of the raw images (OpenCV collectors often store bgr). Where it is not said,
     they are read as rgb and the audit looks whether that can be true."""
 
     def settled(self) -> Self:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import field_validator
 
-from pydantic import Field, field_validator
-
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Count, Settings, Share
+from mobile_vla.config.model import TrainedRunSettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.run import TrainedRunSettings
 from mobile_vla.config.uncertainty import Uncertainty
 
 
@@ -18,12 +16,11 @@ class Language(Settings):
     constant: str = "Navigate and reach the target"
     """A prompt that says nothing of the scenario, for all episodes."""
     paraphrase: str | None = None
-    """A template that says the same as the prompt in other words; null leaves this out, because a
-    tokenizer need not know other words."""
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """A template that says the same in other words; null where the tokenizer does not know them."""
+    threshold: Share = 0.05
     """Lateral shift between both sides' prompts below which language counts as ignored, as a share
     of the action scale."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Count = 64
     """Windows predicted at a time."""
 
     @field_validator("paraphrase")

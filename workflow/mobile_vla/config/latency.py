@@ -6,18 +6,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mobile_vla.config.base import Settings
-from mobile_vla.config.run import TrainedRunSettings
+from mobile_vla.config.base import Count, Settings
+from mobile_vla.config.model import TrainedRunSettings
 
 
 class Latency(Settings):
     """How a control step is timed."""
 
-    warmup_steps: Annotated[int, Field(ge=1)] = 10
+    warmup_steps: Count = 10
     """Control steps before the measurement."""
     steps: Annotated[int, Field(ge=20)] = 100
     """Control steps that are measured; below 100 the 99th percentile is nearly the slowest."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Count = 64
     """Validation windows predicted at a time, for the error that a number format costs."""
 
 

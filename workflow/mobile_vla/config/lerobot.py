@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Count, Settings
 
 
 class ImportSettings(Settings):
@@ -16,7 +16,7 @@ class ImportSettings(Settings):
     episode: str
     index: Annotated[int, Field(ge=0)]
     """Its ``episode_index``."""
-    frames: Annotated[int, Field(ge=1)]
+    frames: Count
     camera: str
     """Feature that holds its images."""
     columns: tuple[int | None, int | None, int | None]

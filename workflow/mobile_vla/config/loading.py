@@ -1,4 +1,7 @@
-"""Read config.yaml: every mistake at once, each with its line and, for a typo, the likely word."""
+"""Read config.yaml with its includes, presets and sweeps; every mistake at once, with its line.
+
+An experiment's own settings come before its preset's, ``defaults``, and the types' defaults.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,28 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from mobile_vla.config.base import Settings
 from mobile_vla.config.checks import cross_checks
+from mobile_vla.config.entries import Experiment
 from mobile_vla.config.expansion import expand
-from mobile_vla.config.experiment import Experiment
-from mobile_vla.config.mistakes import mistake, short, unknown
-from mobile_vla.config.presets import check_presets, include, layers_of, unknown_in_defaults
-from mobile_vla.config.project import Project
-from mobile_vla.config.source import Source, check_syntax
+from mobile_vla.config.mistakes import Source, check_syntax, likely, mistake, short, unknown
+from mobile_vla.config.project import Name, Project
 from mobile_vla.errors import Problem, Problems
 
 OWN = [name for name in Project.model_fields if name != "sweeps"]  # these come of experiments
 SECTIONS = (*OWN, "include", "presets", "defaults")
+INCLUDED = ("datasets", "backbones", "presets", "experiments")
+"""Sections that an included file may hold: those whose entries have names."""
+SHIPPED = "presets"
+"""The folder of the presets that come with the project."""
+# What an experiment must have and a preset need not: any value, so that the rest can be checked.
+STAND_INS = {"dataset": "any", "backbone": "any", "window": 1, "chunk": 1}
+
+
+class _Presets(Settings):
+    """The section ``presets``, to check its entries by themselves."""
+
+    presets: dict[Name, Experiment]
 
 
 def merge(defaults: Any, changes: Any) -> Any:
@@ -45,30 +59,23 @@ def read_project(file: Path) -> Project:
 
 
 def load_project(config: Mapping[str, Any], files: Sequence[Path]) -> Project:
-    """Validate a configuration.
-
-    Args:
-        config: the configuration as Snakemake merged it from files and command line.
-        files: the YAML files it came from, for the places of mistakes.
+    """Validate a configuration as Snakemake merged it from ``files`` and command line.
 
     Raises:
         Problems: all mistakes, each with its place and what was expected.
     """
     source = Source(files)
-    problems = list(source.problems)
-    if problems:
-        raise Problems("config.yaml cannot be used", problems)
+    if source.problems:
+        raise Problems("config.yaml cannot be used", source.problems)
     config = _plain(config)
     if not isinstance(config, dict):
-        raise Problems(
-            "config.yaml cannot be used",
-            [Problem(source.fallback, f"found {short(config)}", "sections such as `datasets:`")],
-        )
-    problems += include(config, source)
+        problem = Problem(source.fallback, f"found {short(config)}", "sections such as `datasets:`")
+        raise Problems("config.yaml cannot be used", [problem])
+    problems = _include(config, source)
     problems += source.problems
-    problems += _unknown_sections(config, source)
-    problems += unknown_in_defaults(config, source)
-    problems += check_presets(config, source)
+    problems += [unknown((str(key),), SECTIONS, source) for key in config if key not in SECTIONS]
+    problems += _unknown_in_defaults(config, source)
+    problems += _check_presets(config, source)
     sections = {key: value for key, value in config.items() if key in OWN}
     if isinstance(config.get("experiments"), dict):
         sections["sweeps"], mistakes = expand(config, source)
@@ -81,14 +88,104 @@ def load_project(config: Mapping[str, Any], files: Sequence[Path]) -> Project:
     problems += mistakes
     if project is not None:
         names = {section: list(entries) for section, entries in _named(config).items()}
-        problems += [
-            Problem(source.place(path), found, expected, remedy)
-            for path, found, expected, remedy in cross_checks(project, names)
-        ]
+        problems += [source.problem(*finding) for finding in cross_checks(project, names)]
     if problems:
         raise Problems("config.yaml cannot be used", _distinct(problems))
     assert project is not None  # it is only missing with problems
     return project
+
+
+def _include(config: dict[str, Any], source: Source) -> list[Problem]:
+    """Add the entries of the files that ``include`` names, and return what is wrong with them.
+
+    Raises:
+        Problems: a file cannot be read or is not YAML.
+    """
+    named = config.get("include") or []
+    listed = [named] if isinstance(named, str) else named
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        expected = "a list of YAML files or folders of them, such as [presets]"
+        return [source.problem(("include",), f"found {short(named)}", expected)]
+    problems: list[Problem] = []
+    for index, one in enumerate(listed):
+        path = Path(one).expanduser()
+        files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+        if not files or not files[0].exists():
+            found = f"{one} holds no *.yaml" if path.is_dir() else f"{one} is not there"
+            expected = "files or folders, absolute or relative to the project"
+            problems.append(source.problem(("include", index), found, expected))
+            continue
+        check_syntax(files)
+        for file in files:
+            problems += _add(config, file, source)
+    return problems
+
+
+def _add(config: dict[str, Any], file: Path, source: Source) -> list[Problem]:
+    """Add one included file's entries."""
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    expected = "sections " + ", ".join(INCLUDED)
+    if not isinstance(content, dict):
+        return [Problem(str(file), f"found {short(content)}", expected)]
+    before = dict(source.lines)
+    source.add(file)
+    problems = []
+    for section, entries in content.items():
+        if section not in INCLUDED:
+            found, remedy = f"{section!r} in an included file", "write it into config.yaml"
+            problems.append(source.problem((section,), found, expected, remedy))
+            continue
+        if not isinstance(entries, dict):
+            found = f"found {short(entries)}"
+            problems.append(source.problem((section,), found, "a mapping of names"))
+            continue
+        own = config[section] = config.get(section) or {}
+        if not isinstance(own, dict):
+            continue  # it is reported where it stands
+        for name, entry in entries.items():
+            if name in own:
+                found = f"{name!r} stands in {before.get((section, name), source.fallback)} too"
+                remedy = "rename one of the two"
+                problems.append(source.problem((section, name), found, "each name once", remedy))
+            else:
+                own[name] = entry
+    return problems
+
+
+def _unknown_in_defaults(config: Mapping[str, Any], source: Source) -> list[Problem]:
+    """Return what in ``defaults`` is no setting of an experiment."""
+    defaults = config.get("defaults") or {}
+    if not isinstance(defaults, dict):
+        return [source.problem(("defaults",), f"{defaults!r}", "a mapping of settings to values")]
+    known = [name for name in Experiment.model_fields if name != "preset"]
+    problems = []
+    for key in defaults:
+        if key == "preset":
+            found = "a preset among the defaults"
+            expected = "a preset in each experiment that is to have it"
+            problems.append(source.problem(("defaults", "preset"), found, expected))
+        elif key not in known:
+            problems.append(unknown(("defaults", str(key)), known, source))
+    return problems
+
+
+def _check_presets(config: Mapping[str, Any], source: Source) -> list[Problem]:
+    """Return what is wrong with presets, be they used or not."""
+    presets = config.get("presets") or {}
+    if not isinstance(presets, dict):
+        found = f"found {short(presets)}"
+        return [source.problem(("presets",), found, "a mapping of names to settings")]
+    problems, whole = [], {}
+    for name, preset in presets.items():
+        if isinstance(preset, dict) and "preset" in preset:
+            found, expected = "a preset that names another", "its settings written out"
+            problems.append(source.problem(("presets", name, "preset"), found, expected))
+        whole[name] = {**STAND_INS, **preset} if isinstance(preset, dict) else preset
+    try:
+        _Presets.model_validate({"presets": whole})
+    except ValidationError as error:
+        problems += [mistake(details, _Presets, source) for details in error.errors()]
+    return problems
 
 
 def _experiments(config: dict[str, Any], source: Source) -> tuple[dict[str, Any], list[Problem]]:
@@ -96,20 +193,39 @@ def _experiments(config: dict[str, Any], source: Source) -> tuple[dict[str, Any]
 
     One whose preset is not there is left out: what it lacks would be reported for nothing.
     """
-    defaults = config.get("defaults") or {}
-    # What `defaults` misspells is reported once, there, and not for each experiment.
-    known = {
-        key: value
-        for key, value in (defaults.items() if isinstance(defaults, dict) else ())
-        if key in Experiment.model_fields and key != "preset"
-    }
+    defaults, presets = _known(config.get("defaults")), config.get("presets")
+    presets = presets if isinstance(presets, dict) else {}
     found, problems = {}, []
     for name, changes in config["experiments"].items():
-        preset, mistakes = layers_of(name, changes, config, source)
-        problems += mistakes
-        if not mistakes:
-            found[name] = merge(merge(known, preset), changes)
+        chosen = changes.get("preset") if isinstance(changes, dict) else None
+        if not isinstance(chosen, str):  # what is no text is reported with the other settings
+            found[name] = merge(defaults, changes)
+        elif chosen in presets:
+            source.layers.setdefault(name, [("defaults",)]).insert(-1, ("presets", chosen))
+            found[name] = merge(merge(defaults, _known(presets[chosen])), changes)
+        else:
+            problems.append(_missing(name, chosen, [str(key) for key in presets], source))
     return found, problems
+
+
+def _known(settings: Any) -> dict[str, Any]:
+    """Return an experiment's settings among others, which are reported where they stand."""
+    known = Experiment.model_fields.keys() - {"preset"}
+    return {
+        key: value
+        for key, value in (settings.items() if isinstance(settings, dict) else ())
+        if key in known
+    }
+
+
+def _missing(name: str, chosen: str, known: list[str], source: Source) -> Problem:
+    """Return the problem of an experiment whose preset is not there."""
+    remedy = f"`include:` names files with presets; the project's own are in {SHIPPED}/"
+    if chosen in {file.stem for file in Path(SHIPPED).glob("*.yaml")}:
+        remedy = f"`include: [{SHIPPED}]` brings it"
+    expected = likely(chosen, known) if known else "the name of a preset, and there are none"
+    path = ("experiments", name, "preset")
+    return source.problem(path, f"unknown preset {chosen!r}", expected, remedy)
 
 
 def _validate(sections: dict[str, Any], source: Source) -> tuple[Project | None, list[Problem]]:
@@ -125,16 +241,11 @@ def _validate(sections: dict[str, Any], source: Source) -> tuple[Project | None,
     problems = [mistake(details, Project, source) for details in mistakes]
     wrong = {details["loc"][:2] for details in mistakes}
     sound = {
-        **sections,
-        **{
-            section: {
-                name: entry for name, entry in entries.items() if (section, name) not in wrong
-            }
-            for section, entries in _named(sections).items()
-        },
+        section: {name: entry for name, entry in entries.items() if (section, name) not in wrong}
+        for section, entries in _named(sections).items()
     }
     try:
-        return Project.model_validate(sound), problems
+        return Project.model_validate({**sections, **sound}), problems
     except ValidationError:
         return None, problems
 
@@ -155,10 +266,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
-
-
-def _unknown_sections(config: Mapping[str, Any], source: Source) -> list[Problem]:
-    return [unknown((str(key),), SECTIONS, source) for key in config if str(key) not in SECTIONS]
 
 
 def _distinct(problems: Sequence[Problem]) -> list[Problem]:

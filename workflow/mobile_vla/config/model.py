@@ -1,4 +1,4 @@
-"""Settings of the policy: what of the backbone is trained, the head, and what they need."""
+"""Settings of a run: its policy, and what the stages share that train and test it."""
 
 from __future__ import annotations
 
@@ -6,29 +6,24 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mobile_vla.config.base import Settings
-from mobile_vla.config.features import Cut
+from mobile_vla.config.base import Count, Fraction, NotNegative, Positive, Settings, Texts
+from mobile_vla.config.features import Cut, Precision
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.windows import Actions
+from mobile_vla.config.windows import Actions, Windows
 
 
 class Lora(Settings):
     """Low-rank adapters on the language model (Hu et al. 2021, arXiv:2106.09685)."""
 
-    r: Annotated[int, Field(ge=1)] = 32
+    r: Count = 32
     """Rank of the adapters."""
-    alpha: Annotated[float, Field(gt=0)] = 16
+    alpha: Positive = 16
     """Scale of the update, which is alpha / r."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Fraction = 0.1
     """Dropout on the adapters' input."""
     bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases of the language model are trained too."""
-    targets: Annotated[tuple[str, ...], Field(min_length=1)] = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "out_proj",
-    )
+    targets: Texts = ("q_proj", "k_proj", "v_proj", "out_proj")
     """Linear layers that are adapted; in the language model only."""
 
 
@@ -54,24 +49,22 @@ class FullFinetune(Settings):
 class Head(Settings):
     """The LSTM that turns W readouts into C actions."""
 
-    layers: Annotated[int, Field(ge=1)] = 1
+    layers: Count = 1
     """LSTM layers."""
-    hidden_size: Annotated[int, Field(ge=1)] = 512
+    hidden_size: Count = 512
     """Width of the LSTM."""
-    mlp: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    mlp: tuple[Count, ...] = ()
     """Widths of the layers between the LSTM and the actions; empty: one linear layer."""
     activation: Literal["gelu", "relu"] = "gelu"
     """Between the layers of the MLP."""
     output: Literal["linear", "tanh"] = "linear"
-    """``tanh`` keeps predictions within the action scale, as in RoboVLMs, and reaches its ends only
-    in the limit."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """``tanh`` keeps predictions within the action scale, whose ends it reaches in the limit."""
+    dropout: Fraction = 0.0
     """Dropout between LSTM layers and in the MLP."""
 
 
 class Padding(Settings):
-    """Outputs that this robot has no use for, as RoboVLMs' seven dimensions ask for: after the
-    velocities zeros, and last a gripper that is never closed.
+    """Outputs without a use here, as RoboVLMs has them: zeros, and last a gripper never closed.
 
     They dilute the loss: what is optimised is a mean over the zeros too. What is reported, and
     selects the checkpoint, is the loss over the velocities alone.
@@ -79,16 +72,44 @@ class Padding(Settings):
 
     action_dim: Annotated[int, Field(ge=2)] = 7
     """Outputs a step in all."""
-    gripper_loss_ratio: Annotated[float, Field(ge=0)] = 0.01
+    gripper_loss_ratio: NotNegative = 0.01
     """Weight of ``loss_gripper_act`` beside ``loss_arm_act``."""
+
+
+class Photometric(Settings):
+    """How far a window's pictures may be changed; a factor is drawn from [1 - x, 1 + x]."""
+
+    brightness: Fraction = 0.0
+    """Strength x of the change of brightness."""
+    contrast: Fraction = 0.0
+    """Strength x of the change of contrast."""
+    saturation: Fraction = 0.0
+    """Strength x of the change of saturation."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether pictures are changed at all."""
+        return any((self.brightness, self.contrast, self.saturation))
+
+
+class Augment(Photometric):
+    """What training sees besides the recorded pictures; validation and test see those alone.
+
+    ``mirror`` is exact and works with stored features. The other changes are drawn anew once for
+    each window and epoch, so they need the pictures themselves: where vision is trained.
+    """
+
+    mirror: bool = False
+    """Train on each episode's mirror image too: pictures flipped, linear_y and angular_z negated,
+    left and right exchanged in the prompt."""
 
 
 class PolicySettings(Settings):
     """All that shapes a policy; it travels in ``policy.json``, which rebuilds the policy."""
 
-    window: Annotated[int, Field(ge=1)]
+    window: Count
     """Observed frames W."""
-    chunk: Annotated[int, Field(ge=1)]
+    chunk: Count
     """Predicted actions C."""
     finetune: Literal["lora", "full", "none"]
     """What of the backbone is trained: adapters, the parts that ``full`` names, or nothing."""
@@ -126,3 +147,31 @@ class PolicySettings(Settings):
     def learned_action_token(self) -> bool:
         """Whether the action token is trained: not where the readout itself is stored."""
         return self.cut != "readout"
+
+
+class RunSettings(Settings):
+    """One run of one experiment: its data, its windows and its policy."""
+
+    experiment: str
+    run: str
+    seed: int
+    fold: Annotated[int, Field(ge=0)] = 0
+    """The fold of the dataset's split."""
+    subset: Count | None = None
+    """How many of the fold's training episodes are used; None: all."""
+    windows: Windows
+    policy: PolicySettings
+
+    @property
+    def title(self) -> str:
+        """Name of the run in messages."""
+        return f"{self.experiment} {self.run}"
+
+
+class TrainedRunSettings(RunSettings):
+    """A run whose policy is trained, and how it is computed with."""
+
+    precision: Precision
+    """Number format of the training, which that of a test must be."""
+    threads: Count
+    """CPU threads; results depend on them in their last bits."""

@@ -10,17 +10,16 @@ from pydantic import Field
 
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
 from mobile_vla.config.backbone import Backbone, BackboneSettings, RandomBackbone
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Positive, Settings
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.data import ManifestSettings
-from mobile_vla.config.dataset import Dataset, SimulatedDataset
+from mobile_vla.config.entries import Dataset, Experiment, SimulatedDataset
 from mobile_vla.config.evaluation import EvaluateSettings
-from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Features, View
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
-from mobile_vla.config.matching import matched
+from mobile_vla.config.model import Photometric
 from mobile_vla.config.reporting import (
     FigureSettings,
     PageSettings,
@@ -29,19 +28,18 @@ from mobile_vla.config.reporting import (
     ReportedRun,
     ReportSettings,
     StoredFeatures,
+    Sweep,
     drawable,
 )
 from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
-from mobile_vla.config.sweep import Sweep
 from mobile_vla.config.timing import TimeSettings
-from mobile_vla.config.training import TrainSettings
+from mobile_vla.config.training import Matched, TrainSettings
 from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.config.windows import Windows
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-
-
 RUN = re.compile(r"seed(\d+)(?:-fold(\d+))?")
 
 
@@ -66,20 +64,16 @@ class Project(Settings):
     """How sure a claim must be, in each experiment's verdict and between experiments."""
     report: Report = Report()
     """What the report's page says of itself."""
-    memory_limit_gb: Annotated[float, Field(gt=0)] | None = None
+    memory_limit_gb: Positive | None = None
     """Memory (10⁹ bytes) that a training step may take, such as 14 on a 16 GB Jetson; a run that
-    would take more is refused before it loads anything. It changes no result, and reruns nothing.
-    Without it a run takes what it can get."""
+    would take more is refused at its start. It changes no result, and reruns nothing."""
 
     def reported_experiments(self) -> dict[str, Experiment]:
         """Return the experiments of the report: those that are more than timed."""
         return {name: one for name, one in self.experiments.items() if not one.timing_only}
 
     def runs_of(self, name: str) -> list[str]:
-        """Return an experiment's runs.
-
-        A run is ``seed0`` where the dataset's split has one fold, else ``seed0-fold2``.
-        """
+        """Return an experiment's runs: ``seed0``, or with several folds ``seed0-fold2``."""
         experiment = self.experiments[name]
         folds = self.datasets[experiment.dataset].split.count
         return [
@@ -88,25 +82,20 @@ class Project(Settings):
             for fold in range(folds)
         ]
 
+    def first_run(self, name: str) -> str:
+        """Return an experiment's first run: the one that is timed."""
+        return self.runs_of(name)[0]
+
     def runs(self) -> Iterator[tuple[str, str]]:
         """Yield each (experiment, run) of the report."""
         for name in self.reported_experiments():
             for run in self.runs_of(name):
                 yield name, run
 
-    def scores(self) -> Iterator[tuple[str, str, str]]:
-        """Yield each (experiment, run, other dataset that the run's policy is scored on)."""
-        for name, run in self.runs():
-            for dataset in self.experiments[name].evaluate_on:
-                yield name, run, dataset
-
     def used_datasets(self) -> list[str]:
         """Return the datasets that the report needs, in the order of config.yaml."""
-        used = {
-            name
-            for experiment in self.reported_experiments().values()
-            for name in (experiment.dataset, *experiment.evaluate_on)
-        }
+        reported = self.reported_experiments().values()
+        used = {name for one in reported for name in (one.dataset, *one.evaluate_on)}
         return [name for name in self.datasets if name in used]
 
     def simulation(self, dataset: str) -> dict[str, SimulateSettings] | None:
@@ -122,9 +111,8 @@ class Project(Settings):
 
     def ingest(self, dataset: str, episode: str) -> IngestSettings:
         """Return what ``ingest`` is given for one episode."""
-        return IngestSettings(
-            dataset=dataset, episode=episode, images=self.datasets[dataset].images.settled()
-        )
+        images = self.datasets[dataset].images.settled()
+        return IngestSettings(dataset=dataset, episode=episode, images=images)
 
     def manifest(self, dataset: str) -> ManifestSettings:
         """Return what ``manifest`` is given."""
@@ -142,7 +130,7 @@ class Project(Settings):
             on_warning=self.datasets[dataset].on_warning,
             accept=self.datasets[dataset].accept,
             experiments=tuple(
-                AuditedExperiment(name=name, windows=one.windows(), prompt=one.prompt)
+                AuditedExperiment(name=name, windows=Windows.part_of(one), prompt=one.prompt)
                 for name, one in self.reported_experiments().items()
                 if one.dataset == dataset
             ),
@@ -178,12 +166,9 @@ class Project(Settings):
     def feature_keys(
         self, experiments: Iterable[str] | None = None
     ) -> dict[tuple[str, str, str, str], FeatureKey]:
-        """Return stored features by (dataset, backbone, cut, key): each is computed once.
+        """Return features of experiments, or of all, by (dataset, backbone, cut, key).
 
         At the cut ``pixels`` the frames themselves are read, and nothing is stored.
-
-        Args:
-            experiments: names of those that read them; by default all.
         """
         found: dict[tuple[str, str, str, str], FeatureKey] = {}
         for name in self.experiments if experiments is None else experiments:
@@ -209,15 +194,15 @@ class Project(Settings):
 
     def _run(self, name: str, run: str) -> dict[str, Any]:
         """Return what the settings of every stage of a run have in common."""
-        experiment = self.experiments[name]
-        seed, fold = _seed_and_fold(run)
+        experiment, named = self.experiments[name], RUN.fullmatch(run)
+        assert named is not None, run  # the rules make no other names
         return {
             "experiment": name,
             "run": run,
-            "seed": seed,
-            "fold": fold,
+            "seed": int(named[1]),
+            "fold": int(named[2] or 0),
             "subset": experiment.subset,
-            "windows": experiment.windows(),
+            "windows": Windows.part_of(experiment),
             "policy": experiment.policy(self.datasets[experiment.dataset].actions),
         }
 
@@ -233,19 +218,27 @@ class Project(Settings):
         return TrainSettings(
             **self._run(name, run),
             images=self.datasets[experiment.dataset].images.settled(),
-            photometric=experiment.augment.photometric(),
+            photometric=Photometric.part_of(experiment.augment),
             training=experiment.trained(),
-            matched=matched(name, self.experiments, self.sweeps.values()),
+            matched=self._matched(name),
         )
 
-    def reported_sweeps(self) -> tuple[Sweep, ...]:
-        """Return the sweeps of the report: those that are more than timed."""
-        reported = self.reported_experiments()
-        return tuple(
-            sweep
-            for sweep in self.sweeps.values()
-            if any(member.experiment in reported for member in sweep.members)
-        )
+    def _matched(self, name: str) -> Matched | None:
+        """Return the first combination of a sweep, whose steps the others take over."""
+        for sweep in self.sweeps.values():
+            first, *others = (member.experiment for member in sweep.members)
+            if sweep.match == "optimizer_steps" and name in others:
+                experiment = self.experiments[first]
+                training = experiment.training
+                return Matched(
+                    windows=Windows.part_of(experiment),
+                    subset=experiment.subset,
+                    mirror=experiment.augment.mirror,
+                    batch_size=training.batch_size,
+                    accumulation=training.accumulation,
+                    epochs=training.epochs,
+                )
+        return None
 
     def timing(self, name: str) -> TimeSettings:
         """Return what ``timing`` is given: the experiment's first run."""
@@ -270,10 +263,6 @@ class Project(Settings):
             language=experiment.language,
             uncertainty=self.uncertainty,
         )
-
-    def first_run(self, name: str) -> str:
-        """Return an experiment's first run: the one that is timed."""
-        return self.runs_of(name)[0]
 
     def latency(self, name: str) -> LatencySettings:
         """Return what ``latency`` is given: the experiment's first run."""
@@ -308,31 +297,33 @@ class Project(Settings):
 
     def tables(self) -> ReportSettings:
         """Return what ``tables`` is given."""
-        page = self.page()
-        return ReportSettings(runs=page.runs, sweeps=page.sweeps)
+        return ReportSettings.part_of(self.page())
 
     def figures(self) -> FigureSettings:
         """Return what ``figures`` is given."""
-        page = self.page()
-        return FigureSettings(**{name: getattr(page, name) for name in FigureSettings.model_fields})
+        return FigureSettings.part_of(self.page())
 
     def page(self) -> PageSettings:
         """Return what ``page`` is given."""
-        rolled_out = self.rolled_out()
+        reported, rolled_out = self.reported_experiments(), self.rolled_out()
         runs = tuple(
             ReportedRun(
                 experiment=name,
                 run=run,
-                dataset=self.experiments[name].dataset,
-                backbone=self.experiments[name].backbone,
-                evaluate_on=self.experiments[name].evaluate_on,
+                dataset=reported[name].dataset,
+                backbone=reported[name].backbone,
+                evaluate_on=reported[name].evaluate_on,
                 rolled_out=name in rolled_out,
-                ablation=self.experiments[name].timing.ablation,
+                ablation=reported[name].timing.ablation,
                 settings=self._effective(name),
             )
             for name, run in self.runs()
         )
-        sweeps, keys = self.reported_sweeps(), self.feature_keys(self.reported_experiments())
+        sweeps = tuple(
+            sweep
+            for sweep in self.sweeps.values()
+            if any(member.experiment in reported for member in sweep.members)
+        )
         return PageSettings(
             runs=runs,
             datasets=tuple(self.used_datasets()),
@@ -340,7 +331,7 @@ class Project(Settings):
             figures=drawable(runs, sweeps),
             features=tuple(
                 StoredFeatures(dataset=dataset, backbone=backbone, cut=cut, key=key)
-                for dataset, backbone, cut, key in keys
+                for dataset, backbone, cut, key in self.feature_keys(reported)
             ),
             title=self.report.title,
             language=self.report.language,
@@ -352,16 +343,6 @@ class Project(Settings):
 
     def _effective(self, name: str) -> dict[str, Any]:
         """Return an experiment's settings without those that change no result of its runs."""
-        settings: dict[str, Any] = self.experiments[name].model_dump(mode="json")
-        for kind in ("lora", "full"):
-            if settings["finetune"] != kind:
-                del settings[kind]
-        del settings["timing"], settings["timing_only"]
-        return settings
-
-
-def _seed_and_fold(run: str) -> tuple[int, int]:
-    """Return what a run's name says; a split of one fold has fold 0."""
-    found = RUN.fullmatch(run)
-    assert found is not None, run  # the rules make no other names
-    return int(found[1]), int(found[2] or 0)
+        experiment = self.experiments[name]
+        unused = {"lora", "full"} - {experiment.finetune}
+        return experiment.model_dump(mode="json", exclude={"timing", "timing_only", *unused})

@@ -9,7 +9,6 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from mobile_vla.config.base import Gathered, Settings
-from mobile_vla.config.sweep import Sweep
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.layout import (
     AuditFiles,
@@ -63,11 +62,13 @@ TABLES = {
 }
 """Names of all tables, and whether there is a LaTeX file beside the CSV."""
 
+NOT_MATCHED = ("dataset", "training", "training.epochs")
+"""Swept settings that would give equal optimiser steps no meaning."""
+
 RUN_KINDS: tuple[type[Files], ...] = (
     *(TrainingFiles, TimingFiles, LanguageFiles, LatencyFiles, RolloutFiles, EvaluationFiles),
-    OtherEvaluationFiles,
 )
-"""The results of runs and experiments, in the order in which the page lists their jobs."""
+"""The results of runs and experiments, in the order of the page; other datasets' follow."""
 
 
 class Report(Settings):
@@ -99,35 +100,31 @@ class ReportedRun(Settings):
 
     def jobs(self, results: Path) -> list[Job]:
         """Return the jobs that wrote the results of the run and of its experiment."""
-        kinds = [kind for kind in RUN_KINDS if kind is not OtherEvaluationFiles]
-        if not self.rolled_out:
-            kinds.remove(RolloutFiles)
-        return [
-            *(kind.job(results, **self.names()) for kind in kinds),
-            *(
-                OtherEvaluationFiles.job(results, **self.names(), dataset=dataset)
-                for dataset in self.evaluate_on
-            ),
-        ]
+        kinds = [kind for kind in RUN_KINDS if self.rolled_out or kind is not RolloutFiles]
+        others = (
+            OtherEvaluationFiles.job(results, **self.names(), dataset=dataset)
+            for dataset in self.evaluate_on
+        )
+        return [*(kind.job(results, **self.names()) for kind in kinds), *others]
 
     def numbers(self, results: Path) -> list[Path]:
         """Return the files that figures, tables and page read of the run and its experiment."""
         names = self.names()
         training = TrainingFiles.below(results, **names)
-        files = [
+        others = (
+            OtherEvaluationFiles.below(results, **names, dataset=dataset).evaluation
+            for dataset in self.evaluate_on
+        )
+        return [
             training.metrics,
             training.results,
             EvaluationFiles.below(results, **names).evaluation,
             LanguageFiles.below(results, **names).language,
+            *([RolloutFiles.below(results, **names).rollouts] if self.rolled_out else []),
+            *others,
+            TimingFiles.below(results, **names).timing,
+            LatencyFiles.below(results, **names).latency,
         ]
-        if self.rolled_out:
-            files.append(RolloutFiles.below(results, **names).rollouts)
-        for dataset in self.evaluate_on:
-            other = OtherEvaluationFiles.below(results, **names, dataset=dataset)
-            files.append(other.evaluation)
-        files.append(TimingFiles.below(results, **names).timing)
-        files.append(LatencyFiles.below(results, **names).latency)
-        return files
 
     def arrays(self, results: Path) -> list[Path]:
         """Return the files that only the figures read of the run."""
@@ -135,6 +132,26 @@ class ReportedRun(Settings):
         if self.rolled_out:
             files.append(RolloutFiles.below(results, **self.names()).paths)
         return files
+
+
+class Member(Settings):
+    """One combination of a sweep."""
+
+    experiment: str
+    values: dict[str, Any]
+    """By swept setting."""
+
+
+class Sweep(Settings):
+    """What an experiment with a sweep became: one for each combination of its values."""
+
+    name: str
+    keys: tuple[str, ...]
+    """The swept settings' dotted names, sorted."""
+    match: Literal["epochs", "optimizer_steps"] = "epochs"
+    """What is the same for all combinations: the epochs, or the optimiser steps of the first."""
+    members: tuple[Member, ...]
+    """In the order of the values as listed, the last setting's changing fastest."""
 
 
 class StoredFeatures(Settings):
@@ -166,10 +183,8 @@ class ReportSettings(Gathered):
 
     def table_names(self) -> list[str]:
         """Return the names of the tables; some are made only where there is something in them."""
-        needed = {
-            "sweeps": bool(self.sweeps),
-            "elsewhere": any(run.evaluate_on for run in self.runs),
-        }
+        others = any(run.evaluate_on for run in self.runs)
+        needed = {"sweeps": bool(self.sweeps), "elsewhere": others}
         return [name for name in TABLES if needed.get(name, True)]
 
     def table_files(self, results: Path) -> dict[str, list[Path]]:
@@ -201,8 +216,8 @@ class FigureSettings(ReportSettings):
     def files(self, results: Path) -> list[Path]:
         """Return the results of runs and datasets that are drawn.
 
-        The frames of episodes lie beside the manifest, which holds their digests. Of predictions
-        and trajectories those of the best run are drawn: any run's may be.
+        The frames of episodes lie beside the manifest, which holds their digests. Predictions and
+        trajectories are drawn of the best run, which may be any.
         """
         return [*super().files(results), *self.drawn(results)]
 
@@ -246,25 +261,17 @@ class PageSettings(FigureSettings):
 
     def upstream_provenance(self, results: Path) -> list[Path]:
         """Return the provenance of what comparison, figures and tables are made from."""
-        runs = [job for run in self.runs for job in run.jobs(results)]
-        return _distinct(
-            [
-                *(
-                    kind.provenance(results, dataset=name)
-                    for kind in (ManifestFiles, SplitFiles, AuditFiles)
-                    for name in self.datasets
-                ),
-                *(BackboneFiles.provenance(results, backbone=run.backbone) for run in self.runs),
-                *(
-                    FeatureFiles.provenance(results, **stored.model_dump())
-                    for stored in self.features
-                ),
-                *(
-                    job.provenance
-                    for job in sorted(runs, key=lambda job: RUN_KINDS.index(type(job.files)))
-                ),
-            ]
-        )
+        data = [
+            kind.provenance(results, dataset=name)
+            for kind in (ManifestFiles, SplitFiles, AuditFiles)
+            for name in self.datasets
+        ]
+        backbones = [BackboneFiles.provenance(results, backbone=run.backbone) for run in self.runs]
+        features = [FeatureFiles.provenance(results, **one.model_dump()) for one in self.features]
+        jobs = [job for run in self.runs for job in run.jobs(results)]
+        kinds = (*RUN_KINDS, OtherEvaluationFiles)
+        runs = [job.provenance for kind in kinds for job in jobs if type(job.files) is kind]
+        return _distinct([*data, *backbones, *features, *runs])
 
 
 class PartialSettings(Gathered):
@@ -276,14 +283,9 @@ class PartialSettings(Gathered):
     def files(self, results: Path) -> list[Path]:
         """Return what it reads once all runs have finished; until then, less."""
         report = self.report
-        return _distinct(
-            [
-                *report.numbers(results),
-                *report.drawn(results),
-                *(SplitFiles.below(results, dataset=name).split for name in report.datasets),
-                *report.upstream_provenance(results),
-            ]
-        )
+        read = [*report.numbers(results), *report.drawn(results)]
+        splits = [SplitFiles.below(results, dataset=name).split for name in report.datasets]
+        return _distinct([*read, *splits, *report.upstream_provenance(results)])
 
 
 def drawable(runs: Sequence[ReportedRun], sweeps: Iterable[Sweep]) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Count, Settings
 from mobile_vla.config.ingest import Images
-from mobile_vla.config.run import TrainedRunSettings
+from mobile_vla.config.model import TrainedRunSettings
 from mobile_vla.config.simulator import World
 from mobile_vla.config.uncertainty import Uncertainty
 
@@ -18,12 +18,11 @@ class Rollout(Settings):
 
     scenes: Annotated[int, Field(ge=1, le=100_000)] = 40
     """Scenes, each passed on both sides. 40 show a large difference; 200 are for a benchmark."""
-    execute: Annotated[int, Field(ge=1)] = 1
-    """Control steps of a chunk that are carried out before the next prediction takes over; 1 is a
-    receding horizon."""
+    execute: Count = 1
+    """Steps of a chunk that are carried out before the next prediction; 1: a receding horizon."""
     time_limit: Annotated[float, Field(ge=1, le=10)] = 1.5
     """Frames until a timeout, as a multiple of those of the dataset's episodes."""
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: Count = 16
     """Robots that are rolled out side by side; results depend on it in their last bits."""
     film_strips: Annotated[int, Field(ge=0)] = 4
     """Rollouts that are kept as film strips: half of them failures, if there are any."""

@@ -6,9 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
-
-from mobile_vla.config.experiment import Experiment
 from mobile_vla.config.project import Project
 from mobile_vla.errors import UserError
 
@@ -32,12 +29,8 @@ SWEEP: dict[str, Any] = {
 
 def config_schema() -> dict[str, Any]:
     """Return the schema of config.yaml as it is written, with ``defaults`` still apart."""
-    _, whole = models_json_schema(
-        [(Project, "validation"), (Experiment, "validation")],
-        schema_generator=GenerateJsonSchema,
-    )
-    definitions = whole["$defs"]
-    project = definitions.pop("Project")
+    project = Project.model_json_schema()
+    definitions = project.pop("$defs")
     # In the file nothing of an experiment is required: the rest comes from `defaults`.
     definitions["Experiment"].pop("required", None)
     definitions["Experiment"]["properties"] |= SWEEP

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -69,32 +71,23 @@ def simulated_episodes(simulation: Simulation) -> dict[str, SimulateSettings]:
     episodes it has. Sides and distances are balanced, and so are style and layout over longer
     runs. Both sides of a scene share their time of collection.
     """
-    episodes: dict[str, SimulateSettings] = {}
-    for scene in range(simulation.scenes):
-        episodes |= scene_episodes(scene, simulation.world)
-    return episodes
+    return _episodes(range(simulation.scenes), simulation.world)
 
 
 def unseen_episodes(world: World, scenes: int) -> dict[str, SimulateSettings]:
     """Return episodes of scenes that no dataset of the same world can hold, by name.
 
-    They are drawn as :func:`simulated_episodes` draws a dataset's, and are the same for all
-    policies, so that these can be compared scene by scene.
+    They are the same for all policies, so that these can be compared scene by scene.
     """
-    episodes: dict[str, SimulateSettings] = {}
-    for scene in range(UNSEEN, UNSEEN + scenes):
-        episodes |= scene_episodes(scene, world)
-    return episodes
+    return _episodes(range(UNSEEN, UNSEEN + scenes), world)
 
 
-def scene_episodes(scene: int, world: World) -> dict[str, SimulateSettings]:
-    """Return the two episodes of a scene, past the box on the left and on the right, by name."""
-    distance = DISTANCES[scene % 3]
-    style = STYLES[scene // 3 % 2]
-    layout = LAYOUTS[scene // 6 % 2]
-    collected = FIRST_COLLECTION + scene * COLLECTION_INTERVAL
+def _episodes(scenes: Iterable[int], world: World) -> dict[str, SimulateSettings]:
     episodes = {}
-    for side in SIDES:
+    for scene, side in itertools.product(scenes, SIDES):
+        distance, style = DISTANCES[scene % 3], STYLES[scene // 3 % 2]
+        layout = LAYOUTS[scene // 6 % 2]
+        collected = FIRST_COLLECTION + scene * COLLECTION_INTERVAL
         name = f"episode_{collected:%Y%m%d_%H%M%S}_1box_{layout}_{side}_{style}_{distance}"
         episodes[name] = SimulateSettings(
             episode=name,

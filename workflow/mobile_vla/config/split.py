@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Fraction, Settings, Share, Texts
 from mobile_vla.conventions import KNOWN_VALUES, ScenarioKey
 
 
@@ -25,11 +25,11 @@ class Holdout(_Split):
 
     kind: Literal["holdout"] = "holdout"
     """Says that the episodes are split once."""
-    train: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    train: Share = 0.7
     """Share of the episodes that are trained on."""
-    val: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    val: Share = 0.15
     """Share that selects the checkpoint."""
-    test: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    test: Fraction = 0.15
     """Share that is scored. With 0, val is scored too: every number says so, and no verdict."""
 
     @property
@@ -55,7 +55,7 @@ class KFold(_Split):
     """Says that every episode is tested once."""
     folds: Annotated[int, Field(ge=2)] = 5
     """Number of folds K; each tests 1/K of the episodes."""
-    val: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    val: Share = 0.15
     """Share of all episodes that selects a fold's checkpoint; the rest trains."""
 
     @property
@@ -80,9 +80,9 @@ class LeaveOneOut(_Split):
     """Says that a value of the scenario is kept from training."""
     key: ScenarioKey
     """The part of the scenario that is held out, such as ``side``."""
-    values: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    values: Texts | None = None
     """The values that are held out, a fold each; null: all that the scheme of names knows."""
-    val: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    val: Share = 0.2
     """Share of the episodes that are not held out which selects the checkpoint."""
 
     @property

@@ -6,21 +6,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Count, Settings
 from mobile_vla.config.training import TrainSettings
 
 
 class Timing(Settings):
     """How an epoch is timed without running all of it."""
 
-    warmup_steps: Annotated[int, Field(ge=1)] = 3
+    warmup_steps: Count = 3
     """Optimiser steps before the measurement."""
     steps: Annotated[int, Field(ge=3)] = 10
     """Optimiser steps that are measured; the median counts."""
     ablation: bool = False
-    """Compare with the plain way of training too, in which each sample runs every frame of its
-    window through the whole model, and with each change that makes it faster, one after
-    another."""
+    """Compare with training in which each sample runs all frames of its window through the whole
+    model, and with each change that makes it faster, one after another."""
 
 
 class TimeSettings(Settings):

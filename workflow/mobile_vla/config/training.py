@@ -6,64 +6,60 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mobile_vla.config.augment import Photometric
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Count, Fraction, NotNegative, Positive, Settings
 from mobile_vla.config.features import Precision
 from mobile_vla.config.ingest import Images
-from mobile_vla.config.run import RunSettings
+from mobile_vla.config.model import Photometric, RunSettings
 from mobile_vla.config.windows import Windows
 
 
 class EarlyStopping(Settings):
     """Stop when the validation loss no longer falls."""
 
-    patience: Annotated[int, Field(ge=1)]
+    patience: Count
     """Epochs without improvement after which training stops."""
-    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    min_delta: NotNegative = 0.0
     """How much lower a loss must be to count as an improvement."""
 
 
 class Training(Settings):
     """How a policy is trained."""
 
-    epochs: Annotated[int, Field(ge=1)] = 20
+    epochs: Count = 20
     """Passes over the training windows."""
-    batch_size: Annotated[int, Field(ge=1)] = 8
+    batch_size: Count = 8
     """Windows in a batch."""
-    segment: Annotated[int, Field(ge=1)] = 2
-    """Neighbouring windows of an episode that stay together in a batch, where they share most of
-    their frames: longer ones are faster, and mix a batch less; 1 draws each window independently.
-    docs/performance.md compares them."""
-    accumulation: Annotated[int, Field(ge=1)] = 1
+    segment: Count = 2
+    """Neighbouring windows that stay together in a batch, where they share most of their frames:
+    longer ones are faster, and mix a batch less (docs/performance.md); 1 draws each by itself."""
+    accumulation: Count = 1
     """Batches to an optimiser step."""
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    learning_rate: Positive = 1e-4
     """Peak learning rate of AdamW."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: NotNegative = 0.01
     """Decoupled weight decay of AdamW."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Learning rate after the warm-up: down to 0 along a half cosine, or constant."""
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    warmup: Fraction = 0.0
     """Share of all optimiser steps in which the learning rate rises linearly."""
-    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    clip: Positive | None = 1.0
     """Largest norm of the gradient; null switches clipping off."""
-    huber_delta: Annotated[float, Field(gt=0)] = 1.0
-    """Where the loss, Huber's over the real dimensions, turns from square to linear, in normalised
-    units."""
+    huber_delta: Positive = 1.0
+    """Where Huber's loss turns from square to linear, in normalised units."""
     precision: Precision = "auto"
     """Number format of the forward pass; auto: bf16 where the hardware has it, else fp32.
     fp16 scales the loss and needs a GPU; fp16_on_gpu: fp32 where there is none."""
     gradient_checkpointing: bool = False
     """Keep only each layer's input for the backward pass and compute the rest again: about half
     as much more work for a fraction of the memory (Chen et al. 2016, arXiv:1604.06174)."""
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Count = 1
     """CPU threads; a tracked setting, because results depend on it in their last bits."""
-    processes: Annotated[int, Field(ge=1)] = 1
+    processes: Count = 1
     """Processes that share each batch, with ``threads`` threads or a GPU each. The result is that
     of one process but for the last bits, so it is tracked."""
     nodes: Annotated[int, Field(ge=1, exclude=True)] = 1
-    """Nodes of a cluster that the processes are spread over; elsewhere all are on this machine. It
-    changes no result, and reruns nothing."""
-    keep_every: Annotated[int, Field(ge=1)] | None = None
+    """Nodes of a cluster that share the processes. It changes no result, and reruns nothing."""
+    keep_every: Count | None = None
     """Keep a snapshot of the policy every so many epochs, besides best and last."""
     early_stopping: EarlyStopping | None = None
     """Stop before ``epochs`` when validation no longer improves."""
@@ -75,7 +71,7 @@ class Matched(Settings):
     """Another run on the same fold, whose number of optimiser steps is taken over."""
 
     windows: Windows
-    subset: Annotated[int, Field(ge=1)] | None
+    subset: Count | None
     mirror: bool
     batch_size: int
     accumulation: int

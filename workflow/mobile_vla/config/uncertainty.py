@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Settings, Share
 
 
 class Uncertainty(Settings):
@@ -18,6 +18,5 @@ class Uncertainty(Settings):
     """Bootstrap samples of the scored episodes."""
     seed: int = 0
     """Seed of the bootstrap."""
-    power: Annotated[float, Field(gt=0, lt=1)] = 0.8
-    """How surely a difference of the size found would be noticed with the episodes said to be
-    needed."""
+    power: Share = 0.8
+    """Chance to notice the measured difference with the episodes that are said to be needed."""

@@ -1,7 +1,4 @@
-"""Settings of the samples: which actions are predicted, and from which frames.
-
-Apart from the other settings of the data, because training and evaluation need these alone.
-"""
+"""Settings of the samples: which actions are predicted, and from which frames."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Count, Positive, Settings
 
 Dimension = Literal["linear_x", "linear_y", "angular_z"]
 
@@ -19,7 +16,7 @@ class Actions(Settings):
 
     dimensions: Annotated[tuple[Dimension, ...], Field(min_length=1)] = ("linear_x", "linear_y")
     """The predicted dimensions of the action, in this order."""
-    scale: Annotated[float, Field(gt=0)] = 1.15
+    scale: Positive = 1.15
     """Raw command units that become 1.0; declared, stored with the policy, inverted exactly."""
     constant: Literal["keep", "leave_out"] = "keep"
     """A dimension that never varies in the training episodes: ``keep`` predicts it like the others;
@@ -35,11 +32,11 @@ class Actions(Settings):
 class Windows(Settings):
     """How an episode becomes training samples."""
 
-    window: Annotated[int, Field(ge=1)]
+    window: Count
     """Consecutive observed frames W."""
-    chunk: Annotated[int, Field(ge=1)]
+    chunk: Count
     """Consecutive actions C to predict from them."""
-    stride: Annotated[int, Field(ge=1)] = 1
+    stride: Count = 1
     """Frames between the starts of neighbouring windows."""
     target: Literal["next", "current"] = "next"
     """The chunk's first action: the one after the window, or that of its last frame."""
@@ -53,9 +50,9 @@ class Windows(Settings):
     def frames_needed(self) -> int:
         """The length of the shortest episode that gives a window.
 
-        With ``target: next`` the chunk follows the window: W + C frames, or W + 1 where the
-        missing steps are masked. With ``target: current`` it begins at the window's last frame:
-        one less. With ``start: repeat`` one observed frame is enough, in place of W.
+        It is W + C, or W + 1 where missing steps are masked; one less with ``target: current``,
+        where the chunk begins at the window's last frame; and 1 in place of W with
+        ``start: repeat``.
         """
         steps = self.chunk if self.tail == "drop" else 1
         return self.observed_needed + steps - (1 if self.target == "current" else 0)

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Verdict = Literal["mapped", "ignored", "not mapped"]
 VERDICTS: tuple[Verdict, ...] = ("mapped", "ignored", "not mapped")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What became of one key.
-
-    Args:
-        key: its dotted path.
-        value: what stood there.
-        verdict: what was done with it.
-        text: the settings that it became, or the reason.
-    """
+class Entry(NamedTuple):
+    """What became of one key: ``text`` is the settings, or the reason."""
 
     key: str
     value: Any
@@ -42,17 +33,22 @@ class Account:
         """Return a value without accounting for it."""
         return self.values.get(key, default)
 
+    def note(self, key: str, verdict: Verdict, text: str) -> None:
+        """Note what became of a key; nothing happens if it is not there."""
+        if key in self.values:
+            self._entries[key] = Entry(key, self.values[key], verdict, text)
+
     def mapped(self, key: str, text: str) -> None:
-        """Note that a key became settings; nothing happens if it is not there."""
-        self._note(key, "mapped", text)
+        """Note that a key became settings."""
+        self.note(key, "mapped", text)
 
     def ignored(self, key: str, why: str) -> None:
         """Note that a key does nothing, and why."""
-        self._note(key, "ignored", why)
+        self.note(key, "ignored", why)
 
     def not_mapped(self, key: str, why: str) -> None:
         """Note that a key says something that cannot be said here, and why."""
-        self._note(key, "not mapped", why)
+        self.note(key, "not mapped", why)
 
     def left(self) -> list[str]:
         """Return the keys that nothing was said of yet."""
@@ -67,10 +63,6 @@ class Account:
         if self.left():
             raise RuntimeError(f"not accounted for: {', '.join(self.left())}")
         return [self._entries[key] for key in self.values]
-
-    def _note(self, key: str, verdict: Verdict, text: str) -> None:
-        if key in self.values:
-            self._entries[key] = Entry(key, self.values[key], verdict, text)
 
 
 def _leaves(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ import yaml
 from mobile_vla.errors import UserError
 from mobile_vla.files import write_text
 from mobile_vla.importing.account import VERDICTS, Account
-from mobile_vla.importing.inert import INERT, SECTIONS
+from mobile_vla.importing.inert import ALWAYS, WITH_VALUES, verdict_of
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +64,9 @@ def import_robovlms(file: Path, *, output: Path | None = None) -> None:
     else:
         write_text(output, text)
         sys.stdout.write("\n".join(_listing(account)) + "\n")
-    counts = [entry.verdict for entry in account.entries()]
-    log.info(
-        "%s: %d keys: %s",
-        file,
-        len(counts),
-        ", ".join(f"{counts.count(verdict)} {verdict}" for verdict in VERDICTS),
-    )
+    found = [entry.verdict for entry in account.entries()]
+    counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in VERDICTS)
+    log.info("%s: %d keys: %s", file, len(found), counts)
 
 
 def convert(account: Account, stem: str) -> dict[str, Any]:
@@ -116,7 +112,8 @@ def _dataset(account: Account, name: str) -> dict[str, Any]:
     if kind not in H5 or not isinstance(folder, str):
         why = "not in the collector's HDF5 format; give the experiment a `dataset`"
         for key in account.left():
-            if key.startswith(("train_dataset.", "val_dataset.")) and key not in INERT:
+            known = key in ALWAYS or key in WITH_VALUES
+            if key.startswith(("train_dataset.", "val_dataset.")) and not known:
                 account.not_mapped(key, why)
         return {}
     found: dict[str, Any] = {"kind": "recorded", "path": folder}
@@ -129,69 +126,51 @@ def _dataset(account: Account, name: str) -> dict[str, Any]:
     share = account.get("train_dataset.train_split")
     if share is not None:
         found["split"] = {"train": share, "val": round(1 - share, 6), "test": 0}
-        account.mapped(
-            "train_dataset.train_split",
-            f"datasets.{name}.split, which is stratified and not chronological as there",
-        )
+        split = f"datasets.{name}.split, which is stratified and not chronological as there"
+        account.mapped("train_dataset.train_split", split)
     account.ignored("train_dataset.rgb_pad", "kept by the dataset's class, and not used")
     for key in account.left():
         if key.startswith("val_dataset."):
             twin = "train_dataset." + key.removeprefix("val_dataset.")
             alike = twin not in account.values or account.get(twin) == account.get(key)
             if alike or key.endswith(("is_validation", "split")):
-                account.ignored(
-                    key, "the split of the training dataset's folder says who validates"
-                )
+                why = "the split of the training dataset's folder says who validates"
+                account.ignored(key, why)
             else:
-                account.not_mapped(
-                    key, "validation episodes come from the same dataset, by its split"
-                )
+                why = "validation episodes come from the same dataset, by its split"
+                account.not_mapped(key, why)
     return {name: found}
 
 
 def _finetune(account: Account, experiment: dict[str, Any]) -> None:
     """Map what is trained of the backbone."""
-    setup = "train_setup."
-    frozen = bool(account.get(setup + "freeze_backbone", False))
-    lora = bool(account.get(setup + "lora_enable", False))
-    vision = bool(account.get(setup + "train_vision", False))
-    words = bool(account.get(setup + "train_text_embedding", False))
-    switches = ["freeze_backbone", "lora_enable", "train_vision", "train_text_embedding"]
-    if lora and frozen and not (vision or words):
-        kind = "lora"
-    elif not lora and not frozen:
-        kind = "full"
-        parts = {"vision": vision, "projection": True, "text": True, "text_embedding": words}
-        experiment["full"] = parts
-    elif not lora and not (vision or words):
-        kind = "none"
-    elif not lora:
-        kind = "full"
-        parts = {"vision": vision, "projection": False, "text": False, "text_embedding": words}
-        experiment["full"] = parts
-    else:
-        kind = "lora"
-        for name in switches:
-            account.not_mapped(
-                setup + name, "an adapter and parts of the model cannot be trained together here"
-            )
-        switches = []
+    switches = ("freeze_backbone", "lora_enable", "train_vision", "train_text_embedding")
+    frozen, lora, vision, words = (
+        bool(account.get(f"train_setup.{name}", False)) for name in switches
+    )
+    parts = {"vision": vision, "projection": not frozen, "text": not frozen}
+    mixed = lora and (not frozen or vision or words)
+    kind = "lora" if lora else "none" if frozen and not (vision or words) else "full"
+    if kind == "full":
+        experiment["full"] = {**parts, "text_embedding": words}
     experiment["finetune"] = kind
     for name in switches:
-        account.mapped(
-            setup + name, f"finetune: {kind}" + (", and `full`" if kind == "full" else "")
-        )
-    keys = {"lora_r": "r", "lora_alpha": "alpha", "lora_dropout": "dropout", "lora_bias": "bias"}
-    if kind != "lora":
-        for key in keys:
-            account.ignored(setup + key, "lora_enable: false")
-        return
+        if mixed:
+            why = "an adapter and parts of the model cannot be trained together here"
+            account.not_mapped(f"train_setup.{name}", why)
+        else:
+            more = ", and `full`" if kind == "full" else ""
+            account.mapped(f"train_setup.{name}", f"finetune: {kind}{more}")
     adapter: dict[str, Any] = {}
-    for key, name in keys.items():
-        _plain(account, adapter, setup + key, f"lora.{name}")
-    # RoboVLMs' own filter of names finds every linear layer, the vision tower's too
-    adapter["targets"] = ["q_proj", "k_proj", "v_proj", "out_proj"]
-    experiment["lora"] = adapter
+    for name in ("r", "alpha", "dropout", "bias"):
+        if lora:
+            _plain(account, adapter, f"train_setup.lora_{name}", f"lora.{name}")
+        else:
+            account.ignored(f"train_setup.lora_{name}", "lora_enable: false")
+    if lora:
+        # RoboVLMs' own filter of names finds every linear layer, the vision tower's too
+        adapter["targets"] = ["q_proj", "k_proj", "v_proj", "out_proj"]
+        experiment["lora"] = adapter
 
 
 def _head(account: Account, experiment: dict[str, Any]) -> None:
@@ -234,7 +213,14 @@ def _training(account: Account) -> dict[str, Any]:
     _plain(account, found, "learning_rate", "training.learning_rate")
     _plain(account, found, "weight_decay", "training.weight_decay")
     found |= _schedule(account)
-    found |= _clip(account)
+    # The code reads the clipping's norm at the top of the file, where 0 means none.
+    found["clip"] = account.get("gradient_clip_val") or None
+    account.mapped("gradient_clip_val", f"training.clip: {_short(found['clip'])}")
+    account.ignored(
+        "trainer.gradient_clip_val",
+        "read at the top of the file and not here, so that nothing is clipped; "
+        f"`clip: {account.get('trainer.gradient_clip_val')}` would",
+    )
     found["huber_delta"] = 1
     precision = account.get("trainer.precision")
     if str(precision) in PRECISIONS:
@@ -268,18 +254,6 @@ def _schedule(account: Account) -> dict[str, Any]:
     return {"schedule": schedule, "warmup": share}
 
 
-def _clip(account: Account) -> dict[str, Any]:
-    """Map the clipping: the code reads its norm at the top of the file, where 0 means none."""
-    limit = account.get("gradient_clip_val") or None
-    account.mapped("gradient_clip_val", f"training.clip: {_short(limit)}")
-    account.ignored(
-        "trainer.gradient_clip_val",
-        "read at the top of the file and not here, so that nothing is clipped; "
-        f"`clip: {account.get('trainer.gradient_clip_val')}` would",
-    )
-    return {"clip": limit}
-
-
 def _rest(account: Account) -> None:
     """Account for the keys that are no settings here."""
     name = account.get("robovlm_name")
@@ -288,16 +262,7 @@ def _rest(account: Account) -> None:
     else:
         account.not_mapped("robovlm_name", "only Kosmos-2 is a backbone here")
     for key in account.left():
-        known = INERT.get(key)
-        section = next((why for start, why in SECTIONS.items() if key.startswith(start)), None)
-        if known is not None and known.holds(account.get(key)):
-            account.ignored(key, known.why)
-        elif known is not None:
-            account.not_mapped(key, known.else_)
-        elif section is not None:
-            account.ignored(key, section)
-        else:
-            account.not_mapped(key, "this importer does not know the key")
+        account.note(key, *verdict_of(key, account.get(key)))
 
 
 def _listing(account: Account) -> Iterator[str]:

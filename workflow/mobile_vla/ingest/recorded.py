@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mobile_vla.config.dataset import RecordedDataset
+from mobile_vla.config.entries import RecordedDataset
 from mobile_vla.errors import UserError
 
 

@@ -14,7 +14,7 @@ class Defect(Result):
     """One breach of the episode contract, which makes the episode unusable."""
 
     code: str
-    """Short stable name, such as ``truncated``; ``config/findings.py`` lists all."""
+    """Short stable name, such as ``truncated``; ``config/audit.py`` lists all."""
     place: str
     """Where in the file, such as ``images, frame 12``."""
     found: str

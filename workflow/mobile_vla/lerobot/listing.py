@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.config.dataset import LerobotDataset
+from mobile_vla.config.entries import LerobotDataset
 from mobile_vla.config.lerobot import ImportSettings
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import UserError

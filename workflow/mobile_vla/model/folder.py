@@ -31,7 +31,7 @@ from mobile_vla.model.result import (
     PolicyOrigin,
     TrainedBackbone,
 )
-from mobile_vla.provenance.record import versions
+from mobile_vla.provenance.code import versions
 from mobile_vla.result import FileDigest
 
 DESCRIPTION = "policy.json"

@@ -41,7 +41,7 @@ from mobile_vla.model.folder import (
 )
 from mobile_vla.model.heads import build_head
 from mobile_vla.model.result import PolicyCore, PolicyOrigin, TrainedBackbone
-from mobile_vla.provenance.record import versions
+from mobile_vla.provenance.code import versions
 
 
 class Policy(nn.Module):

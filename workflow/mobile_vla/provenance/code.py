@@ -1,16 +1,17 @@
-"""List the modules that a command imports, each with a digest of its code.
+"""List what a command's result depends on: imported modules by digest, packages by version.
 
-Snakemake notices when a rule's own text changes, but not when a module that it imports does. The
-list that :func:`code_of` returns is therefore a parameter of each rule: Snakemake compares it with
-the one of the last run, and its reason line names the module that changed.
+Snakemake does not notice when an imported module changes. The list is therefore a parameter of
+each rule, compared with that of the last run; Snakemake's reason names the changed module.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGE = "mobile_vla"
@@ -18,18 +19,14 @@ ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package
 
 
 def code_of(entry: str) -> list[str]:
-    """Return the import closure of a module inside this package.
+    """Return the import closure of a module such as ``mobile_vla.training.train``.
 
     Imports are followed wherever they stand: at the top, in functions, relative or absolute; a
-    module brings its packages' ``__init__`` along. Comments, docstrings and formatting do not
-    count.
-
-    Args:
-        entry: a module's full name, such as ``mobile_vla.training.train``.
+    module brings its packages' ``__init__`` along.
 
     Returns:
-        Sorted lines ``module digest``, the digest being 16 hex digits of the SHA-256 of the
-        module's syntax tree.
+        Sorted lines ``module digest``, 16 hex digits of the SHA-256 of the module's syntax tree
+        without docstrings.
     """
     waiting, closure = [entry], set[str]()
     while waiting:
@@ -38,13 +35,9 @@ def code_of(entry: str) -> list[str]:
             continue
         closure.add(module)
         waiting += _analysed(module).imports
-        waiting += [parent for parent in _parents(module) if parent not in closure]
+        parts = module.split(".")
+        waiting += [".".join(parts[:length]) for length in range(1, len(parts))]
     return [f"{module} {_analysed(module).digest}" for module in sorted(closure)]
-
-
-def _parents(module: str) -> list[str]:
-    parts = module.split(".")
-    return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
 @cache
@@ -97,11 +90,7 @@ def _imported_from(node: ast.ImportFrom, package: str) -> list[str]:
 
 
 def _drop_docstrings(node: ast.AST) -> None:
-    """Remove every statement that is nothing but a string: it has no effect, wherever it stands.
-
-    So are the docstrings of settings' attributes, which become the schema's descriptions and
-    nothing else.
-    """
+    """Remove every statement that is nothing but a string, those of settings' fields included."""
     for name in ("body", "orelse", "finalbody"):
         statements = getattr(node, name, None)
         if isinstance(statements, list):
@@ -114,3 +103,15 @@ def _is_string(statement: ast.AST) -> bool:
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )
+
+
+def versions(packages: Sequence[str]) -> dict[str, str | None]:
+    """Return the installed version of each package, without importing it."""
+    return {package: _version(package) for package in sorted(packages)}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,8 +1,5 @@
-"""Identify files from outside the workflow by their bytes, not by their times.
+"""Identify files from outside the workflow by their bytes, not by their times, as Snakemake does.
 
-Snakemake compares modification times of inputs, and so misses bytes that changed under an older
-time, and reruns what was merely touched or copied. Files that come from outside (recorded
-episodes, checkpoint folders) are therefore tracked by a parameter: the SHA-256 of their bytes.
 Digests are cached by size, modification time and inode, so that a plan costs one `stat` a file.
 """
 
@@ -79,11 +76,7 @@ def _hash(waiting: dict[Path, str], known: dict[str, list[str]], cache: Path) ->
                 left = (now - started) * (total - done) / max(done, 1)
                 log.warning(
                     "hashing %d of %d files, %.1f of %.1f GB, about %.0f s left",
-                    len(ids),
-                    len(waiting),
-                    done / 1e9,
-                    total / 1e9,
-                    left,
+                    *(len(ids), len(waiting), done / 1e9, total / 1e9, left),
                 )
                 said = now
             if now - saved > SAVE_EVERY:

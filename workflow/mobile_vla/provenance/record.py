@@ -1,4 +1,4 @@
-"""Record the circumstances in which a result was made."""
+"""Record the circumstances of a job, in a ``*.provenance.json``."""
 
 from __future__ import annotations
 
@@ -9,27 +9,58 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from mobile_vla.files import sha256_of
-from mobile_vla.provenance.code import ROOT, code_of
-from mobile_vla.provenance.result import Commit, Provenance
+from mobile_vla.provenance.code import ROOT, code_of, versions
+from mobile_vla.result import Result
 
 SMALL = 1_000_000  # bytes; larger files have a JSON beside them with their digest
 
 
-def versions(packages: Sequence[str]) -> dict[str, str | None]:
-    """Return the installed version of each package, without importing it."""
-    return {package: _version(package) for package in sorted(packages)}
+class Commit(Result):
+    """The state of the project's checkout."""
+
+    commit: str
+    """Hash of the commit."""
+    dirty: bool
+    """Whether files differ from it; an edited config.yaml does not count."""
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+class Provenance(Result):
+    """``*.provenance.json``: how a result was made."""
+
+    stage: str
+    """The command's name."""
+    settings: dict[str, JsonValue] | None
+    """What the command was given."""
+    inputs: dict[str, str]
+    """SHA-256 of each small input, by path."""
+    code: list[str]
+    """The command's modules, each with the digest of its code."""
+    versions: dict[str, str | None]
+    """Versions of the packages that can change the result; None for one that is not installed."""
+    git: Commit | None
+    """State of the checkout; None outside of one."""
+    command: str
+    """The command line."""
+    host: str
+    """Name of the machine."""
+    device: str | None
+    """GPU or processor; None for a job that uses no torch."""
+    threads: int | None
+    """CPU threads of torch; None for a job that uses no torch."""
+    python: str
+    """Version of Python."""
+    started: str
+    """Start of the job, as ISO time."""
+    finished: str
+    """End of the job, as ISO time."""
+    seconds: float
+    """How long the job took."""
 
 
 def git_state(folder: Path = ROOT) -> Commit | None:
@@ -78,12 +109,7 @@ class Recorder:
                 self.inputs[str(path)] = sha256_of(path)
 
     def write(self, path: Path, settings: Any) -> None:
-        """Write the provenance of a job that has just ended.
-
-        Args:
-            path: where to.
-            settings: the job's settings as plain JSON values, or None.
-        """
+        """Write the provenance of a job that has just ended, and its settings as JSON values."""
         finished = datetime.now(UTC)
         device, threads = _compute()
         provenance = Provenance(

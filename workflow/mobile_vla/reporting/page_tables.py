@@ -10,7 +10,7 @@ from typing import Any
 
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import canonical_json
-from mobile_vla.provenance.result import Provenance
+from mobile_vla.provenance.record import Provenance
 from mobile_vla.reporting.format import MISSING, number, whole
 from mobile_vla.reporting.load import Run, first_runs
 from mobile_vla.reporting.selection import baselines_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mobile_vla.comparison.result import ComparisonResult
-from mobile_vla.config.sweep import NOT_MATCHED, Sweep
+from mobile_vla.config.reporting import NOT_MATCHED, Sweep
 from mobile_vla.reporting.load import Run, first_runs
 from mobile_vla.statistics.result import MeanWithInterval
 

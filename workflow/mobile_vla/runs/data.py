@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.config.augment import Photometric
 from mobile_vla.config.features import Precision
-from mobile_vla.config.run import RunSettings
+from mobile_vla.config.model import Photometric, RunSettings
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.prompts import PromptTable
 from mobile_vla.data.result import Role

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mobile_vla.config.augment import Photometric
+from mobile_vla.config.model import Photometric
 from mobile_vla.conventions import FRAME_SHAPE, normalise
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.windows import WindowTable

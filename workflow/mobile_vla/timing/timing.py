@@ -19,7 +19,7 @@ from mobile_vla.features.store import BothViews, FrameRows
 from mobile_vla.files import write_text
 from mobile_vla.layout import TimingFiles
 from mobile_vla.machine import contended, device_name, peak_memory, use_threads
-from mobile_vla.provenance.record import versions
+from mobile_vla.provenance.code import versions
 from mobile_vla.runs.data import RunData, TrainingInputs, open_run
 from mobile_vla.runs.samples import Batch, Samples
 from mobile_vla.timing.ablation import time_variants, variants_of

@@ -18,8 +18,7 @@ from mobile_vla.layout import TrainingFiles
 from mobile_vla.machine import use_threads
 from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
-from mobile_vla.provenance.code import code_of
-from mobile_vla.provenance.record import versions
+from mobile_vla.provenance.code import code_of, versions
 from mobile_vla.ranks import processes
 from mobile_vla.runs.data import RunData, TrainingInputs, open_run
 from mobile_vla.training.batches import steps_of

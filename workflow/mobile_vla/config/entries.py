@@ -1,4 +1,4 @@
-"""An experiment as the user writes it: the settings of all its stages in one place."""
+"""Datasets and experiments as the user writes them: all settings of their stages in one place."""
 
 from __future__ import annotations
 
@@ -6,31 +6,93 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mobile_vla.config.augment import Augment
+from mobile_vla.config.audit import Accepted, OnWarning
+from mobile_vla.config.base import Count, Settings
+from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
+from mobile_vla.config.ingest import Images
 from mobile_vla.config.language import Language
 from mobile_vla.config.latency import Latency
-from mobile_vla.config.model import FullFinetune, Head, Lora, Padding, PolicySettings
+from mobile_vla.config.model import Augment, FullFinetune, Head, Lora, Padding, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.rollout import Rollout
+from mobile_vla.config.simulator import Simulation
+from mobile_vla.config.split import Holdout, Split
 from mobile_vla.config.timing import Timing
 from mobile_vla.config.training import Training
-from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.config.windows import Actions, Dimension, Windows
+
+Columns = Annotated[dict[Dimension, Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+
+class _Dataset(Settings):
+    """What every dataset declares."""
+
+    images: Images = Images()
+    """How raw images become frames."""
+    actions: Actions = Actions()
+    """Which velocities are predicted, and their scale."""
+    split: Split = Holdout()
+    """Who trains, who selects the checkpoint and who is scored."""
+    on_error: OnError = "fail"
+    """What a broken episode does: stop the workflow, or be left out and listed."""
+    on_warning: OnWarning = "keep"
+    """What an episode with a warning of the audit does: be used, or be left out and listed."""
+    accept: Accepted = Field(default_factory=dict)
+    """Warnings and infos that you have looked at, each with a reason; docs/audit.md lists all."""
+
+
+class SimulatedDataset(_Dataset):
+    """Episodes from the simulator, in the format of recorded ones."""
+
+    kind: Literal["simulated"] = "simulated"
+    """Says that the simulator makes this dataset."""
+    simulation: Simulation = Simulation()
+    """How many scenes, and their world."""
+
+
+class RecordedDataset(_Dataset):
+    """A folder of recorded HDF5 episodes."""
+
+    kind: Literal["recorded"]
+    """Says that the episodes are files of yours."""
+    path: str
+    """The folder of the episodes, absolute or relative to the project."""
+    pattern: str = "*.h5"
+    """Which of its files are episodes; ``**/*.h5`` looks into subfolders too."""
+
+
+class LerobotDataset(_Dataset):
+    """A LeRobotDataset v3 with its images in Parquet files; needs the package pyarrow."""
+
+    kind: Literal["lerobot"]
+    """Says that the episodes are those of a LeRobotDataset."""
+    path: str
+    """Its folder, absolute or relative to the project: that which holds ``meta/info.json``."""
+    camera: str | None = None
+    """Feature with the images, such as ``observation.images.front``; needed among several."""
+    columns: Columns | None = None
+    """Where each velocity stands in the feature ``action``; needed where its names do not say.
+    What is not named is 0."""
+
+
+Dataset = Annotated[
+    SimulatedDataset | RecordedDataset | LerobotDataset, Field(discriminator="kind")
+]
 
 
 class Experiment(Windows):
     """One way of training a policy; what it does not say comes from ``defaults``."""
 
     preset: str | None = None
-    """A name from ``presets``: settings that come before ``defaults``, and after the experiment's
-    own."""
+    """A name from ``presets``, whose settings replace ``defaults`` where this says nothing."""
     dataset: str
     """A name from ``datasets``."""
     backbone: str
     """A name from ``backbones``."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     """One run for each seed and, where the dataset's split has several, each fold."""
-    subset: Annotated[int, Field(ge=1)] | None = None
+    subset: Count | None = None
     """Train on so many of the training episodes; a smaller subset is part of every larger one."""
     evaluate_on: tuple[str, ...] = ()
     """Other datasets that the policies are scored on too, on those datasets' test episodes."""
@@ -53,8 +115,7 @@ class Experiment(Windows):
     timing: Timing = Timing()
     """How an epoch is timed."""
     timing_only: bool = False
-    """Leave it out of the report: it can be timed, as ``results/experiments/NAME/timing.html``,
-    before anybody trains it. Such as the full size with random weights, on a laptop."""
+    """Leave it out of the report, to time it alone: ``results/experiments/NAME/timing.html``."""
     evaluation: Evaluation = Evaluation()
     """How the policy is scored."""
     language: Language = Language()
@@ -62,11 +123,7 @@ class Experiment(Windows):
     latency: Latency = Latency()
     """How a control step is timed."""
     rollout: Rollout = Rollout()
-    """How the policy is let loose in a simulated world."""
-
-    def windows(self) -> Windows:
-        """Return the settings that make windows out of episodes."""
-        return Windows(**{name: getattr(self, name) for name in Windows.model_fields})
+    """How the policy is evaluated in closed loop in a simulated world."""
 
     def policy(self, actions: Actions) -> PolicySettings:
         """Return what shapes the policy; ``actions`` are those of the dataset.
