@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 TESTS = Path(__file__).resolve().parent
@@ -17,6 +18,10 @@ sys.path.insert(0, str(TESTS.parent / "workflow"))
 
 from support.forks import Forks  # noqa: E402  (found by the lines above)
 from support.project import Project  # noqa: E402
+
+# The same examples each time, and no limit of time for one: a test says the same on every machine.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 FORKS = "MOBILE_VLA_TEST_FORKS"  # the program that starts forks, for all processes of a test run
 

@@ -5,6 +5,7 @@ AUDIT = outputs(AuditFiles)
 rule audit_dataset:
     input:
         frame_files,
+        relative(template_file("audit")),
         facts=of_episodes(EpisodeFiles.below().facts),
     output:
         report=AUDIT["report"],

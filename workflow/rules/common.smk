@@ -42,6 +42,7 @@ from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.reporting.texts import FOLDER as SOURCES
 from mobile_vla.reporting.texts import template_files, texts_file
+from mobile_vla.templates import template_file
 from mobile_vla.commands import STAGES
 
 ENVIRONMENT = "../../envs/mobile-vla.yaml"

@@ -5,6 +5,7 @@ TIMING = outputs(TimingFiles)
 rule timing:
     input:
         training_stored,
+        relative(template_file("timing")),
         **training_inputs,
     output:
         timing=TIMING["timing"],

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.format import whole
+from mobile_vla.templates import FOLDER
 
-FOLDER = Path(__file__).resolve().parents[2] / "report"
 SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
 """The sections of the page, each of which has a template."""
 

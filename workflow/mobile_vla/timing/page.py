@@ -4,49 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jinja2 import Environment
-
 from mobile_vla.progress import duration
+from mobile_vla.templates import rendered
 from mobile_vla.timing.result import TimingResult, VariantTime
-
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Timing of {{ experiment }}</title>
-<style>
-  :root { color-scheme: light dark; --bar: #0072B2 }
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem;
-    margin: 2rem auto; padding: 0 1rem }
-  th { text-align: left; font-weight: normal; padding-right: 2rem; vertical-align: top }
-  td { font-variant-numeric: tabular-nums }
-  .bars td { white-space: nowrap; padding-right: 1rem }
-  .bars td.bar { width: 14rem; padding-right: 0 }
-  .bars td.bar div { background: var(--bar); height: 0.9em; min-width: 1px }
-</style>
-<h1>Timing of {{ experiment }}</h1>
-<p>{{ sentence }}</p>
-<table>
-{%- for name, value in rows %}
-<tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>
-{%- endfor %}
-</table>
-{%- if variants %}
-<h2>What each change saves</h2>
-<p>The same windows and the same trained parameters, in turn within one process. Per window: raw
-images decoded and resized for each window, and each of its frames through the whole model in fp32.
-Each further line adds one thing to the line above it. Times are those of an epoch's training steps,
-without validation.</p>
-<table class="bars">
-{%- for variant in variants %}
-<tr><th scope="row">{{ variant.name }}</th><td class="bar"><div style="width: {{ variant.width }}%">
-</div></td><td>{{ variant.seconds }}</td><td>{{ variant.speedup }}</td>
-<td>{{ variant.flops }}</td></tr>
-{%- endfor %}
-</table>
-{%- endif %}
-</html>
-"""
 
 
 def timing_page(result: TimingResult) -> str:
@@ -62,8 +22,8 @@ def timing_page(result: TimingResult) -> str:
     )
     if result.contended:
         sentence += " The machine was busy or the steps were uneven: measure again for a figure."
-    template = Environment(autoescape=True).from_string(PAGE)
-    return template.render(
+    return rendered(
+        "timing",
         experiment=result.experiment,
         sentence=sentence,
         rows=_rows(result),
