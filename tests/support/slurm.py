@@ -62,6 +62,8 @@ JobCompLoc={folder}/log/jobcomp.txt
 SlurmdParameters=config_overrides
 ReturnToService=2
 JobRequeue=1
+# or squeue forgets the first jobs of a report before its last have run
+MinJobAge=86400
 # or a job that fits nowhere waits for ever
 EnforcePartLimits=ALL
 KillWait=10
