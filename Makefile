@@ -35,7 +35,7 @@ test-cluster: .venv/installed-slurm
 	  $$as_root env DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -qq -y --no-install-recommends $(SLURM); \
 	fi
-	$(BIN)/python -m pytest -q -n 4 tests/cluster
+	$(BIN)/python -m pytest -q -n 3 tests/cluster
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check $(SOURCES)
