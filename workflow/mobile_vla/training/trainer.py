@@ -27,6 +27,11 @@ from mobile_vla.runs.samples import Batch, Samples
 from mobile_vla.training.batches import epoch_batches, steps_per_epoch
 from mobile_vla.training.loss import Objective, summed_error
 
+# Limits of the loss scale, which is halved with each skipped step. Below the first the gradients
+# grow without bound (fairseq's --min-loss-scale); the second divides the scale by a million.
+SMALLEST_SCALE = 1e-4
+SKIPPED_IN_A_ROW = 20
+
 
 class Step(NamedTuple):
     """The result of an optimiser step."""
@@ -35,6 +40,7 @@ class Step(NamedTuple):
     values: int  # number of values in that sum
     norm: float  # the gradient's norm before clipping
     padding: tuple[float, ...]  # the other sums of `Objective.compute_loss`, with padding
+    skipped: bool  # whether the loss scaler skipped the update
 
 
 @dataclass(frozen=True)
@@ -162,16 +168,36 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.training.clip is None else self.training.clip
         norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
-        if not math.isfinite(norm) and not self.scaler.is_enabled():
-            # With a scaler this is the loss scale being too large: it skips the step.
+        # With a scaler this is the loss scale being too large: it skips the step.
+        skipped = not math.isfinite(norm)
+        if skipped and not self.scaler.is_enabled():
             raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number)
-        self.scaler.step(self.optimizer)
+        if not skipped:
+            self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
         loss, *padding = (sum(column) for column in zip(*totals, strict=True))
-        return Step(loss, actions * self.objective.learned, norm, tuple(padding))
+        return Step(loss, actions * self.objective.learned, norm, tuple(padding), skipped)
+
+    def check_skipped(self, number: int, in_a_row: int, batches: list[np.ndarray]) -> None:
+        """Refuse to go on after a skipped step, number ``number``, if skipping has no end.
+
+        Raises:
+            UserError: many steps in a row were skipped, or the loss scale has collapsed.
+        """
+        scale = self.scaler.get_scale()
+        if in_a_row < SKIPPED_IN_A_ROW and not scale < SMALLEST_SCALE:
+            return
+        names = ", ".join(self.samples.episodes_of(np.concatenate(batches)))
+        raise UserError(
+            f"training step {number + 1} of {self.total_steps}: the loss scaler skipped this step "
+            f"and the {in_a_row - 1} before it, because the gradient is infinite or NaN in "
+            f"{self.precision} however small the loss is scaled (now by {scale:g}); its windows "
+            f"came from {names}. Use precision bf16 or fp32, lower training.learning_rate, or look "
+            "at these episodes in the audit"
+        )
 
     def _backward(self, batch: Batch, actions: int, empty: bool, last: bool) -> list[float]:
         """Run a batch forward and backward, and return the sums of its losses.
