@@ -35,7 +35,8 @@ class Training(Settings):
     their frames: longer ones are faster, and mix a batch less; 1 draws each window independently.
     docs/performance.md compares them."""
     accumulation: Annotated[int, Field(ge=1)] = 1
-    """Batches to an optimiser step."""
+    """Batches to an optimiser step. Its windows depend on ``batch_size * accumulation`` alone: less
+    of one and more of the other changes the result in the last bits, and in what dropout draws."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

@@ -24,7 +24,7 @@ from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.runs.predict import predict_batches
 from mobile_vla.runs.samples import Batch, Samples
-from mobile_vla.training.batches import epoch_batches, steps_per_epoch
+from mobile_vla.training.batches import epoch_steps, steps_per_epoch
 from mobile_vla.training.loss import Objective, summed_error
 
 # Limits of the loss scale, which is halved with each skipped step. Below the first the gradients
@@ -129,10 +129,7 @@ class Trainer:
 
     def epoch_steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Return an epoch's optimiser steps, each a list of batches of window indices."""
-        table, training = self.samples.table, self.training
-        size, count = training.batch_size, training.accumulation
-        batches = epoch_batches(table, size, training.segment, self.seed, epoch)
-        return [batches[start : start + count] for start in range(0, len(batches), count)]
+        return epoch_steps(self.samples.table, self.training, self.seed, epoch)
 
     def step(self, number: int, batches: list[np.ndarray]) -> Step:
         """Do one optimiser step, number ``number`` of the run, on its batches of window indices.
@@ -324,7 +321,7 @@ class Trainer:
             f"out of memory with training.batch_size {self.training.batch_size}, which is "
             f"{len(batch.features)} distinct frames at a time: lower training.batch_size and raise "
             "training.accumulation by the same factor (the result stays the same but for the last "
-            "bits), or choose a smaller window"
+            "bits and the draws of dropout), or choose a smaller window"
         )
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
