@@ -40,7 +40,11 @@ class Step(NamedTuple):
     values: int  # number of values in that sum
     norm: float  # the gradient's norm before clipping
     padding: tuple[float, ...]  # the other sums of `Objective.compute_loss`, with padding
-    skipped: bool  # whether the loss scaler skipped the update
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the loss scaler skipped the update; without one such a gradient is an error."""
+        return not math.isfinite(self.norm)
 
 
 @dataclass(frozen=True)
@@ -165,18 +169,17 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if self.training.clip is None else self.training.clip
         norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
-        # With a scaler this is the loss scale being too large: it skips the step.
-        skipped = not math.isfinite(norm)
-        if skipped and not self.scaler.is_enabled():
+        if not math.isfinite(norm) and not self.scaler.is_enabled():
+            # With a scaler this is the loss scale being too large: the step is skipped.
             raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number)
-        if not skipped:
+        if math.isfinite(norm):
             self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
         loss, *padding = (sum(column) for column in zip(*totals, strict=True))
-        return Step(loss, actions * self.objective.learned, norm, tuple(padding), skipped)
+        return Step(loss, actions * self.objective.learned, norm, tuple(padding))
 
     def check_skipped(self, number: int, in_a_row: int, batches: list[np.ndarray]) -> None:
         """Refuse to go on after a skipped step, number ``number``, if skipping has no end.
