@@ -20,6 +20,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
+from mobile_vla.out_of_memory import lacks_memory
 from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.runs.predict import predict_batches
@@ -158,8 +159,7 @@ class Trainer:
             try:
                 totals.append(self._backward(batch, actions, empty, last))
             except (MemoryError, RuntimeError) as error:
-                typed = isinstance(error, MemoryError | torch.OutOfMemoryError)
-                if not typed and "can't allocate memory" not in str(error):
+                if not lacks_memory(error):
                     raise
                 raise UserError(self._too_large(batch)) from None
         totals = self.sum_over_processes(totals)
