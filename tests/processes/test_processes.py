@@ -62,6 +62,15 @@ def test_two_processes_come_to_what_one_comes_to(alone, together):
         assert other == pytest.approx(one, rel=1e-5, abs=1e-9)
 
 
+def test_two_processes_with_another_factorisation_come_to_the_same(inputs, alone, tmp_path):
+    process = start(inputs, tmp_path, settings(batch_size=2, accumulation=3))
+    output = finish(process)
+    assert process.returncode == 0, output
+    assert difference(weights(alone / "last"), weights(tmp_path / "last")) < 1e-5
+    for one, other in zip(metrics(alone), metrics(tmp_path), strict=True):
+        assert other == pytest.approx(one, rel=1e-5, abs=1e-9)
+
+
 def test_one_process_writes(alone, together):
     folder, output = together
     written = {name for name in results_of(folder) if name not in ("log", "provenance.json")}

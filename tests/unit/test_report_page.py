@@ -307,6 +307,15 @@ def test_padding_that_dilutes_the_loss_is_warned_of(tmp_path: Path) -> None:
     assert "a mean over 6 dimensions" in text and "It was 0.0123 on" in text
 
 
+def test_steps_that_the_loss_scaler_skipped_are_counted(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2)
+    found = json.loads(made.trainings[1].read_text())
+    made.trainings[1].write_text(json.dumps({**found, "skipped_steps": 7, "steps": 144}))
+    text = plain(text_of(made))
+    assert "lora_r8: in 7 of 144 optimiser steps the gradient was infinite" in text
+    assert text.count("optimiser steps the gradient was infinite") == 1
+
+
 def test_each_run_has_its_first_and_last_loss_and_the_time_of_an_epoch(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2)
     made.settings.runs[1].settings["preset"] = "mobile_vla_lora_20251112"

@@ -270,7 +270,7 @@ def test_the_worst_case_is_the_largest_batch(files):
 
 
 def test_the_worst_case_is_among_the_steps_that_are_done(files):
-    run = run_of("lora", segment=1, batch_size=2, accumulation=2, epochs=1)
+    run = run_of("lora", segment=1, batch_size=3, accumulation=2, epochs=1)
     data = data_of(files, run)
     trainer = trainer_of(files, run, data)
     # frames of each optimiser step of six epochs

@@ -35,6 +35,7 @@ from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.errors import UserError
 from mobile_vla.files import DISK_FULL
 from mobile_vla.layout import Files
+from mobile_vla.out_of_memory import lacks_memory, remedy
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder
 from mobile_vla.ranks import processes, rank
@@ -49,8 +50,8 @@ GRACE = 60.0  # seconds to end in good order without it, before the job is kille
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status.
 
-    It is 0, 1 for a mistake of the user's, which is printed without a traceback, 2 for one of the
-    program's, or 130 when it was interrupted.
+    It is 0, 1 for a mistake of the user's, a full disk or a lack of memory, which are printed without
+    a traceback, 2 for a mistake of the program's, or 130 when it was interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Hints and progress bars of the libraries would stand between our own lines.
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # As an exception, so that temporary files are removed; training installs a handler of its own.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     _watch_parent()
+    values: dict[str, Any] = {}
     recorder = Recorder(command.name, command.module, command.packages)
     try:
         if command.runs_model:
@@ -78,9 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         recorder.note_inputs(_inputs(values))
         function(**values)
         if options.record is not None and rank() == 0:
-            settings = values.get("settings")
-            plain = settings.model_dump(mode="json") if isinstance(settings, Settings) else None
-            recorder.write(options.record, plain)
+            recorder.write(options.record, _plain_settings(values))
     except UserError as error:
         log.error("%s", error)
         return error.status
@@ -91,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             place = f" ({error.filename})" if error.filename else ""
             log.error("%s: the disk is full%s; make room and run snakemake again", name, place)
+            return 1
+        if lacks_memory(error):
+            log.error("%s: %s", name, remedy(error, _plain_settings(values) or {}))
             return 1
         log.exception("%s: this is a fault of the program, please report it", name)
         return 2
@@ -125,6 +128,12 @@ def _watch(number: int, what: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=end_with_it, daemon=True).start()
+
+
+def _plain_settings(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a command's settings as plain values; None for a tool, which has none."""
+    settings = values.get("settings")
+    return settings.model_dump(mode="json") if isinstance(settings, Settings) else None
 
 
 def _function(command: Command) -> Callable[..., None]:

@@ -17,6 +17,7 @@ from mobile_vla.backbone.result import BackboneDescription, checkpoint_digests
 from mobile_vla.config.features import Cut
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
+from mobile_vla.out_of_memory import lacks_memory
 from mobile_vla.result import FileDigest
 
 
@@ -95,6 +96,8 @@ class Checkpoint:
         try:
             return loader(str(Path(self.source).expanduser()), **options)
         except (OSError, ValueError, SafetensorError) as error:
+            if lacks_memory(error):
+                raise
             # transformers raises OSError for an unreachable hub and for a damaged folder alike
             raise UserError(unreachable(self.name, self.source, error)) from None
 

@@ -33,7 +33,8 @@ class Training(Settings):
     """Neighbouring windows that stay together in a batch, where they share most of their frames:
     longer ones are faster, and mix a batch less (docs/performance.md); 1 draws each by itself."""
     accumulation: Count = 1
-    """Batches to an optimiser step."""
+    """Batches to an optimiser step. Its windows depend on ``batch_size * accumulation`` alone: less
+    of one and more of the other changes the result in the last bits, and in what dropout draws."""
     learning_rate: Positive = 1e-4
     """Peak learning rate of AdamW."""
     weight_decay: NotNegative = 0.01

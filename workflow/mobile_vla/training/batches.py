@@ -1,4 +1,4 @@
-"""Batches: which windows each batch of an epoch holds."""
+"""Batches: which windows each optimiser step of an epoch holds, and each of its batches."""
 
 from __future__ import annotations
 
@@ -7,22 +7,36 @@ from pathlib import Path
 
 import numpy as np
 
-from mobile_vla.config.training import Matched
+from mobile_vla.config.training import Matched, Training
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.roles import load_split
 from mobile_vla.data.windows import WindowTable, make_windows
 
 
+def epoch_steps(
+    table: WindowTable, training: Training, seed: int, epoch: int
+) -> list[list[np.ndarray]]:
+    """Return an epoch's optimiser steps, each a list of batches of window indices.
+
+    A step's windows depend on ``batch_size * accumulation`` and not on its factors, which only cut
+    the step into batches.
+    """
+    size = training.batch_size
+    steps = epoch_batches(table, size * training.accumulation, training.segment, seed, epoch)
+    return [np.split(step, range(size, len(step), size)) for step in steps]
+
+
 def epoch_batches(
     table: WindowTable, size: int, segment: int, seed: int, epoch: int
 ) -> list[np.ndarray]:
-    """Return an epoch's batches of window indices, a function of seed and epoch: each window once.
+    """Return an epoch's window indices in batches, a function of seed and epoch: each window once.
 
     The episodes are put end to end in random order and cut into segments of neighbouring windows,
     which share most of their frames; batches are filled with segments drawn at random. All batches
     but one are full.
 
     Args:
+        size: windows of a batch; here those of an optimiser step, if it is of several batches.
         segment: neighbouring windows that stay together; with 1 windows are drawn independently.
     """
     random, segment = np.random.default_rng([seed, epoch]), min(segment, size)
@@ -38,7 +52,7 @@ def epoch_batches(
     drawn = random.permutation(line[:whole].reshape(-1, segment)).ravel()
     # What is left over comes last, so that it shifts no other segment over a batch's end.
     order = np.concatenate([drawn, line[whole:]])  # (N,)
-    batches = np.split(order, np.arange(size, len(order), size))
+    batches = np.split(order, range(size, len(order), size))
     return [batches[i] for i in random.permutation(len(batches))]
 
 

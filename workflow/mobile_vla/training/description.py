@@ -13,7 +13,7 @@ from mobile_vla.model.adapter import backbone_parameters, trainable_parameters
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin
 from mobile_vla.runs.data import RunData
-from mobile_vla.training.loop import Position, best_of
+from mobile_vla.training.loop import Position, best_of, skipped_steps
 from mobile_vla.training.result import Epoch, PaddingResult, ParameterCounts, TrainingResult
 from mobile_vla.training.trainer import Trainer
 
@@ -181,6 +181,7 @@ def summary_of(
     """Return the content of ``training_results.json``; the best policy lies in ``folder``."""
     history, seconds = position.history, position.epoch_seconds
     best, trainable = best_of(history), trainable_parameters(trainer.policy)
+    assert best is not None  # a run without an update has no results
     return TrainingResult(
         experiment=settings.experiment,
         run=settings.run,
@@ -190,6 +191,7 @@ def summary_of(
         backbone=data.backbone.name,
         epochs=len(history),
         steps=history[-1].step,
+        skipped_steps=skipped_steps(history) if trainer.scaler.is_enabled() else None,
         best_epoch=best.epoch,
         best_val_loss=best.val_loss,
         initial_val_loss=history[0].val_loss,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,8 @@ class Position:
     count: int = 0  # number of values in that sum
     padding: list[float] = field(default_factory=list)  # its other sums, with padding
     gradient_norm: float = 0.0  # norm of the last step's gradient
+    skipped: int = 0  # steps of the epoch so far that the loss scaler skipped
+    skipped_in_a_row: int = 0  # that were skipped last
     seconds: float = 0.0  # time that the epoch has taken so far
     history: list[Epoch] = field(default_factory=list)  # the epochs that are done
     epoch_seconds: list[float] = field(default_factory=list)  # of each, validation included
@@ -34,8 +35,12 @@ class Position:
         self.padding = [
             total + value for total, value in zip_longest(self.padding, step.padding, fillvalue=0.0)
         ]
-        if math.isfinite(step.norm):  # else the loss scaler skipped the step
+        if step.skipped:
+            self.skipped += 1
+            self.skipped_in_a_row += 1
+        else:
             self.gradient_norm = step.norm
+            self.skipped_in_a_row = 0
         self.step += 1
         self.seconds += seconds
 
@@ -43,7 +48,7 @@ class Position:
         """Append an epoch that is done, and begin the next one."""
         self.history.append(epoch)
         self.epoch_seconds.append(self.seconds + seconds)
-        self.loss, self.count, self.padding, self.seconds = 0.0, 0, [], 0.0
+        self.loss, self.count, self.padding, self.seconds, self.skipped = 0.0, 0, [], 0.0, 0
 
 
 def run_epochs(
@@ -59,6 +64,9 @@ def run_epochs(
         position: where to begin; it is kept up to date, before each call of the functions.
         on_step: called with the number of windows of a step and its mean loss; it may raise.
         on_epoch: called with each epoch; returns True to stop.
+
+    Raises:
+        UserError: a step is not possible, or the loss scaler skips one after the other.
     """
     for number in range(len(position.history), trainer.epochs):
         first = number * trainer.steps_per_epoch
@@ -68,6 +76,8 @@ def run_epochs(
             started = time.perf_counter()
             step = trainer.step(position.step, batches)
             position.add_step(step, time.perf_counter() - started)
+            if step.skipped:
+                trainer.check_skipped(position.step - 1, position.skipped_in_a_row, batches)
             on_step(sum(map(len, batches)), step.loss / step.values)
 
         started = time.perf_counter()
@@ -83,6 +93,7 @@ def run_epochs(
             gradient_norm=position.gradient_norm,
             val_mae=validated.mae,
             clipped=validated.clipped,
+            skipped=position.skipped if trainer.scaler.is_enabled() else None,
             **{f"train_{name}": value for name, value in means.items()},
             **{f"val_{name}": value for name, value in validated.padded.items()},
         )
@@ -91,14 +102,31 @@ def run_epochs(
             return
 
 
-def best_of(history: Sequence[Epoch]) -> Epoch:
-    """Return the epoch with the lowest validation loss, the earliest of equals."""
-    return min(history, key=lambda epoch: epoch.val_loss)
+def skipped_steps(history: Sequence[Epoch]) -> int:
+    """Return the number of steps that the loss scaler skipped."""
+    return sum(epoch.skipped or 0 for epoch in history)
+
+
+def updated(history: Sequence[Epoch]) -> list[Epoch]:
+    """Return the epochs from the first one on at whose end a step had updated the policy."""
+    return [
+        epoch
+        for number, epoch in enumerate(history, start=1)
+        if epoch.step > skipped_steps(history[:number])
+    ]
+
+
+def best_of(history: Sequence[Epoch]) -> Epoch | None:
+    """Return the epoch with the lowest validation loss, the earliest of equals.
+
+    None where the policy is still the untrained one.
+    """
+    return min(updated(history), key=lambda epoch: epoch.val_loss, default=None)
 
 
 def exhausted(history: Sequence[Epoch], stopping: EarlyStopping) -> bool:
     """Return whether the last ``patience`` epochs brought no improvement over those before."""
-    losses = [epoch.val_loss for epoch in history]
+    losses = [epoch.val_loss for epoch in updated(history)]
     if len(losses) <= stopping.patience:
         return False
     before, recent = losses[: -stopping.patience], losses[-stopping.patience :]

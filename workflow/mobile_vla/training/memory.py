@@ -8,6 +8,7 @@ import math
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ from mobile_vla.model.policy import skeleton
 from mobile_vla.model.precision import DTYPES
 from mobile_vla.ranks import local_processes
 from mobile_vla.runs.data import RunData
-from mobile_vla.training.batches import epoch_batches, steps_per_epoch
+from mobile_vla.training.batches import epoch_steps, steps_per_epoch
 from mobile_vla.training.result import MemoryEstimate
 
 # Python with PyTorch, transformers and PEFT imported, on a CPU. The count of a GPU has none of it.
@@ -262,8 +263,8 @@ def _batches(
     total = per_epoch * training.epochs if steps is None else steps
     whole, rest = divmod(total, per_epoch)
     for epoch in range(math.ceil(total / per_epoch)):
-        batches = epoch_batches(table, training.batch_size, training.segment, settings.seed, epoch)
-        yield from batches if epoch < whole else batches[: rest * training.accumulation]
+        done = epoch_steps(table, training, settings.seed, epoch)
+        yield from chain.from_iterable(done if epoch < whole else done[:rest])
 
 
 def longest_prompt(data: RunData) -> int:

@@ -18,13 +18,13 @@ MAE = "val_mae_"  # comes before a dimension's name in its column
 class Epoch(Result):
     """A line of ``metrics.csv``: losses in normalised units, means over an epoch.
 
-    The losses below ``clipped`` are RoboVLMs', by its names; none where nothing is padded.
+    The losses below ``skipped`` are RoboVLMs', by its names; none where nothing is padded.
     """
 
     epoch: int
     """Its number, from 0."""
     step: int
-    """Optimiser steps that were done at its end."""
+    """Optimiser steps that were done at its end, those that were skipped among them."""
     learning_rate: float
     """That of its last step."""
     train_loss: float
@@ -32,11 +32,13 @@ class Epoch(Result):
     val_loss: float
     """Huber loss of the validation windows, at its end."""
     gradient_norm: float
-    """Norm of its last step's gradient, before clipping."""
+    """Norm of the last gradient before its end that a step was done with, before clipping."""
     val_mae: dict[str, float]
     """Mean absolute error of each dimension, in raw command units: a column each."""
     clipped: float
     """Share of the predictions that lie beyond the action scale."""
+    skipped: int | None = None
+    """Steps of it that the loss scaler skipped, so that they updated nothing; only with fp16."""
     train_loss_arm_act: float | None = None
     """Huber loss over velocities and zeros together."""
     train_loss_gripper_act: float | None = None
@@ -123,6 +125,9 @@ class TrainingResult(Result):
     backbone: str
     epochs: int
     steps: int
+    skipped_steps: int | None = None
+    """Of these, steps that the loss scaler skipped, so that they updated nothing; only with
+    fp16."""
     best_epoch: int
     """The epoch of the policy in ``policy/``."""
     best_val_loss: float

@@ -12,7 +12,7 @@ from types import FrameType
 from torch.utils.tensorboard import SummaryWriter
 
 from mobile_vla.config.training import TrainSettings
-from mobile_vla.errors import Interrupted
+from mobile_vla.errors import Interrupted, UserError
 from mobile_vla.files import digest_of, read_json, sha256_of
 from mobile_vla.layout import TrainingFiles
 from mobile_vla.machine import use_threads
@@ -67,15 +67,16 @@ def train(
 ) -> None:
     """Fine-tune a backbone and a head, and keep the best and the last policy.
 
-    The best is that of the epoch with the lowest validation loss. With several processes each calls
-    this with the same arguments, and the main one writes.
+    The best is that of the epoch with the lowest validation loss, of those with an update. With
+    several processes each calls this with the same arguments, and the main one writes.
 
     Args:
         memory_limit_gb: 10⁹ bytes that a step may take; more is refused at once.
         save_every: optimiser steps between states that a killed run goes on from.
 
     Raises:
-        UserError: a mistake in settings or data, or a step that would take too much memory.
+        UserError: a mistake in settings or data, a step that would take too much memory, or no step
+            that updated the policy.
         Interrupted: SIGTERM or SIGINT came; the state is saved, and the same call goes on.
     """
     use_threads(settings.training.threads, threads, "training.threads")
@@ -92,9 +93,9 @@ def train(
         if not trainer.is_main:
             return
         run.save_policy(outputs.last.parent, run.history[-1])
-        assert run.best is not None  # the first epoch is the best so far
-        trainer.policy.load_trained(state.load_best(run.best))
         best = best_of(run.history)
+        assert best is not None and run.best is not None  # of the epochs with an update
+        trainer.policy.load_trained(state.load_best(run.best))
         run.save_policy(outputs.policy.parent, best)
         write_metrics(outputs.metrics, run.history)
         summary = summary_of(settings, trainer, data, run.position, outputs.policy.parent)
@@ -175,7 +176,11 @@ class _Run:
         )
 
     def train(self) -> None:
-        """Train to the end."""
+        """Train to the end.
+
+        Raises:
+            UserError: no step updated the policy.
+        """
         if self.position.step:
             log.info("%s: goes on after step %d", self.title, self.position.step)
         trained = trainable_parameters(self.trainer.policy)
@@ -200,6 +205,14 @@ class _Run:
             self.progress.close()
             if self.events is not None:
                 self.events.close()
+        if best_of(self.history) is None:
+            raise UserError(
+                f"{self.title}: the loss scaler skipped all {self.position.step} steps, because "
+                f"their gradients are infinite or NaN in {self.trainer.precision}: nothing was "
+                "trained, and no policy is written. Use precision bf16 or fp32, or train for more "
+                "steps: the scaler begins with a large scale, and halves it at each step that it "
+                "skips"
+            )
 
     def _after_step(self, windows: int, loss: float) -> None:
         self.progress.update(windows, f"loss {loss:.4f}")
@@ -224,11 +237,12 @@ class _Run:
                     self.events.add_scalar(name.replace("_", "/", 1), value, epoch.step)
             self.events.add_scalar("seconds/epoch", seconds, epoch.step)
         log.info(
-            "epoch %d: train loss %.4f, validation loss %.4f, %s",
+            "epoch %d: train loss %.4f, validation loss %.4f, %s%s",
             epoch.epoch,
             epoch.train_loss,
             epoch.val_loss,
             duration(seconds),
+            f", {epoch.skipped} steps skipped by the loss scaler" if epoch.skipped else "",
         )
         policy = self.trainer.policy
         if best_of(self.history) is epoch and self.trainer.is_main:

@@ -20,12 +20,18 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
+from mobile_vla.out_of_memory import lacks_memory
 from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.runs.predict import predict_batches
 from mobile_vla.runs.samples import Batch, Samples
-from mobile_vla.training.batches import epoch_batches, steps_per_epoch
+from mobile_vla.training.batches import epoch_steps, steps_per_epoch
 from mobile_vla.training.loss import Objective, summed_error
+
+# Limits of the loss scale, which is halved with each skipped step. Below the first the gradients
+# grow without bound (fairseq's --min-loss-scale); the second divides the scale by a million.
+SMALLEST_SCALE = 1e-4
+SKIPPED_IN_A_ROW = 20
 
 
 class Step(NamedTuple):
@@ -35,6 +41,11 @@ class Step(NamedTuple):
     values: int  # number of values in that sum
     norm: float  # the gradient's norm before clipping
     padding: tuple[float, ...]  # the other sums of `Objective.compute_loss`, with padding
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the loss scaler skipped the update; without one such a gradient is an error."""
+        return not math.isfinite(self.norm)
 
 
 @dataclass(frozen=True)
@@ -123,10 +134,7 @@ class Trainer:
 
     def epoch_steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Return an epoch's optimiser steps, each a list of batches of window indices."""
-        table, training = self.samples.table, self.training
-        size, count = training.batch_size, training.accumulation
-        batches = epoch_batches(table, size, training.segment, self.seed, epoch)
-        return [batches[start : start + count] for start in range(0, len(batches), count)]
+        return epoch_steps(self.samples.table, self.training, self.seed, epoch)
 
     def step(self, number: int, batches: list[np.ndarray]) -> Step:
         """Do one optimiser step, number ``number`` of the run, on its batches of window indices.
@@ -151,8 +159,7 @@ class Trainer:
             try:
                 totals.append(self._backward(batch, actions, empty, last))
             except (MemoryError, RuntimeError) as error:
-                typed = isinstance(error, MemoryError | torch.OutOfMemoryError)
-                if not typed and "can't allocate memory" not in str(error):
+                if not lacks_memory(error):
                     raise
                 raise UserError(self._too_large(batch)) from None
         totals = self.sum_over_processes(totals)
@@ -163,15 +170,34 @@ class Trainer:
         limit = math.inf if self.training.clip is None else self.training.clip
         norm = float(self.accelerator.clip_grad_norm_(self.parameters, limit))
         if not math.isfinite(norm) and not self.scaler.is_enabled():
-            # With a scaler this is the loss scale being too large: it skips the step.
+            # With a scaler this is the loss scale being too large: the step is skipped.
             raise UserError(self._not_finite(number, np.concatenate(batches), "gradient"))
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(number)
-        self.scaler.step(self.optimizer)
+        if math.isfinite(norm):
+            self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
         loss, *padding = (sum(column) for column in zip(*totals, strict=True))
         return Step(loss, actions * self.objective.learned, norm, tuple(padding))
+
+    def check_skipped(self, number: int, in_a_row: int, batches: list[np.ndarray]) -> None:
+        """Refuse to go on after a skipped step, number ``number``, if skipping has no end.
+
+        Raises:
+            UserError: many steps in a row were skipped, or the loss scale has collapsed.
+        """
+        scale = self.scaler.get_scale()
+        if in_a_row < SKIPPED_IN_A_ROW and not scale < SMALLEST_SCALE:
+            return
+        names = ", ".join(self.samples.episodes_of(np.concatenate(batches)))
+        raise UserError(
+            f"training step {number + 1} of {self.total_steps}: the loss scaler skipped this step "
+            f"and the {in_a_row - 1} before it, because the gradient is infinite or NaN in "
+            f"{self.precision} however small the loss is scaled (now by {scale:g}); its windows "
+            f"came from {names}. Use precision bf16 or fp32, lower training.learning_rate, or look "
+            "at these episodes in the audit"
+        )
 
     def _backward(self, batch: Batch, actions: int, empty: bool, last: bool) -> list[float]:
         """Run a batch forward and backward, and return the sums of its losses.
@@ -298,7 +324,7 @@ class Trainer:
             f"out of memory with training.batch_size {self.training.batch_size}, which is "
             f"{len(batch.features)} distinct frames at a time: lower training.batch_size and raise "
             "training.accumulation by the same factor (the result stays the same but for the last "
-            "bits), or choose a smaller window"
+            "bits and the draws of dropout), or choose a smaller window"
         )
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
