@@ -5,6 +5,7 @@ TIMING = outputs(TimingFiles)
 rule timing:
     input:
         training_stored,
+        lambda w: dataset_location(dataset_of(w)),
         **training_inputs,
     output:
         timing=TIMING["timing"],
