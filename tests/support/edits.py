@@ -16,8 +16,9 @@ HEAD = """\
 # What an edit reruns
 
 Jobs that rerun after an edit of a finished project with two experiments, `lora` and `head_only`, on
-twelve simulated episodes. `report` stands for figures, tables and page. Each row is checked by
-`tests/workflow/test_reruns.py`; `python tests/support/edits.py > docs/reruns.md` prints this page.
+twelve simulated episodes; for the rows about folders, on recorded ones with a local checkpoint.
+`report` stands for figures, tables and page. Each row is checked by `tests/workflow/test_reruns.py`
+or `test_moved.py`; `python tests/support/edits.py > docs/reruns.md` prints this page.
 
 | edit | in | reruns |
 | --- | --- | --- |
@@ -26,8 +27,10 @@ twelve simulated episodes. `report` stands for figures, tables and page. Each ro
 FOOT = """
 Touching every file, `cp -r` of the whole folder, `git checkout` of another branch and back, and
 another `--cores` rerun nothing. A recorded episode whose bytes change reruns its ingest and what
-depends on the manifest, even if the file's time is older. An experiment that is removed from
-config.yaml leaves the report; its results stay on disk until `make clean-stale` removes them.
+depends on the manifest, even if the file's time is older. Where recorded episodes, a LeRobotDataset
+or a local checkpoint lie is part of no result: `locate_dataset` and `locate_backbone` only note the
+folder. An experiment that is removed from config.yaml leaves the report; its results stay on disk
+until `make clean-stale` removes them.
 
 Keep `.snakemake/metadata` with `results/`: it records what results were made with. Without it
 Snakemake compares times of files only, and does not notice edits of settings or code. To begin
@@ -42,8 +45,14 @@ def rows() -> list[dict[str, Any]]:
 
 def page() -> str:
     """Return docs/reruns.md."""
-    lines = [f"| {row['edit']} | `{row['file']}` | {_words(row['reruns'])} |" for row in rows()]
+    lines = [
+        f"| {row['edit']} | {_place(row['file'])} | {_words(row['reruns'])} |" for row in rows()
+    ]
     return HEAD + "\n".join(lines) + "\n" + FOOT
+
+
+def _place(file: str) -> str:
+    return "nothing" if file == "nothing" else f"`{file}`"
 
 
 def _words(reruns: str | dict[str, int]) -> str:

@@ -28,6 +28,7 @@ from mobile_vla.features.result import FeatureDescription
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.language.result import LanguageResult
 from mobile_vla.latency.result import LatencyResult
+from mobile_vla.location import Location
 from mobile_vla.model.result import PolicyDescription
 from mobile_vla.provenance.record import Provenance
 from mobile_vla.reporting.result import Caption
@@ -37,6 +38,8 @@ from mobile_vla.timing.result import TimingResult
 from mobile_vla.training.result import Epoch, TrainingResult
 
 FORMS: dict[tuple[str, str], type[Result]] = {
+    ("DatasetLocationFiles", "location"): Location,
+    ("BackboneLocationFiles", "location"): Location,
     ("RawFiles", "digest"): FileDigest,
     ("EpisodeFiles", "facts"): EpisodeFacts,
     ("ManifestFiles", "manifest"): Manifest,

@@ -51,6 +51,9 @@ def test_experiments_learn_the_same_from_a_dataset_that_came_back(returned):
     )
     assert one.read_bytes() == other.read_bytes()
     assert returned.plan(target) == {}
+    (returned.folder / "exported").rename(returned.folder / "moved")
+    returned.edit("config.yaml", "path: exported", "path: ./moved")
+    assert returned.plan(target) == {"locate_dataset": 1}
 
 
 def test_what_is_no_dataset_is_said_before_anything_runs(returned):

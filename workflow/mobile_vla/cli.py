@@ -50,8 +50,8 @@ GRACE = 60.0  # seconds to end in good order without it, before the job is kille
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status.
 
-    It is 0, 1 for a mistake of the user's, a full disk or a lack of memory, which are printed without
-    a traceback, 2 for a mistake of the program's, or 130 when it was interrupted.
+    It is 0, 1 for a mistake of the user's, a full disk or a lack of memory, which are printed
+    without a traceback, 2 for a mistake of the program's, or 130 when it was interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Hints and progress bars of the libraries would stand between our own lines.

@@ -76,6 +76,16 @@ def place(results: Path, pattern: object, names: dict[str, str]) -> Path:
 
 
 @dataclass(frozen=True)
+class DatasetLocationFiles(Files):
+    """Where the files of a recorded dataset, or of a LeRobotDataset, lie."""
+
+    LOG = "locate_dataset/{dataset}.log"
+
+    location: Path = Path("datasets/{dataset}/location.json")
+    """The folder. No result depends on it: moved files with the same bytes rerun nothing else."""
+
+
+@dataclass(frozen=True)
 class RawFiles(Files):
     """A raw episode that was made here: simulated, or imported."""
 
@@ -143,13 +153,23 @@ class AuditFiles(Files):
 
 
 @dataclass(frozen=True)
+class BackboneLocationFiles(Files):
+    """Where a local checkpoint lies."""
+
+    LOG = "locate_backbone/{backbone}.log"
+
+    location: Path = Path("backbones/{backbone}/location.json")
+    """The folder. No result depends on it: a moved checkpoint reruns nothing else."""
+
+
+@dataclass(frozen=True)
 class BackboneFiles(Files):
     """A backbone."""
 
     LOG = "backbone/{backbone}.log"
 
     description: Path = Path("backbones/{backbone}/backbone.json")
-    """Where its checkpoint lies, and the digests of its files."""
+    """The digests of its checkpoint's files."""
 
     @staticmethod
     def weights(results: Path = RESULTS, **names: str) -> str:

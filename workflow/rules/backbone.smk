@@ -16,7 +16,25 @@ rule random_backbone:
         command("random_backbone")
 
 
+rule locate_backbone:
+    output:
+        **outputs(BackboneLocationFiles),
+    log:
+        BackboneLocationFiles.log(),
+    wildcard_constraints:
+        backbone=backbones(random=False),
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("locate_backbone"),
+        settings=lambda w: project.backbone_location(w.backbone).canonical(),
+    shell:
+        command("locate_backbone")
+
+
 rule pretrained_backbone:
+    input:
+        location=lambda w: backbone_location(w.backbone),
     output:
         **outputs(BackboneFiles),
     log:

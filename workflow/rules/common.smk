@@ -18,8 +18,10 @@ from mobile_vla.layout import (
     RESULTS,
     AuditFiles,
     BackboneFiles,
+    BackboneLocationFiles,
     CaptionFiles,
     ComparisonFiles,
+    DatasetLocationFiles,
     EpisodeFiles,
     EvaluationFiles,
     FeatureFiles,
@@ -151,9 +153,9 @@ def episodes(dataset):
     return sorted(known[project.datasets[dataset].kind](dataset))
 
 
-def of_kind(kind):
-    """Return a pattern of the datasets of a kind: one rule makes the raw files of each."""
-    return one_of(name for name, dataset in project.datasets.items() if dataset.kind == kind)
+def of_kind(*kinds):
+    """Return a pattern of the datasets of some kinds: one rule makes the raw files of each."""
+    return one_of(name for name, dataset in project.datasets.items() if dataset.kind in kinds)
 
 
 def outputs(files):

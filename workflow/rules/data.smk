@@ -2,6 +2,7 @@
 rule manifest:
     input:
         frame_files,
+        recorded_location,
         facts=of_episodes(EpisodeFiles.below().facts),
         flags=flag_file,
     output:

@@ -12,10 +12,29 @@ def raw_inputs(wildcards):
     return [ancient(str(made.raw)), str(made.digest)]
 
 
+def dataset_location(name):
+    """Return the file that names a dataset's folder, which is followed and tracks nothing."""
+    if project.dataset_location(name) is None:
+        return []
+    return ancient(str(DatasetLocationFiles.below(dataset=name).location))
+
+
+def recorded_location(wildcards):
+    """Return the file that names the folder of recorded episodes, where the raw ones are such."""
+    if project.datasets[wildcards.dataset].kind != "recorded":
+        return []
+    return dataset_location(wildcards.dataset)
+
+
+def below_dataset(name, file):
+    """Return a file's path below its dataset's folder: where the folder lies changes no result."""
+    return str(file.relative_to(Path(project.datasets[name].path).expanduser()))
+
+
 def raw_path(wildcards):
-    """Return where an episode's raw file lies."""
+    """Return where an episode's raw file lies: a recorded one below its dataset's folder."""
     if project.datasets[wildcards.dataset].kind == "recorded":
-        return str(recorded(wildcards.dataset)[wildcards.episode][0])
+        return below_dataset(wildcards.dataset, recorded(wildcards.dataset)[wildcards.episode][0])
     return str(RawFiles.below(**wildcards).raw)
 
 
@@ -64,12 +83,22 @@ def backbone_of(wildcards):
 
 
 def backbone_weights(name):
-    """Return the weights that a backbone's description describes, as `ancient`.
+    """Return the weights that a backbone's description describes, or their place, as `ancient`.
 
     So it is with every large file: the small JSON that says its SHA-256 is the input that counts.
     A touch of gigabytes reruns nothing, and a change of one byte reruns everything.
     """
-    return [ancient(BackboneFiles.weights(backbone=name))] if project.is_random(name) else []
+    if project.is_random(name):
+        return [ancient(BackboneFiles.weights(backbone=name))]
+    location = backbone_location(name)
+    return [location] if location else []
+
+
+def backbone_location(name):
+    """Return the file that names the folder of a local checkpoint, likewise."""
+    if project.backbone_location(name) is None:
+        return []
+    return ancient(str(BackboneLocationFiles.below(backbone=name).location))
 
 
 def feature_files(name, dataset, view="plain"):

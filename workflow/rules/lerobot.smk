@@ -1,5 +1,7 @@
 # LeRobotDatasets: each episode becomes a raw file as the collector writes it, by a job of its own.
 rule import_lerobot:
+    input:
+        location=lambda w: dataset_location(w.dataset),
     output:
         **outputs(RawFiles),
     log:
@@ -12,6 +14,6 @@ rule import_lerobot:
         *tracked("import_lerobot"),
         lambda w: imported_content(w.dataset)[imported(w.dataset)[w.episode].data],
         settings=lambda w: imported(w.dataset)[w.episode].settings.canonical(),
-        data=lambda w: str(imported(w.dataset)[w.episode].data),
+        data=lambda w: below_dataset(w.dataset, imported(w.dataset)[w.episode].data),
     shell:
         command("import_lerobot")

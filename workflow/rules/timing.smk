@@ -6,6 +6,7 @@ rule timing:
     input:
         training_stored,
         relative(template_file("timing")),
+        lambda w: dataset_location(dataset_of(w)),
         **training_inputs,
     output:
         timing=TIMING["timing"],

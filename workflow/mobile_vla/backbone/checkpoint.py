@@ -17,6 +17,7 @@ from mobile_vla.backbone.result import BackboneDescription, checkpoint_digests
 from mobile_vla.config.features import Cut
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
+from mobile_vla.location import LOCATION, Location
 from mobile_vla.out_of_memory import lacks_memory
 from mobile_vla.result import FileDigest
 
@@ -44,7 +45,9 @@ class Checkpoint:
         """Read ``backbone.json`` and check the files that lie beside it."""
         described = BackboneDescription.read(path)
         source = described.checkpoint
-        if source == ".":  # the checkpoint lies beside its description
+        if source == LOCATION:
+            source = Location.read(path.with_name(LOCATION)).folder
+        elif source == ".":  # the checkpoint lies beside its description
             source = str(path.parent)
             for name, file in described.files.items():
                 file.verify(path.parent / name)

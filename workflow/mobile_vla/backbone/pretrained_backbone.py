@@ -15,18 +15,25 @@ from mobile_vla.backbone.result import PATTERNS, BackboneDescription, checkpoint
 from mobile_vla.config.backbone import BackboneSettings, PretrainedBackbone
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.layout import BackboneFiles
+from mobile_vla.location import LOCATION, Location
 
 
-def pretrained_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> None:
+def pretrained_backbone(
+    settings: BackboneSettings, outputs: BackboneFiles, *, location: Path | None = None
+) -> None:
     """Check a checkpoint folder, or bring one from the hub, and describe its files.
+
+    Args:
+        location: ``location.json`` with the folder of a local checkpoint.
 
     Raises:
         UserError: the checkpoint cannot be reached, is incomplete, or is no Kosmos-2.
     """
     backbone = settings.backbone
     assert isinstance(backbone, PretrainedBackbone)  # the rule for random weights is another
-    folder = Path(backbone.checkpoint).expanduser()
-    if backbone.revision is not None:
+    if location is not None:
+        folder = Location.read(location).path
+    else:
         try:
             found = snapshot_download(
                 backbone.checkpoint, revision=backbone.revision, allow_patterns=list(PATTERNS)
@@ -37,8 +44,7 @@ def pretrained_backbone(settings: BackboneSettings, outputs: BackboneFiles) -> N
     _check(settings.name, folder)
     description = BackboneDescription(
         name=settings.name,
-        # as it was written: a path that is relative stays so when the project is copied
-        checkpoint=backbone.checkpoint,
+        checkpoint=backbone.checkpoint if location is None else LOCATION,
         revision=backbone.revision,
         files=checkpoint_digests(folder),
     )

@@ -11,12 +11,13 @@ PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt")
 
 
 class BackboneDescription(Result):
-    """``backbone.json``: where a backbone's checkpoint lies, and the digests of its files."""
+    """``backbone.json``: which checkpoint a backbone is, by the digests of its files."""
 
     name: str
     """The backbone's name in config.yaml."""
     checkpoint: str
-    """A folder or a hub id, as config.yaml names it; ``.`` where it lies beside this file."""
+    """A hub id; ``location.json`` for the folder that this file beside it names; ``.`` where the
+    checkpoint lies beside this file."""
     revision: str | None
     """The hub's commit; None for a folder."""
     files: dict[str, FileDigest]

@@ -9,7 +9,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
-from mobile_vla.config.backbone import Backbone, BackboneSettings, RandomBackbone
+from mobile_vla.config.backbone import (
+    Backbone,
+    BackboneSettings,
+    PretrainedBackbone,
+    RandomBackbone,
+)
 from mobile_vla.config.base import Positive, Settings
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.data import ManifestSettings
@@ -19,6 +24,7 @@ from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Featu
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
+from mobile_vla.config.location import LocationSettings
 from mobile_vla.config.model import Photometric
 from mobile_vla.config.reporting import (
     FigureSettings,
@@ -149,8 +155,25 @@ class Project(Settings):
         return Declared(actions=settings.actions, color_settled=settings.images.color is not None)
 
     def backbone(self, name: str) -> BackboneSettings:
-        """Return what ``backbone`` is given."""
-        return BackboneSettings(name=name, backbone=self.backbones[name])
+        """Return what ``backbone`` is given: of a local checkpoint no place."""
+        backbone = self.backbones[name]
+        if isinstance(backbone, PretrainedBackbone) and backbone.revision is None:
+            backbone = backbone.model_copy(update={"checkpoint": "."})
+        return BackboneSettings(name=name, backbone=backbone)
+
+    def dataset_location(self, dataset: str) -> LocationSettings | None:
+        """Return what ``locate_dataset`` is given; None for a dataset that is made here."""
+        settings = self.datasets[dataset]
+        if isinstance(settings, SimulatedDataset):
+            return None
+        return LocationSettings(folder=settings.path)
+
+    def backbone_location(self, name: str) -> LocationSettings | None:
+        """Return what ``locate_backbone`` is given; None where there is no local checkpoint."""
+        backbone = self.backbones[name]
+        if isinstance(backbone, PretrainedBackbone) and backbone.revision is None:
+            return LocationSettings(folder=backbone.checkpoint)
+        return None
 
     def feature_key(self, name: str, view: View = "plain") -> FeatureKey:
         """Return what the features that an experiment reads of a view depend on."""

@@ -16,6 +16,7 @@ from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import atomic_path, digest_of
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import ManifestFiles
+from mobile_vla.location import located
 from mobile_vla.result import FileDigest
 
 log = logging.getLogger(__name__)
@@ -60,12 +61,16 @@ def manifest(
         raise Problems(
             f"dataset {settings.dataset}: {len(rejected)} of {len(every)} episodes cannot be used; "
             "mend or remove them, or say `on_error: quarantine` to leave them out",
-            _problems(rejected, warnings),
+            _problems(rejected, warnings, outputs.manifest.parent),
         )
     if not kept:
         raise Problems(
             f"dataset {settings.dataset}: none of {len(every)} episodes can be used",
-            _problems(sorted(out, key=lambda episode: not episode.errors), warnings),
+            _problems(
+                sorted(out, key=lambda episode: not episode.errors),
+                warnings,
+                outputs.manifest.parent,
+            ),
         )
     if out:
         log.warning("%s", _summary(settings.dataset, out, warnings, len(every)))
@@ -121,12 +126,13 @@ def _check_names(dataset: str, every: Sequence[EpisodeFacts]) -> None:
         raise UserError(f"dataset {dataset}: no episodes; check its path and pattern")
 
 
-def _problems(out: Sequence[EpisodeFacts], warnings: Warnings) -> list[Problem]:
+def _problems(out: Sequence[EpisodeFacts], warnings: Warnings, folder: Path) -> list[Problem]:
     problems = []
     for facts in out:
+        file = str(located(folder, facts.file))
         problems += [
             Problem(
-                f"{facts.file}, {error.place}",
+                f"{file}, {error.place}",
                 f"{error.found} [{error.code}]",
                 error.expected,
                 error.remedy,
@@ -136,7 +142,7 @@ def _problems(out: Sequence[EpisodeFacts], warnings: Warnings) -> list[Problem]:
         if not facts.errors:
             found = f"left out for {', '.join(warnings[facts.episode])}"
             remedy = "see audit.html; say `on_warning: keep`, or accept what is no trouble"
-            problems.append(Problem(facts.file, found, remedy=remedy))
+            problems.append(Problem(file, found, remedy=remedy))
     return problems
 
 

@@ -21,6 +21,7 @@ from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, StrongColors
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import EpisodeFiles
+from mobile_vla.location import Location
 from mobile_vla.result import FileDigest
 
 LEVELS = np.arange(256)
@@ -30,12 +31,21 @@ NO_STATISTICS = ImageStatistics(
 )
 
 
-def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> None:
+def ingest(
+    settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path, location: Path | None = None
+) -> None:
     """Read an HDF5 episode once; write its frames and its facts.
 
     A file that breaks the contract is no error here: its defects become facts, so that the
     problems of all episodes can be reported together.
+
+    Args:
+        raw: the episode's file.
+        location: ``location.json`` with the folder that ``raw`` is relative to.
     """
+    file = str(raw)
+    if location is not None:
+        raw = Location.read(location).path / raw
     identity: FileDigest | None = None
     episode, statistics = RawEpisode(), NO_STATISTICS
     defects: list[Defect] = []
@@ -49,7 +59,7 @@ def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> Non
     scene = episode.attributes.get("scene")  # its episodes stay on one side of the split
     EpisodeFacts(
         episode=settings.episode,
-        file=str(raw),
+        file=file,
         sha256=None if identity is None else identity.sha256,
         size=0 if identity is None else identity.size,
         # By the file's name: that of an episode in a subfolder begins with the folder's.

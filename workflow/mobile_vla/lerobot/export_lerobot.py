@@ -37,6 +37,7 @@ from mobile_vla.lerobot.tables import (
     of_values,
     tasks_table,
 )
+from mobile_vla.location import located
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def export_lerobot(
         EpisodeFacts.read(place / "episodes" / f"{episode.name}.json")
         for episode in manifest.episodes
     ]
-    tasks = _tasks(facts, task)
+    tasks = _tasks(place, facts, task)
     shape = _shape(facts)
     bgr = project.datasets[dataset].images.settled().color == "bgr"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +126,7 @@ def export_lerobot(
         target = Path(unfinished, folder.name)
         written = _Written(target, CAMERAS + camera, fps, bgr)
         for episode, text in zip(facts, tasks, strict=True):
-            written.add(episode, text)
+            written.add(located(place, episode.file), episode, text)
         written.close(shape)
         ExportedDataset(
             format=FORMAT,
@@ -152,7 +153,7 @@ def export_lerobot(
     log.info("%s: %d episodes, %d frames", folder, len(facts), written.frames)
 
 
-def _tasks(facts: Sequence[EpisodeFacts], template: str | None) -> list[str]:
+def _tasks(place: Path, facts: Sequence[EpisodeFacts], template: str | None) -> list[str]:
     """Return each episode's instruction; refuse episodes that have none."""
     stated = Prompt(template=f"{{{INSTRUCTION}}}")
     otherwise = stated if template is None else Prompt(template=template)
@@ -161,7 +162,9 @@ def _tasks(facts: Sequence[EpisodeFacts], template: str | None) -> list[str]:
         prompt = otherwise if episode.instruction is None else stated
         values = prompt_values(episode)
         if missing := lacks(prompt, values):
-            problems.append(Problem(episode.file, "; ".join(map(lacking, missing))))
+            problems.append(
+                Problem(str(located(place, episode.file)), "; ".join(map(lacking, missing)))
+            )
         else:
             tasks.append(render(prompt, values))
     if problems:
@@ -205,9 +208,8 @@ class _Written:
     """(3, 256) how often each level occurs in all images."""
     values: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
-    def add(self, facts: EpisodeFacts, task: str) -> None:
-        """Write an episode's rows, and note where they are."""
-        path = Path(facts.file)
+    def add(self, path: Path, facts: EpisodeFacts, task: str) -> None:
+        """Write the rows of an episode from its raw file, and note where they are."""
         facts.raw.verify(path, "it was ingested with others: run snakemake again, then export")
         number, length = len(self.rows), facts.frames
         levels = np.zeros_like(self.levels)

@@ -4,8 +4,6 @@ Each sample runs every frame of its window through the whole model; loss and gra
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +16,7 @@ from mobile_vla.features.store import Rows, seen
 from mobile_vla.ingest.rawfile import IMAGES, Rejected, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import EpisodeFacts
+from mobile_vla.location import located
 from mobile_vla.runs.samples import Batch, Samples
 
 
@@ -75,7 +74,7 @@ class RawRows:
     def _read(self, episode: int, wanted: np.ndarray) -> list[np.ndarray]:
         name = self.dataset.episodes[episode].name
         facts = EpisodeFacts.read(self.dataset.folder / "episodes" / f"{name}.json")
-        path = Path(facts.file)
+        path = located(self.dataset.folder, facts.file)
         try:
             with open_raw(path) as file:
                 place = next(place for place in IMAGES if place in file)
