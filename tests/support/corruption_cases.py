@@ -35,6 +35,7 @@ from support.episode_corruptions import (
     events,
     external_link,
     external_storage,
+    filter_number,
     flip_chunk,
     forbid,
     images,
@@ -52,7 +53,6 @@ from support.episode_corruptions import (
     soft_link_outside,
     soft_link_to_nowhere,
     swap_colours,
-    unknown_filter,
     values,
     virtual,
     write,
@@ -150,7 +150,10 @@ FILES = {
         ),
         [error("incomplete", "images")],
     ),
-    "an unknown filter": (unknown_filter, [error("unknown_filter", "images")]),
+    "a filter that no HDF5 has": (filter_number(99), [error("unknown_filter", "images")]),
+    "gzip under a wrong number": (
+        filter_number(257, b"deflate"), [error("unknown_filter", "images")],
+    ),
     "one chunk of 2.8 GB": (
         replace(
             "images", shape=(1000, 720, 1280, 3), chunks=(1000, 720, 1280, 3), dtype="u1",

@@ -254,14 +254,19 @@ def misdirect(frame, to):
     return spoil
 
 
-def unknown_filter(path):
-    replace(
-        "images", data=np.ones(SHAPE, np.uint8), chunks=CHUNK, compression="lzf"
-    )(path)  # fmt: skip
-    content = path.read_bytes()
-    number = struct.pack("<H", 32000)  # lzf, made a filter that nobody has registered
-    assert content.count(number + struct.pack("<H", 8)) == 1
-    path.write_bytes(content.replace(number, struct.pack("<H", 32999)))
+def filter_number(number, name=b"lzf"):
+    """Let the images be compressed by another filter, as the list of filters says."""
+
+    def spoil(path):
+        data = np.ones(SHAPE, np.uint8)
+        replace("images", data=data, chunks=CHUNK, compression="lzf")(path)
+        content, start = path.read_bytes(), struct.pack("<HH", 32000, 8)
+        found = content.index(start)
+        assert content.count(start) == 1 and content[found + 8 : found + 11] == b"lzf"
+        entry = struct.pack("<H", number) + content[found + 2 : found + 8] + name.ljust(8, b"\0")
+        path.write_bytes(content[:found] + entry + content[found + 16 :])
+
+    return spoil
 
 
 def declared_frames(count):

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from mobile_vla.ingest.isolation import Announce
+from mobile_vla.ingest.machine import blame, from_machine, machine_error
 from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected, one_line, reading, rejection
 
 # Decompressed and side by side, the chunks that one frame lies in: 24 images of 1280×720. Reading
@@ -23,6 +24,10 @@ REPACK = "h5repack -l images:CHUNK=1x720x1280x3 OLD.h5 NEW.h5"
 GZIP = h5py.h5z.FILTER_DEFLATE
 SHUFFLE = h5py.h5z.FILTER_SHUFFLE
 
+SZIP = h5py.h5z.FILTER_SZIP
+PLUGINS = 256  # the first number of a filter that HDF5 loads (H5Z_FILTER_RESERVED)
+OF_HDF5 = ("deflate", "shuffle", "fletcher32", "szip", "nbit", "scaleoffset")
+
 READ_ERRORS = (*HDF5_ERRORS, zlib.error)
 """What HDF5 and :func:`_decode` raise for a damaged chunk."""
 
@@ -33,20 +38,32 @@ def check_storage(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fal
     With ``decode_later`` chunks are not decompressed here, because the caller does so afterwards.
 
     Raises:
-        Rejected: a filter is unknown; parts were never written; or chunks are too large, overlap,
-            cannot be found, or have a wrong size or content.
+        Rejected: no HDF5 has such a filter; parts were never written; or chunks are too large,
+            overlap, cannot be found, or have a wrong size or content.
+        MachineError: a filter's plugin is not installed.
     """
     for number, name in _filters_of(dataset):
         if not h5py.h5z.filter_avail(number):
-            label = name.decode(errors="replace").strip("\0") or "unnamed"
-            found = f"compressed with filter {number} ({label})"
-            expected = "gzip, or a filter that this HDF5 has"
-            remedy = "recompress it: h5repack -f GZIP=1 OLD.h5 NEW.h5"
-            raise rejection("unknown_filter", place, found, expected, remedy)
+            raise _without_filter(place, number, name.decode(errors="replace").strip("\0"))
     if dataset.chunks is not None:
         _check_chunks(dataset, place, decode_later)
     elif dataset.id.get_storage_size() < dataset.nbytes:
         raise _incomplete(place, dataset.id.get_storage_size(), dataset.nbytes, "bytes")
+
+
+def _without_filter(place: str, number: int, name: str) -> Exception:
+    found = f"compressed with filter {number} ({name or 'unnamed'})"
+    if (number < PLUGINS and number != SZIP) or name in OF_HDF5:
+        expected = "gzip, or a filter that HDF5 or a plugin of it has"
+        return rejection("unknown_filter", place, found, expected)
+    remedy = (
+        "recompress it (h5repack -f GZIP=1 OLD.h5 NEW.h5), or install the filter, for instance\n"
+        "    python -m pip install hdf5plugin\n"
+        "    export HDF5_PLUGIN_PATH="
+        "$(python -c 'import hdf5plugin as p; print(p.PLUGIN_PATH)')\n"
+        "   "
+    )
+    return machine_error(place, f"{found}, and this machine's HDF5 has no such filter", remedy)
 
 
 def _incomplete(place: str, stored: int, whole: int, unit: str) -> Rejected:
@@ -101,6 +118,8 @@ def _check_chunks(dataset: h5py.Dataset, place: str, decode_later: bool) -> None
             else:
                 dataset.id.read_direct_chunk(offset)  # goes through the index, as reading does
         except READ_ERRORS as error:
+            if from_machine(error):
+                raise
             wrong.append(f"chunk {offset} is listed, and cannot be read: {one_line(error)}")
     if wrong:
         found = wrong[0] + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else "")
@@ -123,6 +142,7 @@ def image_blocks(
 
     Raises:
         Rejected: a chunk cannot be read; names the first frame concerned.
+        MachineError: reading failed for a reason outside of the file.
     """
     with reading(place):
         dataset = file[place]
@@ -139,6 +159,7 @@ def image_blocks(
             yield first, _decoded(dataset, first, last) if decoded else dataset[first:last]
         except READ_ERRORS as error:
             where = f"frame {first}" if last - first == 1 else f"frames {first}-{last - 1}"
+            blame(error, f"{place}, {where}")
             found = f"it cannot be read: {one_line(error)}"
             expected = "images that are intact to the last chunk"
             raise rejection("damaged_chunk", f"{place}, {where}", found, expected) from None

@@ -12,6 +12,7 @@ import numpy as np
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.ingest.chunks import check_storage
 from mobile_vla.ingest.isolation import Announce
+from mobile_vla.ingest.machine import bounded_memory
 from mobile_vla.ingest.rawfile import IMAGES, Rejected, find, reading, rejection
 from mobile_vla.ingest.result import Defect
 
@@ -59,13 +60,15 @@ def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
 
     Raises:
         Rejected: with every breach of the contract.
+        MachineError: a part could not be read for a reason outside of the file.
     """
     defects: list[Defect] = []
+    size = file.id.get_filesize()
 
     def part(place: str, read: Callable[[h5py.File], T]) -> T | None:
         announce(place)
         try:
-            with reading(place):
+            with reading(place), bounded_memory(size):
                 return read(file)
         except Rejected as rejected:
             defects.extend(rejected.defects)

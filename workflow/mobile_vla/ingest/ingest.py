@@ -16,6 +16,7 @@ from mobile_vla.files import atomic_path
 from mobile_vla.ingest.chunks import image_blocks
 from mobile_vla.ingest.episode import RawEpisode, read_episode
 from mobile_vla.ingest.isolation import Announce, isolated
+from mobile_vla.ingest.machine import named
 from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, StrongColors
@@ -35,11 +36,14 @@ def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> Non
 
     A file that breaks the contract is no error here: its defects become facts, so that the
     problems of all episodes can be reported together.
+
+    Raises:
+        UserError: the machine could not read the file or write the frames.
     """
     identity: FileDigest | None = None
     episode, statistics = RawEpisode(), NO_STATISTICS
     defects: list[Defect] = []
-    with atomic_path(outputs.frames) as temporary:
+    with named(raw), atomic_path(outputs.frames) as temporary:
         try:
             identity = fingerprint(raw)
             episode, statistics = isolated(partial(_read, raw, settings.images, temporary))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import h5py
 
+from mobile_vla.ingest.machine import blame
 from mobile_vla.ingest.result import Defect
 from mobile_vla.result import FileDigest
 
@@ -65,6 +66,7 @@ def fingerprint(path: Path) -> FileDigest:
 
     Raises:
         Rejected: there is no readable, ordinary file at ``path``.
+        MachineError: reading it failed for another reason.
     """
     try:
         mode = path.stat().st_mode
@@ -92,7 +94,9 @@ def _unreachable(path: Path, error: OSError) -> Rejected:
         return _no_episode("missing", "no such file", "restore it, or correct path and pattern")
     if isinstance(error, PermissionError):
         return _no_episode("permission_denied", one_line(error), f"chmod +r {path.name}")
-    return _no_episode("unreadable", one_line(error), "check the disk, or copy the file again")
+    if error.errno != errno.ENAMETOOLONG:
+        blame(error, "file")
+    return _no_episode("missing", one_line(error), "correct the path")
 
 
 def open_raw(path: Path) -> h5py.File:
@@ -100,11 +104,13 @@ def open_raw(path: Path) -> h5py.File:
 
     Raises:
         Rejected: it is not HDF5, or its structure is damaged or cut off.
+        MachineError: opening it failed for another reason.
     """
     try:
         # Recorded data often lies on a read-only share, where HDF5 cannot take its lock.
         return h5py.File(path, "r", locking=False)
     except HDF5_ERRORS as error:
+        blame(error, "file")
         raise _not_opened(path, one_line(error)) from None
 
 
@@ -142,6 +148,7 @@ def reading(place: str) -> Iterator[None]:
     try:
         yield
     except HDF5_ERRORS as error:
+        blame(error, place)
         found = f"HDF5 cannot read it: {one_line(error)}"
         expected = "data that is intact to the last chunk"
         raise rejection("unreadable", place, found, expected) from None
