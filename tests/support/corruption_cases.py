@@ -37,6 +37,7 @@ from support.episode_corruptions import (
     external_storage,
     filter_number,
     flip_chunk,
+    float_actions,
     forbid,
     images,
     link_to,
@@ -238,23 +239,57 @@ FILES = {
     ),
     "numbers for events": (
         replace("action_event_types", data=np.zeros(FRAMES)),
-        [error("wrong_dtype", "action_event_types")],
+        [warning("unclear_events", "action_event_types")],
     ),
     "events in a table": (
         replace("action_event_types", data=[["a", "b"]] * FRAMES),
-        [error("wrong_shape", "action_event_types")],
+        [warning("unclear_events", "action_event_types")],
     ),
     "events of a megabyte each": (
         replace("action_event_types", shape=(FRAMES,), dtype="S1000000", chunks=(1,)),
-        [error("absurd_size", "action_event_types")],
+        [warning("unclear_events", "action_event_types")],
+    ),
+    "events as whole numbers": (
+        replace("action_event_types", data=np.arange(FRAMES) % 3),
+        [warning("unclear_events", "action_event_types")],
+    ),
+    "events as bytes that are no text": (
+        replace("action_event_types", data=np.arange(FRAMES).astype("u1")),
+        [warning("unclear_events", "action_event_types")],
+    ),
+    "events never written": (
+        replace("action_event_types", shape=(FRAMES,), dtype="S20"),
+        [warning("unclear_events", "action_event_types")],
     ),
     "a number for the instruction": (
         replace("language_instruction", data=np.zeros(1)),
-        [error("wrong_dtype", "language_instruction")],
+        [warning("unclear_instruction", "language_instruction")],
     ),
     "two instructions": (
         replace("language_instruction", data=["a", "b"]),
-        [error("wrong_shape", "language_instruction")],
+        [warning("unclear_instruction", "language_instruction")],
+    ),
+    "an instruction never written": (
+        replace("language_instruction", shape=(1,), dtype="S256"),
+        [warning("unclear_instruction", "language_instruction")],
+    ),
+    "a group for the instruction": (
+        as_group("language_instruction"), [warning("unclear_instruction", "language_instruction")],
+    ),
+    "bytes for the instruction that are no text": (
+        replace("language_instruction", data=np.arange(250, dtype="u1")),
+        [warning("unclear_instruction", "language_instruction")],
+    ),
+    "actions as bfloat16": (
+        float_actions(exponent=8, mantissa=7), [info("actions_rounded", "actions")],
+    ),
+    "actions as float8": (
+        float_actions(exponent=4, mantissa=3, chunks=(FRAMES, 3)),
+        [info("actions_rounded", "actions")],
+    ),
+    "actions as opaque values": (
+        replace("actions", data=np.zeros((FRAMES, 3), dtype="V2")),
+        [error("wrong_dtype", "actions")],
     ),
     "num_frames counts a frame more": (
         attribute("num_frames", FRAMES + 1),

@@ -110,6 +110,29 @@ def repeat(*frames):
     return edit(change)
 
 
+def float_actions(exponent, mantissa, chunks=None):
+    """Store the actions, complete, as floats of another format of 1 + exponent + mantissa bits."""
+
+    def change(file):
+        values = file["actions"][()]
+        del file["actions"]
+        bits = 1 + exponent + mantissa
+        kind = h5py.h5t.IEEE_F16LE.copy()
+        kind.set_fields(bits - 1, mantissa, exponent, 0, mantissa)
+        kind.set_precision(bits)
+        kind.set_size(bits // 8)
+        kind.set_ebias(2 ** (exponent - 1) - 1)
+        how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        if chunks:
+            how.set_chunk(chunks)
+            how.set_deflate(1)
+        space = h5py.h5s.create_simple(values.shape)
+        stored = h5py.h5d.create(file.id, b"actions", kind, space, how)
+        stored.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+
+    return edit(change)
+
+
 def images(change):
     return change_of("images", lambda found: change(found).astype(np.uint8))
 

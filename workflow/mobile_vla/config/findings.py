@@ -104,9 +104,17 @@ CATALOGUE: dict[str, Kind] = {
             "actions_all_zero": "an episode in which the robot never moves",
             "side_sign": "linear_y points away from the side in the name",
             "events_disagree": "event types that do not fit the actions",
+            "unclear_events": "event types in a form without a clear meaning, which are not read",
         },
     ),
-    **_kinds("Actions", "info", {"no_event_types": "the file has no event types"}),
+    **_kinds(
+        "Actions",
+        "info",
+        {
+            "no_event_types": "the file has no event types",
+            "actions_rounded": "actions stored with few digits, as bfloat16 or float8",
+        },
+    ),
     **_kinds(
         "Language",
         "error",
@@ -120,6 +128,7 @@ CATALOGUE: dict[str, Kind] = {
         "warning",
         {
             "scenario_incomplete": "the name does not say on which side the robot passes",
+            "unclear_instruction": "an instruction in a form without a clear meaning: not read",
             "instruction_contradicts_name": "the file's instruction names the other side",
             "episode_name_differs": "the attribute episode_name is not the file's name",
         },

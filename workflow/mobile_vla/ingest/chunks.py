@@ -47,8 +47,8 @@ def check_storage(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fal
             raise _without_filter(place, number, name.decode(errors="replace").strip("\0"))
     if dataset.chunks is not None:
         _check_chunks(dataset, place, decode_later)
-    elif dataset.id.get_storage_size() < dataset.nbytes:
-        raise _incomplete(place, dataset.id.get_storage_size(), dataset.nbytes, "bytes")
+    elif dataset.id.get_storage_size() < (whole := dataset.size * _item_bytes(dataset)):
+        raise _incomplete(place, dataset.id.get_storage_size(), whole, "bytes")
 
 
 def _without_filter(place: str, number: int, name: str) -> Exception:
@@ -195,7 +195,15 @@ def _decodable(dataset: h5py.Dataset) -> bool:
 
 def _chunk_bytes(dataset: h5py.Dataset) -> int:
     """Return the size of a dataset's chunks, decompressed."""
-    return math.prod(dataset.chunks) * int(dataset.dtype.itemsize)
+    return math.prod(dataset.chunks) * _item_bytes(dataset)
+
+
+def _item_bytes(dataset: h5py.Dataset) -> int:
+    """Return the size of a value in the file, which may differ from that in memory."""
+    if dataset.dtype.hasobject:  # of any length: its length, an address and an index
+        address, _ = dataset.file.id.get_create_plist().get_sizes()
+        return 4 + address + 4
+    return int(dataset.id.get_type().get_size())
 
 
 def _decode(dataset: h5py.Dataset, offset: tuple[int, ...]) -> bytes:

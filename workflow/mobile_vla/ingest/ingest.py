@@ -21,6 +21,7 @@ from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, StrongColors
 from mobile_vla.ingest.scenario import parse_scenario
+from mobile_vla.ingest.values import single
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.result import FileDigest
 
@@ -50,7 +51,7 @@ def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> Non
         except Rejected as rejected:
             defects = rejected.defects
             np.save(temporary, np.zeros((0, *FRAME_SHAPE), dtype=np.uint8))
-    scene = episode.attributes.get("scene")  # its episodes stay on one side of the split
+    scene = single(episode.attributes.get("scene"))  # its episodes stay on one side of the split
     EpisodeFacts(
         episode=settings.episode,
         file=str(raw),
@@ -68,6 +69,7 @@ def ingest(settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path) -> Non
         attributes=episode.attributes,
         image_statistics=statistics,
         errors=defects,
+        notes=episode.notes,
     ).write(outputs.facts)
 
 

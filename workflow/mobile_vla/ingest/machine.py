@@ -80,7 +80,12 @@ def from_machine(error: BaseException) -> bool:
     # be had, it was the file that asked for too much.
     if isinstance(error, MemoryError):
         return True
-    return re.search(r"alloc|memory", str(error)) is not None and not _has_memory()
+    return asks_too_much(error) and not _has_memory()
+
+
+def asks_too_much(error: BaseException) -> bool:
+    """Whether HDF5 did not get the memory for what a file holds or declares."""
+    return re.search(r"alloc|memory", str(error)) is not None
 
 
 def _errno_of(error: BaseException) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import h5py
 
-from mobile_vla.ingest.machine import blame
+from mobile_vla.ingest.machine import MEMORY, asks_too_much, blame
 from mobile_vla.ingest.result import Defect
 from mobile_vla.result import FileDigest
 
@@ -149,6 +149,10 @@ def reading(place: str) -> Iterator[None]:
         yield
     except HDF5_ERRORS as error:
         blame(error, place)
+        if asks_too_much(error):
+            found = f"reading it takes more than {MEMORY:,} bytes of memory"
+            expected = "at most some kilobytes"
+            raise rejection("absurd_size", place, found, expected, "shorten it") from None
         found = f"HDF5 cannot read it: {one_line(error)}"
         expected = "data that is intact to the last chunk"
         raise rejection("unreadable", place, found, expected) from None
