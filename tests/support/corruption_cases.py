@@ -2,8 +2,8 @@
 
 A case is a way to spoil and the exact findings that it must give: severity, code and place, those
 of ingest and of the audit together, no more and no fewer. The cases of ``FILES`` spoil one episode
-of a faultless set of 37, those of ``SETS`` a faultless set of 12 (one for each combination of side,
-distance and style, which is thin, and the only thing to say of it).
+of a faultless set of 37, those of ``SETS`` in ``set_corruptions.py`` a faultless set of 12 (one for
+each combination of side, distance and style, which is thin, and the only thing to say of it).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from support.encoded_files import encoded_images
 from support.episode_corruptions import (
     CHUNK,
     FRAMES,
@@ -30,7 +31,6 @@ from support.episode_corruptions import (
     drop,
     duplicate,
     duplicate_bytes,
-    each,
     edit,
     events,
     external_link,
@@ -47,7 +47,6 @@ from support.episode_corruptions import (
     rename,
     repeat,
     replace,
-    same_actions,
     several,
     short_actions,
     shorten,
@@ -310,6 +309,15 @@ FILES = {
         images(lambda found: found % 2), [warning("images_normalised", "images")],
     ),
     "red and blue swapped": (swap_colours, [warning("other_color_order", "images")]),
+    "images as JPEG files": (encoded_images(), [info("encoded_images", "images")]),
+    "a JPEG file cut off": (
+        encoded_images(lambda files: [*files[:5], files[5][:-300], *files[6:]]),
+        [error("damaged_chunk", "images, frame 5")],
+    ),
+    "files of another kind": (
+        encoded_images(lambda files: [b"BM" + content for content in files]),
+        [error("wrong_shape", "images")],
+    ),
     # Actions
     "nan": (values((2, 1), np.nan), [error("not_finite", "actions, row 2, linear_y")]),
     "infinite": (values((17, 0), -np.inf), [error("not_finite", "actions, row 17, linear_x")]),
@@ -383,53 +391,5 @@ FILES = {
     "several things at once": (
         several(drop("images"), values((0, 0), np.nan), drop("action_event_types")),
         [error("missing_dataset", "images"), error("not_finite", "actions, row 0, linear_x")],
-    ),
-}  # fmt: skip
-
-SETS = {
-    "left only": (
-        each(Path.unlink, "_right_"),
-        [warning("missing_side", "coverage, side", THE_SET), THIN],
-    ),
-    "no far ones": (
-        each(Path.unlink, "_far"), [info("missing_scenario", "coverage, distance", THE_SET), THIN],
-    ),
-    "a combination missing": (
-        each(Path.unlink, "_right_core_far"),
-        [warning("empty_cell", "coverage, right far core", THE_SET), THIN],
-    ),
-    "no episode that can be used": (
-        several(each(Path.unlink, "_(right|variant)_|_medium|_far"), each(write(b""))),
-        [error("empty_file"), error("no_episodes", "dataset", THE_SET)],
-    ),
-    "all too short": (
-        each(shorten(9)), [error("no_windows", "experiment usual", THE_SET), THIN],
-    ),
-    "all of a combination too short": (
-        each(shorten(9), "_right_core_far"),
-        [
-            warning("cell_too_short", "experiment usual, right far core", THE_SET),
-            warning("too_short", "experiment usual", THE_SET),
-            THIN,
-        ],
-    ),
-    "one sequence for all of a side": (
-        same_actions("_right_"),
-        [warning("same_sequence", "actions, side right", THE_SET), THIN],
-    ),
-    "a predicted velocity that is always zero": (
-        lambda folder: {"dimensions": ("linear_x", "linear_y", "angular_z")},
-        [warning("constant_dimension", "actions, angular_z", THE_SET), THIN],
-    ),
-    "all normalised": (
-        each(actions(lambda found: found / 1.15)),
-        [warning("actions_normalised", "actions", THE_SET), THIN],
-    ),
-    "red and blue swapped in all": (
-        each(swap_colours), [warning("probable_bgr", "images", THE_SET), THIN],
-    ),
-    "one prompt for both sides": (
-        lambda folder: {"template": "drive around the box"},
-        [error("same_prompt", "experiment usual, prompt", THE_SET), THIN],
     ),
 }  # fmt: skip

@@ -22,7 +22,7 @@ from mobile_vla.files import sha256_of
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
-from support.corruption_cases import FILES, IT, SETS, THE_SET
+from support.corruption_cases import FILES, IT, THE_SET
 from support.episode_corruptions import (
     CHUNK,
     FRAMES,
@@ -38,6 +38,7 @@ from support.episode_corruptions import (
     replace,
 )
 from support.recorded import write_episode, write_folder
+from support.set_corruptions import SETS
 
 NAME = "episode_20251201_120000_1box_hori_left_core_close"
 NOBODY = 65534

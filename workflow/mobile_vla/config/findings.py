@@ -51,7 +51,7 @@ CATALOGUE: dict[str, Kind] = {
             "not_hdf5": "the file is something else than HDF5",
             "truncated": "the file is shorter than it says itself",
             "unreadable": "HDF5 cannot read a part of the file, crashes at it or loops without end",
-            "damaged_chunk": "a chunk of images that cannot be decompressed",
+            "damaged_chunk": "a chunk of images, or an image's file, that cannot be decompressed",
             "damaged_index": "the list of chunks leads nowhere, or chunks overlap",
             "incomplete": "parts were never written; HDF5 would read zeros in their place",
             "unknown_filter": "compressed by a filter that no HDF5 has",
@@ -92,6 +92,7 @@ CATALOGUE: dict[str, Kind] = {
             "other_color_order": "red and blue look swapped in an episode, unlike in the others",
         },
     ),
+    **_kinds("Images", "info", {"encoded_images": "images stored as JPEG or PNG files: decoded"}),
     **_kinds(
         "Actions",
         "warning",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
+from mobile_vla.ingest.encoded import decode, may_be_encoded, read_stored
 from mobile_vla.ingest.isolation import Announce
 from mobile_vla.ingest.machine import blame, from_machine, machine_error
 from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected, one_line, reading, rejection
@@ -132,51 +133,82 @@ def image_blocks(
     """Yield all images in blocks along time, each chunk decompressed once.
 
     A block spans the frames of a chunk; :func:`check_storage` has refused those that are too large.
+    Images that are stored as files are blocks of one.
 
     Args:
-        place: path in the file of the images, (T, H, W, 3) uint8.
+        file: an episode that was checked.
+        place: path in the file of the images, (T, H, W, 3) uint8 or T files.
         announce: called with each block's first frame before the block is read.
 
     Yields:
         The first frame's index, and the images (n, H, W, 3) uint8.
 
     Raises:
-        Rejected: a chunk cannot be read; names the first frame concerned.
+        Rejected: a chunk or image cannot be read; names the first frame concerned.
         MachineError: reading failed for a reason outside of the file.
     """
     with reading(place):
         dataset = file[place]
-        decoded = _decodable(dataset)
-        if dataset.chunks is None:
-            step = max(1, CONTIGUOUS_BYTES // math.prod(dataset.shape[1:]))
-        else:
-            step = dataset.chunks[0]
-    frames = dataset.shape[0]
-    for first in range(0, frames, step):
-        last = min(first + step, frames)
+        step, files = _step(dataset), may_be_encoded(dataset)
+    shape: tuple[int, ...] = ()
+    for first in range(0, dataset.shape[0], step):
+        last = min(first + step, dataset.shape[0])
         announce(f"{place}, frame {first}")
-        try:
-            yield first, _decoded(dataset, first, last) if decoded else dataset[first:last]
-        except READ_ERRORS as error:
-            where = f"frame {first}" if last - first == 1 else f"frames {first}-{last - 1}"
-            blame(error, f"{place}, {where}")
-            found = f"it cannot be read: {one_line(error)}"
-            expected = "images that are intact to the last chunk"
-            raise rejection("damaged_chunk", f"{place}, {where}", found, expected) from None
+        block = _block(dataset, first, last, place)
+        if not files:
+            yield first, block
+            continue
+        for index, stored in enumerate(block, start=first):
+            where = f"{place}, frame {index}"
+            announce(where)
+            image = decode(stored, where)
+            shape = shape or image.shape
+            if image.shape != shape:
+                found = f"{image.shape[0]}×{image.shape[1]} pixels"
+                expected = f"{shape[0]}×{shape[1]}, as in frame 0"
+                raise rejection("wrong_shape", where, found, expected, "store images of one size")
+            yield index, image[np.newaxis]
+
+
+def _step(dataset: h5py.Dataset) -> int:
+    """Return how many frames are read at a time."""
+    if dataset.dtype.hasobject:
+        return 1
+    if dataset.chunks is None:
+        frame = math.prod(dataset.shape[1:]) * _item_bytes(dataset)
+        return max(1, CONTIGUOUS_BYTES // max(1, frame))
+    return int(dataset.chunks[0])
+
+
+def _block(dataset: h5py.Dataset, first: int, last: int, place: str) -> np.ndarray:
+    """Return the stored values of some frames, (last - first, …)."""
+    where = f"frame {first}" if last - first == 1 else f"frames {first}-{last - 1}"
+    where = f"{place}, {where}"
+    if dataset.dtype.hasobject:
+        return read_stored(dataset, first, last, where)
+    try:
+        decoded = dataset.dtype == np.uint8 and _decodable(dataset)
+        return _decoded(dataset, first, last) if decoded else dataset[first:last]
+    except READ_ERRORS as error:
+        blame(error, where)
+        found = f"it cannot be read: {one_line(error)}"
+        expected = "images that are intact to the last chunk"
+        raise rejection("damaged_chunk", where, found, expected) from None
 
 
 def _decoded(dataset: h5py.Dataset, first: int, last: int) -> np.ndarray:
-    """Return the frames of the chunks that begin at frame ``first``, (last - first, H, W, 3)."""
+    """Return the values of the chunks that begin at frame ``first``, (last - first, …) uint8."""
     shape, chunks = dataset.shape, dataset.chunks
     if chunks[1:] == shape[1:]:
-        whole = np.frombuffer(_decode(dataset, (first, 0, 0, 0)), np.uint8).reshape(chunks)
-        return whole[: last - first]
+        start = (first, *(0 for _ in shape[1:]))
+        return np.frombuffer(_decode(dataset, start), np.uint8).reshape(chunks)[: last - first]
     block = np.empty((last - first, *shape[1:]), dtype=np.uint8)
     starts = (range(0, size, chunk) for size, chunk in zip(shape[1:], chunks[1:], strict=True))
-    for y, x, z in itertools.product(*starts):
-        piece = np.frombuffer(_decode(dataset, (first, y, x, z)), np.uint8).reshape(chunks)
-        place = block[:, y : y + chunks[1], x : x + chunks[2], z : z + chunks[3]]
-        place[...] = piece[: place.shape[0], : place.shape[1], : place.shape[2], : place.shape[3]]
+    for offset in itertools.product(*starts):
+        piece = np.frombuffer(_decode(dataset, (first, *offset)), np.uint8).reshape(chunks)
+        ends = (slice(at, at + size) for at, size in zip(offset, chunks[1:], strict=True))
+        place = block[:, *ends]
+        place[...] = piece[tuple(slice(size) for size in place.shape)]
     return block
 
 

@@ -17,7 +17,7 @@ from mobile_vla.ingest.machine import bounded_memory, from_machine
 from mobile_vla.ingest.rawfile import Rejected, one_line, reading, rejection
 
 SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
-END_OF_JPEG = b"\xff\xd9"
+ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 MAX_PIXELS = (64 << 20) // 3  # of an image: decoded it takes as much as chunks may
 MODES = ("RGB", "L", "P", "RGBA")
 
@@ -85,8 +85,8 @@ def _opened(stored: Any, place: str, read: Callable[[Image.Image], Any]) -> Any:
         found = f"{len(content):,} bytes that begin with {content[:8].hex(' ') or 'nothing'}"
         raise rejection("damaged_chunk", place, found, expected)
     # Behind a cut the decoder would fill up the image with grey.
-    if kind == "JPEG" and END_OF_JPEG not in content:
-        raise rejection("damaged_chunk", place, "a JPEG file without its end", expected)
+    if ENDS[kind] not in content:
+        raise rejection("damaged_chunk", place, f"a {kind} file without its end", expected)
     try:
         with Image.open(io.BytesIO(content), formats=(kind,)) as picture:
             if picture.width * picture.height > MAX_PIXELS:

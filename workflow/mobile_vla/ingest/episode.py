@@ -12,6 +12,7 @@ import numpy as np
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.ingest.attributes import attribute_names, read_attribute
 from mobile_vla.ingest.chunks import check_storage
+from mobile_vla.ingest.encoded import format_of, may_be_encoded, size_of
 from mobile_vla.ingest.isolation import Announce
 from mobile_vla.ingest.machine import MEMORY, bounded_memory
 from mobile_vla.ingest.rawfile import IMAGES, Rejected, find, reading, rejection
@@ -25,6 +26,7 @@ from mobile_vla.ingest.texts import (
 )
 
 ACTIONS = "actions"
+IMAGES_EXPECTED = "(T, H, W, 3) uint8, or T JPEG or PNG files"
 MAX_FRAMES = 100_000
 MAX_SIDE = 8192  # pixels; one such image takes 200 MB
 EXACT_BITS = 10  # of a float's mantissa: a half has as many, and 1.15 to a thousandth
@@ -44,7 +46,7 @@ class RawEpisode:
     """All of an episode but its images; the defaults are those of a rejected one."""
 
     place: str = ""
-    """Path in the file of the images, (T, H, W, 3) uint8."""
+    """Path in the file of the images, (T, H, W, 3) uint8 or T files."""
     shape: tuple[int, int, int] | None = None
     """(H, W, 3) of the images."""
     actions: np.ndarray = field(
@@ -88,6 +90,8 @@ def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
             return None
 
     images = part(IMAGES[0], _images)
+    if images is not None:
+        part(images[0], _stored_as_files, unclear="encoded_images")
     actions = part(ACTIONS, _actions)
     if actions is not None:
         part(ACTIONS, _rounded, unclear="actions_rounded")
@@ -129,8 +133,10 @@ def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
     else:
         raise _missing(IMAGES[0], f"images (T, H, W, 3) uint8, or {IMAGES[1]}")
     shape = dataset.shape
+    if may_be_encoded(dataset):
+        return place, _encoded(dataset, place)
     if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
-        raise _wrong("wrong_shape", place, shape, "(T, H, W, 3)")
+        raise _wrong("wrong_shape", place, shape, IMAGES_EXPECTED)
     if dataset.dtype != np.uint8:
         raise _wrong("wrong_dtype", place, dataset.dtype, "uint8, values 0 to 255")
     _check_length(shape[0], place)
@@ -139,6 +145,27 @@ def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
         raise _wrong("absurd_size", place, f"{shape[1]}×{shape[2]} pixels", limit)
     check_storage(dataset, place, decode_later=True)
     return place, shape[:3]
+
+
+def _encoded(dataset: h5py.Dataset, place: str) -> tuple[int, int, int]:
+    """Return T, H and W of images that are stored as files, by the first of them."""
+    _check_length(dataset.shape[0], place)
+    check_storage(dataset, place, decode_later=True)
+    first = dataset[0]
+    if format_of(first) is None:
+        raise _wrong("wrong_shape", place, f"{dataset.shape} {dataset.dtype}", IMAGES_EXPECTED)
+    return dataset.shape[0], *size_of(first, f"{place}, frame 0")
+
+
+def _stored_as_files(file: h5py.File) -> None:
+    """Note images that are stored as files."""
+    place = next(place for place in IMAGES if find(file, place) is not None)
+    dataset = file[place]
+    if may_be_encoded(dataset):
+        kind = format_of(dataset[0])
+        found = f"{kind} files, which are decoded"
+        remedy = "nothing, if their colours are as `images.color` says"
+        raise rejection("encoded", place, found, "(T, H, W, 3) uint8", remedy)
 
 
 def _check_length(frames: int, place: str) -> None:
