@@ -40,6 +40,7 @@ from support.episode_corruptions import (
     float_actions,
     forbid,
     images,
+    left_open,
     link_to,
     misdirect,
     paint,
@@ -169,6 +170,10 @@ FILES = {
     "a virtual dataset": (virtual, [error("external_link", "images")]),
     "values in a file beside it": (external_storage, [error("external_link", "images")]),
     "soft links in a circle": (edit(circle), [error("broken_link", "images")]),
+    "a recorder killed while others could read": (
+        left_open(simultaneous=True), [warning("left_open", "file")],
+    ),
+    "a recorder killed": (left_open(simultaneous=False), [error("unreadable")]),
     # Structure
     "no images": (drop("images"), [error("missing_dataset", "images")]),
     "no actions": (drop("actions"), [error("missing_dataset", "actions")]),

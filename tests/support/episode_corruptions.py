@@ -199,6 +199,24 @@ def soft_link_outside(path):
     edit(change)(path)
 
 
+def left_open(*, simultaneous):
+    """Leave the file as a recorder does that was killed while it wrote."""
+
+    def spoil(path):
+        unfinished = path.with_suffix(".unfinished")
+        with h5py.File(path) as old, h5py.File(unfinished, "w", libver="latest") as new:
+            for name in old:
+                old.copy(name, new)
+            new.attrs.update(old.attrs)
+            if simultaneous:
+                new.swmr_mode = True
+            new.flush()
+            shutil.copy(unfinished, path)
+        unfinished.unlink()
+
+    return spoil
+
+
 def virtual(path):
     other_file(path)
 

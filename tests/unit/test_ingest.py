@@ -25,6 +25,7 @@ from support.episode_corruptions import (
     SIZE,
     drop,
     edit,
+    left_open,
     moved_images,
     plain_texts,
     replace,
@@ -158,6 +159,23 @@ def test_attributes_of_megabytes_are_not_read(raw):
         new.attrs["large"] = np.zeros(1 << 20, dtype="u2")
     facts, _ = run(path)
     assert facts.errors == [] and facts.attributes["large"] == "2,097,152 bytes, not read"
+
+
+def test_a_recorder_that_was_killed_leaves_its_episode_to_be_read(raw):
+    expected = run(raw)[1]
+    left_open(simultaneous=True)(raw)
+    facts, frames = run(raw)
+    assert facts.errors == [] and [note.code for note in facts.notes] == ["left_open"]
+    assert f"h5clear -s {raw}" in facts.notes[0].remedy
+    np.testing.assert_array_equal(frames, expected)
+    raw.write_bytes(raw.read_bytes()[: raw.stat().st_size // 2])
+    assert [error.code for error in run(raw)[0].errors] == ["truncated"]
+
+
+def test_the_command_that_mends_a_file_left_open_is_named(raw):
+    left_open(simultaneous=False)(raw)
+    (error,) = run(raw)[0].errors
+    assert error.code == "unreadable" and f"h5clear -s {raw}" in error.remedy
 
 
 def test_repeated_images_are_recorded(raw):

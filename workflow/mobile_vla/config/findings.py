@@ -60,6 +60,11 @@ CATALOGUE: dict[str, Kind] = {
         },
     ),
     **_kinds(
+        "Files",
+        "warning",
+        {"left_open": "the recorder did not close the file: what it wrote last may be missing"},
+    ),
+    **_kinds(
         "Structure",
         "error",
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
@@ -15,7 +16,7 @@ from mobile_vla.ingest.chunks import check_storage
 from mobile_vla.ingest.encoded import format_of, may_be_encoded, size_of
 from mobile_vla.ingest.isolation import Announce
 from mobile_vla.ingest.machine import MEMORY, bounded_memory
-from mobile_vla.ingest.rawfile import IMAGES, Rejected, find, reading, rejection
+from mobile_vla.ingest.rawfile import IMAGES, Rejected, find, left_open, reading, rejection
 from mobile_vla.ingest.result import Defect
 from mobile_vla.ingest.texts import (
     EVENT_TYPES,
@@ -74,6 +75,8 @@ def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
     defects: list[Defect] = []
     notes: list[Defect] = []
     size = file.id.get_filesize()
+    if file.swmr_mode:
+        notes += left_open(Path(file.filename), "left_open").defects
 
     def part(place: str, read: Callable[..., T], *given: str, unclear: str | None = "") -> T | None:
         """Read a part; what is not clear becomes a note of that code, with None nothing at all."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
@@ -22,6 +23,7 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, II.A
 SUPERBLOCK = 96  # bytes of the longest superblock (version 0 with 8-byte addresses)
 MAX_LINKS = 16
+LEFT_OPEN = "already open for write"  # what HDF5 says of a file that its writer did not close
 COPY_AGAIN = "copy the file again from where it was recorded"
 
 HDF5_ERRORS = (
@@ -107,11 +109,33 @@ def open_raw(path: Path) -> h5py.File:
         MachineError: opening it failed for another reason.
     """
     try:
-        # Recorded data often lies on a read-only share, where HDF5 cannot take its lock.
-        return h5py.File(path, "r", locking=False)
+        return _opened(path)
     except HDF5_ERRORS as error:
         blame(error, "file")
         raise _not_opened(path, one_line(error)) from None
+
+
+def _opened(path: Path) -> h5py.File:
+    # Recorded data often lies on a read-only share, where HDF5 cannot take its lock.
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if LEFT_OPEN not in str(error):
+            raise
+        # Whole up to the last flush where the recorder wrote for simultaneous readers (SWMR).
+        with suppress(OSError):
+            return h5py.File(path, "r", locking=False, swmr=True)
+        raise
+
+
+def left_open(path: Path, code: str) -> Rejected:
+    """Return the defect of a file whose writer did not close it."""
+    found = "marked as being written: its recorder was killed, or still runs"
+    remedy = (
+        f"let the recorder end; if it was killed, h5clear -s {shlex.quote(str(path))} removes the "
+        "mark (keep a copy), and what it had not written by then is lost"
+    )
+    return rejection(code, "file", found, "a file that its recorder closed", remedy)
 
 
 def _not_opened(path: Path, message: str) -> Rejected:
@@ -123,6 +147,8 @@ def _not_opened(path: Path, message: str) -> Rejected:
     if head == LFS_POINTER:
         found = "a Git-LFS pointer instead of the data"
         return _no_episode("lfs_pointer", found, "run git lfs pull")
+    if LEFT_OPEN in message:
+        return left_open(path, "unreadable")
     signed = h5py.is_hdf5(path)
     if (
         "truncated file" in message
@@ -138,8 +164,7 @@ def _not_opened(path: Path, message: str) -> Rejected:
         remedy = "remove the file from the folder, or narrow the dataset's pattern"
         return _no_episode("not_hdf5", "no HDF5 signature", remedy)
     found = f"HDF5 cannot open it: {message}"
-    remedy = "copy the file again; a recorder that was killed leaves such files behind"
-    return rejection("unreadable", "file", found, "an intact HDF5 file", remedy)
+    return rejection("unreadable", "file", found, "an intact HDF5 file")
 
 
 @contextmanager
