@@ -57,6 +57,10 @@ SETS = {
     "red and blue swapped in all": (
         each(swap_colours), [warning("probable_bgr", "images", THE_SET), THIN],
     ),
+    "files beside them that the pattern does not match": (
+        lambda folder: {"left_out": "a.hdf5, b.H5"},
+        [info("files_left_out", "dataset", THE_SET), THIN],
+    ),
     "one prompt for both sides": (
         lambda folder: {"template": "drive around the box"},
         [error("same_prompt", "experiment usual, prompt", THE_SET), THIN],

@@ -136,12 +136,16 @@ def unprivileged():
             os.seteuid(0)
 
 
-def found(every, about, template="pass on the {side}", dimensions=("linear_x", "linear_y")):
+def found(
+    every, about, template="pass on the {side}", dimensions=("linear_x", "linear_y"), left_out=""
+):
     experiment = AuditedExperiment(
         name="usual", windows=Windows(window=8, chunk=10), prompt=Prompt(template=template)
     )
     declared = Declared(actions=Actions(dimensions=dimensions))
-    settings = AuditSettings(dataset="made", declared=declared, experiments=(experiment,))
+    settings = AuditSettings(
+        dataset="made", declared=declared, experiments=(experiment,), left_out=left_out
+    )
     findings = assess(sorted(every, key=lambda facts: facts.episode), settings).findings
     names = {None: THE_SET, about: IT}
     for one in findings:

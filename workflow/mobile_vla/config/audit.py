@@ -42,6 +42,8 @@ class AuditSettings(Settings):
     """Findings that were looked at, each with a reason."""
     experiments: tuple[AuditedExperiment, ...] = ()
     """The experiments that use the dataset."""
+    left_out: str = ""
+    """Files that look like episodes and that the dataset's pattern does not match."""
 
 
 class FlagSettings(Settings):

@@ -165,6 +165,7 @@ CATALOGUE: dict[str, Kind] = {
         "Set",
         "info",
         {
+            "files_left_out": "files that look like episodes and do not match the pattern",
             "missing_scenario": "no episode at all of one distance or style",
             "thin_cells": "combinations with too few episodes to be in every role of a split",
         },
