@@ -2,8 +2,8 @@
 
 A case is a way to spoil and the exact findings that it must give: severity, code and place, those
 of ingest and of the audit together, no more and no fewer. The cases of ``FILES`` spoil one episode
-of a faultless set of 37, those of ``SETS`` a faultless set of 12 (one for each combination of side,
-distance and style, which is thin, and the only thing to say of it).
+of a faultless set of 37, those of ``SETS`` in ``set_corruptions.py`` a faultless set of 12 (one for
+each combination of side, distance and style, which is thin, and the only thing to say of it).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from support.encoded_files import encoded_images
 from support.episode_corruptions import (
     CHUNK,
     FRAMES,
@@ -30,14 +31,16 @@ from support.episode_corruptions import (
     drop,
     duplicate,
     duplicate_bytes,
-    each,
     edit,
     events,
     external_link,
     external_storage,
+    filter_number,
     flip_chunk,
+    float_actions,
     forbid,
     images,
+    left_open,
     link_to,
     misdirect,
     paint,
@@ -45,14 +48,12 @@ from support.episode_corruptions import (
     rename,
     repeat,
     replace,
-    same_actions,
     several,
     short_actions,
     shorten,
     soft_link_outside,
     soft_link_to_nowhere,
     swap_colours,
-    unknown_filter,
     values,
     virtual,
     write,
@@ -150,7 +151,10 @@ FILES = {
         ),
         [error("incomplete", "images")],
     ),
-    "an unknown filter": (unknown_filter, [error("unknown_filter", "images")]),
+    "a filter that no HDF5 has": (filter_number(99), [error("unknown_filter", "images")]),
+    "gzip under a wrong number": (
+        filter_number(257, b"deflate"), [error("unknown_filter", "images")],
+    ),
     "one chunk of 2.8 GB": (
         replace(
             "images", shape=(1000, 720, 1280, 3), chunks=(1000, 720, 1280, 3), dtype="u1",
@@ -166,6 +170,10 @@ FILES = {
     "a virtual dataset": (virtual, [error("external_link", "images")]),
     "values in a file beside it": (external_storage, [error("external_link", "images")]),
     "soft links in a circle": (edit(circle), [error("broken_link", "images")]),
+    "a recorder killed while others could read": (
+        left_open(simultaneous=True), [warning("left_open", "file")],
+    ),
+    "a recorder killed": (left_open(simultaneous=False), [error("unreadable")]),
     # Structure
     "no images": (drop("images"), [error("missing_dataset", "images")]),
     "no actions": (drop("actions"), [error("missing_dataset", "actions")]),
@@ -235,23 +243,57 @@ FILES = {
     ),
     "numbers for events": (
         replace("action_event_types", data=np.zeros(FRAMES)),
-        [error("wrong_dtype", "action_event_types")],
+        [warning("unclear_events", "action_event_types")],
     ),
     "events in a table": (
         replace("action_event_types", data=[["a", "b"]] * FRAMES),
-        [error("wrong_shape", "action_event_types")],
+        [warning("unclear_events", "action_event_types")],
     ),
     "events of a megabyte each": (
         replace("action_event_types", shape=(FRAMES,), dtype="S1000000", chunks=(1,)),
-        [error("absurd_size", "action_event_types")],
+        [warning("unclear_events", "action_event_types")],
+    ),
+    "events as whole numbers": (
+        replace("action_event_types", data=np.arange(FRAMES) % 3),
+        [warning("unclear_events", "action_event_types")],
+    ),
+    "events as bytes that are no text": (
+        replace("action_event_types", data=np.arange(FRAMES).astype("u1")),
+        [warning("unclear_events", "action_event_types")],
+    ),
+    "events never written": (
+        replace("action_event_types", shape=(FRAMES,), dtype="S20"),
+        [warning("unclear_events", "action_event_types")],
     ),
     "a number for the instruction": (
         replace("language_instruction", data=np.zeros(1)),
-        [error("wrong_dtype", "language_instruction")],
+        [warning("unclear_instruction", "language_instruction")],
     ),
     "two instructions": (
         replace("language_instruction", data=["a", "b"]),
-        [error("wrong_shape", "language_instruction")],
+        [warning("unclear_instruction", "language_instruction")],
+    ),
+    "an instruction never written": (
+        replace("language_instruction", shape=(1,), dtype="S256"),
+        [warning("unclear_instruction", "language_instruction")],
+    ),
+    "a group for the instruction": (
+        as_group("language_instruction"), [warning("unclear_instruction", "language_instruction")],
+    ),
+    "bytes for the instruction that are no text": (
+        replace("language_instruction", data=np.arange(250, dtype="u1")),
+        [warning("unclear_instruction", "language_instruction")],
+    ),
+    "actions as bfloat16": (
+        float_actions(exponent=8, mantissa=7), [info("actions_rounded", "actions")],
+    ),
+    "actions as float8": (
+        float_actions(exponent=4, mantissa=3, chunks=(FRAMES, 3)),
+        [info("actions_rounded", "actions")],
+    ),
+    "actions as opaque values": (
+        replace("actions", data=np.zeros((FRAMES, 3), dtype="V2")),
+        [error("wrong_dtype", "actions")],
     ),
     "num_frames counts a frame more": (
         attribute("num_frames", FRAMES + 1),
@@ -272,6 +314,15 @@ FILES = {
         images(lambda found: found % 2), [warning("images_normalised", "images")],
     ),
     "red and blue swapped": (swap_colours, [warning("other_color_order", "images")]),
+    "images as JPEG files": (encoded_images(), [info("encoded_images", "images")]),
+    "a JPEG file cut off": (
+        encoded_images(lambda files: [*files[:5], files[5][:-300], *files[6:]]),
+        [error("damaged_chunk", "images, frame 5")],
+    ),
+    "files of another kind": (
+        encoded_images(lambda files: [b"BM" + content for content in files]),
+        [error("wrong_shape", "images")],
+    ),
     # Actions
     "nan": (values((2, 1), np.nan), [error("not_finite", "actions, row 2, linear_y")]),
     "infinite": (values((17, 0), -np.inf), [error("not_finite", "actions, row 17, linear_x")]),
@@ -345,53 +396,5 @@ FILES = {
     "several things at once": (
         several(drop("images"), values((0, 0), np.nan), drop("action_event_types")),
         [error("missing_dataset", "images"), error("not_finite", "actions, row 0, linear_x")],
-    ),
-}  # fmt: skip
-
-SETS = {
-    "left only": (
-        each(Path.unlink, "_right_"),
-        [warning("missing_side", "coverage, side", THE_SET), THIN],
-    ),
-    "no far ones": (
-        each(Path.unlink, "_far"), [info("missing_scenario", "coverage, distance", THE_SET), THIN],
-    ),
-    "a combination missing": (
-        each(Path.unlink, "_right_core_far"),
-        [warning("empty_cell", "coverage, right far core", THE_SET), THIN],
-    ),
-    "no episode that can be used": (
-        several(each(Path.unlink, "_(right|variant)_|_medium|_far"), each(write(b""))),
-        [error("empty_file"), error("no_episodes", "dataset", THE_SET)],
-    ),
-    "all too short": (
-        each(shorten(9)), [error("no_windows", "experiment usual", THE_SET), THIN],
-    ),
-    "all of a combination too short": (
-        each(shorten(9), "_right_core_far"),
-        [
-            warning("cell_too_short", "experiment usual, right far core", THE_SET),
-            warning("too_short", "experiment usual", THE_SET),
-            THIN,
-        ],
-    ),
-    "one sequence for all of a side": (
-        same_actions("_right_"),
-        [warning("same_sequence", "actions, side right", THE_SET), THIN],
-    ),
-    "a predicted velocity that is always zero": (
-        lambda folder: {"dimensions": ("linear_x", "linear_y", "angular_z")},
-        [warning("constant_dimension", "actions, angular_z", THE_SET), THIN],
-    ),
-    "all normalised": (
-        each(actions(lambda found: found / 1.15)),
-        [warning("actions_normalised", "actions", THE_SET), THIN],
-    ),
-    "red and blue swapped in all": (
-        each(swap_colours), [warning("probable_bgr", "images", THE_SET), THIN],
-    ),
-    "one prompt for both sides": (
-        lambda folder: {"template": "drive around the box"},
-        [error("same_prompt", "experiment usual, prompt", THE_SET), THIN],
     ),
 }  # fmt: skip

@@ -110,6 +110,29 @@ def repeat(*frames):
     return edit(change)
 
 
+def float_actions(exponent, mantissa, chunks=None):
+    """Store the actions, complete, as floats of another format of 1 + exponent + mantissa bits."""
+
+    def change(file):
+        values = file["actions"][()]
+        del file["actions"]
+        bits = 1 + exponent + mantissa
+        kind = h5py.h5t.IEEE_F16LE.copy()
+        kind.set_fields(bits - 1, mantissa, exponent, 0, mantissa)
+        kind.set_precision(bits)
+        kind.set_size(bits // 8)
+        kind.set_ebias(2 ** (exponent - 1) - 1)
+        how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        if chunks:
+            how.set_chunk(chunks)
+            how.set_deflate(1)
+        space = h5py.h5s.create_simple(values.shape)
+        stored = h5py.h5d.create(file.id, b"actions", kind, space, how)
+        stored.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+
+    return edit(change)
+
+
 def images(change):
     return change_of("images", lambda found: change(found).astype(np.uint8))
 
@@ -174,6 +197,24 @@ def soft_link_outside(path):
         file["images"] = h5py.SoftLink("/there/images")
 
     edit(change)(path)
+
+
+def left_open(*, simultaneous):
+    """Leave the file as a recorder does that was killed while it wrote."""
+
+    def spoil(path):
+        unfinished = path.with_suffix(".unfinished")
+        with h5py.File(path) as old, h5py.File(unfinished, "w", libver="latest") as new:
+            for name in old:
+                old.copy(name, new)
+            new.attrs.update(old.attrs)
+            if simultaneous:
+                new.swmr_mode = True
+            new.flush()
+            shutil.copy(unfinished, path)
+        unfinished.unlink()
+
+    return spoil
 
 
 def virtual(path):
@@ -254,14 +295,19 @@ def misdirect(frame, to):
     return spoil
 
 
-def unknown_filter(path):
-    replace(
-        "images", data=np.ones(SHAPE, np.uint8), chunks=CHUNK, compression="lzf"
-    )(path)  # fmt: skip
-    content = path.read_bytes()
-    number = struct.pack("<H", 32000)  # lzf, made a filter that nobody has registered
-    assert content.count(number + struct.pack("<H", 8)) == 1
-    path.write_bytes(content.replace(number, struct.pack("<H", 32999)))
+def filter_number(number, name=b"lzf"):
+    """Let the images be compressed by another filter, as the list of filters says."""
+
+    def spoil(path):
+        data = np.ones(SHAPE, np.uint8)
+        replace("images", data=data, chunks=CHUNK, compression="lzf")(path)
+        content, start = path.read_bytes(), struct.pack("<HH", 32000, 8)
+        found = content.index(start)
+        assert content.count(start) == 1 and content[found + 8 : found + 11] == b"lzf"
+        entry = struct.pack("<H", number) + content[found + 2 : found + 8] + name.ljust(8, b"\0")
+        path.write_bytes(content[:found] + entry + content[found + 16 :])
+
+    return spoil
 
 
 def declared_frames(count):

@@ -26,6 +26,10 @@ from support.clean_facts import (
 from support.synthetic_datasets import changed, facts_of
 
 
+def note(code, place):
+    return {"code": code, "place": place, "found": "x", "expected": "y", "remedy": "z"}
+
+
 def test_a_faultless_set_gives_no_finding():
     assert found(whole()) == []
 
@@ -54,6 +58,13 @@ def test_a_faultless_set_gives_no_finding():
             "instruction_contradicts_name", "warning", "language_instruction",
         ),
         ({"event_types": None}, "no_event_types", "info", "action_event_types"),
+        (
+            {"event_types": None, "notes": [note("unclear_events", "action_event_types")]},
+            "unclear_events", "warning", "action_event_types",
+        ),
+        (
+            {"notes": [note("actions_rounded", "actions")]}, "actions_rounded", "info", "actions",
+        ),
         (
             {"event_types": ["episode_start"] + ["start_action"] * 16 + ["stop_action"]},
             "events_disagree", "warning", "action_event_types, row 17",

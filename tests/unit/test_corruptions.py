@@ -21,7 +21,7 @@ from mobile_vla.files import sha256_of
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
-from support.corruption_cases import FILES, IT, SETS, THE_SET
+from support.corruption_cases import FILES, IT, THE_SET
 from support.episode_corruptions import (
     CHUNK,
     FRAMES,
@@ -37,6 +37,7 @@ from support.episode_corruptions import (
     replace,
 )
 from support.recorded import write_episode, write_folder
+from support.set_corruptions import SETS
 
 NAME = "episode_20251201_120000_1box_hori_left_core_close"
 NOBODY = 65534
@@ -134,12 +135,16 @@ def unprivileged():
             os.seteuid(0)
 
 
-def found(every, about, template="pass on the {side}", dimensions=("linear_x", "linear_y")):
+def found(
+    every, about, template="pass on the {side}", dimensions=("linear_x", "linear_y"), left_out=""
+):
     experiment = AuditedExperiment(
         name="usual", windows=Windows(window=8, chunk=10), prompt=Prompt(template=template)
     )
     declared = Declared(actions=Actions(dimensions=dimensions))
-    settings = AuditSettings(dataset="made", declared=declared, experiments=(experiment,))
+    settings = AuditSettings(
+        dataset="made", declared=declared, experiments=(experiment,), left_out=left_out
+    )
     findings = assess(sorted(every, key=lambda facts: facts.episode), settings).findings
     names = {None: THE_SET, about: IT}
     for one in findings:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mobile_vla.config.audit import CATALOGUE
 from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.errors import UserError
 from mobile_vla.ingest import isolation
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
@@ -61,7 +62,11 @@ def check_found_or_harmless(content, whole):
     Frames and actions are compressed, and gzip has a checksum. Texts and attributes have none in
     HDF5's common format: a letter of the instruction may change without anything to notice it by.
     """
-    facts, frames = read(content)
+    try:
+        facts, frames = read(content)
+    except UserError as error:  # the number of a filter that might be installed elsewhere
+        assert "compressed with filter" in str(error)
+        return
     for error in facts.errors:
         assert CATALOGUE[error.code].severity == "error"
         assert all(error.model_dump().values())

@@ -1,4 +1,4 @@
-"""The independent writer and the library agree on the users' format."""
+"""Folders of recorded episodes; the independent writer and the library agree on the format."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import h5py
+import pytest
 
+from mobile_vla.config.entries import RecordedDataset
 from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.errors import UserError
 from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.recorded import left_out, named, recorded_episodes
 from mobile_vla.ingest.scenario import follows_scheme
 from mobile_vla.layout import EpisodeFiles
 from support import recorded
@@ -43,3 +47,63 @@ def test_it_is_independent_and_a_script(tmp_path):
     with h5py.File(min((tmp_path / "raw").iterdir())) as file:
         assert file["images"].shape == (18, 72, 128, 3)
         assert file["images"].compression == "gzip"
+
+
+def listed(folder, pattern="*.h5"):
+    """Return the episodes of a folder, and the files that are left out."""
+    dataset = RecordedDataset(kind="recorded", path=str(folder), pattern=pattern)
+    files = recorded_episodes("d", dataset)
+    return sorted(files), left_out(dataset, files.values())
+
+
+def fill(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hidden"),
+    [
+        ("*.h5", "._a.h5"),
+        ("*.h5", ".a.h5.tmp"),
+        ("*.h5", ".a.h5"),
+        ("**/*.h5", "day1/._a.h5"),
+        ("**/*.h5", ".Trash/a.h5"),
+        ("*/*.h5", ".Spotlight-V100/a.h5"),
+        ("**/*.h5", "day1/.AppleDouble/a.h5"),
+        (".raw/*.h5", ".raw/._a.h5"),
+        ("*", "._a.h5"),
+    ],
+)
+def test_hidden_files_are_no_episodes_and_not_left_out(tmp_path, pattern, hidden):
+    visible = {"*/*.h5": "day1/b.h5", ".raw/*.h5": ".raw/b.h5"}.get(pattern, "b.h5")
+    fill(tmp_path, visible, hidden)
+    assert listed(tmp_path, pattern) == ([visible[:-3].replace("/", "--")], [])
+
+
+def test_a_pattern_may_ask_for_a_hidden_folder(tmp_path):
+    fill(tmp_path, ".raw/a.h5", "b.txt")
+    assert listed(tmp_path, ".raw/*.h5") == ([".raw--a"], [])
+
+
+@pytest.mark.parametrize(
+    "other", ["b.hdf5", "b.H5", "b.HDF5", "b.hdf", "b.h5.gz", "day1/b.h5", "b.h5.bak", "b.h5~"]
+)
+def test_files_that_the_pattern_nearly_matches_are_named(tmp_path, other):
+    fill(tmp_path, "a.h5", other, "notes.txt", "b.json", "h5")
+    assert listed(tmp_path) == (["a"], [other])
+    (tmp_path / "a.h5").unlink()
+    with pytest.raises(UserError, match=rf"'\*\.h5'; there are {other}; correct"):
+        listed(tmp_path)
+
+
+def test_many_files_are_named_in_a_line():
+    assert named([f"{number}.hdf5" for number in range(9)]).endswith("4.hdf5 and 4 more")
+
+
+def test_results_below_the_folder_are_not_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path, "a.h5", "results/datasets/demo/raw/b.h5")
+    assert listed(tmp_path) == (["a"], [])

@@ -22,7 +22,7 @@ rule audit_dataset:
         ENVIRONMENT
     params:
         *tracked("audit"),
-        settings=lambda w: project.audit(w.dataset).canonical(),
+        settings=lambda w: project.audit(w.dataset, files_left_out(w.dataset)).canonical(),
     shell:
         command("audit")
 

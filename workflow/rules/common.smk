@@ -12,7 +12,7 @@ from snakemake.settings.types import DeploymentMethod
 from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
 from mobile_vla.backbone.result import checkpoint_files
 from mobile_vla.config.loading import load_project
-from mobile_vla.ingest.recorded import recorded_episodes
+from mobile_vla.ingest.recorded import left_out, named, recorded_episodes
 from mobile_vla.gpus import visible
 from mobile_vla.layout import (
     RESULTS,
@@ -60,6 +60,14 @@ def recorded_files(dataset):
     """Return the files of a recorded dataset by episode."""
     with mistakes_without_traceback():
         return recorded_episodes(dataset, project.datasets[dataset])
+
+
+@cache
+def files_left_out(dataset):
+    """Return the files beside the episodes that look like some, as text."""
+    if project.datasets[dataset].kind != "recorded":
+        return ""
+    return named(left_out(project.datasets[dataset], recorded_files(dataset).values()))
 
 
 @cache

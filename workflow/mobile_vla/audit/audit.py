@@ -92,6 +92,16 @@ def assess(every: Sequence[EpisodeFacts], settings: AuditSettings) -> Assessment
                 remedy="mend what is listed here, or check the dataset's path and pattern",
             )
         )
+    if settings.left_out:
+        findings.append(
+            of_dataset(
+                "files_left_out",
+                "dataset",
+                found=f"files that the pattern does not match: {settings.left_out}",
+                expected="all episodes of the folder, if they are some",
+                remedy="widen the dataset's `pattern`, or move them elsewhere",
+            )
+        )
     for check in SET_CHECKS:
         findings += check(used, settings.declared)
     findings += short_episodes(used, windows)

@@ -44,8 +44,8 @@ def inspect(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[Findi
     They depend on no experiment. An oddity that all episodes share is a finding about the dataset.
     """
     for facts in every:
-        for error in facts.errors:
-            yield of_episode(facts, **error.model_dump())
+        for defect in (*facts.errors, *facts.notes):
+            yield of_episode(facts, **defect.model_dump())
     sound = usable(every)
     for facts in sound:
         for check in EPISODE_CHECKS:

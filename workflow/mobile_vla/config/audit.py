@@ -39,13 +39,16 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
         "lfs_pointer": "a Git-LFS pointer stands there instead of the data",
         "not_hdf5": "the file is something else than HDF5",
         "truncated": "the file is shorter than it says itself",
-        "unreadable": "HDF5 cannot read a part of the file, crashes at it or hangs",
-        "damaged_chunk": "a chunk of images that cannot be decompressed",
+        "unreadable": "HDF5 cannot read a part of the file, crashes at it or loops without end",
+        "damaged_chunk": "a chunk of images, or an image's file, that cannot be decompressed",
         "damaged_index": "the list of chunks leads nowhere, or chunks overlap",
         "incomplete": "parts were never written; HDF5 would read zeros in their place",
-        "unknown_filter": "compressed by a filter that this HDF5 does not have",
+        "unknown_filter": "compressed by a filter that no HDF5 has",
         "chunk_too_large": "a chunk too large to be decompressed in bounded memory",
         "external_link": "the data lie in another file: external link or storage, or virtual",
+    },
+    ("Files", "warning"): {
+        "left_open": "the recorder did not close the file: what it wrote last may be missing",
     },
     ("Structure", "error"): {
         "missing_dataset": "images or actions are not there",
@@ -70,6 +73,9 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
         "probable_bgr": "the pictures look as if red and blue were swapped",
         "other_color_order": "red and blue look swapped in an episode, unlike in the others",
     },
+    ("Images", "info"): {
+        "encoded_images": "images stored as JPEG or PNG files: decoded",
+    },
     ("Actions", "warning"): {
         "actions_beyond_scale": "commands beyond the declared scale, which would be clipped",
         "actions_normalised": "the largest command is exactly 1 while the scale is not",
@@ -79,9 +85,11 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
         "actions_all_zero": "an episode in which the robot never moves",
         "side_sign": "linear_y points away from the side in the name",
         "events_disagree": "event types that do not fit the actions",
+        "unclear_events": "event types in a form without a clear meaning, which are not read",
     },
     ("Actions", "info"): {
         "no_event_types": "the file has no event types",
+        "actions_rounded": "actions stored with few digits, as bfloat16 or float8",
     },
     ("Language", "error"): {
         "same_prompt": "episodes pass on different sides, and their prompts are the same",
@@ -89,6 +97,7 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
     },
     ("Language", "warning"): {
         "scenario_incomplete": "the name does not say on which side the robot passes",
+        "unclear_instruction": "an instruction in a form without a clear meaning: not read",
         "instruction_contradicts_name": "the file's instruction names the other side",
         "episode_name_differs": "the attribute episode_name is not the file's name",
     },
@@ -109,6 +118,7 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
         "empty_cell": "a combination of side, distance and style without an episode",
     },
     ("Set", "info"): {
+        "files_left_out": "files that look like episodes and do not match the pattern",
         "missing_scenario": "no episode at all of one distance or style",
         "thin_cells": "combinations with too few episodes to be in every role of a split",
     },
@@ -165,6 +175,8 @@ class AuditSettings(Settings):
     """Findings that were looked at, each with a reason."""
     experiments: tuple[AuditedExperiment, ...] = ()
     """The experiments that use the dataset."""
+    left_out: str = ""
+    """Files that look like episodes and that the dataset's pattern does not match."""
 
 
 class FlagSettings(Settings):

@@ -128,13 +128,19 @@ class Project(Settings):
         """Return what ``split`` is given."""
         return SplitSettings(dataset=dataset, split=self.datasets[dataset].split)
 
-    def audit(self, dataset: str) -> AuditSettings:
-        """Return what ``audit`` is given."""
+    def audit(self, dataset: str, left_out: str = "") -> AuditSettings:
+        """Return what ``audit`` is given.
+
+        Args:
+            dataset: its name.
+            left_out: files that look like episodes and that its pattern does not match.
+        """
         return AuditSettings(
             dataset=dataset,
             declared=self._declared(dataset),
             on_warning=self.datasets[dataset].on_warning,
             accept=self.datasets[dataset].accept,
+            left_out=left_out,
             experiments=tuple(
                 AuditedExperiment(name=name, windows=Windows.part_of(one), prompt=one.prompt)
                 for name, one in self.reported_experiments().items()

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
+from mobile_vla.ingest.encoded import decode, may_be_encoded, read_stored
 from mobile_vla.ingest.isolation import Announce
+from mobile_vla.ingest.machine import blame, from_machine, machine_error
 from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected, one_line, reading, rejection
 
 # Decompressed and side by side, the chunks that one frame lies in: 24 images of 1280×720. Reading
@@ -23,6 +25,10 @@ REPACK = "h5repack -l images:CHUNK=1x720x1280x3 OLD.h5 NEW.h5"
 GZIP = h5py.h5z.FILTER_DEFLATE
 SHUFFLE = h5py.h5z.FILTER_SHUFFLE
 
+SZIP = h5py.h5z.FILTER_SZIP
+PLUGINS = 256  # the first number of a filter that HDF5 loads (H5Z_FILTER_RESERVED)
+OF_HDF5 = ("deflate", "shuffle", "fletcher32", "szip", "nbit", "scaleoffset")
+
 READ_ERRORS = (*HDF5_ERRORS, zlib.error)
 """What HDF5 and :func:`_decode` raise for a damaged chunk."""
 
@@ -33,20 +39,32 @@ def check_storage(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fal
     With ``decode_later`` chunks are not decompressed here, because the caller does so afterwards.
 
     Raises:
-        Rejected: a filter is unknown; parts were never written; or chunks are too large, overlap,
-            cannot be found, or have a wrong size or content.
+        Rejected: no HDF5 has such a filter; parts were never written; or chunks are too large,
+            overlap, cannot be found, or have a wrong size or content.
+        MachineError: a filter's plugin is not installed.
     """
     for number, name in _filters_of(dataset):
         if not h5py.h5z.filter_avail(number):
-            label = name.decode(errors="replace").strip("\0") or "unnamed"
-            found = f"compressed with filter {number} ({label})"
-            expected = "gzip, or a filter that this HDF5 has"
-            remedy = "recompress it: h5repack -f GZIP=1 OLD.h5 NEW.h5"
-            raise rejection("unknown_filter", place, found, expected, remedy)
+            raise _without_filter(place, number, name.decode(errors="replace").strip("\0"))
     if dataset.chunks is not None:
         _check_chunks(dataset, place, decode_later)
-    elif dataset.id.get_storage_size() < dataset.nbytes:
-        raise _incomplete(place, dataset.id.get_storage_size(), dataset.nbytes, "bytes")
+    elif dataset.id.get_storage_size() < (whole := dataset.size * _item_bytes(dataset)):
+        raise _incomplete(place, dataset.id.get_storage_size(), whole, "bytes")
+
+
+def _without_filter(place: str, number: int, name: str) -> Exception:
+    found = f"compressed with filter {number} ({name or 'unnamed'})"
+    if (number < PLUGINS and number != SZIP) or name in OF_HDF5:
+        expected = "gzip, or a filter that HDF5 or a plugin of it has"
+        return rejection("unknown_filter", place, found, expected)
+    remedy = (
+        "recompress it (h5repack -f GZIP=1 OLD.h5 NEW.h5), or install the filter, for instance\n"
+        "    python -m pip install hdf5plugin\n"
+        "    export HDF5_PLUGIN_PATH="
+        "$(python -c 'import hdf5plugin as p; print(p.PLUGIN_PATH)')\n"
+        "   "
+    )
+    return machine_error(place, f"{found}, and this machine's HDF5 has no such filter", remedy)
 
 
 def _incomplete(place: str, stored: int, whole: int, unit: str) -> Rejected:
@@ -101,6 +119,8 @@ def _check_chunks(dataset: h5py.Dataset, place: str, decode_later: bool) -> None
             else:
                 dataset.id.read_direct_chunk(offset)  # goes through the index, as reading does
         except READ_ERRORS as error:
+            if from_machine(error):
+                raise
             wrong.append(f"chunk {offset} is listed, and cannot be read: {one_line(error)}")
     if wrong:
         found = wrong[0] + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else "")
@@ -113,49 +133,82 @@ def image_blocks(
     """Yield all images in blocks along time, each chunk decompressed once.
 
     A block spans the frames of a chunk; :func:`check_storage` has refused those that are too large.
+    Images that are stored as files are blocks of one.
 
     Args:
-        place: path in the file of the images, (T, H, W, 3) uint8.
+        file: an episode that was checked.
+        place: path in the file of the images, (T, H, W, 3) uint8 or T files.
         announce: called with each block's first frame before the block is read.
 
     Yields:
         The first frame's index, and the images (n, H, W, 3) uint8.
 
     Raises:
-        Rejected: a chunk cannot be read; names the first frame concerned.
+        Rejected: a chunk or image cannot be read; names the first frame concerned.
+        MachineError: reading failed for a reason outside of the file.
     """
     with reading(place):
         dataset = file[place]
-        decoded = _decodable(dataset)
-        if dataset.chunks is None:
-            step = max(1, CONTIGUOUS_BYTES // math.prod(dataset.shape[1:]))
-        else:
-            step = dataset.chunks[0]
-    frames = dataset.shape[0]
-    for first in range(0, frames, step):
-        last = min(first + step, frames)
+        step, files = _step(dataset), may_be_encoded(dataset)
+    shape: tuple[int, ...] = ()
+    for first in range(0, dataset.shape[0], step):
+        last = min(first + step, dataset.shape[0])
         announce(f"{place}, frame {first}")
-        try:
-            yield first, _decoded(dataset, first, last) if decoded else dataset[first:last]
-        except READ_ERRORS as error:
-            where = f"frame {first}" if last - first == 1 else f"frames {first}-{last - 1}"
-            found = f"it cannot be read: {one_line(error)}"
-            expected = "images that are intact to the last chunk"
-            raise rejection("damaged_chunk", f"{place}, {where}", found, expected) from None
+        block = _block(dataset, first, last, place)
+        if not files:
+            yield first, block
+            continue
+        for index, stored in enumerate(block, start=first):
+            where = f"{place}, frame {index}"
+            announce(where)
+            image = decode(stored, where)
+            shape = shape or image.shape
+            if image.shape != shape:
+                found = f"{image.shape[0]}×{image.shape[1]} pixels"
+                expected = f"{shape[0]}×{shape[1]}, as in frame 0"
+                raise rejection("wrong_shape", where, found, expected, "store images of one size")
+            yield index, image[np.newaxis]
+
+
+def _step(dataset: h5py.Dataset) -> int:
+    """Return how many frames are read at a time."""
+    if dataset.dtype.hasobject:
+        return 1
+    if dataset.chunks is None:
+        frame = math.prod(dataset.shape[1:]) * _item_bytes(dataset)
+        return max(1, CONTIGUOUS_BYTES // max(1, frame))
+    return int(dataset.chunks[0])
+
+
+def _block(dataset: h5py.Dataset, first: int, last: int, place: str) -> np.ndarray:
+    """Return the stored values of some frames, (last - first, …)."""
+    where = f"frame {first}" if last - first == 1 else f"frames {first}-{last - 1}"
+    where = f"{place}, {where}"
+    if dataset.dtype.hasobject:
+        return read_stored(dataset, first, last, where)
+    try:
+        decoded = dataset.dtype == np.uint8 and _decodable(dataset)
+        return _decoded(dataset, first, last) if decoded else dataset[first:last]
+    except READ_ERRORS as error:
+        blame(error, where)
+        found = f"it cannot be read: {one_line(error)}"
+        expected = "images that are intact to the last chunk"
+        raise rejection("damaged_chunk", where, found, expected) from None
 
 
 def _decoded(dataset: h5py.Dataset, first: int, last: int) -> np.ndarray:
-    """Return the frames of the chunks that begin at frame ``first``, (last - first, H, W, 3)."""
+    """Return the values of the chunks that begin at frame ``first``, (last - first, …) uint8."""
     shape, chunks = dataset.shape, dataset.chunks
     if chunks[1:] == shape[1:]:
-        whole = np.frombuffer(_decode(dataset, (first, 0, 0, 0)), np.uint8).reshape(chunks)
-        return whole[: last - first]
+        start = (first, *(0 for _ in shape[1:]))
+        return np.frombuffer(_decode(dataset, start), np.uint8).reshape(chunks)[: last - first]
     block = np.empty((last - first, *shape[1:]), dtype=np.uint8)
     starts = (range(0, size, chunk) for size, chunk in zip(shape[1:], chunks[1:], strict=True))
-    for y, x, z in itertools.product(*starts):
-        piece = np.frombuffer(_decode(dataset, (first, y, x, z)), np.uint8).reshape(chunks)
-        place = block[:, y : y + chunks[1], x : x + chunks[2], z : z + chunks[3]]
-        place[...] = piece[: place.shape[0], : place.shape[1], : place.shape[2], : place.shape[3]]
+    for offset in itertools.product(*starts):
+        piece = np.frombuffer(_decode(dataset, (first, *offset)), np.uint8).reshape(chunks)
+        ends = (slice(at, at + size) for at, size in zip(offset, chunks[1:], strict=True))
+        place = block[:, *ends]
+        place[...] = piece[tuple(slice(size) for size in place.shape)]
     return block
 
 
@@ -174,7 +227,15 @@ def _decodable(dataset: h5py.Dataset) -> bool:
 
 def _chunk_bytes(dataset: h5py.Dataset) -> int:
     """Return the size of a dataset's chunks, decompressed."""
-    return math.prod(dataset.chunks) * int(dataset.dtype.itemsize)
+    return math.prod(dataset.chunks) * _item_bytes(dataset)
+
+
+def _item_bytes(dataset: h5py.Dataset) -> int:
+    """Return the size of a value in the file, which may differ from that in memory."""
+    if dataset.dtype.hasobject:  # of any length: its length, an address and an index
+        address, _ = dataset.file.id.get_create_plist().get_sizes()
+        return 4 + address + 4
+    return int(dataset.id.get_type().get_size())
 
 
 def _decode(dataset: h5py.Dataset, offset: tuple[int, ...]) -> bytes:

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
 import numpy as np
 
 from mobile_vla.conventions import ACTION_COLUMNS
+from mobile_vla.ingest.attributes import attribute_names, read_attribute
 from mobile_vla.ingest.chunks import check_storage
+from mobile_vla.ingest.encoded import format_of, may_be_encoded, size_of
 from mobile_vla.ingest.isolation import Announce
-from mobile_vla.ingest.rawfile import IMAGES, Rejected, find, reading, rejection
+from mobile_vla.ingest.machine import MEMORY, bounded_memory
+from mobile_vla.ingest.rawfile import IMAGES, Rejected, find, left_open, reading, rejection
 from mobile_vla.ingest.result import Defect
+from mobile_vla.ingest.texts import (
+    EVENT_TYPES,
+    INSTRUCTION,
+    plain_text,
+    read_event_types,
+    read_instruction,
+)
 
 ACTIONS = "actions"
-EVENT_TYPES = "action_event_types"
-INSTRUCTION = "language_instruction"
-
+IMAGES_EXPECTED = "(T, H, W, 3) uint8, or T JPEG or PNG files"
 MAX_FRAMES = 100_000
 MAX_SIDE = 8192  # pixels; one such image takes 200 MB
-MAX_ATTRIBUTES = 100
-MAX_ATTRIBUTE_BYTES = 1 << 20  # of one that is read
-MAX_TEXT_BYTES = 4096  # of an entry of fixed length; the collector's instruction has 256
-TEXTS_AT_A_TIME = 1000
-MAX_TEXT = 1000  # characters of an attribute or instruction that are kept
-MAX_VALUES = 100  # entries of an attribute's array that are kept
+EXACT_BITS = 10  # of a float's mantissa: a half has as many, and 1.15 to a thousandth
+FLOATS = {(8, 7): "bfloat16", (4, 3): "float8_e4m3", (5, 2): "float8_e5m2"}
+"""Names of number formats by bits of exponent and mantissa."""
+
+DAMAGE = ("unreadable", "damaged_index", "unknown_filter")
+"""What makes an episode doubtful even where it stands in a text that is not needed."""
 
 RECORD_AGAIN = "record the episode again, or leave it out of the folder"
 
@@ -38,7 +47,7 @@ class RawEpisode:
     """All of an episode but its images; the defaults are those of a rejected one."""
 
     place: str = ""
-    """Path in the file of the images, (T, H, W, 3) uint8."""
+    """Path in the file of the images, (T, H, W, 3) uint8 or T files."""
     shape: tuple[int, int, int] | None = None
     """(H, W, 3) of the images."""
     actions: np.ndarray = field(
@@ -50,6 +59,8 @@ class RawEpisode:
     instruction: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     """The file's attributes as plain JSON values."""
+    notes: list[Defect] = field(default_factory=list)
+    """What is odd and leaves the episode usable."""
 
 
 def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
@@ -59,23 +70,41 @@ def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
 
     Raises:
         Rejected: with every breach of the contract.
+        MachineError: a part could not be read for a reason outside of the file.
     """
     defects: list[Defect] = []
+    notes: list[Defect] = []
+    size = file.id.get_filesize()
+    if file.swmr_mode:
+        notes += left_open(Path(file.filename), "left_open").defects
 
-    def part(place: str, read: Callable[[h5py.File], T]) -> T | None:
+    def part(place: str, read: Callable[..., T], *given: str, unclear: str | None = "") -> T | None:
+        """Read a part; what is not clear becomes a note of that code, with None nothing at all."""
         announce(place)
         try:
-            with reading(place):
-                return read(file)
+            with reading(place), bounded_memory(size):
+                return read(file, *given)
         except Rejected as rejected:
-            defects.extend(rejected.defects)
+            for defect in rejected.defects:
+                if unclear == "" or defect.code in DAMAGE:
+                    defects.append(defect)
+                elif unclear is not None:
+                    notes.append(defect.model_copy(update={"code": unclear}))
             return None
 
     images = part(IMAGES[0], _images)
+    if images is not None:
+        part(images[0], _stored_as_files, unclear="encoded_images")
     actions = part(ACTIONS, _actions)
-    event_types = part(EVENT_TYPES, _event_types)
-    instruction = part(INSTRUCTION, _instruction)
-    attributes = part("attributes", _attributes)
+    if actions is not None:
+        part(ACTIONS, _rounded, unclear="actions_rounded")
+    event_types = part(EVENT_TYPES, read_event_types, unclear="unclear_events")
+    instruction = part(INSTRUCTION, read_instruction, unclear="unclear_instruction")
+    attributes: dict[str, Any] = {}
+    for name in part("attributes", attribute_names) or ():
+        value = part(f"attribute {plain_text(name)}", read_attribute, name, unclear=None)
+        kept = f"more than {MEMORY:,} bytes, not read" if value is None else value
+        attributes[plain_text(name)] = kept
     if images is not None:
         place, (frames, height, width) = images
         for name, values in ((ACTIONS, actions), (EVENT_TYPES, event_types)):
@@ -88,7 +117,7 @@ def read_episode(file: h5py.File, announce: Announce) -> RawEpisode:
     if defects or images is None or actions is None:
         raise Rejected(*defects)
     shape = (height, width, 3)
-    return RawEpisode(place, shape, actions, event_types, instruction, attributes or {})
+    return RawEpisode(place, shape, actions, event_types, instruction, attributes, notes)
 
 
 def _missing(place: str, expected: str) -> Rejected:
@@ -107,8 +136,10 @@ def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
     else:
         raise _missing(IMAGES[0], f"images (T, H, W, 3) uint8, or {IMAGES[1]}")
     shape = dataset.shape
+    if may_be_encoded(dataset):
+        return place, _encoded(dataset, place)
     if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
-        raise _wrong("wrong_shape", place, shape, "(T, H, W, 3)")
+        raise _wrong("wrong_shape", place, shape, IMAGES_EXPECTED)
     if dataset.dtype != np.uint8:
         raise _wrong("wrong_dtype", place, dataset.dtype, "uint8, values 0 to 255")
     _check_length(shape[0], place)
@@ -117,6 +148,27 @@ def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
         raise _wrong("absurd_size", place, f"{shape[1]}×{shape[2]} pixels", limit)
     check_storage(dataset, place, decode_later=True)
     return place, shape[:3]
+
+
+def _encoded(dataset: h5py.Dataset, place: str) -> tuple[int, int, int]:
+    """Return T, H and W of images that are stored as files, by the first of them."""
+    _check_length(dataset.shape[0], place)
+    check_storage(dataset, place, decode_later=True)
+    first = dataset[0]
+    if format_of(first) is None:
+        raise _wrong("wrong_shape", place, f"{dataset.shape} {dataset.dtype}", IMAGES_EXPECTED)
+    return dataset.shape[0], *size_of(first, f"{place}, frame 0")
+
+
+def _stored_as_files(file: h5py.File) -> None:
+    """Note images that are stored as files."""
+    place = next(place for place in IMAGES if find(file, place) is not None)
+    dataset = file[place]
+    if may_be_encoded(dataset):
+        kind = format_of(dataset[0])
+        found = f"{kind} files, which are decoded"
+        remedy = "nothing, if their colours are as `images.color` says"
+        raise rejection("encoded", place, found, "(T, H, W, 3) uint8", remedy)
 
 
 def _check_length(frames: int, place: str) -> None:
@@ -135,7 +187,7 @@ def _actions(file: h5py.File) -> np.ndarray:
     if shape is None or len(shape) != 2 or shape[1] != len(ACTION_COLUMNS):
         raise _wrong("wrong_shape", ACTIONS, shape, f"(T, 3): {', '.join(ACTION_COLUMNS)}")
     if dataset.dtype.kind != "f":
-        raise _wrong("wrong_dtype", ACTIONS, dataset.dtype, "float32")
+        raise _wrong("wrong_dtype", ACTIONS, _type_of(dataset), "float32")
     _check_length(shape[0], ACTIONS)
     check_storage(dataset, ACTIONS)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, reported below
@@ -149,70 +201,34 @@ def _actions(file: h5py.File) -> np.ndarray:
     return actions
 
 
-def _event_types(file: h5py.File) -> list[str] | None:
-    dataset = find(file, EVENT_TYPES)
-    if dataset is None:
-        return None
-    if dataset.shape is None or len(dataset.shape) != 1:
-        raise _wrong("wrong_shape", EVENT_TYPES, dataset.shape, "(T,)")
-    _check_text(dataset, EVENT_TYPES, "strings")
-    length = dataset.shape[0]
-    if length:
-        _check_length(length, EVENT_TYPES)
-        check_storage(dataset, EVENT_TYPES)
-    return [
-        _text(value)
-        for first in range(0, length, TEXTS_AT_A_TIME)
-        for value in dataset[first : first + TEXTS_AT_A_TIME]
-    ]
+def _type_of(dataset: h5py.Dataset) -> str:
+    """Return what a dataset's values are, as far as the file says it."""
+    stored = dataset.id.get_type()
+    if dataset.dtype.kind == "f":
+        _, _, exponent, _, mantissa = stored.get_fields()
+        bits = f"{8 * stored.get_size()} bits, {exponent} of exponent and {mantissa} of mantissa"
+        name = FLOATS.get((exponent, mantissa))
+        return f"{name} ({bits})" if name else f"floats of {bits}"
+    if dataset.dtype.kind == "V" and dataset.dtype.names is None:
+        return (
+            f"opaque values of {stored.get_size()} bytes: bfloat16 and float8 of other libraries "
+            "are stored so, without saying what they are"
+        )
+    return str(dataset.dtype)
 
 
-def _instruction(file: h5py.File) -> str | None:
-    dataset = find(file, INSTRUCTION)
-    if dataset is None:
-        return None
-    if dataset.shape not in ((), (1,)):
-        raise _wrong("wrong_shape", INSTRUCTION, dataset.shape, "(1,)")
-    _check_text(dataset, INSTRUCTION, "a string, such as S256")
-    check_storage(dataset, INSTRUCTION)
-    value = dataset[()]
-    return _text(value[0] if dataset.shape else value).strip() or None
+def _rounded(file: h5py.File) -> None:
+    """Note actions that are stored with too few digits; HDF5 converts them to float32 exactly."""
+    dataset = find(file, ACTIONS)
+    if dataset is None or dataset.dtype.kind != "f":
+        return
+    mantissa = dataset.id.get_type().get_fields()[4]
+    if mantissa < EXACT_BITS:
+        found = f"{_type_of(dataset)}: 1.15 is stored as {_nearest(1.15, mantissa):g}"
+        remedy = "store float32 in the collector; what was rounded off is lost"
+        raise rejection("rounded", ACTIONS, found, "float32", remedy)
 
 
-def _check_text(dataset: h5py.Dataset, place: str, expected: str) -> None:
-    if h5py.check_string_dtype(dataset.dtype) is None:
-        raise _wrong("wrong_dtype", place, dataset.dtype, expected)
-    size = dataset.dtype.itemsize
-    if size > MAX_TEXT_BYTES:
-        limit = f"at most {MAX_TEXT_BYTES:,} bytes each"
-        raise _wrong("absurd_size", place, f"texts of {size:,} bytes", limit)
-
-
-def _text(value: Any) -> str:
-    text = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
-    # JSON cannot hold surrogates and nulls.
-    return text.encode("utf-8", errors="replace").decode().rstrip("\0")[:MAX_TEXT]
-
-
-def _attributes(file: h5py.File) -> dict[str, Any]:
-    names = sorted(file.attrs)[:MAX_ATTRIBUTES]
-    read = {}
-    for name in names:
-        stored = file.attrs.get_id(name)
-        size = stored.get_space().get_simple_extent_npoints() * stored.get_type().get_size()
-        large = size > MAX_ATTRIBUTE_BYTES
-        read[_text(name)] = f"{size:,} bytes, not read" if large else _plain(file.attrs[name])
-    return read
-
-
-def _plain(value: Any) -> Any:
-    """Return an attribute as a JSON value; types that JSON lacks become text."""
-    if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.ravel()[:MAX_VALUES]]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else str(value)
-    return _text(value)
+def _nearest(value: float, mantissa: int) -> float:
+    """Return the number nearest to one in [1, 2) that so many bits of mantissa can hold."""
+    return round(value * 2**mantissa) / 2**mantissa

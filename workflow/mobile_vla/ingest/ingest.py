@@ -16,10 +16,12 @@ from mobile_vla.files import atomic_path
 from mobile_vla.ingest.chunks import image_blocks
 from mobile_vla.ingest.episode import RawEpisode, read_episode
 from mobile_vla.ingest.isolation import Announce, isolated
+from mobile_vla.ingest.machine import named
 from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, StrongColors
 from mobile_vla.ingest.scenario import parse_scenario
+from mobile_vla.ingest.values import single
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.location import Location
 from mobile_vla.result import FileDigest
@@ -42,6 +44,8 @@ def ingest(
     Args:
         raw: the episode's file.
         location: ``location.json`` with the folder that ``raw`` is relative to.
+    Raises:
+        UserError: the machine could not read the file or write the frames.
     """
     file = str(raw)
     if location is not None:
@@ -49,14 +53,14 @@ def ingest(
     identity: FileDigest | None = None
     episode, statistics = RawEpisode(), NO_STATISTICS
     defects: list[Defect] = []
-    with atomic_path(outputs.frames) as temporary:
+    with named(raw), atomic_path(outputs.frames) as temporary:
         try:
             identity = fingerprint(raw)
             episode, statistics = isolated(partial(_read, raw, settings.images, temporary))
         except Rejected as rejected:
             defects = rejected.defects
             np.save(temporary, np.zeros((0, *FRAME_SHAPE), dtype=np.uint8))
-    scene = episode.attributes.get("scene")  # its episodes stay on one side of the split
+    scene = single(episode.attributes.get("scene"))  # its episodes stay on one side of the split
     EpisodeFacts(
         episode=settings.episode,
         file=file,
@@ -74,6 +78,7 @@ def ingest(
         attributes=episode.attributes,
         image_statistics=statistics,
         errors=defects,
+        notes=episode.notes,
     ).write(outputs.facts)
 
 

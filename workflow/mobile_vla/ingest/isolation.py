@@ -8,14 +8,18 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
-from mobile_vla.errors import UserError
+import psutil
+
+from mobile_vla.ingest.machine import CHECK_DRIVE, machine_error
 from mobile_vla.ingest.rawfile import rejection
 
 INTACT = "an intact HDF5 file"
 STALL_SECONDS = 120.0  # without a message; a block of images takes one or two, even over NFS
+LOOK_SECONDS = 1.0  # between two looks at a silent child
 
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 """Signals that a damaged file causes. Others come from outside: a user, or the lack of memory."""
@@ -34,8 +38,8 @@ def isolated(work: Callable[[Announce], T]) -> T:
             When it stalls or dies, the last of these places becomes the defect's.
 
     Raises:
-        Rejected: ``work`` raised it, crashed, or sent nothing for ``STALL_SECONDS``.
-        UserError: the child was killed from outside.
+        Rejected: ``work`` raised it, crashed, or computed ``STALL_SECONDS`` without a message.
+        MachineError: the child was killed from outside, or waited as long for the disk.
         Exception: whatever else ``work`` raised.
     """
     # A forked child starts at once and has everything imported; a fresh interpreter would take
@@ -46,11 +50,12 @@ def isolated(work: Callable[[Announce], T]) -> T:
     child.start()
     sender.close()
     place = "file"
+    silence = _Silence(psutil.Process(child.pid))
     try:
         while True:
-            if not receiver.poll(STALL_SECONDS):
-                found = f"HDF5 did not come to an end in {STALL_SECONDS:g} s"
-                raise rejection("unreadable", place, found, INTACT)
+            if not receiver.poll(silence.look):
+                silence.check(place)
+                continue
             try:
                 kind, value = receiver.recv()
             except EOFError:
@@ -58,6 +63,7 @@ def isolated(work: Callable[[Announce], T]) -> T:
                 raise _died(place, child.exitcode) from None
             if kind == "place":
                 place = value
+                silence.end()
             elif kind == "result":
                 return value
             else:
@@ -66,6 +72,48 @@ def isolated(work: Callable[[Announce], T]) -> T:
         child.kill()
         child.join()
         receiver.close()
+
+
+class _Silence:
+    """How long a child has sent no message, by what it does meanwhile.
+
+    An endless loop computes, and so is known from a disk that does not answer. Time in which this
+    process or its child is stopped (Ctrl-Z, a suspended computer or cluster job) does not count.
+    """
+
+    def __init__(self, child: psutil.Process):
+        self.child = child
+        self.look = min(LOOK_SECONDS, STALL_SECONDS / 4)
+        self.end()
+
+    def end(self) -> None:
+        """Begin anew, at a message."""
+        self.waited = self.computed = 0.0
+        self.last: float | None = None
+
+    def check(self, place: str) -> None:
+        """Count the time since the last look.
+
+        Raises:
+            Rejected: the child computed too long.
+            MachineError: it waited too long.
+        """
+        with suppress(psutil.Error):  # it has ended, as reading its messages will show
+            if self.child.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+                return
+            times = self.child.cpu_times()
+            now = times.user + times.system
+            passed = 0.0 if self.last is None else now - self.last
+            self.last = now
+            self.computed += passed
+            if passed < self.look / 20:
+                self.waited += self.look  # not the clock's: this process may have been stopped
+            if self.computed >= STALL_SECONDS:
+                found = f"HDF5 computed for {STALL_SECONDS:g} s and did not come to an end"
+                raise rejection("unreadable", place, found, INTACT)
+            if self.waited >= STALL_SECONDS:
+                found = f"no answer to a request to read in {STALL_SECONDS:g} s"
+                raise machine_error(place, found, CHECK_DRIVE)
 
 
 def _run(work: Callable[[Announce], object], receiver: Connection, sender: Connection) -> None:
@@ -85,7 +133,5 @@ def _died(place: str, code: int | None) -> Exception:
     if number in CRASHES:
         found = f"HDF5 crashed ({reason}) while reading it"
         return rejection("unreadable", place, found, INTACT)
-    return UserError(
-        f"reading was interrupted at {place} ({reason}), which says nothing of the file; "
-        "run snakemake again, and if it happens again look for lack of memory or disk space"
-    )
+    remedy = "if it happens again look for lack of memory or disk space"
+    return machine_error(place, f"reading was interrupted ({reason})", remedy)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
 
+from mobile_vla.ingest.machine import MEMORY, asks_too_much, blame
 from mobile_vla.ingest.result import Defect
 from mobile_vla.result import FileDigest
 
@@ -21,6 +23,7 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, II.A
 SUPERBLOCK = 96  # bytes of the longest superblock (version 0 with 8-byte addresses)
 MAX_LINKS = 16
+LEFT_OPEN = "already open for write"  # what HDF5 says of a file that its writer did not close
 COPY_AGAIN = "copy the file again from where it was recorded"
 
 HDF5_ERRORS = (
@@ -65,6 +68,7 @@ def fingerprint(path: Path) -> FileDigest:
 
     Raises:
         Rejected: there is no readable, ordinary file at ``path``.
+        MachineError: reading it failed for another reason.
     """
     try:
         mode = path.stat().st_mode
@@ -92,7 +96,9 @@ def _unreachable(path: Path, error: OSError) -> Rejected:
         return _no_episode("missing", "no such file", "restore it, or correct path and pattern")
     if isinstance(error, PermissionError):
         return _no_episode("permission_denied", one_line(error), f"chmod +r {path.name}")
-    return _no_episode("unreadable", one_line(error), "check the disk, or copy the file again")
+    if error.errno != errno.ENAMETOOLONG:
+        blame(error, "file")
+    return _no_episode("missing", one_line(error), "correct the path")
 
 
 def open_raw(path: Path) -> h5py.File:
@@ -100,12 +106,36 @@ def open_raw(path: Path) -> h5py.File:
 
     Raises:
         Rejected: it is not HDF5, or its structure is damaged or cut off.
+        MachineError: opening it failed for another reason.
     """
     try:
-        # Recorded data often lies on a read-only share, where HDF5 cannot take its lock.
-        return h5py.File(path, "r", locking=False)
+        return _opened(path)
     except HDF5_ERRORS as error:
+        blame(error, "file")
         raise _not_opened(path, one_line(error)) from None
+
+
+def _opened(path: Path) -> h5py.File:
+    # Recorded data often lies on a read-only share, where HDF5 cannot take its lock.
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if LEFT_OPEN not in str(error):
+            raise
+        # Whole up to the last flush where the recorder wrote for simultaneous readers (SWMR).
+        with suppress(OSError):
+            return h5py.File(path, "r", locking=False, swmr=True)
+        raise
+
+
+def left_open(path: Path, code: str) -> Rejected:
+    """Return the defect of a file whose writer did not close it."""
+    found = "marked as being written: its recorder was killed, or still runs"
+    remedy = (
+        f"let the recorder end; if it was killed, h5clear -s {shlex.quote(str(path))} removes the "
+        "mark (keep a copy), and what it had not written by then is lost"
+    )
+    return rejection(code, "file", found, "a file that its recorder closed", remedy)
 
 
 def _not_opened(path: Path, message: str) -> Rejected:
@@ -117,6 +147,8 @@ def _not_opened(path: Path, message: str) -> Rejected:
     if head == LFS_POINTER:
         found = "a Git-LFS pointer instead of the data"
         return _no_episode("lfs_pointer", found, "run git lfs pull")
+    if LEFT_OPEN in message:
+        return left_open(path, "unreadable")
     signed = h5py.is_hdf5(path)
     if (
         "truncated file" in message
@@ -132,8 +164,7 @@ def _not_opened(path: Path, message: str) -> Rejected:
         remedy = "remove the file from the folder, or narrow the dataset's pattern"
         return _no_episode("not_hdf5", "no HDF5 signature", remedy)
     found = f"HDF5 cannot open it: {message}"
-    remedy = "copy the file again; a recorder that was killed leaves such files behind"
-    return rejection("unreadable", "file", found, "an intact HDF5 file", remedy)
+    return rejection("unreadable", "file", found, "an intact HDF5 file")
 
 
 @contextmanager
@@ -142,6 +173,11 @@ def reading(place: str) -> Iterator[None]:
     try:
         yield
     except HDF5_ERRORS as error:
+        blame(error, place)
+        if asks_too_much(error):
+            found = f"reading it takes more than {MEMORY:,} bytes of memory"
+            expected = "at most some kilobytes"
+            raise rejection("absurd_size", place, found, expected, "shorten it") from None
         found = f"HDF5 cannot read it: {one_line(error)}"
         expected = "data that is intact to the last chunk"
         raise rejection("unreadable", place, found, expected) from None

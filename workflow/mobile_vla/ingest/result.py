@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from mobile_vla.result import FileDigest, Result
 
@@ -11,7 +11,7 @@ Scenario = dict[str, str | None]
 
 
 class Defect(Result):
-    """One breach of the episode contract, which makes the episode unusable."""
+    """One breach of the episode contract."""
 
     code: str
     """Short stable name, such as ``truncated``; ``config/audit.py`` lists all."""
@@ -84,6 +84,8 @@ class EpisodeFacts(Result):
     """Statistics of the frames."""
     errors: list[Defect]
     """What makes the episode unusable; empty for one that can be used."""
+    notes: list[Defect] = Field(default=[], exclude_if=lambda notes: not notes)
+    """What ingest read all the same, or did without; not in the file where there is nothing."""
 
     @property
     def raw(self) -> FileDigest:

@@ -13,6 +13,7 @@ from mobile_vla.config.ingest import Images
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import UserError
 from mobile_vla.features.store import Rows, seen
+from mobile_vla.ingest.encoded import read_image
 from mobile_vla.ingest.rawfile import IMAGES, Rejected, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import EpisodeFacts
@@ -78,7 +79,8 @@ class RawRows:
         try:
             with open_raw(path) as file:
                 place = next(place for place in IMAGES if place in file)
-                return [to_frame(file[place][index], self.images) for index in wanted.tolist()]
+                stored = file[place]
+                return [to_frame(read_image(stored, row), self.images) for row in wanted.tolist()]
         except (OSError, Rejected):
             raise UserError(
                 "config.yaml (timing.ablation): the plain way of training begins with the raw "
