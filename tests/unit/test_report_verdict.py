@@ -17,8 +17,10 @@ from support.report import ENGLISH
 from support.results import make_results
 
 
-def judged(name: str, outcome: str, low: float | None = -0.07, **changed: Any) -> dict[str, Any]:
-    gap = {"value": -0.05, "low": low, "high": -0.03, "p": 0.01, "p_holm": 0.02, "needed": None}
+def judged(name: str, outcome: str, interval: bool = True, **changed: Any) -> dict[str, Any]:
+    gap = {"value": -0.05, "low": -0.07, "high": -0.03, "p": 0.01, "p_holm": 0.02, "needed": None}
+    if not interval:
+        gap |= dict.fromkeys(("low", "high", "p", "p_holm"))
     mae = {"value": 0.15, "low": 0.13, "high": 0.17, "confidence": 0.95, "method": "percentile"}
     return {
         "experiment": name,
@@ -114,11 +116,11 @@ def test_without_test_episodes_the_number_is_said_to_flatter(tmp_path: Path) -> 
     assert "give the split a test share" in text
 
 
-def test_an_open_interval_is_said_and_not_drawn(tmp_path: Path) -> None:
-    own = judged("lora", "inconclusive", low=None)
+def test_that_there_is_no_interval_is_said_and_none_is_drawn(tmp_path: Path) -> None:
+    own = judged("lora", "inconclusive", interval=False)
     own["mae"] |= {"low": None, "high": None}
     found = said(own, tmp_path)
-    assert found.sentence.count("too few episodes for an interval") == 2
+    assert found.sentence.count("(these episodes give no interval)") == 2
     assert found.low is None and found.high is None
 
 

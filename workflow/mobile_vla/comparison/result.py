@@ -67,14 +67,14 @@ class ExperimentPair(Result):
     difference: float
     """Mean absolute error of the first less that of the second, paired by episode."""
     low: float | None
-    """Lower end of the interval; null where few episodes leave it open."""
+    """Lower end of the interval; both ends are null where the episodes carry none."""
     high: float | None
-    """Upper end of the interval; null where few episodes leave it open."""
+    """Upper end of the interval."""
     confidence: float
     """That of the interval, which agrees with the adjusted p value."""
-    p: float
-    """p value against 0."""
-    p_holm: float
+    p: float | None
+    """p value against 0; null without an interval."""
+    p_holm: float | None
     """p value adjusted for the number of pairs."""
     better: str | None
     """The experiment with the lower error; null where that is inconclusive."""

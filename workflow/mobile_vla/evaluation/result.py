@@ -71,15 +71,15 @@ class Difference(Result):
     value: float
     """Below 0 the policy is better."""
     low: float | None
-    """Lower end of the interval; null where few episodes leave it open."""
+    """Lower end of the interval; both ends are null where the episodes carry none."""
     high: float | None
-    """Upper end of the interval; null where few episodes leave it open."""
-    p: float
-    """p value against 0."""
-    p_holm: float
+    """Upper end of the interval."""
+    p: float | None
+    """p value against 0; null without an interval."""
+    p_holm: float | None
     """p value adjusted for the number of baselines, or of controls."""
     needed: int | None
-    """About how many episodes would show a difference of this size; null where these do."""
+    """About how many episodes would show such a difference; null where these do, or carry none."""
 
     @property
     def better(self) -> bool:

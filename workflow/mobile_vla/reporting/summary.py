@@ -43,9 +43,12 @@ def lines(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> list[Line]
 
 def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts) -> Line:
     best, mae, outcome = scores.best_baseline, scores.mae, scores.verdict.outcome
+    ends = span_of(mae.low, mae.high, t)
+    if mae.low is not None:
+        ends = f"{percent(mae.confidence)}: {ends}"
     sentence = t(
         "summary.sentence",
-        mae=f"{number(mae.value)} ({percent(mae.confidence)}: {span_of(mae.low, mae.high, t)})",
+        mae=f"{number(mae.value)} ({ends})",
         baseline=t.words(best.name),
         baseline_mae=number(best.mae),
         difference=between(scores.differences[best.name], t),
@@ -54,9 +57,6 @@ def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts)
     )
     if outcome == "no_verdict":
         sentence += " " + t("summary.flatters")
-    low, high = mae.low, mae.high
-    if low is None or high is None:
-        low = high = None
     return Line(
         experiment=scores.experiment,
         kind=KINDS[outcome],
@@ -64,8 +64,8 @@ def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts)
         verdict=judged(scores.verdict, t),
         sentence=sentence,
         at=round(mae.value * scale, 1),
-        low=None if low is None else round(low * scale, 1),
-        high=None if high is None else round(high * scale, 1),
+        low=None if mae.low is None else round(mae.low * scale, 1),
+        high=None if mae.high is None else round(mae.high * scale, 1),
         baseline_at=round(best.mae * scale, 1),
         facts=_facts(scores, runs, t),
     )

@@ -119,7 +119,7 @@ def between(gap: Difference, t: Texts) -> str:
 
 
 def span_of(low: float | None, high: float | None, t: Texts) -> str:
-    """Return an interval's bounds, or that few episodes leave them open."""
+    """Return an interval's bounds, or that the episodes carry none."""
     if low is None or high is None:
         return t("interval.none")
     return t.between(number(low), number(high))
