@@ -38,13 +38,14 @@ def overview(scores: ComparisonResult, t: Texts) -> str:
     if outcomes.count("no_verdict") == n:
         return t("overview.no_verdict")
     if n == 1:
-        kind = outcomes[0] if outcomes[0] in ("beats", "inconclusive") else "does_not_beat"
-        return t(f"overview.{kind}")
+        return t(f"overview.{outcomes[0]}")
     key = "all" if better == n else "some" if better else "none"
     text = t(f"overview.{key}", better=better, n=better, all=n)
     inconclusive = outcomes.count("inconclusive")
     if inconclusive:
-        text += " " + t("overview.rest", n=inconclusive, inconclusive=inconclusive)
+        text += " " + t("overview.rest", n=inconclusive)
+    if blind := outcomes.count("ignores_image"):
+        text += " " + t("overview.blind", n=blind)
     return f"{text} {_leader(scores, t)}".strip()
 
 
