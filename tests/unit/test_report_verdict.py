@@ -44,6 +44,7 @@ def judged(name: str, outcome: str, interval: bool = True, **changed: Any) -> di
             "image": "used",
             "prompt": "used",
         },
+        "measures": [],
         "runs": [],
         **changed,
     }
@@ -103,6 +104,46 @@ def test_a_line_has_the_numbers_with_their_intervals(tmp_path: Path) -> None:
     )
     assert found.low is not None and found.high is not None
     assert found.low < found.at < found.high < found.baseline_at  # 0.13, 0.15, 0.17, 0.2
+
+
+def measure(name: str, policy: float, best: float, ahead: str | None) -> dict[str, Any]:
+    tolerance = 0.2 if name == "tolerance" else None
+    found = {"name": name, "tolerance": tolerance, "policy": policy, "best": best, "ahead": ahead}
+    return {**found, "baseline": "majority_action"}
+
+
+MEASURES = [
+    measure("tolerance", 0.49, 0.57, "baseline"),
+    measure("direction", 0.9, 0.8, "policy"),
+    measure("rmse", 0.5, 0.4, "baseline"),
+    measure("macro_f1", 0.5, 0.5, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "added"),
+    [
+        (
+            "beats",
+            " By other measures a baseline is ahead: steps within 0.200 of the truth (majority "
+            "action 57 %, policy 49 %); root mean squared error (majority action 0.400, policy "
+            "0.500).",
+        ),
+        (
+            "does_not_beat",
+            " By other measures it is ahead of every baseline: right directions (majority action "
+            "80 %, policy 90 %).",
+        ),
+        ("inconclusive", ""),
+        ("no_verdict", ""),
+    ],
+)
+def test_a_measure_that_disagrees_with_the_verdict_is_said_beside_it(
+    outcome: str, added: str, tmp_path: Path
+) -> None:
+    alone = said(judged("lora", outcome), tmp_path / "a").verdict
+    found = said(judged("lora", outcome, measures=MEASURES), tmp_path / "b").verdict
+    assert found.replace("\u00a0", " ") == alone + added
 
 
 def test_seeds_and_folds_are_named(tmp_path: Path) -> None:

@@ -216,6 +216,11 @@ class ToleranceCurves(Result):
     match: dict[str, list[float]]
     """By predictor, a share for each tolerance."""
 
+    @property
+    def headline(self) -> int:
+        """Index of the tolerance that a sentence names."""
+        return len(self.tolerances) // 4
+
 
 class ScoredRun(Result):
     """Whose scores these are, and on what."""
@@ -293,6 +298,8 @@ class EvaluationResult(ScoredRun):
     """By dimension, the largest absolute command that counts as 0."""
     direction: dict[str, DirectionAccuracy]
     """By dimension."""
+    direction_agreement: dict[str, float | None]
+    """By predictor, how often the sign is right over all dimensions; null where nothing moves."""
     motion: MotionConfusion
     """The policy's confusion of motion classes."""
     macro_f1: dict[str, float]

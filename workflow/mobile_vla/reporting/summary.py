@@ -9,7 +9,7 @@ from mobile_vla.comparison.result import ComparisonResult, ExperimentScores
 from mobile_vla.reporting.format import MISSING, duration, number, parameters, percent, size
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.texts import Texts
-from mobile_vla.reporting.verdict import KINDS, between, judged, span_of
+from mobile_vla.reporting.verdict import KINDS, between, disagreement, judged, span_of
 
 WIDTH = 600.0  # of the small drawing, whose left end is an error of 0
 ROOM = 1.05  # beyond the largest error
@@ -61,7 +61,7 @@ def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts)
         experiment=scores.experiment,
         kind=KINDS[outcome],
         outcome=outcome,
-        verdict=judged(scores.verdict, t),
+        verdict=f"{judged(scores.verdict, t)} {disagreement(scores, t)}".strip(),
         sentence=sentence,
         at=round(mae.value * scale, 1),
         low=None if mae.low is None else round(mae.low * scale, 1),

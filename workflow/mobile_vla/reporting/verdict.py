@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mobile_vla.comparison.result import ComparisonResult, ExperimentPair
+from mobile_vla.comparison.result import ComparisonResult, ExperimentPair, ExperimentScores
 from mobile_vla.evaluation.result import Difference, EvaluationResult, Verdict
-from mobile_vla.reporting.format import number
+from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.texts import Texts
+
+SHARES = ("tolerance", "direction")  # measures that are shares of 1
 
 KINDS = {
     "beats": "better",
@@ -29,6 +31,24 @@ def judged(verdict: Verdict, t: Texts) -> str:
     if verdict.image == "ignored" and verdict.outcome == "does_not_beat":
         text += " " + t("verdict.image_ignored")
     return text + _needed(verdict.needed, t)
+
+
+def disagreement(scores: ExperimentScores, t: Texts) -> str:
+    """Return the measures that disagree with a verdict, with their numbers; empty without any."""
+    parts = [
+        t(
+            "measure.one",
+            measure=t(
+                f"measure.{own.name}",
+                at="" if own.tolerance is None else number(own.tolerance),
+            ),
+            baseline=t.words(own.baseline),
+            best=(percent if own.name in SHARES else number)(own.best),
+            policy=(percent if own.name in SHARES else number)(own.policy),
+        )
+        for own in scores.disagreeing
+    ]
+    return t(f"measure.{scores.verdict.outcome}", parts="; ".join(parts)) if parts else ""
 
 
 def overview(scores: ComparisonResult, t: Texts) -> str:

@@ -255,7 +255,7 @@ def tolerance(material: Material) -> Drawn:
             ]
             marks(ax, x, shares, said)
             handles[run.experiment] = Line2D([], [], **material.line(run), label=run.experiment)
-            middle = len(x) // 4
+            middle = run.evaluation.tolerance.headline
             sentences.append(
                 t(
                     "tolerance.one",
