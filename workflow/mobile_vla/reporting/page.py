@@ -69,6 +69,7 @@ def write_page(
     runs = load_runs(settings, results)
     t, names = Texts.of(settings.language), settings.experiments()
     scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
+    datasets = load_datasets(settings, results)
     origins = [origin(path, t) for path in provenance]
     # as JSON that cannot end a <script> element
     words = json.dumps({name: t(f"script.{name}") for name in SCRIPT_WORDS}, ensure_ascii=False)
@@ -81,11 +82,11 @@ def write_page(
         "experiments": names,
         "colors": {name: color_of(name, names) for name in names},
         "scores": scores,
-        "summary": lines(scores, runs, t),
+        "summary": lines(scores, runs, t, datasets),
         "overview": overview(scores, t),
         "scales": _scales(runs),
         "missing_runs": missing,
-        "datasets": load_datasets(settings, results),
+        "datasets": datasets,
         "comparison": settings_table(runs),
         "sweeps": sweep_tables(settings.sweeps, runs, scores),
         "trained_groups": list(

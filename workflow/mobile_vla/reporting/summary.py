@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mobile_vla.comparison.result import ComparisonResult, ExperimentScores
+from mobile_vla.reporting.advice import advice
 from mobile_vla.reporting.format import MISSING, duration, number, parameters, percent, size
-from mobile_vla.reporting.load import Run, grouped
+from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import KINDS, between, disagreement, judged, span_of
 
@@ -31,17 +32,32 @@ class Line:
     facts: list[tuple[str, str]]  # names and values of what else is to be known
 
 
-def lines(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> list[Line]:
-    """Return a line for each experiment, in the order of config.yaml; all on one scale."""
+def lines(
+    scores: ComparisonResult, runs: Sequence[Run], t: Texts, datasets: Sequence[DatasetFacts] = ()
+) -> list[Line]:
+    """Return a line for each experiment, in the order of config.yaml; all on one scale.
+
+    Where an experiment has no verdict, it says what its dataset needs for one.
+    """
     most = max(
         max(own.mae.value, own.mae.high or 0.0, own.best_baseline.mae) for own in scores.experiments
     )
     scale = WIDTH / (ROOM * most) if most > 0 else 0.0
     runs_of = grouped(runs, lambda run: run.experiment)
-    return [_line(own, runs_of[own.experiment], scale, t) for own in scores.experiments]
+    facts = {each.manifest.dataset: each for each in datasets}
+    return [
+        _line(own, runs_of[own.experiment], scale, facts.get(own.dataset), t)
+        for own in scores.experiments
+    ]
 
 
-def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts) -> Line:
+def _line(
+    scores: ExperimentScores,
+    runs: Sequence[Run],
+    scale: float,
+    facts: DatasetFacts | None,
+    t: Texts,
+) -> Line:
     best, mae, outcome = scores.best_baseline, scores.mae, scores.verdict.outcome
     ends = span_of(mae.low, mae.high, t)
     if mae.low is not None:
@@ -57,6 +73,8 @@ def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts)
     )
     if outcome == "no_verdict":
         sentence += " " + t("summary.flatters")
+    if facts is not None:
+        sentence = f"{sentence} {advice(scores, facts, t)}".strip()
     return Line(
         experiment=scores.experiment,
         kind=KINDS[outcome],
