@@ -40,8 +40,13 @@ from support.training_results import (
 )
 
 
-def write_dataset(results: Path, scored_on: str) -> tuple[np.ndarray, dict[str, list[str]]]:
-    """Write manifest, split and audit of 30 episodes; return all actions and the roles."""
+def write_dataset(
+    results: Path, scored_on: str, tested: int = 12
+) -> tuple[np.ndarray, dict[str, list[str]]]:
+    """Write manifest, split and audit of 30 episodes; return all actions and the roles.
+
+    Of 12 episodes that are not trained on, the first ``tested`` are test episodes.
+    """
     rng = np.random.default_rng(7)
     names = [
         f"episode_202511{1 + i // 2:02d}_1200{i % 2:02d}_1box_hori_"
@@ -58,7 +63,7 @@ def write_dataset(results: Path, scored_on: str) -> tuple[np.ndarray, dict[str, 
     roles = {
         "train": names[: bounds[0]],
         "val": names[bounds[0] : bounds[1]],
-        "test": names[bounds[1] :],
+        "test": names[bounds[1] :][:tested],
     }
     data = ManifestFiles.below(results, dataset="demo")
     defect = Defect(

@@ -126,6 +126,7 @@ def make_results(
     folds: int = 1,
     others: Sequence[str] = (),
     ablation: str | None = None,
+    tested: int = 12,
 ) -> Results:
     """Write the result files of some experiments.
 
@@ -140,6 +141,7 @@ def make_results(
         subsets: numbers of training episodes that the experiments take in turn, else the same.
         folds: folds of the split, a run each; all of them score the same episodes here.
         ablation: the experiment whose timing was compared with the plain way.
+        tested: test episodes, of 12 at most.
         others: other datasets that each run is scored on; a copy of its own score here.
     """
     names = [NAMES[i] if i < len(NAMES) else f"variant_{i}" for i in range(experiments)]
@@ -168,7 +170,7 @@ def make_results(
         title=Report().title,
     )
     made = Results(folder, settings)
-    actions, roles = write_dataset(made.results, scored_on)
+    actions, roles = write_dataset(made.results, scored_on, tested)
     for index, run in enumerate(runs):
         _run(made, run, index, better[names.index(run.experiment)], actions, roles, scored_on)
         place = made.evaluations[index].parent

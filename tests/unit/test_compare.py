@@ -168,3 +168,48 @@ def test_damaged_predictions_are_refused(tmp_path: Path) -> None:
     made.predictions[0].write_bytes(b"no zip")
     with pytest.raises(UserError, match="its bytes are not those that were written"):
         again(made)
+
+
+def test_other_measures_are_those_of_the_runs_beside_the_best_baseline_of_each(
+    tmp_path: Path,
+) -> None:
+    made = make_results(tmp_path, 1, seeds=2)
+    runs = [EvaluationResult.read(path) for path in made.evaluations]
+    (own,) = compared(made).experiments
+    found = {each.name: each for each in own.measures}
+    assert list(found) == ["tolerance", "direction", "macro_f1", "rmse", "displacement"]
+
+    def share(predictor: str) -> float:
+        return float(np.mean([run.tolerance.match[predictor][2] for run in runs]))
+
+    def rmse(baseline: str) -> float:
+        return float(np.mean([run.baselines[baseline].rmse["overall"] for run in runs]))
+
+    within = found["tolerance"]
+    assert within.tolerance == 0.2
+    assert within.best == pytest.approx(max(map(share, own.baselines)))
+    assert within.best == pytest.approx(share(within.baseline))
+    assert within.policy == pytest.approx(share("policy"))
+    assert found["rmse"].best == pytest.approx(min(map(rmse, own.baselines)))
+    assert {each.name: each.ahead for each in own.measures}["direction"] == "policy"
+    assert [each.ahead for each in own.disagreeing] == ["baseline"] * len(own.disagreeing)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "named"),
+    [("beats", ["rmse"]), ("does_not_beat", ["direction"]), ("inconclusive", [])],
+)
+def test_a_measure_disagrees_where_it_says_the_opposite(
+    outcome: str, named: list[str], tmp_path: Path
+) -> None:
+    (own,) = compared(make_results(tmp_path, 1)).experiments
+    kinds: list[tuple[str, str | None]] = [
+        ("tolerance", None),
+        ("direction", "policy"),
+        ("rmse", "baseline"),
+    ]
+    template = own.measures[0]
+    measures = [template.model_copy(update={"name": a, "ahead": b}) for a, b in kinds]
+    verdict = own.verdict.model_copy(update={"outcome": outcome})
+    changed = own.model_copy(update={"measures": measures, "verdict": verdict})
+    assert [each.name for each in changed.disagreeing] == named

@@ -11,15 +11,22 @@ from scipy import stats
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.statistics import intervals
 from mobile_vla.statistics.intervals import (
+    Bootstrap,
     bootstrap,
     episodes_needed,
     holm,
     holm_confidence,
     mean_with_interval,
 )
-from mobile_vla.statistics.proportions import proportion
+from mobile_vla.statistics.proportions import paired_mean, proportion
 
 ONES = np.ones
+
+
+def ends_of(boot: Bootstrap, index: int = 0, confidence: float = 0.95) -> tuple[float, float]:
+    ends = boot.interval(index, confidence)
+    assert ends is not None
+    return ends
 
 
 def coverage(episodes: int, trials: int, draws: int = 1000, skewed: bool = False) -> float:
@@ -30,7 +37,7 @@ def coverage(episodes: int, trials: int, draws: int = 1000, skewed: bool = False
     if skewed:
         values = rng.exponential(size=(episodes, trials)) - 1
     boot = bootstrap(values, ONES(episodes), draws, 0)
-    bounds = np.array([boot.interval(index, 0.95) for index in range(trials)])
+    bounds = np.array([ends_of(boot, index) for index in range(trials)])
     return float(((bounds[:, 0] <= 0) & (bounds[:, 1] >= 0)).mean())
 
 
@@ -57,7 +64,7 @@ def test_a_ratio_of_sums_over_episodes_of_different_length_is_covered() -> None:
         means = rng.normal(size=60)
         # Longer episodes are no different: the pooled average's true value is 0.
         sums = counts * means + rng.normal(size=60) * np.sqrt(counts)
-        low, high = bootstrap(sums[:, None], counts, 1000, trial).interval(0, 0.95)
+        low, high = ends_of(bootstrap(sums[:, None], counts, 1000, trial))
         hits += low <= 0 <= high
     assert 0.92 <= hits / trials <= 0.98
 
@@ -65,7 +72,7 @@ def test_a_ratio_of_sums_over_episodes_of_different_length_is_covered() -> None:
 def test_the_interval_agrees_with_scipys_bootstrap() -> None:
     rng = np.random.default_rng(1)
     values = rng.gamma(2, size=80)
-    low, high = bootstrap(values[:, None], ONES(80), 20_000, 0).interval(0, 0.9)
+    low, high = ends_of(bootstrap(values[:, None], ONES(80), 20_000, 0), 0, 0.9)
     other = stats.bootstrap(
         (values,), np.mean, n_resamples=20_000, confidence_level=0.9, method="percentile", rng=2
     ).confidence_interval
@@ -102,8 +109,10 @@ def test_p_values_and_intervals_agree() -> None:
         values = rng.normal(0.3, 1, size=(episodes, 40))
         boot = bootstrap(values, ONES(episodes), 3000, 0)
         for index in range(40):
-            low, high = boot.interval(index, 0.95)
-            assert (low > 0 or high < 0) == (boot.p_value(index) < 0.05)
+            low, high = ends_of(boot, index)
+            p = boot.p_value(index, 0.95)
+            assert p is not None
+            assert (low > 0 or high < 0) == (p < 0.05)
 
 
 @pytest.mark.parametrize("episodes", [10, 60])
@@ -112,14 +121,48 @@ def test_what_does_not_vary_is_certain(episodes: int) -> None:
     assert boot.interval(0, 0.95) == pytest.approx((0.3, 0.3))
     same = bootstrap(np.zeros((episodes, 1)), ONES(episodes), 1000, 0)
     assert same.interval(0, 0.95) == (0, 0)
-    assert same.p_value(0) == 1
+    assert same.p_value(0, 0.95) == 1
     assert episodes_needed(same, 0, 0.95, 0.8) is None
 
 
-def test_bounds_that_few_episodes_leave_open_are_null() -> None:
-    boot = bootstrap(np.array([[1.0], [2.0]]), ONES(2), 1000, 0)
+ALIKE = [0.0, 2.8e-4, 2.8e-4 + 1e-12, 2.8e-4 - 1e-12, 2.8e-4]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.3],  # a single episode says nothing of others
+        [0.0],
+        [1.0, 2.0],
+        [0.3, 0.3],  # two episodes that happen to be the same
+        [0.1, 0.2, 0.9],
+        ALIKE,  # one end would be open, and the other of any size
+        [0.5 + 1e-9 * index for index in range(7)] + [0.9],
+    ],
+)
+def test_an_interval_has_two_finite_ends_or_there_is_none_and_no_p_value(values) -> None:
+    boot = bootstrap(np.array(values)[:, None], ONES(len(values)), 2000, 0)
     mean = mean_with_interval(boot, 0, 0.95)
-    assert (mean.value, mean.low, mean.high) == (1.5, None, None)
+    assert (mean.value, mean.low, mean.high) == (pytest.approx(np.mean(values)), None, None)
+    assert boot.p_value(0, 0.95) is None
+    pairs = paired_mean(np.array(values), Uncertainty(draws=2000))
+    assert (pairs.low, pairs.high, pairs.above(-1), pairs.below(9)) == (None, None, False, False)
+
+
+@pytest.mark.parametrize("episodes", range(2, 13))
+def test_whatever_the_episodes_both_ends_and_the_p_value_are_there_or_none_is(
+    episodes: int,
+) -> None:
+    rng = np.random.default_rng(episodes)
+    values = np.round(rng.normal(0.3, 1, (episodes, 30)), 0)  # many episodes are the same
+    boot = bootstrap(values, ONES(episodes), 1000, 0)
+    for index in range(30):
+        ends, p = boot.interval(index, 0.95), boot.p_value(index, 0.95)
+        assert (ends is None) == (p is None)
+        if ends is not None and p is not None:
+            assert np.isfinite(ends).all()
+            assert (ends[0] > 0 or ends[1] < 0) == (p < 0.05)
+            assert values[:, index].min() - 99 < ends[0] <= ends[1] < values[:, index].max() + 99
 
 
 def test_the_number_of_episodes_needed_gives_about_the_power_asked_for() -> None:
@@ -130,7 +173,7 @@ def test_the_number_of_episodes_needed_gives_about_the_power_asked_for() -> None
     rng = np.random.default_rng(0)
     drawn = rng.choice(values, (count, 400))
     noticed = bootstrap(drawn, ONES(count), 1000, 0)
-    power = np.mean([noticed.interval(index, 0.95)[0] > 0 for index in range(400)])
+    power = np.mean([ends_of(noticed, index)[0] > 0 for index in range(400)])
     assert 0.74 <= power <= 0.87
 
 
@@ -148,6 +191,8 @@ def test_holm_by_hand() -> None:
     # 0.01 · 4, 0.02 · 3, 0.03 · 2 (not below the one before), 0.4 · 1
     assert holm([0.4, 0.01, 0.03, 0.02]) == pytest.approx([0.4, 0.04, 0.06, 0.06])
     assert holm([]) == []
+    # one that is not there counts in their number: 0.01 · 3, 0.04 · 2
+    assert holm([0.04, None, 0.01]) == [pytest.approx(0.08), None, pytest.approx(0.03)]
 
 
 def test_the_intervals_that_agree_with_holm() -> None:
@@ -156,4 +201,5 @@ def test_the_intervals_that_agree_with_holm() -> None:
     # 0.001 < 0.05 / 4, 0.014 < 0.05 / 3, 0.03 > 0.05 / 2: from there on all alike
     assert levels == pytest.approx([1 - 0.025, 1 - 0.0125, 1 - 0.025, 1 - 0.05 / 3])
     for p, adjusted, level in zip(p_values, holm(p_values), levels, strict=True):
+        assert adjusted is not None
         assert (adjusted < 0.05) == (p < 1 - level)

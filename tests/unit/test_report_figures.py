@@ -128,3 +128,18 @@ def test_marks_say_the_values_of_the_files(tmp_path: Path) -> None:
 def test_an_unknown_figure_is_refused() -> None:
     with pytest.raises(ValidationError, match="no such figure: pie_chart; expected some of action"):
         FigureSettings(runs=(), datasets=(), figures=("pie_chart",))
+
+
+@pytest.mark.parametrize("name", ["error_by_step", "error_by_frame"])
+def test_a_sentence_has_the_number_of_steps_that_its_values_rest_on(
+    tmp_path: Path, name: str
+) -> None:
+    made = make_results(tmp_path, 1)
+    drawn(made, [name])
+    alt = json.loads((made.results / "figures/captions.json").read_text())[name]["alt"]
+    parts = json.loads(made.evaluations[0].read_text())["by_" + name.removeprefix("error_by_")]
+    steps = {part["steps"] for part in parts}
+    if name == "error_by_frame":
+        steps = {max(parts, key=lambda part: part["policy"]["mae"]["overall"])["steps"]}
+    found = re.search(r"\(n = ([\d,]+) steps?", alt)
+    assert found is not None and {int(found[1].replace(",", ""))} == steps

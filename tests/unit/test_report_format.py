@@ -34,6 +34,13 @@ def test_number(value: float | None, said: str) -> None:
         (0.0861, False, "8.6 %"),
         (2.96, False, "296 %"),
         (None, False, "–"),
+        (-0.0004, True, "0.0 %"),
+        (-0.0, True, "0.0 %"),
+        (-0.0004, False, "0.0 %"),
+        (0.0004, True, "0.0 %"),
+        (0.995, False, "99.5 %"),  # the confidence of ten pairs
+        (0.99951, False, "99.95 %"),
+        (1.0, False, "100 %"),
     ],
 )
 def test_percent(share: float | None, sign: bool, said: str) -> None:

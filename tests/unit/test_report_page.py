@@ -339,3 +339,13 @@ def test_each_run_has_its_first_and_last_loss_and_the_time_of_an_epoch(tmp_path:
     assert cells[:2] == ["lora_r8", "mobile_vla_lora_20251112"]
     assert {number(value) for value in (0.122, 0.0198, 0.041, 0.0066)} | {"−83.8"} <= set(cells)
     assert "train loss_arm_act" in text and number(0.007) in text
+
+
+def test_the_unit_of_the_errors_is_that_of_the_data(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2)
+    assert "normalised, 1.15 becomes 1" in plain(text_of(made))
+    for path in made.evaluations:
+        path.write_text(path.read_text().replace('"action_scale": 1.15', '"action_scale": 0.5'))
+    said = plain(text_of(made))
+    assert "normalised, 0.500 becomes 1" in said
+    assert "key press" not in said and "m/s" not in said

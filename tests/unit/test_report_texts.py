@@ -45,6 +45,32 @@ def test_the_templates_and_the_library_ask_for_texts_that_there_are() -> None:
     assert {key for key in asked if key not in ENGLISH.table} == set()
 
 
+# What a number in a text is, where it is no value of the results: the range of skill, where
+# counting starts, and how much a template shows. Names such as p99 and SHA-256 are no numbers.
+CONSTANTS = {
+    "summary.runs_note": ["1", "0", "100", "0"],
+    "data.findings_note": ["200"],
+    "data.unused_note": ["200"],
+    "overfitting_gap.caption": ["0"],
+    "predicted_paths.caption": ["1"],
+    "evaluation.part_note": ["1"],
+    "summary.note": ["0", "1"],
+    "language.caption": ["0"],
+    "differences.caption": ["0"],
+    "evaluation.against_note": ["0"],
+    "part.without_frame_0": ["0"],
+    "latency.caption": ["99"],
+    "training.padded": ["0"],
+}
+
+
+@pytest.mark.parametrize("t", [ENGLISH, KOREAN])
+def test_a_number_in_a_text_is_a_value_of_the_results(t: Texts) -> None:
+    for key, text in t.table.items():
+        written = re.findall(r"(?<![A-Za-z\d-])\d+", re.sub(r"{\w+}", "", str(text)))
+        assert set(written) <= set(CONSTANTS.get(key, [])), (key, written)
+
+
 def test_one_and_many() -> None:
     assert [ENGLISH.count(n, "episode") for n in (1, 0, 1664)] == [
         "1 episode",

@@ -17,8 +17,10 @@ from support.report import ENGLISH
 from support.results import make_results
 
 
-def judged(name: str, outcome: str, low: float | None = -0.07, **changed: Any) -> dict[str, Any]:
-    gap = {"value": -0.05, "low": low, "high": -0.03, "p": 0.01, "p_holm": 0.02, "needed": None}
+def judged(name: str, outcome: str, interval: bool = True, **changed: Any) -> dict[str, Any]:
+    gap = {"value": -0.05, "low": -0.07, "high": -0.03, "p": 0.01, "p_holm": 0.02, "needed": None}
+    if not interval:
+        gap |= dict.fromkeys(("low", "high", "p", "p_holm"))
     mae = {"value": 0.15, "low": 0.13, "high": 0.17, "confidence": 0.95, "method": "percentile"}
     return {
         "experiment": name,
@@ -42,6 +44,7 @@ def judged(name: str, outcome: str, low: float | None = -0.07, **changed: Any) -
             "image": "used",
             "prompt": "used",
         },
+        "measures": [],
         "runs": [],
         **changed,
     }
@@ -103,6 +106,46 @@ def test_a_line_has_the_numbers_with_their_intervals(tmp_path: Path) -> None:
     assert found.low < found.at < found.high < found.baseline_at  # 0.13, 0.15, 0.17, 0.2
 
 
+def measure(name: str, policy: float, best: float, ahead: str | None) -> dict[str, Any]:
+    tolerance = 0.2 if name == "tolerance" else None
+    found = {"name": name, "tolerance": tolerance, "policy": policy, "best": best, "ahead": ahead}
+    return {**found, "baseline": "majority_action"}
+
+
+MEASURES = [
+    measure("tolerance", 0.49, 0.57, "baseline"),
+    measure("direction", 0.9, 0.8, "policy"),
+    measure("rmse", 0.5, 0.4, "baseline"),
+    measure("macro_f1", 0.5, 0.5, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "added"),
+    [
+        (
+            "beats",
+            " By other measures a baseline is ahead: steps within 0.200 of the truth (majority "
+            "action 57 %, policy 49 %); root mean squared error (majority action 0.400, policy "
+            "0.500).",
+        ),
+        (
+            "does_not_beat",
+            " By other measures it is ahead of every baseline: right directions (majority action "
+            "80 %, policy 90 %).",
+        ),
+        ("inconclusive", ""),
+        ("no_verdict", ""),
+    ],
+)
+def test_a_measure_that_disagrees_with_the_verdict_is_said_beside_it(
+    outcome: str, added: str, tmp_path: Path
+) -> None:
+    alone = said(judged("lora", outcome), tmp_path / "a").verdict
+    found = said(judged("lora", outcome, measures=MEASURES), tmp_path / "b").verdict
+    assert found.replace("\u00a0", " ") == alone + added
+
+
 def test_seeds_and_folds_are_named(tmp_path: Path) -> None:
     found = said(judged("lora", "inconclusive", seeds=3, folds=5), tmp_path)
     assert dict(found.facts)["seeds"] == "3 × 5 folds"
@@ -110,15 +153,14 @@ def test_seeds_and_folds_are_named(tmp_path: Path) -> None:
 
 def test_without_test_episodes_the_number_is_said_to_flatter(tmp_path: Path) -> None:
     text = said(judged("lora", "no_verdict"), tmp_path).sentence
-    assert "on 12 val episodes (840 steps). The number flatters it." in text
-    assert "give the split a test share" in text
+    assert text.endswith("on 12 val episodes (840 steps). The number flatters it.")
 
 
-def test_an_open_interval_is_said_and_not_drawn(tmp_path: Path) -> None:
-    own = judged("lora", "inconclusive", low=None)
+def test_that_there_is_no_interval_is_said_and_none_is_drawn(tmp_path: Path) -> None:
+    own = judged("lora", "inconclusive", interval=False)
     own["mae"] |= {"low": None, "high": None}
     found = said(own, tmp_path)
-    assert found.sentence.count("too few episodes for an interval") == 2
+    assert found.sentence.count("(these episodes give no interval)") == 2
     assert found.low is None and found.high is None
 
 

@@ -14,7 +14,7 @@ def difference(
     value: float,
     low: float | None,
     high: float | None,
-    p: float,
+    p: float | None,
     p_holm: float | None = None,
     needed: int | None = None,
 ) -> Difference:
@@ -22,11 +22,8 @@ def difference(
     return Difference(value=value, low=low, high=high, p=p, p_holm=adjusted, needed=needed)
 
 
-def gap(
-    low: float | None, high: float | None, p: float = 0.2, needed: int | None = 40
-) -> Difference:
-    value = ((low or -1) + (high if high is not None else 1)) / 2
-    return difference(value, low, high, p, needed=needed)
+def gap(low: float, high: float, p: float = 0.2, needed: int | None = 40) -> Difference:
+    return difference((low + high) / 2, low, high, p, needed=needed)
 
 
 BETTER, WORSE = gap(-0.3, -0.1, 0.001), gap(0.1, 0.3, 0.001)
@@ -80,9 +77,12 @@ def test_the_same_as_a_baseline_does_not_beat_it() -> None:
     assert judged(difference(0.0, 0.0, 0.0, 1.0)).outcome == "does_not_beat"
 
 
-def test_an_open_interval_claims_nothing() -> None:
-    assert judged(gap(None, -0.1)).outcome == "beats"
-    assert judged(gap(-0.3, None)).outcome == "inconclusive"
+@pytest.mark.parametrize("value", [-0.3, 0.0, 0.3])
+def test_without_an_interval_nothing_is_claimed(value: float) -> None:
+    none = difference(value, None, None, None)
+    assert judged(none).outcome == "inconclusive"
+    assert judged(BETTER, none).outcome == "inconclusive"
+    assert judged(none, BETTER).needed is None
 
 
 def test_selected_on_the_scored_episodes_there_is_no_verdict_whatever_the_numbers() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mobile_vla.comparison.measures import measures
 from mobile_vla.comparison.result import ExperimentScores, RunScore
 from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.uncertainty import Uncertainty
@@ -48,6 +49,7 @@ def experiment_scores(runs: Sequence[RunScores], uncertainty: Uncertainty) -> Ex
         skill=1 - mae[POLICY] / mae[best] if mae[best] > 0 else None,
         differences=conclusion.differences,
         verdict=conclusion.verdict,
+        measures=measures([run.evaluation for run in runs], baselines),
         runs=[
             RunScore(
                 run=run.evaluation.run,

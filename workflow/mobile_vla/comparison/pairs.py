@@ -17,7 +17,6 @@ from mobile_vla.evaluation.verdict import ErrorSums
 from mobile_vla.statistics.intervals import (
     FEWEST,
     bootstrap,
-    closed,
     episodes_needed,
     holm,
     holm_confidence,
@@ -101,27 +100,27 @@ def _pairs(
     places = list(itertools.combinations(range(len(names)), 2))
     paired = np.stack([errors[:, a] - errors[:, b] for a, b in places], axis=1)
     boot = bootstrap(paired, values, uncertainty.draws, uncertainty.seed)
-    p_values = [boot.p_value(index) for index in range(len(places))]
+    p_values = [boot.p_value(index, uncertainty.confidence) for index in range(len(places))]
     adjusted = holm(p_values)
     levels = holm_confidence(p_values, uncertainty.confidence)
     pairs = []
     for index, (a, b) in enumerate(places):
-        low, high = boot.interval(index, levels[index])
+        ends = boot.interval(index, levels[index])  # of a higher confidence, it may have no ends
         better, needed = None, None
-        if not selected_on_scored:
-            if boot.episodes >= FEWEST and (high < 0 or low > 0):
-                better = names[a] if high < 0 else names[b]
+        if ends is not None and not selected_on_scored:
+            if boot.episodes >= FEWEST and (ends[1] < 0 or ends[0] > 0):
+                better = names[a] if ends[1] < 0 else names[b]
             else:
                 needed = episodes_needed(boot, index, uncertainty.confidence, uncertainty.power)
         pairs.append(
             ExperimentPair(
                 experiments=(names[a], names[b]),
                 difference=float(boot.values[index]),
-                low=closed(low),
-                high=closed(high),
+                low=ends[0] if ends else None,
+                high=ends[1] if ends else None,
                 confidence=levels[index],
-                p=p_values[index],
-                p_holm=adjusted[index],
+                p=p_values[index] if ends else None,
+                p_holm=adjusted[index] if ends else None,
                 better=better,
                 needed=needed,
             )

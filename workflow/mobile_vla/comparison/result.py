@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from mobile_vla.evaluation.result import BestBaseline, Difference, Verdict
 from mobile_vla.result import Result
 from mobile_vla.statistics.result import MeanWithInterval
@@ -22,6 +24,30 @@ class RunScore(Result):
     """The policy's mean absolute error."""
     skill: float | None
     """1 − error / error of the best baseline; null where the latter is 0."""
+
+
+MeasureName = Literal["tolerance", "direction", "macro_f1", "rmse", "displacement"]
+
+
+class Measure(Result):
+    """A measure beside the mean absolute error: the policy, and the baseline that is best by it.
+
+    Averages over the runs, weighted by their steps. No interval, and no verdict rests on it.
+    """
+
+    name: MeasureName
+    """``tolerance``: share of the steps within a tolerance; ``direction``: how often the sign of a
+    moving command is right; ``macro_f1``: of the motion classes; ``rmse``: root of the mean squared
+    error; ``displacement``: average displacement error, in command steps."""
+    tolerance: float | None
+    """The tolerance, in raw command units; null for the other measures."""
+    policy: float
+    baseline: str
+    """The baseline that is best by this measure."""
+    best: float
+    """Its value."""
+    ahead: Literal["policy", "baseline"] | None
+    """Which of the two is better; null where they are equal."""
 
 
 class ExperimentScores(Result):
@@ -55,8 +81,16 @@ class ExperimentScores(Result):
     """Policy less each baseline and control."""
     verdict: Verdict
     """The conclusion."""
+    measures: list[Measure]
+    """Other measures, which may disagree with the verdict."""
     runs: list[RunScore]
     """Its runs, in the order of config.yaml."""
+
+    @property
+    def disagreeing(self) -> list[Measure]:
+        """The measures by which a verdict of better or worse would be the other one."""
+        other = {"beats": "baseline", "does_not_beat": "policy"}.get(self.verdict.outcome)
+        return [own for own in self.measures if own.ahead is not None and own.ahead == other]
 
 
 class ExperimentPair(Result):
@@ -67,14 +101,14 @@ class ExperimentPair(Result):
     difference: float
     """Mean absolute error of the first less that of the second, paired by episode."""
     low: float | None
-    """Lower end of the interval; null where few episodes leave it open."""
+    """Lower end of the interval; both ends are null where the episodes carry none."""
     high: float | None
-    """Upper end of the interval; null where few episodes leave it open."""
+    """Upper end of the interval."""
     confidence: float
     """That of the interval, which agrees with the adjusted p value."""
-    p: float
-    """p value against 0."""
-    p_holm: float
+    p: float | None
+    """p value against 0; null without an interval."""
+    p_holm: float | None
     """p value adjusted for the number of pairs."""
     better: str | None
     """The experiment with the lower error; null where that is inconclusive."""

@@ -60,6 +60,12 @@ def direction(
     return accuracies
 
 
+def agreement(predicted: np.ndarray, true: np.ndarray) -> float | None:
+    """Return how often the sign is right where the true command is not 0; signs (S, A) both."""
+    moves = true != 0
+    return _share((predicted == true)[moves].sum(), moves.sum())
+
+
 def motion(predicted: np.ndarray, true: np.ndarray) -> MotionConfusion:
     """Return the confusion of motion classes, with accuracy, F1, and precision and recall of stop.
 

@@ -71,15 +71,15 @@ class Difference(Result):
     value: float
     """Below 0 the policy is better."""
     low: float | None
-    """Lower end of the interval; null where few episodes leave it open."""
+    """Lower end of the interval; both ends are null where the episodes carry none."""
     high: float | None
-    """Upper end of the interval; null where few episodes leave it open."""
-    p: float
-    """p value against 0."""
-    p_holm: float
+    """Upper end of the interval."""
+    p: float | None
+    """p value against 0; null without an interval."""
+    p_holm: float | None
     """p value adjusted for the number of baselines, or of controls."""
     needed: int | None
-    """About how many episodes would show a difference of this size; null where these do."""
+    """About how many episodes would show such a difference; null where these do, or carry none."""
 
     @property
     def better(self) -> bool:
@@ -216,6 +216,11 @@ class ToleranceCurves(Result):
     match: dict[str, list[float]]
     """By predictor, a share for each tolerance."""
 
+    @property
+    def headline(self) -> int:
+        """Index of the tolerance that a sentence names."""
+        return len(self.tolerances) // 4
+
 
 class ScoredRun(Result):
     """Whose scores these are, and on what."""
@@ -293,6 +298,8 @@ class EvaluationResult(ScoredRun):
     """By dimension, the largest absolute command that counts as 0."""
     direction: dict[str, DirectionAccuracy]
     """By dimension."""
+    direction_agreement: dict[str, float | None]
+    """By predictor, how often the sign is right over all dimensions; null where nothing moves."""
     motion: MotionConfusion
     """The policy's confusion of motion classes."""
     macro_f1: dict[str, float]

@@ -10,7 +10,7 @@ from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.metrics import errors, huber, match_rates
-from mobile_vla.evaluation.motions import classes_of, direction, motion, signs_of
+from mobile_vla.evaluation.motions import agreement, classes_of, direction, motion, signs_of
 from mobile_vla.evaluation.predictors import Predictions
 from mobile_vla.evaluation.result import (
     POLICY,
@@ -149,6 +149,7 @@ def score(
         by_scenario=_by_scenario(windows, flat),
         dead_band={name: getattr(rules.evaluation.dead_band, name) for name in dimensions},
         direction=direction(signs[POLICY], signs["truth"], dimensions),
+        direction_agreement={name: agreement(signs[name], signs["truth"]) for name in flat},
         motion=motions[POLICY],
         macro_f1={name: confusion.macro_f1 for name, confusion in motions.items()},
         tolerance=ToleranceCurves(

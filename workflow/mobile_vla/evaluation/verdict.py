@@ -11,7 +11,7 @@ from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.evaluation.metrics import sums_by
 from mobile_vla.evaluation.result import POLICY, Difference, Outcome, Use, Verdict
 from mobile_vla.evaluation.scored_windows import ScoredSteps
-from mobile_vla.statistics.intervals import FEWEST, bootstrap, closed, episodes_needed, holm
+from mobile_vla.statistics.intervals import FEWEST, bootstrap, episodes_needed, holm
 
 SLIGHT = 0.01  # a mean change of the prediction below this share of the action scale is none
 
@@ -63,17 +63,17 @@ def differences(
     columns = [sums.names.index(name) for name in others]
     paired = sums.absolute[:, [sums.names.index(POLICY)]] - sums.absolute[:, columns]
     boot = bootstrap(paired, sums.values, uncertainty.draws, uncertainty.seed)
-    p_values = [boot.p_value(index) for index in range(len(others))]
+    p_values = [boot.p_value(index, uncertainty.confidence) for index in range(len(others))]
     result = {}
     for index, (name, adjusted) in enumerate(zip(others, holm(p_values), strict=True)):
-        low, high = boot.interval(index, uncertainty.confidence)
+        ends = boot.interval(index, uncertainty.confidence)
         needed = None
-        if low <= 0 <= high:
+        if ends is not None and ends[0] <= 0 <= ends[1]:
             needed = episodes_needed(boot, index, uncertainty.confidence, uncertainty.power)
         result[name] = Difference(
             value=float(boot.values[index]),
-            low=closed(low),
-            high=closed(high),
+            low=ends[0] if ends else None,
+            high=ends[1] if ends else None,
             p=p_values[index],
             p_holm=adjusted,
             needed=needed,
@@ -152,7 +152,9 @@ def judge(
     """
     to_best = to_baselines[best]
     worse = any(
-        difference.value > 0 and difference.p_holm < 1 - confidence
+        difference.value > 0
+        and difference.p_holm is not None
+        and difference.p_holm < 1 - confidence
         for difference in to_baselines.values()
     )
     outcome: Outcome = "inconclusive"
@@ -193,8 +195,11 @@ def use_of(change: float, difference: Difference, scale: float, episodes: int) -
 
 
 def _needed(to_baselines: Mapping[str, Difference]) -> int | None:
-    """Return what the hardest baseline needs; None where the policy is not below all of them."""
-    if any(difference.value >= 0 for difference in to_baselines.values()):
+    """Return what the hardest baseline needs; None where the policy is not below all of them.
+
+    Without an interval to a baseline the spread of the episodes is not known well enough.
+    """
+    if any(own.value >= 0 or own.low is None for own in to_baselines.values()):
         return None
     numbers = [difference.needed for difference in to_baselines.values()]
     return max((number for number in numbers if number is not None), default=None)

@@ -175,13 +175,11 @@ def _verdict(shift: LateralShift) -> LanguageVerdict:
 
 
 def _reason(shift: LateralShift) -> str:
+    interval = "no interval"
+    if shift.low is not None and shift.high is not None:
+        interval = f"{shift.confidence:.0%} interval {shift.low:+.3f} to {shift.high:+.3f}"
     return (
         f"in windows where the driver turns to the instructed side, {shift.dimension} goes "
         f"{shift.mean:+.3f} farther left under a left prompt than under a right prompt "
-        f"({shift.confidence:.0%} interval {_bound(shift.low)} to {_bound(shift.high)}, "
-        f"{shift.units} episodes; threshold {shift.threshold:.3f})"
+        f"({interval}, {shift.units} episodes; threshold {shift.threshold:.3f})"
     )
-
-
-def _bound(value: float | None) -> str:
-    return "open" if value is None else f"{value:+.3f}"

@@ -9,6 +9,7 @@ MISSING = "–"
 MINUS = "−"
 GLUE = "\u00a0"  # a space at which no line is broken: between a number and its unit
 UNIT = "command units"
+MOST_DECIMALS = 3  # of a share close to 100 %
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -25,11 +26,18 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None, sign: bool = False) -> str:
-    """Return a share of 1 as per cent, with one decimal where it is below 10 %."""
+    """Return a share of 1 as per cent, with one decimal where it is below 10 %.
+
+    What rounds to 0 has no sign, and nothing below 100 % reads as 100 %.
+    """
     if share is None:
         return MISSING
     value = 100 * share
-    text = f"{value:{'+' if sign else ''}.{1 if abs(value) < 9.95 or sign else 0}f}"
+    decimals = 1 if abs(value) < 9.95 or sign else 0
+    while 99 < value < 100 and decimals < MOST_DECIMALS and float(f"{value:.{decimals}f}") == 100:
+        decimals += 1
+    rounded = float(f"{value:.{decimals}f}") + 0.0  # makes −0 a 0
+    text = f"{rounded:{'+' if sign and rounded else ''}.{decimals}f}"
     return f"{_signed(text)}{GLUE}%"
 
 

@@ -19,7 +19,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_text
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles
 from mobile_vla.reporting import format as text
-from mobile_vla.reporting.load import epoch_rows, load_datasets, load_runs
+from mobile_vla.reporting.load import Run, epoch_rows, load_datasets, load_runs
 from mobile_vla.reporting.page_tables import error_table, origin, origin_summary, settings_table
 from mobile_vla.reporting.palette import THEME, color_of
 from mobile_vla.reporting.result import Caption
@@ -69,6 +69,7 @@ def write_page(
     runs = load_runs(settings, results)
     t, names = Texts.of(settings.language), settings.experiments()
     scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
+    datasets = load_datasets(settings, results)
     origins = [origin(path, t) for path in provenance]
     # as JSON that cannot end a <script> element
     words = json.dumps({name: t(f"script.{name}") for name in SCRIPT_WORDS}, ensure_ascii=False)
@@ -81,10 +82,11 @@ def write_page(
         "experiments": names,
         "colors": {name: color_of(name, names) for name in names},
         "scores": scores,
-        "summary": lines(scores, runs, t),
+        "summary": lines(scores, runs, t, datasets),
         "overview": overview(scores, t),
+        "scales": _scales(runs),
         "missing_runs": missing,
-        "datasets": load_datasets(settings, results),
+        "datasets": datasets,
         "comparison": settings_table(runs),
         "sweeps": sweep_tables(settings.sweeps, runs, scores),
         "trained_groups": list(
@@ -99,6 +101,14 @@ def write_page(
         "script_words": words.replace("<", "\\u003c"),
     }
     write_text(ReportFiles.below(derived).report, _render(context))
+
+
+def _scales(runs: Sequence[Run]) -> str:
+    """Return the commands that become 1, with their datasets where these have different ones."""
+    scales = dict.fromkeys((run.evaluation.action_scale, run.settings.dataset) for run in runs)
+    if len({scale for scale, _ in scales}) == 1:
+        return text.number(next(iter(scales))[0])
+    return ", ".join(f"{text.number(scale)} ({dataset})" for scale, dataset in scales)
 
 
 def _figures(settings: PageSettings, derived: Path) -> dict[str, dict[str, str]]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mobile_vla.comparison.result import ComparisonResult, ExperimentScores
+from mobile_vla.reporting.advice import advice
 from mobile_vla.reporting.format import MISSING, duration, number, parameters, percent, size
-from mobile_vla.reporting.load import Run, grouped
+from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.texts import Texts
-from mobile_vla.reporting.verdict import KINDS, between, judged, span_of
+from mobile_vla.reporting.verdict import KINDS, between, disagreement, judged, span_of
 
 WIDTH = 600.0  # of the small drawing, whose left end is an error of 0
 ROOM = 1.05  # beyond the largest error
@@ -31,21 +32,39 @@ class Line:
     facts: list[tuple[str, str]]  # names and values of what else is to be known
 
 
-def lines(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> list[Line]:
-    """Return a line for each experiment, in the order of config.yaml; all on one scale."""
+def lines(
+    scores: ComparisonResult, runs: Sequence[Run], t: Texts, datasets: Sequence[DatasetFacts] = ()
+) -> list[Line]:
+    """Return a line for each experiment, in the order of config.yaml; all on one scale.
+
+    Where an experiment has no verdict, it says what its dataset needs for one.
+    """
     most = max(
         max(own.mae.value, own.mae.high or 0.0, own.best_baseline.mae) for own in scores.experiments
     )
     scale = WIDTH / (ROOM * most) if most > 0 else 0.0
     runs_of = grouped(runs, lambda run: run.experiment)
-    return [_line(own, runs_of[own.experiment], scale, t) for own in scores.experiments]
+    facts = {each.manifest.dataset: each for each in datasets}
+    return [
+        _line(own, runs_of[own.experiment], scale, facts.get(own.dataset), t)
+        for own in scores.experiments
+    ]
 
 
-def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts) -> Line:
+def _line(
+    scores: ExperimentScores,
+    runs: Sequence[Run],
+    scale: float,
+    facts: DatasetFacts | None,
+    t: Texts,
+) -> Line:
     best, mae, outcome = scores.best_baseline, scores.mae, scores.verdict.outcome
+    ends = span_of(mae.low, mae.high, t)
+    if mae.low is not None:
+        ends = f"{percent(mae.confidence)}: {ends}"
     sentence = t(
         "summary.sentence",
-        mae=f"{number(mae.value)} ({percent(mae.confidence)}: {span_of(mae.low, mae.high, t)})",
+        mae=f"{number(mae.value)} ({ends})",
         baseline=t.words(best.name),
         baseline_mae=number(best.mae),
         difference=between(scores.differences[best.name], t),
@@ -54,18 +73,17 @@ def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts)
     )
     if outcome == "no_verdict":
         sentence += " " + t("summary.flatters")
-    low, high = mae.low, mae.high
-    if low is None or high is None:
-        low = high = None
+    if facts is not None:
+        sentence = f"{sentence} {advice(scores, facts, t)}".strip()
     return Line(
         experiment=scores.experiment,
         kind=KINDS[outcome],
         outcome=outcome,
-        verdict=judged(scores.verdict, t),
+        verdict=f"{judged(scores.verdict, t)} {disagreement(scores, t)}".strip(),
         sentence=sentence,
         at=round(mae.value * scale, 1),
-        low=None if low is None else round(low * scale, 1),
-        high=None if high is None else round(high * scale, 1),
+        low=None if mae.low is None else round(mae.low * scale, 1),
+        high=None if mae.high is None else round(mae.high * scale, 1),
         baseline_at=round(best.mae * scale, 1),
         facts=_facts(scores, runs, t),
     )

@@ -123,6 +123,7 @@ def verdict_lines(scores: ComparisonResult) -> Iterator[Line]:
             yield {
                 "experiment": judged.experiment,
                 "verdict": judged.verdict.outcome,
+                "disagreeing": "; ".join(own.name for own in judged.disagreeing),
                 "episodes": judged.episodes,
                 "mae": judged.mae.value,
                 "mae_low": judged.mae.low,

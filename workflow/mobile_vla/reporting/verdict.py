@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mobile_vla.comparison.result import ComparisonResult, ExperimentPair
+from mobile_vla.comparison.result import ComparisonResult, ExperimentPair, ExperimentScores
 from mobile_vla.evaluation.result import Difference, EvaluationResult, Verdict
-from mobile_vla.reporting.format import number
+from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.texts import Texts
+
+SHARES = ("tolerance", "direction")  # measures that are shares of 1
 
 KINDS = {
     "beats": "better",
@@ -31,6 +33,24 @@ def judged(verdict: Verdict, t: Texts) -> str:
     return text + _needed(verdict.needed, t)
 
 
+def disagreement(scores: ExperimentScores, t: Texts) -> str:
+    """Return the measures that disagree with a verdict, with their numbers; empty without any."""
+    parts = [
+        t(
+            "measure.one",
+            measure=t(
+                f"measure.{own.name}",
+                at="" if own.tolerance is None else number(own.tolerance),
+            ),
+            baseline=t.words(own.baseline),
+            best=(percent if own.name in SHARES else number)(own.best),
+            policy=(percent if own.name in SHARES else number)(own.policy),
+        )
+        for own in scores.disagreeing
+    ]
+    return t(f"measure.{scores.verdict.outcome}", parts="; ".join(parts)) if parts else ""
+
+
 def overview(scores: ComparisonResult, t: Texts) -> str:
     """Return a sentence on all experiments together."""
     outcomes = [own.verdict.outcome for own in scores.experiments]
@@ -38,13 +58,14 @@ def overview(scores: ComparisonResult, t: Texts) -> str:
     if outcomes.count("no_verdict") == n:
         return t("overview.no_verdict")
     if n == 1:
-        kind = outcomes[0] if outcomes[0] in ("beats", "inconclusive") else "does_not_beat"
-        return t(f"overview.{kind}")
+        return t(f"overview.{outcomes[0]}")
     key = "all" if better == n else "some" if better else "none"
     text = t(f"overview.{key}", better=better, n=better, all=n)
     inconclusive = outcomes.count("inconclusive")
     if inconclusive:
-        text += " " + t("overview.rest", n=inconclusive, inconclusive=inconclusive)
+        text += " " + t("overview.rest", n=inconclusive)
+    if blind := outcomes.count("ignores_image"):
+        text += " " + t("overview.blind", n=blind)
     return f"{text} {_leader(scores, t)}".strip()
 
 
@@ -119,7 +140,7 @@ def between(gap: Difference, t: Texts) -> str:
 
 
 def span_of(low: float | None, high: float | None, t: Texts) -> str:
-    """Return an interval's bounds, or that few episodes leave them open."""
+    """Return an interval's bounds, or that the episodes carry none."""
     if low is None or high is None:
         return t("interval.none")
     return t.between(number(low), number(high))

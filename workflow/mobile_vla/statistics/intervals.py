@@ -5,7 +5,7 @@ The steps of an episode resemble each other, so the bootstrap draws whole episod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -18,6 +18,10 @@ FEWEST = 8  # with fewer episodes there is an interval, and no claim rests on it
 # bootstrap-t interval (Efron and Tibshirani 1993, An Introduction to the Bootstrap, 12.5), because
 # the other is too narrow there: with 20 normal values it covers about 3 % too little.
 MANY = 50
+# A sample whose standard error is below this share of the whole one's repeats a single episode, or
+# some that are nearly the same. It has no spread to measure its mean by, and counts as infinitely
+# far off.
+SPREADLESS = 0.01
 BLOCK = 1 << 20  # drawn episodes held at a time: memory stays flat however many there are
 
 
@@ -39,27 +43,47 @@ class Bootstrap:
         """How the intervals are made."""
         return "percentile" if self.episodes >= MANY else "bootstrap-t"
 
-    def interval(self, index: int, confidence: float) -> tuple[float, float]:
-        """Return the equal-tailed interval of a mean; an open end is infinite."""
-        if self.errors[index] == 0:
-            return float(self.values[index]), float(self.values[index])
+    def interval(self, index: int, confidence: float) -> tuple[float, float] | None:
+        """Return the equal-tailed interval of a mean; None where the episodes carry none.
+
+        A mean of a single episode has none; nor has one of so few, or so similar ones, that the
+        samples without a spread leave an end of it open.
+        """
         tail = (1 - confidence) / 2
+        if self.errors[index] == 0:
+            if self._spreadless / 2 >= tail:
+                return None
+            return float(self.values[index]), float(self.values[index])
         # `inverted_cdf` takes a drawn value: a mean of two of which one is infinite would be none.
         low, high = np.quantile(self.drawn[:, index], [tail, 1 - tail], method="inverted_cdf")
         if self.method == "percentile":
             return float(low), float(high)
+        if not np.isfinite([low, high]).all():
+            return None
         value, error = self.values[index], self.errors[index]
         return float(value - high * error), float(value - low * error)
 
-    def p_value(self, index: int) -> float:
-        """Return the p value against 0: 1 − the largest confidence whose interval excludes 0."""
+    def p_value(self, index: int, confidence: float) -> float | None:
+        """Return the p value against 0: 1 − the largest confidence whose interval excludes 0.
+
+        None where there is no interval of the ``confidence`` that the p value stands beside.
+        """
+        if self.interval(index, confidence) is None:
+            return None
         if self.errors[index] == 0:
-            return 1.0 if self.values[index] == 0 else 1 / (len(self.drawn) + 1)
+            return (
+                1.0 if self.values[index] == 0 else max(1 / (len(self.drawn) + 1), self._spreadless)
+            )
         t = self.values[index] / self.errors[index]
         zero = t if self.method == "bootstrap-t" else 0.0
         drawn = self.drawn[:, index]
         fewer = min((drawn <= zero).sum(), (drawn >= zero).sum())
         return float(min(1, 2 * (fewer + 1) / (len(drawn) + 1)))
+
+    @property
+    def _spreadless(self) -> float:
+        """The share of samples that repeat a single episode."""
+        return float(self.episodes) ** (1 - self.episodes)
 
 
 def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bootstrap:
@@ -98,8 +122,7 @@ def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bo
         error = np.sqrt(correction * np.clip(squares, 0, None)) / total[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = shift / error
-        # A sample that repeats a single episode has no spread: it counts as infinitely far off.
-        flat = error <= 1e-9 * errors
+        flat = error <= SPREADLESS * errors
         far = np.where(shift > 0, np.inf, np.where(shift < 0, -np.inf, 0.0))
         drawn[rows] = np.where(flat, far, ratio)
     return Bootstrap(values, errors, drawn, episodes)
@@ -122,49 +145,51 @@ def episodes_needed(boot: Bootstrap, index: int, confidence: float, power: float
 
 def mean_with_interval(boot: Bootstrap, index: int, confidence: float) -> MeanWithInterval:
     """Return a mean with its interval, for a result file."""
-    low, high = boot.interval(index, confidence)
+    low, high = boot.interval(index, confidence) or (None, None)
     return MeanWithInterval(
         value=float(boot.values[index]),
-        low=closed(low),
-        high=closed(high),
+        low=low,
+        high=high,
         confidence=confidence,
         method=boot.method,
         episodes=boot.episodes,
     )
 
 
-def closed(bound: float) -> float | None:
-    """Return the end of an interval; None where few episodes leave it open."""
-    return bound if np.isfinite(bound) else None
-
-
-def holm(p_values: list[float]) -> list[float]:
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Adjust p values for their number (Holm 1979, Scand. J. Statist. 6:65).
 
     It holds whatever their dependence, and bounds the probability of a single false claim: here
-    comparisons are few, and each is read as a claim by itself.
+    comparisons are few, and each is read as a claim by itself. A comparison without a p value
+    counts in their number, and has no adjusted one.
     """
-    order = np.argsort(p_values, kind="stable")
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
+    known = _known(p_values)
+    adjusted: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(np.argsort(known, kind="stable")):
+        highest = max(highest, min(1.0, (len(known) - rank) * known[index]))
+        adjusted[index] = None if p_values[index] is None else highest
     return adjusted
 
 
-def holm_confidence(p_values: list[float], confidence: float) -> list[float]:
+def _known(p_values: Sequence[float | None]) -> list[float]:
+    """Return the p values, 1 for those that are not there: they support no claim."""
+    return [1.0 if p is None else p for p in p_values]
+
+
+def holm_confidence(p_values: Sequence[float | None], confidence: float) -> list[float]:
     """Return the confidence of each interval that agrees with :func:`holm`'s decisions.
 
     The i-th smallest p value is compared with (1 − confidence) / (m − i + 1); the interval of that
     confidence excludes 0 where the p value is smaller (Serlin 1993, J. Exp. Educ. 61:350). After
     the first that is not smaller, all take its confidence.
     """
-    order = np.argsort(p_values, kind="stable")
-    levels, alpha, stopped = [0.0] * len(p_values), 0.0, False
-    for rank, index in enumerate(order):
+    known = _known(p_values)
+    levels, alpha, stopped = [0.0] * len(known), 0.0, False
+    for rank, index in enumerate(np.argsort(known, kind="stable")):
         if not stopped:
-            alpha = (1 - confidence) / (len(p_values) - rank)
-            stopped = p_values[index] > alpha
+            alpha = (1 - confidence) / (len(known) - rank)
+            stopped = known[index] > alpha
         levels[index] = 1 - alpha
     return levels
 

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.statistics.intervals import bootstrap, closed
+from mobile_vla.statistics.intervals import bootstrap
 from mobile_vla.statistics.result import PairedMean, Proportion
 
 
@@ -41,11 +41,11 @@ def paired_mean(differences: np.ndarray, uncertainty: Uncertainty) -> PairedMean
     """
     units = len(differences)
     boot = bootstrap(differences[:, None], np.ones(units), uncertainty.draws, uncertainty.seed)
-    low, high = boot.interval(0, uncertainty.confidence)
+    low, high = boot.interval(0, uncertainty.confidence) or (None, None)
     return PairedMean(
         mean=float(boot.values[0]),
-        low=closed(low),
-        high=closed(high),
+        low=low,
+        high=high,
         confidence=uncertainty.confidence,
         method=boot.method,
         units=units,

@@ -32,9 +32,9 @@ class PairedMean(Result):
     mean: float
     """The mean."""
     low: float | None
-    """Lower end of the interval; null where few pairs leave it open."""
+    """Lower end of the interval; both ends are null where the pairs carry none."""
     high: float | None
-    """Upper end of the interval; null where few pairs leave it open."""
+    """Upper end of the interval."""
     confidence: float
     """Confidence of the interval, as a share of 1."""
     method: IntervalMethod
@@ -43,11 +43,11 @@ class PairedMean(Result):
     """Number of independent pairs, such as scenes or episodes."""
 
     def above(self, border: float) -> bool:
-        """Whether the interval lies above a border; an open end lies nowhere."""
+        """Whether the interval lies above a border; False without an interval."""
         return self.low is not None and self.low > border
 
     def below(self, border: float) -> bool:
-        """Whether the interval lies below a border; an open end lies nowhere."""
+        """Whether the interval lies below a border; False without an interval."""
         return self.high is not None and self.high < border
 
 
@@ -57,9 +57,9 @@ class MeanWithInterval(Result):
     value: float
     """The mean, pooled over the steps of all episodes."""
     low: float | None
-    """Lower end of the interval; null where few episodes leave it open."""
+    """Lower end of the interval; both ends are null where the episodes carry none."""
     high: float | None
-    """Upper end of the interval; null where few episodes leave it open."""
+    """Upper end of the interval."""
     confidence: float
     """Confidence of the interval, as a share of 1."""
     method: IntervalMethod

@@ -15,6 +15,7 @@ from mobile_vla.reporting.drawing.style import Drawn, beside, lines_down, mark, 
 from mobile_vla.reporting.format import UNIT, number, percent
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, COLORS, FAINT, GRID
+from mobile_vla.reporting.verdict import span_of
 
 SIDES = ("left", "right")
 OUTCOMES = {
@@ -136,8 +137,8 @@ def language(material: Material) -> Drawn:
     parts = []
     for place, (run, shift) in enumerate(shifts):
         verdict, color = run.language.verdict, material.color(run)
-        said = f"{run.label}: {number(shift.mean)} ({number(shift.low)} to {number(shift.high)})"
-        said += f", {shift.units} episodes: {verdict}"
+        ends = span_of(shift.low, shift.high, material.labels)
+        said = f"{run.label}: {number(shift.mean)} ({ends}), {shift.units} episodes: {verdict}"
         if shift.low is not None and shift.high is not None:
             (bar,) = ax.plot([shift.low, shift.high], [place, place], color=color, lw=2.4)
             mark(bar, said)
@@ -151,8 +152,7 @@ def language(material: Material) -> Drawn:
                 run=run.label,
                 verdict=t(f"said.{verdict}"),
                 shift=number(shift.mean),
-                low=number(shift.low),
-                high=number(shift.high),
+                interval=span_of(shift.low, shift.high, t),
                 episodes=t.count(shift.units, "episode"),
             )
         )

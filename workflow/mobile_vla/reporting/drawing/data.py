@@ -23,7 +23,7 @@ from mobile_vla.reporting.drawing.style import (
     mark,
     new_figure,
 )
-from mobile_vla.reporting.format import MISSING, count
+from mobile_vla.reporting.format import MISSING, count, whole
 from mobile_vla.reporting.load import load_audit
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import ALARM, COLORS, PAPER
@@ -140,8 +140,7 @@ def coverage(material: Material) -> Drawn:
                 episodes=t.count(int(counts.sum()), "episode"),
                 cells=t.count(counts.size, "cell"),
                 empty=int((counts == 0).sum()),
-                low=int(counts.min()),
-                high=int(counts.max()),
+                each=t.between(whole(int(counts.min())), whole(int(counts.max()))),
             )
         )
     return Drawn(figure, t("coverage.finding", parts=" ".join(parts)))

@@ -80,15 +80,19 @@ def _error_along(material: Material, along: Along, label: str) -> Drawn:
     for run in _first_runs(groups):
         parts = _parts(run, along)
         worst = max(parts, key=lambda part: part.policy.mae["overall"])
+        # the steps of the values that the sentence has, and not of the whole line
+        steps = [part.steps for part in (parts if along == "step" else [worst])]
         sentences.append(
             t(
                 f"{name}.one",
                 run=run.label,
                 first=number(parts[0].policy.mae["overall"]),
+                begin=getattr(parts[0], along),
                 last=number(parts[-1].policy.mae["overall"]),
+                end=getattr(parts[-1], along),
                 worst=number(worst.policy.mae["overall"]),
                 place=getattr(worst, along),
-                steps=t.count(sum(part.steps for part in parts), "step"),
+                steps=t.between(t.count(min(steps), "step"), t.count(max(steps), "step")),
             )
         )
     return Drawn(figure, t(f"{name}.finding", parts="; ".join(sentences)), material.left_out)
@@ -251,7 +255,7 @@ def tolerance(material: Material) -> Drawn:
             ]
             marks(ax, x, shares, said)
             handles[run.experiment] = Line2D([], [], **material.line(run), label=run.experiment)
-            middle = len(x) // 4
+            middle = run.evaluation.tolerance.headline
             sentences.append(
                 t(
                     "tolerance.one",
