@@ -10,6 +10,7 @@ import signal
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import pytest
@@ -172,15 +173,40 @@ def test_time_in_which_the_reader_was_stopped_does_not_count(monkeypatch):
     assert isolation.isolated(stopped) == "read"
 
 
+class Child:
+    """A child as psutil shows it, which computes a share of the time between two looks."""
+
+    def __init__(self, status, share):
+        self.state, self.share, self.computed = status, share, 0.0
+
+    def status(self):
+        return self.state
+
+    def cpu_times(self):
+        self.computed += self.share
+        return SimpleNamespace(user=self.computed / 2, system=self.computed / 2)
+
+
+def looks(child, count):
+    silence = isolation._Silence(child)
+    for _ in range(count):
+        silence.check("images")
+
+
 def test_time_in_which_this_process_was_stopped_does_not_count(monkeypatch):
-    silence = isolation._Silence(machine.psutil.Process())
     later = iter(range(0, 10**6, 1000))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(later)))
-    for _ in range(100):  # of a second each, however late
-        silence.check("images")
+    looks(Child("sleeping", 0), 119)  # of a second each, however late
     with pytest.raises(UserError, match="no answer"):
-        for _ in range(100):
-            silence.check("images")
+        looks(Child("disk-sleep", 0), 120)
+
+
+def test_an_endless_loop_is_known_by_what_it_computes():
+    looks(Child("running", 0.5), 240)
+    with pytest.raises(Rejected):
+        looks(Child("running", 0.5), 242)
+    looks(Child("running", 0), 1000)  # ready to run, on a busy machine
+    looks(Child("stopped", 0), 1000)
 
 
 def test_a_busy_machine_is_no_endless_loop(monkeypatch):
