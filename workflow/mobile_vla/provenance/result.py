@@ -13,7 +13,7 @@ class Commit(Result):
     commit: str
     """Hash of the commit."""
     dirty: bool
-    """Whether files differ from it; an edited config.yaml does not count."""
+    """Whether a tracked file differs from it, config.yaml apart, or code or presets are in none."""
 
 
 class Provenance(Result):
