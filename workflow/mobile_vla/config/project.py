@@ -344,6 +344,7 @@ class Project(Settings):
             ),
             title=self.report.title,
             language=self.report.language,
+            example=self.report.example,
         )
 
     def partial_report(self) -> PartialSettings:
