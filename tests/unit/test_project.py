@@ -129,3 +129,11 @@ def test_where_processes_run_changes_no_settings_and_how_many_does(tmp_path):
     assert one.train("lora", "seed0") != two.train("lora", "seed0")
     assert two.train("lora", "seed0").canonical() == spread.train("lora", "seed0").canonical()
     assert spread.experiments["lora"].training.nodes == 2
+
+
+def test_another_title_of_the_report_is_given_to_its_page_alone(tmp_path):
+    one = load(BASE + "  a: {}\n", tmp_path)
+    two = load("report: {title: X}\n" + BASE + "  a: {}\n", tmp_path)
+    assert one.figures().canonical() == two.figures().canonical()
+    assert one.tables().canonical() == two.tables().canonical()
+    assert one.page().canonical() != two.page().canonical()

@@ -229,8 +229,9 @@ def test_a_record_tells_the_circumstances(tmp_path):
     assert set(record["versions"]) == {"numpy"}
 
 
-def test_the_git_state_tells_a_dirty_tree(tmp_path):
-    assert git_state(tmp_path) is None
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout with code, a preset and a configuration."""
 
     def git(*arguments):
         subprocess.run(
@@ -239,14 +240,54 @@ def test_the_git_state_tells_a_dirty_tree(tmp_path):
             capture_output=True,
         )
 
+    assert git_state(tmp_path) is None
     git("init")
-    (tmp_path / "a").write_text("1")
-    git("add", "a")
+    for name in ("README.md", "config.yaml", "workflow/a.py", "presets/p.yaml"):
+        put(tmp_path, name, "1")
+    git("add", ".")
     git("commit", "-m", "one")
-    clean = git_state(tmp_path)
+    return tmp_path
+
+
+def put(folder, name, text):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.yaml",
+        "kosmos-2/model.safetensors",
+        "notes.md",
+        "run.log",
+        "data/workflow/a.py",
+        "presets.txt",
+        "workflow/.DS_Store",
+        "workflow/notes.txt",
+        "메모 1.txt",
+    ],
+)
+def test_a_tree_is_clean_whatever_lies_about(checkout, name):
+    clean = git_state(checkout)
     assert clean is not None and len(clean.commit) == 40 and not clean.dirty
-    (tmp_path / "config.yaml").write_text("edited, as it is meant to be")
-    (tmp_path / "below").mkdir()
-    assert git_state(tmp_path / "below") == clean
-    (tmp_path / "a").write_text("2")
-    assert git_state(tmp_path / "below") == Commit(commit=clean.commit, dirty=True)
+    put(checkout, name, "2")
+    assert git_state(checkout) == git_state(checkout / "workflow") == clean
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "workflow/a.py",
+        "presets/p.yaml",
+        "workflow/new.py",
+        "workflow/new/b.py",
+        "presets/q.yaml",
+        "presets/새 것.yaml",
+    ],
+)
+def test_a_changed_file_or_new_code_makes_a_tree_dirty(checkout, name):
+    clean = git_state(checkout)
+    put(checkout, name, "2")
+    assert git_state(checkout / "workflow") == Commit(commit=clean.commit, dirty=True)

@@ -3,21 +3,24 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from pydantic import ValidationError
 
 from mobile_vla.config.reporting import FIGURES, FigureSettings
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.drawing.examples import stitch
+from mobile_vla.reporting.drawing.style import broken_up, fit_titles, new_figure
 from mobile_vla.reporting.figures import drawing_of
 from mobile_vla.reporting.format import number
 from mobile_vla.reporting.palette import COLORS, color_of
 from support.report import drawn
-from support.results import make_results
+from support.results import Results, make_results
 
 NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time", "closed_loop")
 
@@ -64,9 +67,8 @@ def test_an_experiment_has_the_same_colour_in_all_figures(tmp_path: Path) -> Non
     for name in ("loss_curves", "error_by_dimension", "epoch_time"):
         text = paths[name].read_text().lower()
         assert all(color_of(own, names).lower() in text for own in names)
-    # The traces show the best run only, in its own colour.
-    assert COLORS[1].lower() in paths["velocity_traces"].read_text().lower()
-    assert COLORS[0].lower() not in paths["velocity_traces"].read_text().lower()
+    traces = paths["velocity_traces"].read_text().lower()
+    assert all(color.lower() in traces for color in COLORS[:3])  # a panel for each
 
 
 @pytest.mark.parametrize(
@@ -143,3 +145,55 @@ def test_a_sentence_has_the_number_of_steps_that_its_values_rest_on(
         steps = {max(parts, key=lambda part: part["policy"]["mae"]["overall"])["steps"]}
     found = re.search(r"\(n = ([\d,]+) steps?", alt)
     assert found is not None and {int(found[1].replace(",", ""))} == steps
+
+
+def captions(made: Results) -> dict[str, Any]:
+    return json.loads((made.results / "figures/captions.json").read_text())
+
+
+@pytest.mark.parametrize(("chunk", "lines"), [(10, 7), (14, 3), (16, 1)])
+def test_where_windows_are_few_whole_chunks_are_drawn_beside_the_truth_of_all_frames(
+    tmp_path: Path, chunk: int, lines: int
+) -> None:
+    text = drawn(make_results(tmp_path, 1, chunks=(chunk,)), ["velocity_traces"])
+    said = re.findall(r"<title>(frame \d+): predicted", text["velocity_traces"].read_text())
+    dimensions, episodes = 2, 2
+    assert len(said) == lines * chunk * dimensions * episodes
+    assert len(set(said)) == min(chunk + lines - 1, 16)  # frames 4 to 19
+
+
+@pytest.mark.parametrize("name", ["confusion", "predicted_paths", "closed_loop"])
+def test_a_setting_chooses_the_experiment_that_figures_of_one_run_show(
+    tmp_path: Path, name: str
+) -> None:
+    made = make_results(tmp_path, 3, beats=[False, True, False])
+    drawn(made, [name])
+    assert "Shown is lora_r8, which has the highest skill" in captions(made)[name]["caption"]
+    made.settings = made.settings.model_copy(update={"example": "head_only"})
+    drawn(made, [name])
+    assert "Shown is head_only, as `report.example` says." in captions(made)[name]["caption"]
+    assert "head_only" in captions(made)[name]["alt"]
+
+
+LONG = "an_experiment_with_a_name_that_says_all_of_its_settings_lr_0.0001_rank_32"
+
+
+@pytest.mark.parametrize("width", [8, 20, 60])
+def test_a_title_is_broken_and_loses_nothing(width: int) -> None:
+    text = f"{LONG}, worst: MAE 0.0607\n(3 windows)"
+    broken = broken_up(text, width)
+    assert max(map(len, broken.splitlines())) <= width
+    assert broken.replace("\n", "").replace(" ", "") == text.replace("\n", "").replace(" ", "")
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_no_title_reaches_into_the_next_panel_or_out_of_the_figure(columns: int) -> None:
+    figure = new_figure(3)
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, columns, squeeze=False)[0]
+    titles = [ax.set_title(f"{LONG} {LONG}", loc="left") for ax in panels]
+    fit_titles(figure)
+    figure.draw_without_rendering()
+    ends = [*(ax.get_window_extent().x0 for ax in panels[1:]), figure.bbox.x1]
+    for title, end in zip(titles, ends, strict=True):
+        assert title.get_window_extent().x1 <= end

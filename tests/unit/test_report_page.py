@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from mobile_vla.errors import UserError
-from mobile_vla.layout import ReportFiles
+from mobile_vla.layout import CaptionFiles, ReportFiles
 from mobile_vla.provenance.record import Provenance
 from mobile_vla.reporting import texts
 from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.page import inline
 from mobile_vla.training.result import write_metrics
-from support.report import SOURCES, drawn, written
+from support.report import SOURCES, drawn, hollow, written
 from support.results import Results, make_results
 from support.training_results import epoch_of
 
@@ -349,3 +349,14 @@ def test_the_unit_of_the_errors_is_that_of_the_data(tmp_path: Path) -> None:
     said = plain(text_of(made))
     assert "normalised, 0.500 becomes 1" in said
     assert "key press" not in said and "m/s" not in said
+
+
+def test_an_empty_figure_is_left_out(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1)
+    hollow(made)
+    path = CaptionFiles.below(made.results).captions
+    words = json.loads(path.read_text())
+    words["language"]["empty"] = True
+    path.write_text(json.dumps(words))
+    found = parsed(written(made, made.settings.figures).read_text())
+    assert "figure-language" not in found.ids and "figure-confusion" in found.ids

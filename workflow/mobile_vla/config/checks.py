@@ -36,6 +36,15 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
             yield from _policy(project, at, experiment)
     for sweep in project.sweeps.values():
         yield from _matched(project, sweep)
+    example, shown = project.report.example, list(project.reported_experiments())
+    if example is not None and example not in shown:
+        where = ("report", "example")
+        yield (
+            where,
+            f"no experiment of the report is called {example!r}",
+            likely(example, shown),
+            "",
+        )
 
 
 def _matched(project: Project, sweep: Sweep) -> Iterator[Finding]:

@@ -364,6 +364,7 @@ class Project(Settings):
             ),
             title=self.report.title,
             language=self.report.language,
+            example=self.report.example,
         )
 
     def partial_report(self) -> PartialSettings:

@@ -78,6 +78,9 @@ class Report(Settings):
     """Heading of the page."""
     language: Language = "en"
     """Language of the page: `en` or `ko`. What stands in the figures is English."""
+    example: str | None = None
+    """The experiment whose predictions the figures of a single run show; null: that of the run with
+    the highest skill."""
 
 
 class ReportedRun(Settings):
@@ -203,6 +206,7 @@ class FigureSettings(ReportSettings):
     figures: tuple[str, ...]
     """Their names, in the order of the page."""
     language: Language = "en"
+    example: str | None = None
 
     @field_validator("figures")
     @classmethod

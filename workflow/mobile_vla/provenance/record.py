@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import JsonValue
@@ -18,6 +18,9 @@ from mobile_vla.files import sha256_of
 from mobile_vla.provenance.code import ROOT, code_of, versions
 from mobile_vla.result import Result
 
+STATUS = ("-c", "status.relativePaths=false", "status", "--porcelain=v2", "--branch")
+CODE = ("workflow/", "presets/")  # where an untracked file can change a result
+CODE_SUFFIXES = (".py", ".smk", ".yaml", ".yml", ".j2", ".css", ".js")
 SMALL = 1_000_000  # bytes; larger files have a JSON beside them with their digest
 
 
@@ -27,7 +30,7 @@ class Commit(Result):
     commit: str
     """Hash of the commit."""
     dirty: bool
-    """Whether files differ from it; an edited config.yaml does not count."""
+    """Whether a tracked file differs from it, config.yaml apart, or code or presets are in none."""
 
 
 class Provenance(Result):
@@ -66,8 +69,9 @@ class Provenance(Result):
 def git_state(folder: Path = ROOT) -> Commit | None:
     """Return the state of the project's checkout; None outside of one.
 
-    An edited config.yaml makes no tree dirty: editing it is what it is for, and the settings that
-    a job was given stand beside its commit.
+    Dirty is a tree with a changed tracked file, or an untracked one among code and presets.
+    Weights, data, notes and logs change no result. Nor does an edited config.yaml: editing it is
+    what it is for, and the settings that a job was given stand beside its commit.
     """
 
     def git(*arguments: str) -> str:
@@ -79,13 +83,24 @@ def git_state(folder: Path = ROOT) -> Commit | None:
     others = (":/", ":(top,exclude)config.yaml")
     try:
         # one call for both: each job makes it, and there are thousands
-        lines = git("status", "--porcelain=v2", "--branch", "--", *others).splitlines()
+        lines = git(*STATUS, "--", *others).splitlines()
     except (OSError, subprocess.CalledProcessError):
         return None
     commit = next(line.split()[2] for line in lines if line.startswith("# branch.oid"))
     if commit == "(initial)":
         return None
-    return Commit(commit=commit, dirty=any(not line.startswith("#") for line in lines))
+    return Commit(commit=commit, dirty=any(map(_makes_dirty, lines)))
+
+
+def _makes_dirty(line: str) -> bool:
+    """Return whether a line of ``git status --porcelain=v2`` tells of code that is in no commit."""
+    kind, _, path = line.partition(" ")
+    if kind == "#":
+        return False
+    # git names an untracked folder alone, with a slash behind it, and quotes unusual names
+    place = path.strip('"')
+    code = place.endswith("/") or PurePosixPath(place).suffix in CODE_SUFFIXES
+    return kind != "?" or (code and place.startswith(CODE))
 
 
 class Recorder:

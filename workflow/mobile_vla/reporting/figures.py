@@ -73,6 +73,7 @@ def draw(
         texts=t,
         labels=Texts.of("en"),
         sweeps=sweep_tables(settings.sweeps, runs, scores),
+        chosen=settings.example,
     )
     captions = {}
     with styled():
@@ -80,6 +81,8 @@ def draw(
             drawn = drawing_of(name)(material)
             save(drawn.figure, FigureFiles.below(derived, figure=name), formats)
             caption = f"{t(f'{name}.caption')} {drawn.note}".strip()
-            words = Caption(title=t(f"{name}.title"), caption=caption, alt=drawn.alt)
+            words = Caption(
+                title=t(f"{name}.title"), caption=caption, alt=drawn.alt, empty=drawn.empty
+            )
             captions[name] = words.model_dump()
     write_json(CaptionFiles.below(derived).captions, captions)

@@ -37,6 +37,7 @@ class Material:
     texts: Texts  # for captions and alternative texts
     labels: Texts  # the English ones, for what stands in a figure
     sweeps: tuple[SweepTable, ...] = ()
+    chosen: str | None = None  # the experiment whose predictions are shown, by `report.example`
 
     @cached_property
     def experiments(self) -> list[str]:
@@ -60,6 +61,22 @@ class Material:
         if len(self.experiments) <= SHOWN:
             return ""
         return self.texts("figure.left_out", shown=SHOWN, all=len(self.experiments))
+
+    def example(self, among: Sequence[Run] | None = None) -> Run:
+        """Return the run that figures of a single run show, of all or of some.
+
+        It is the one with the highest skill, of the experiment that ``report.example`` names if
+        that is among them.
+        """
+        runs = self.runs if among is None else among
+        return best_run([run for run in runs if run.experiment == self.chosen] or runs)
+
+    def why(self, shown: Run) -> str:
+        """Return a sentence on why a run is shown; empty where there is no other."""
+        if len(self.runs) == 1:
+            return ""
+        key = "chosen" if shown.experiment == self.chosen else "highest_skill"
+        return self.texts(f"figure.{key}", run=shown.label)
 
     def color(self, of: Run | ExperimentScores) -> str:
         """Return the colour of an experiment."""

@@ -118,6 +118,8 @@ def _figures(settings: PageSettings, derived: Path) -> dict[str, dict[str, str]]
     figures = {}
     for name in settings.figures:
         words = Caption.checked(path, captions.get(name))
+        if words.empty:
+            continue
         svg = inline(FigureFiles.below(derived, figure=name).svg, words.alt)
         figures[name] = {**words.model_dump(), "svg": svg}
     return figures

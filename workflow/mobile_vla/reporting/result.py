@@ -14,3 +14,5 @@ class Caption(Result):
     """How to read it."""
     alt: str
     """What it shows, with its number, for those who do not see it."""
+    empty: bool = False
+    """Whether there is nothing to draw: then the page leaves it out, and the file says why."""

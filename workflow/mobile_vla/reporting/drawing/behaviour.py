@@ -32,10 +32,11 @@ NAMED = 6  # runs that a sentence names one by one
 
 
 def closed_loop(material: Material) -> Drawn:
-    """Draw trajectories around the box by side, and film strips, of the run that succeeds most."""
+    """Draw trajectories around the box by side, and film strips, of the example's rollouts."""
     t = material.texts
-    driven = [(run, run.rollouts) for run in material.runs if run.rollouts is not None]
-    run, rollouts = max(driven, key=lambda pair: pair[1].drivers["policy"].success.rate)
+    run = material.example([run for run in material.runs if run.rollouts is not None])
+    rollouts = run.rollouts
+    assert rollouts is not None  # the settings name this figure only where there are rollouts
     paths = RolloutFiles.below(material.results, **run.settings.names()).paths
     with np.load(paths, allow_pickle=False) as file:
         data: dict[str, Any] = {name: file[name] for name in file.files}
@@ -74,7 +75,7 @@ def closed_loop(material: Material) -> Drawn:
         rollouts=t.count(rollouts.rollouts, "rollout"),
         scenes=rollouts.scenes,
     )
-    return Drawn(figure, finding)
+    return Drawn(figure, finding, material.why(run))
 
 
 def _paths(ax: Axes, data: Mapping[str, Any], side: str) -> None:
@@ -131,7 +132,7 @@ def language(material: Material) -> Drawn:
         if run.language.lateral_shift is not None
     ]
     if not shifts:
-        return Drawn(nothing(material.shown[0].language.why), t("language.none"))
+        return nothing(material.shown[0].language.why, t("language.none"))
     figure = new_figure(0.8 + LINE * len(shifts))
     ax = figure.subplots()
     parts = []

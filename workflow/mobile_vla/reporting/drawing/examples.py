@@ -1,4 +1,4 @@
-"""Figures of example episodes of the best run: pictures, velocities, and predicted paths."""
+"""Figures of example episodes: pictures, velocities, and predicted paths."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from mobile_vla.data.frames import open_frames
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EpisodeError
 from mobile_vla.evaluation.trajectories import integrate
-from mobile_vla.reporting.drawing.style import Drawn, marks, new_figure
-from mobile_vla.reporting.format import number
+from mobile_vla.reporting.drawing.style import Drawn, hide, marks, new_figure, shortened
+from mobile_vla.reporting.format import count, number
+from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.material import Material
-from mobile_vla.reporting.palette import BASELINE
+from mobile_vla.reporting.palette import BASELINE, FAINT
 from mobile_vla.reporting.selection import best_run, exhibited
 from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import scored_on
@@ -86,7 +87,7 @@ def _listed(chosen: Sequence[tuple[str, EpisodeError]], t: Texts) -> str:
 
 def episodes(material: Material) -> Drawn:
     """Draw the driver's and the predicted command on pictures of an episode, a row each."""
-    t, run = material.texts, best_run(material.runs)
+    t, run = material.texts, material.example()
     chosen = exhibited(run.evaluation.per_episode)
     dataset = material.dataset_of(run.evaluation)
     frames, path = open_frames(dataset), material.predictions_of(run)
@@ -116,10 +117,11 @@ def episodes(material: Material) -> Drawn:
     ax.set_axis_off()
     keys = [
         Line2D([], [], color="#9aa5b1", lw=4, label="driver (white on the pictures)"),
-        Line2D([], [], color=PREDICTED, lw=2, label=f"{run.label} (predicted)"),
+        Line2D([], [], color=PREDICTED, lw=2, label=f"{shortened(run.label)} (predicted)"),
     ]
     figure.legend(handles=keys, loc="outside lower center", ncols=2)
-    return Drawn(figure, t("episodes.finding", run=run.label, parts=_listed(chosen, t)))
+    finding = t("episodes.finding", run=run.label, parts=_listed(chosen, t))
+    return Drawn(figure, finding, material.why(run))
 
 
 def _arrows(
@@ -142,55 +144,97 @@ def _arrows(
         ax.annotate("", tip, foot, arrowprops=options)
 
 
+@dataclass(frozen=True)
+class _Example:
+    """An episode with what a run predicts of it, in raw command units."""
+
+    truth: np.ndarray  # (T, A) of all frames
+    frames: list[np.ndarray]  # of each line the frames that it is over, counted from 0
+    lines: list[np.ndarray]  # (frames, A): whole chunks, or the first steps of all
+
+
+def _example(material: Material, run: Run, episode: EpisodeError) -> _Example:
+    """Read an episode; with fewer windows than steps of a chunk, whole chunks show more of it."""
+    scored, path = run.evaluation, material.predictions_of(run)
+    dataset = material.dataset_of(scored)
+    index = dataset.index(episode.episode)
+    first, length = int(dataset.offsets[index]), int(dataset.lengths[index])
+    truth = dataset.actions[first : first + length][:, columns_of(scored.dimensions)]
+    with np.load(path, allow_pickle=False) as data:
+        mask = data["mask"]
+        if episode.windows >= mask.shape[1]:
+            trace = stitch(path, episode.episode, str(run.settings.settings.get("target")))
+            return _Example(truth, [trace.frame], [trace.prediction])
+        rows = np.flatnonzero((data["episode"] == episode.episode) & mask.any(axis=1))
+        frame, prediction = data["frame"], data["prediction"]
+        frames = [frame[row][mask[row]] for row in rows]
+        return _Example(truth, frames, [prediction[row][mask[row]] for row in rows])
+
+
 def velocity_traces(material: Material) -> Drawn:
-    """Draw predicted and true velocity: a row a dimension, a column a typical and the worst."""
-    t, run = material.texts, best_run(material.runs)
-    scored = run.evaluation
-    chosen = [(kind, own) for kind, own in exhibited(scored.per_episode) if kind != "best"]
-    color, predictions = material.color(run), material.predictions_of(run)
-    figure = new_figure(1.1 + 1.45 * len(scored.dimensions))
-    grid = figure.subplots(
-        len(scored.dimensions), len(chosen), sharex=True, sharey=True, squeeze=False
-    )
-    for column, (kind, episode) in enumerate(chosen):
-        trace = stitch(predictions, episode.episode, str(run.settings.settings.get("target")))
-        for row, dimension in enumerate(scored.dimensions):
-            _velocities(grid[row, column], trace, row, color, run.label)
-            if column == 0:
-                grid[row, column].set_ylabel(f"{dimension}\n(command units)")
-        short = episode.episode.removeprefix("episode_")
-        title = f"{KINDS[kind]}: MAE {number(episode.mae)} ({episode.windows} windows)\n"
-        grid[0, column].set_title(title, loc="left")
-        grid[0, column].text(0, 1.03, short, transform=grid[0, column].transAxes, fontsize=7)
-        grid[-1, column].set_xlabel("frame")
-        grid[-1, column].xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    finding = t(
-        "velocity_traces.finding",
-        run=run.label,
-        scored=scored_on(scored, t),
-        parts=_listed(chosen, t),
-    )
-    return Drawn(figure, finding)
+    """Draw predicted and true velocity: of each experiment a row a dimension.
 
-
-def _velocities(ax: Axes, trace: Trace, dimension: int, color: str, label: str) -> None:
-    # Wide and pale below narrow and strong: both stay visible where they agree.
-    true, predicted = trace.truth[:, dimension], trace.prediction[:, dimension]
-    ax.step(trace.frame, true, where="mid", color=BASELINE, lw=4, label="driver (true)")
-    ax.step(trace.frame, predicted, where="mid", color=color, lw=1.5, label=f"{label} (predicted)")
-    ax.plot(trace.frame, predicted, "o", color=color, ms=3)
-    said = [
-        f"frame {frame}: predicted {number(float(value))}, driven {number(float(driven))}"
-        for frame, value, driven in zip(trace.frame, predicted, true, strict=True)
+    The columns are a typical episode and the worst.
+    """
+    t = material.texts
+    experiments = grouped(material.shown, lambda run: run.experiment)
+    runs = [best_run(members) for members in experiments.values()]
+    rows = sum(len(run.evaluation.dimensions) for run in runs)
+    figure = new_figure(0.6 + 0.6 * len(runs) + 1.35 * rows)
+    grid = figure.subplots(rows, 2, sharey="row", squeeze=False)
+    top, findings = 0, []
+    for run in runs:
+        dimensions = run.evaluation.dimensions
+        axes = grid[top : top + len(dimensions)]
+        top += len(dimensions)
+        chosen = [own for own in exhibited(run.evaluation.per_episode) if own[0] != "best"]
+        for column, (kind, episode) in enumerate(chosen):
+            example = _example(material, run, episode)
+            for row, ax in enumerate(axes[:, column]):
+                _velocities(ax, example, row, material.color(run))
+            title = f"{run.label}, {KINDS[kind]}: MAE {number(episode.mae)}"
+            short = episode.episode.removeprefix("episode_")
+            windows = count(episode.windows, "window")
+            axes[0, column].set_title(f"{title}\n{short} ({windows})", fontsize=8)
+            axes[-1, column].set_xlabel("frame")
+        for ax, dimension in zip(axes[:, 0], dimensions, strict=True):
+            ax.set_ylabel(f"{dimension}\n(command units)")
+        hide(list(axes[:, len(chosen) :].flat))
+        findings.append(
+            t(
+                "velocity_traces.finding",
+                run=run.label,
+                scored=scored_on(run.evaluation, t),
+                parts=_listed(chosen, t),
+            )
+        )
+    keys = [
+        Line2D([], [], color=BASELINE, lw=4, label="driver (true)"),
+        Line2D([], [], color=FAINT, lw=1.5, label="predicted, in the experiment's colour"),
     ]
-    marks(ax, trace.frame.tolist(), predicted.tolist(), said)
+    figure.legend(handles=keys, loc="outside lower center", ncols=2)
+    return Drawn(figure, " ".join(findings), material.left_out)
+
+
+def _velocities(ax: Axes, example: _Example, dimension: int, color: str) -> None:
+    # Wide and pale below narrow and strong: both stay visible where they agree.
+    true = example.truth[:, dimension]
+    ax.step(np.arange(len(true)), true, where="mid", color=BASELINE, lw=4)
+    for frames, line in zip(example.frames, example.lines, strict=True):
+        predicted = line[:, dimension]
+        ax.step(frames, predicted, where="mid", color=color, lw=1.5)
+        ax.plot(frames, predicted, "o", color=color, ms=3)
+        said = [
+            f"frame {frame}: predicted {number(float(value))}, driven {number(float(true[frame]))}"
+            for frame, value in zip(frames, predicted, strict=True)
+        ]
+        marks(ax, frames.tolist(), predicted.tolist(), said)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def predicted_paths(material: Material) -> Drawn:
     """Draw where the true commands lead, and where each predicted chunk would."""
-    t, run = material.texts, best_run(material.runs)
+    t, run = material.texts, material.example()
     chosen = exhibited(run.evaluation.per_episode)
     figure = new_figure(4.0)
     axes = figure.subplots(1, len(chosen), squeeze=False)[0]
@@ -216,7 +260,7 @@ def predicted_paths(material: Material) -> Drawn:
     axes[0].set_ylabel("forward (command steps)")
     keys = [
         Line2D([], [], color=BASELINE, lw=4, label="driver (true)"),
-        Line2D([], [], color=color, lw=1.2, label=f"{run.label}: each predicted chunk"),
+        Line2D([], [], color=color, lw=1.2, label=f"{shortened(run.label)}: each predicted chunk"),
     ]
     figure.legend(handles=keys, loc="outside lower center", ncols=2)
     parts = "; ".join(
@@ -229,7 +273,8 @@ def predicted_paths(material: Material) -> Drawn:
         )
         for kind, episode in chosen
     )
-    return Drawn(figure, t("predicted_paths.finding", run=run.label, parts=parts))
+    finding = t("predicted_paths.finding", run=run.label, parts=parts)
+    return Drawn(figure, finding, material.why(run))
 
 
 def _chunk(ax: Axes, start: np.ndarray, velocities: np.ndarray, color: str) -> None:

@@ -30,7 +30,6 @@ from mobile_vla.reporting.format import UNIT, cell, count, number, percent
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.material import Material, comparable
 from mobile_vla.reporting.palette import FAINT, PAPER
-from mobile_vla.reporting.selection import best_run
 
 Along = Literal["step", "frame"]
 Groups = dict[str, tuple[Run, ...]]
@@ -139,7 +138,7 @@ def error_by_scenario(material: Material) -> Drawn:
         if any(run.evaluation.by_scenario for run in runs)
     }
     if not groups:
-        return Drawn(nothing("all scored episodes are of the same scenario"), "–")
+        return nothing("all scored episodes are of the same scenario", "–")
     rows = [
         list(dict.fromkeys(cell(part.cell) for run in runs for part in run.evaluation.by_scenario))
         for runs in groups.values()
@@ -193,8 +192,8 @@ def _scenarios(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequen
 
 
 def confusion(material: Material) -> Drawn:
-    """Draw which motion was driven and which predicted, of the run with the highest skill."""
-    t, run = material.texts, best_run(material.runs)
+    """Draw which motion was driven and which predicted, of the example."""
+    t, run = material.texts, material.example()
     motion, classes = run.evaluation.motion, run.evaluation.motion.classes
     size = len(classes)
     figure = new_figure(1.2 + CELL * size, min(8.0, 2.6 + 1.05 * size))
@@ -229,7 +228,7 @@ def confusion(material: Material) -> Drawn:
         worst=worst[1],
         share=percent(worst[0]),
     )
-    return Drawn(figure, finding)
+    return Drawn(figure, finding, material.why(run))
 
 
 def tolerance(material: Material) -> Drawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +17,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from mobile_vla.files import atomic_path
 from mobile_vla.layout import FigureFiles
 from mobile_vla.reporting.palette import BASELINE, FAINT, GRID, INK
 
 WIDTH = 8.0  # inches
+LONGEST = 36  # characters of a label
+NARROWEST = 8  # characters of a line of a title
+MARGIN = 4  # pixels between a title and what is beside it
 PNG_DPI = 150
 # What a figure is written as, without what would differ from machine to machine.
 FORMATS: dict[str, dict[str, Any]] = {
@@ -71,6 +76,7 @@ class Drawn:
     figure: Figure
     alt: str  # what it shows, with its number, for those who do not see it
     note: str = ""  # a sentence to follow the caption
+    empty: bool = False  # whether there is nothing to draw
 
 
 @contextmanager
@@ -86,11 +92,11 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def nothing(why: str) -> Figure:
-    """Return a figure whose text is the reason why it shows nothing."""
+def nothing(why: str, alt: str) -> Drawn:
+    """Return a figure whose text is the reason why it shows nothing: the page leaves it out."""
     figure = new_figure(0.8)
     figure.text(0.02, 0.5, f"Nothing to draw: {why}.", va="center", color=FAINT)
-    return figure
+    return Drawn(figure, alt, empty=True)
 
 
 def hide(axes: Sequence[Axes]) -> None:
@@ -99,9 +105,67 @@ def hide(axes: Sequence[Axes]) -> None:
         ax.set_visible(False)
 
 
+def shortened(label: str) -> str:
+    """Return a label without its middle where it would take the room of what is drawn."""
+    if len(label) <= LONGEST:
+        return label
+    return f"{label[: LONGEST // 2]}…{label[-(LONGEST // 2) + 1 :]}"
+
+
+def fit_titles(figure: Figure) -> None:
+    """Break the titles that would reach into the next axes or out of the figure."""
+    engine = figure.get_layout_engine()
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    titles = [
+        (ax, text)
+        for ax in shown
+        for text in ax.get_children()
+        if isinstance(text, Text) and text.get_text()
+    ]
+    if engine is None or all(
+        text.get_window_extent().width < ax.get_window_extent().width / 2 for ax, text in titles
+    ):
+        return
+    for _, text in titles:
+        text.set_visible(False)  # a long title would push its axes aside
+    engine.execute(figure)
+    for _, text in titles:
+        text.set_visible(True)
+    boxes = [ax.get_window_extent() for ax in figure.axes]  # hidden ones keep their place
+    for ax, text in titles:
+        box = ax.get_window_extent()
+        row = [other for other in boxes if other.y0 < box.y1 and other.y1 > box.y0]
+        alone = text in ax.texts or all(abs(other.x0 - box.x0) < 1 for other in row)
+        end = figure.bbox.x1 if alone else box.x1
+        _fit(text, end - text.get_window_extent().x0 - MARGIN)
+
+
+def _fit(text: Text, room: float) -> None:
+    """Break a text until it fits into a width in pixels."""
+    whole = text.get_text()
+    width = max(map(len, whole.splitlines()))
+    while width > NARROWEST and (taken := text.get_window_extent().width) > room:
+        width = max(min(width - 1, int(width * room / taken)), NARROWEST)
+        text.set_text(broken_up(whole, width))
+
+
+def broken_up(text: str, width: int) -> str:
+    """Break lines at spaces and, as names have none, behind their joints, else anywhere."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        lines.append("")
+        for part in re.findall(r"[^ _,-]*[ _,-]?", line):
+            if lines[-1] and len(lines[-1] + part.rstrip()) > width:
+                lines.append("")
+            lines[-1] += part
+            while len(lines[-1].rstrip()) > width:
+                lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def lines_down(ax: Axes, labels: Sequence[str], *, grid: bool = False) -> None:
     """Label the places 0, 1, … from top to bottom, a line each."""
-    ax.set_yticks(range(len(labels)), labels)
+    ax.set_yticks(range(len(labels)), list(map(shortened, labels)))
     ax.set_ylim(len(labels) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="y", visible=grid)
@@ -141,6 +205,8 @@ def heat_cell(ax: Axes, row: int, column: int, color: Any, half: float = 0.47) -
 
 def legend_beside(ax: Axes, handles: Sequence[Line2D]) -> None:
     """Put a legend to the right of the axes."""
+    for handle in handles:
+        handle.set_label(shortened(str(handle.get_label())))
     ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
@@ -168,6 +234,7 @@ def marks(ax: Axes, x: Sequence[float], y: Sequence[float], values: Sequence[str
 def save(figure: Figure, files: FigureFiles, formats: Iterable[str]) -> None:
     """Write a figure in some of ``FORMATS``."""
     FigureCanvasAgg(figure)
+    fit_titles(figure)
     for kind in formats:
         path: Path = getattr(files, kind)
         with atomic_path(path) as temporary:

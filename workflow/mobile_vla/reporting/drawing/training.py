@@ -17,6 +17,7 @@ from mobile_vla.reporting.drawing.style import (
     legend_beside,
     marks,
     new_figure,
+    nothing,
 )
 from mobile_vla.reporting.format import number, percent, span
 from mobile_vla.reporting.load import Run, epoch_rows, grouped
@@ -149,8 +150,7 @@ def overfitting_gap(material: Material) -> Drawn:
     ax.set_xlabel("epoch")
     ax.set_ylabel("val loss − train loss")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if not parts:
+        return nothing("no validation loss was measured", t("loss_curves.none"))
     legend_beside(ax, list(handles.values()))
-    finding = (
-        t("overfitting_gap.finding", parts=", ".join(parts)) if parts else t("loss_curves.none")
-    )
-    return Drawn(figure, finding, material.left_out)
+    return Drawn(figure, t("overfitting_gap.finding", parts=", ".join(parts)), material.left_out)
