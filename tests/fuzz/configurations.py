@@ -16,7 +16,7 @@ memory_limit_gb: 14
 datasets:
   demo:
     kind: simulated
-    simulation: {scenes: 6, seed: 0, world: {frames: 15, variation: 2}}
+    simulation: {scenes: 6, world: {seed: 0, frames: 15, variation: 2}}
     split: {kind: kfold, folds: 2, val: 0.25, stratify_by: [side]}
   mine:
     kind: recorded
@@ -49,7 +49,7 @@ defaults:
   prompt: {template: "pass on the {side}", words: {side: {left: links, right: rechts}}}
   lora: {r: 4, alpha: 16, dropout: 0.1, targets: [q_proj]}
   head: {layers: 1, hidden_size: 8, mlp: [8], dropout: 0.1}
-  augment: {mirror: true, brightness: 0.1}
+  augment: {mirror: true, brightness: 0}
   language: {paraphrase: "go to the {side}"}
   evaluation: {batch_size: 64, dead_band: {linear_x: 0.5}}
   timing: {warmup_steps: 1, steps: 3, ablation: true}
@@ -68,7 +68,8 @@ defaults:
 experiments:
   lora: {}
   head_only: {finetune: none, subset: 2}
-  full: {finetune: full, preset: short, training: {init_from: lora}}
+  full: {finetune: full, preset: short}
+  longer: {training: {init_from: lora}}
   grid: {sweep: {window: [3, 5], lora.r: [4, 8]}}
 report: {title: A lab, language: en}
 """
@@ -97,13 +98,13 @@ def configurations(seed: int, count: int) -> Iterator[str]:
         count: how many.
     """
     rng = random.Random(f"configurations {seed}")
-    base = yaml.safe_load(BASE)
+    base = yaml.load(BASE, yaml.CSafeLoader)
     places = list(_places(base))
     for _ in range(count):
         config = copy.deepcopy(base)
         for _ in range(rng.choice([1, 1, 2, 4])):
             _spoil(config, rng, rng.choice(places), places)
-        yield yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+        yield yaml.dump(config, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -118,7 +119,7 @@ def _spoil(config: Any, rng: random.Random, place: tuple[Any, ...], places: list
     holder = config
     for key in place[:-1]:
         holder = _item(holder, key)
-    if _item(holder, place[-1]) is holder:
+    if not isinstance(holder, dict | list) or _item(holder, place[-1]) is holder:
         return  # what was there was spoilt before
     key = place[-1]
     how = rng.choice(["replace"] * 4 + ["remove", "rename", "add", "transplant", "wrap", "nest"])
