@@ -123,10 +123,17 @@ def test_values_that_pydantic_would_take_or_explain_in_python_are_refused(tmp_pa
     assert words in problem.found + problem.expected
 
 
-def test_a_split_that_is_not_whole_names_its_hidden_share(tmp_path):
-    text = BASE.replace("{kind: simulated,", "{kind: simulated, split: {train: 0.8, val: 0.2},")
+@pytest.mark.parametrize("shares", ["train: 0.85, val: 0.2", "train: 0.8", "val: 0.2, test: 0.2"])
+def test_a_split_that_is_not_whole_names_its_hidden_share(tmp_path, shares):
+    text = BASE.replace("{kind: simulated,", f"{{kind: simulated, split: {{{shares}}},")
     (problem,) = problems(text, tmp_path).values()
-    assert "test 0.15" in problem.found and "test: 0" in problem.found
+    assert "must be 1" in problem.found and "test: 0" in problem.found
+
+
+@pytest.mark.parametrize("shares", ["train: 0.8, val: 0.2", "train: '0.7', val: 3e-1"])
+def test_a_split_into_train_and_val_has_no_test_set(tmp_path, shares):
+    text = BASE.replace("{kind: simulated,", f"{{kind: simulated, split: {{{shares}}},")
+    assert load(text, tmp_path).datasets["demo"].split.test == 0
 
 
 def test_the_shipped_config_fits_the_schema():

@@ -65,14 +65,6 @@ def test_a_folder_of_episodes_that_is_not_there(project, line, words):
     assert words in refused(project)
 
 
-def test_a_name_that_snakemake_would_misread_is_refused(project):
-    write_folder(project.folder / "odd", 1)
-    (episode,) = (project.folder / "odd").iterdir()
-    episode.rename(episode.with_name("episode_{side}.h5"))
-    project.config = RECORDED.replace("./episodes", "./odd")
-    assert "episode_{side}.h5: found a brace" in refused(project)
-
-
 @pytest.mark.parametrize(
     "target",
     [

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LONGEST = 2000  # characters of a text of a message
+MOST = 50  # problems that a message lists
+
 
 class UserError(Exception):
     """A mistake in the user's files or settings, in words that say what to do.
@@ -37,12 +40,21 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.place}: {self.found}"]
+        lines = [f"{_shown(self.place)}: {_shown(self.found)}"]
         if self.expected:
-            lines.append(f"    expected: {self.expected}")
+            lines.append(f"    expected: {_shown(self.expected)}")
         if self.remedy:
-            lines.append(f"    to do:    {self.remedy}")
+            lines.append(f"    to do:    {_shown(self.remedy)}")
         return "\n".join(lines)
+
+
+def _shown(text: str) -> str:
+    """Return a text on one line, control characters as ``\\n``, and not endlessly long."""
+    if not text.isprintable():
+        text = "".join(
+            one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+        )
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 class Problems(UserError):  # noqa: N818  (it is several)
@@ -51,4 +63,7 @@ class Problems(UserError):  # noqa: N818  (it is several)
     def __init__(self, heading: str, problems: Sequence[Problem]):
         self.problems = list(problems)
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        super().__init__("\n".join([f"{heading} ({count}):", *map(str, self.problems)]))
+        lines = [f"{heading} ({count}):", *map(str, self.problems[:MOST])]
+        if len(self.problems) > MOST:
+            lines.append(f"and {len(self.problems) - MOST} more")
+        super().__init__("\n".join(lines))

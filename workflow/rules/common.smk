@@ -5,13 +5,14 @@
 # those of the last run, which is how an edit reaches exactly the jobs that it concerns.
 import os
 import re
+import shlex
 from functools import cache
 
 from snakemake.settings.types import DeploymentMethod
 
 from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
+from mobile_vla.backbone.local import check_folder
 from mobile_vla.backbone.result import checkpoint_files
-from mobile_vla.config.loading import load_project
 from mobile_vla.ingest.recorded import left_out, named, recorded_episodes
 from mobile_vla.gpus import visible
 from mobile_vla.layout import (
@@ -51,10 +52,6 @@ ENVIRONMENT = "../../envs/mobile-vla.yaml"
 CONTENT_CACHE = RESULTS / ".cache/content.json"
 
 
-with mistakes_without_traceback():
-    project = load_project(config, [Path(file) for file in workflow.configfiles])
-
-
 @cache
 def recorded_files(dataset):
     """Return the files of a recorded dataset by episode."""
@@ -83,6 +80,9 @@ for name in project.used_datasets():
         recorded_files(name)
     if project.datasets[name].kind == "lerobot":
         imported(name)
+for name in sorted({one.backbone for one in project.reported_experiments().values()}):
+    with mistakes_without_traceback():
+        check_folder(name, project.backbones[name])
 
 
 def one_of(names):
@@ -100,15 +100,18 @@ wildcard_constraints:
     run=one_of(sorted({run for name in project.experiments for run in project.runs_of(name)})),
 
 
+def literal(path):
+    """Return a path as a shell command holds it that Snakemake fills in: neither reads it as code."""
+    return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
+
+
 # Jobs run this checkout's library, whatever else is installed. In a conda environment the
 # interpreter is the environment's, else the one that Snakemake itself runs in.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-PATH = "" if CONDA else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
+LIBRARY = literal(Path(workflow.basedir, "workflow"))
+PATH = "" if CONDA else f'export PATH={literal(Path(sys.executable).parent)}:"$PATH"; '
 # With `exec` a signal to the job reaches the library, which ends in good order.
-shell.prefix(
-    f"{PATH}export PYTHONPATH='{workflow.basedir}/workflow'"
-    " MOBILE_VLA_PARENT=$(uname -n):$PPID; exec "
-)
+shell.prefix(f"{PATH}export PYTHONPATH={LIBRARY}" " MOBILE_VLA_PARENT=$(uname -n):$PPID; exec ")
 
 
 # Jobs that run on a cluster are planned here and started there; both read this file. The executor is

@@ -1,12 +1,13 @@
-# The library, importable from here on, and a first look at the configuration: Snakemake's own
-# reader says of a mistake in YAML only that there is one.
+# The library, importable from here on, and the configuration. It is read here before Snakemake reads
+# it, which ends in tracebacks or without an end, and runs the Python code of a file that asks for it.
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow")))
 
-from mobile_vla.config.mistakes import check_syntax
+from mobile_vla.config.loading import read_project
 from mobile_vla.errors import UserError
 
 
@@ -19,5 +20,31 @@ def mistakes_without_traceback():
         sys.exit(str(error))
 
 
+def configuration_files():
+    """Return config.yaml, if it is to be read, and the files of `--configfile`."""
+    settings = workflow.config_settings
+    given = [Path(os.path.relpath(file)) for file in settings.configfiles]
+    own = Path("config.yaml")
+    if given and (settings.replace_workflow_config or own in given or not own.exists()):
+        return given
+    return [own, *given]
+
+
+def check_place():
+    """Refuse a folder of the project that PATH cannot hold, or that Snakemake fills in.
+
+    Raises:
+        UserError: it is such a folder.
+    """
+    odd = set("{}:\n") & set(str(workflow.basedir))
+    if odd:
+        raise UserError(
+            f"{str(workflow.basedir)!r}: found {' '.join(map(repr, sorted(odd)))} in the path of the "
+            "project, which Snakemake or PATH would take for something else; expected a path without; "
+            "rename or move the folder"
+        )
+
+
 with mistakes_without_traceback():
-    check_syntax([Path(file) for file in workflow.overwrite_configfiles or ["config.yaml"]])
+    check_place()
+    project = read_project(*configuration_files(), given=workflow.config_settings.config)

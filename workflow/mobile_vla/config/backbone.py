@@ -6,18 +6,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from mobile_vla.config.base import Count, Fraction, Positive, Settings, Texts
+from mobile_vla.config.base import Count, Fraction, Layers, Place, Positive, Seed, Settings, Texts
 
-Width = Annotated[int, Field(ge=8)]
+Width = Annotated[int, Field(ge=8, le=65_536)]
 
 
 class VisionSize(Settings):
     """Size of the vision tower; the defaults are those of kosmos-2-patch14-224."""
 
     hidden_size: Width = 1024
-    layers: Count = 24
+    layers: Layers = 24
     heads: Count = 16
-    ffn: Width = 4096
+    ffn: Annotated[int, Field(ge=8, le=262_144)] = 4096
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
@@ -30,10 +30,10 @@ class TextSize(Settings):
     """Size of the language model; the defaults are those of kosmos-2-patch14-224."""
 
     hidden_size: Width = 2048
-    layers: Count = 24
+    layers: Layers = 24
     heads: Count = 32
-    ffn: Width = 8192
-    vocabulary: Annotated[int, Field(ge=1500)] = 65037
+    ffn: Annotated[int, Field(ge=8, le=262_144)] = 8192
+    vocabulary: Annotated[int, Field(ge=1500, le=1_000_000)] = 65037
     dropout: Fraction = 0.1
 
     @model_validator(mode="after")
@@ -65,7 +65,7 @@ class RandomBackbone(Settings):
 
     weights: Literal["random"]
     """Says that the weights are drawn, not downloaded."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the weights."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Number format that the weights are drawn and stored in. At the full size bf16 takes 3.3 GB on
@@ -92,7 +92,7 @@ class RandomBackbone(Settings):
 class PretrainedBackbone(Settings):
     """A Kosmos-2 checkpoint from the Hugging Face hub or from a folder."""
 
-    checkpoint: str
+    checkpoint: Place
     """A local folder, or a hub id such as ``microsoft/kosmos-2-patch14-224``."""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
     """The hub's commit (40 hex digits), required with a hub id: a branch may move."""

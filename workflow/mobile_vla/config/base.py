@@ -6,16 +6,41 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from mobile_vla.files import canonical_json
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+# Each has an end: beyond it something would overflow, or not end, long after the plan.
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Layers = Annotated[int, Field(ge=1, le=1000)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+NotNegative = Annotated[float, Field(ge=0, le=1e9)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]  # a share that may be 0
-Texts = Annotated[tuple[str, ...], Field(min_length=1)]
+Text = Annotated[str, Field(max_length=2000)]
+Texts = Annotated[tuple[Text, ...], Field(min_length=1, max_length=1000)]
+
+
+def _place(text: str) -> str:
+    """Refuse what can be no path on any machine, or names the home of nobody.
+
+    Raises:
+        ValueError: it is such a text.
+    """
+    try:
+        Path(text).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError) as error:
+        found = text if len(text) <= 60 else text[:57] + "…"
+        raise ValueError(
+            f"{found!r} can be no folder ({error}); expected one that is absolute or relative to "
+            "the project"
+        ) from None
+    return text
+
+
+Place = Annotated[str, AfterValidator(_place)]
 
 
 class Settings(BaseModel):

@@ -8,7 +8,7 @@ from mobile_vla.config.audit import ACCEPTABLE, CATALOGUE
 from mobile_vla.config.entries import Experiment, SimulatedDataset
 from mobile_vla.config.mistakes import likely
 from mobile_vla.config.model import Photometric
-from mobile_vla.config.project import Project
+from mobile_vla.config.project import MOST_RUNS, Project
 from mobile_vla.config.prompt import INSTRUCTION, SCENARIO_KEYS
 from mobile_vla.config.reporting import Sweep
 from mobile_vla.config.split import Holdout
@@ -24,8 +24,15 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
     """Yield every combination of settings that cannot work."""
     for name, dataset in project.datasets.items():
         yield from _accepted(("datasets", name, "accept"), dataset.accept)
+    runs = 0
     for name, experiment in project.experiments.items():
         at = ("experiments", name)
+        if experiment.dataset in project.datasets:
+            runs += len(experiment.seeds) * project.datasets[experiment.dataset].split.count
+        if runs > MOST_RUNS:
+            found = f"{runs} runs up to here, one for each experiment, seed and fold"
+            yield (at, found, f"{MOST_RUNS} at most", "name fewer seeds, folds or experiments")
+            return
         yield from _names(names, at, experiment)
         yield from _init_from(project, names, at, experiment)
         yield from _evaluate_on(project, names, at, experiment)
@@ -216,7 +223,10 @@ def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> I
 
 def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
     template, words = experiment.prompt.template, experiment.prompt.words.get("side", {})
-    if project.simulation(experiment.dataset) is None or f"{{{INSTRUCTION}}}" in template:
+    if (
+        not isinstance(project.datasets[experiment.dataset], SimulatedDataset)
+        or f"{{{INSTRUCTION}}}" in template
+    ):
         return  # the rest of the prompts is known after ingest; training checks it first thing
     others = {key: key for key in SCENARIO_KEYS if key != "side"}
     left, right = (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mobile_vla.config.audit import Accepted, OnWarning
-from mobile_vla.config.base import Count, Settings
+from mobile_vla.config.base import Count, Place, Seed, Settings
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.ingest import Images
@@ -22,7 +23,7 @@ from mobile_vla.config.timing import Timing
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Dimension, Windows
 
-Columns = Annotated[dict[Dimension, Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Columns = Annotated[dict[Dimension, Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
 
 
 class _Dataset(Settings):
@@ -51,14 +52,34 @@ class SimulatedDataset(_Dataset):
     """How many scenes, and their world."""
 
 
+def _pattern(text: str) -> str:
+    """Refuse a pattern that no file below a folder can match.
+
+    Raises:
+        ValueError: it is such a pattern.
+    """
+    parts = Path(text).parts
+    if not parts or Path(text).is_absolute() or ".." in parts or "\0" in text:
+        trouble = "looks in other places, or at no file"
+    elif any("**" in part and part != "**" for part in parts):
+        trouble = "has a `**` within a name: it stands for folders, between slashes"
+    elif parts[-1] == "**":
+        trouble = "matches folders alone"
+    else:
+        return text
+    raise ValueError(
+        f"{text!r} {trouble}; expected a pattern below `path`, such as '*.h5' or '**/*.h5'"
+    )
+
+
 class RecordedDataset(_Dataset):
     """A folder of recorded HDF5 episodes."""
 
     kind: Literal["recorded"]
     """Says that the episodes are files of yours."""
-    path: str
+    path: Place
     """The folder of the episodes, absolute or relative to the project."""
-    pattern: str = "*.h5"
+    pattern: Annotated[str, Field(max_length=200), AfterValidator(_pattern)] = "*.h5"
     """Which of its files are episodes; ``**/*.h5`` looks into subfolders too."""
 
 
@@ -67,7 +88,7 @@ class LerobotDataset(_Dataset):
 
     kind: Literal["lerobot"]
     """Says that the episodes are those of a LeRobotDataset."""
-    path: str
+    path: Place
     """Its folder, absolute or relative to the project: that which holds ``meta/info.json``."""
     camera: str | None = None
     """Feature with the images, such as ``observation.images.front``; needed among several."""
@@ -90,7 +111,7 @@ class Experiment(Windows):
     """A name from ``datasets``."""
     backbone: str
     """A name from ``backbones``."""
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     """One run for each seed and, where the dataset's split has several, each fold."""
     subset: Count | None = None
     """Train on so many of the training episodes; a smaller subset is part of every larger one."""

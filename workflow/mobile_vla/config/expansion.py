@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mobile_vla.config.mistakes import Path_, Source, short
+from mobile_vla.config.mistakes import Source, short
+from mobile_vla.config.reading import Path_
 from mobile_vla.config.reporting import NOT_MATCHED, Member, Sweep
 from mobile_vla.errors import Problem
 
 KEYS = ("sweep", "match")
 """What an experiment says of its sweep; the experiments that it becomes do not have these."""
+MOST = 1000
+"""How many combinations all sweeps may have together."""
 NOT_SWEPT = {
     "seeds": "say `seeds` beside the sweep: each combination gets a run for every seed",
     "timing_only": "say it beside the sweep, for all combinations",
@@ -32,11 +36,19 @@ def expand(config: dict[str, Any], source: Source) -> tuple[dict[str, Sweep], li
     found: dict[str, Any] = {}
     sweeps: dict[str, Sweep] = {}
     problems: list[Problem] = []
+    room = MOST
     for name, entry in config["experiments"].items():
         if not isinstance(entry, Mapping) or not set(KEYS) & set(entry):
             found[name] = entry
             continue
         wrong = list(_wrong(("experiments", str(name)), entry, source))
+        combinations = 0 if wrong else math.prod(map(len, entry["sweep"].values()))
+        room -= combinations
+        if room < 0:
+            many, expected = f"{combinations} combinations", f"{MOST} in all sweeps together"
+            at = ("experiments", str(name), "sweep")
+            wrong.append(source.problem(at, many, expected, "sweep fewer settings or values"))
+            room += combinations
         problems += wrong
         if wrong:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import field_validator
 
-from mobile_vla.config.base import Count, Settings, Share
+from mobile_vla.config.base import Count, Settings, Share, Text
 from mobile_vla.config.model import TrainedRunSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.uncertainty import Uncertainty
@@ -13,9 +13,9 @@ from mobile_vla.config.uncertainty import Uncertainty
 class Language(Settings):
     """The other prompts of the prompt-swap test, and the smallest shift that counts."""
 
-    constant: str = "Navigate and reach the target"
+    constant: Text = "Navigate and reach the target"
     """A prompt that says nothing of the scenario, for all episodes."""
-    paraphrase: str | None = None
+    paraphrase: Text | None = None
     """A template that says the same in other words; null where the tokenizer does not know them."""
     threshold: Share = 0.05
     """Lateral shift between both sides' prompts below which language counts as ignored, as a share

@@ -15,7 +15,7 @@ class Latency(Settings):
 
     warmup_steps: Count = 10
     """Control steps before the measurement."""
-    steps: Annotated[int, Field(ge=20)] = 100
+    steps: Annotated[int, Field(ge=20, le=1_000_000)] = 100
     """Control steps that are measured; below 100 the 99th percentile is nearly the slowest."""
     batch_size: Count = 64
     """Validation windows predicted at a time, for the error that a number format costs."""

@@ -9,21 +9,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from mobile_vla.config.base import Settings
 from mobile_vla.config.checks import cross_checks
 from mobile_vla.config.entries import Experiment
 from mobile_vla.config.expansion import expand
-from mobile_vla.config.mistakes import Source, check_syntax, likely, mistake, short, unknown
+from mobile_vla.config.mistakes import (
+    COMMAND_LINE,
+    Source,
+    errors_of,
+    likely,
+    mistake,
+    short,
+    unknown,
+)
 from mobile_vla.config.project import Name, Project
+from mobile_vla.config.reading import CANNOT_BE_READ, MAX_DEPTH, MAX_ENTRIES, Document, read
 from mobile_vla.errors import Problem, Problems
 
 OWN = [name for name in Project.model_fields if name != "sweeps"]  # these come of experiments
 SECTIONS = (*OWN, "include", "presets", "defaults")
 INCLUDED = ("datasets", "backbones", "presets", "experiments")
 """Sections that an included file may hold: those whose entries have names."""
+HEADING = "the configuration cannot be used"
+SUCH_AS = "sections such as `datasets:`"
 SHIPPED = "presets"
 """The folder of the presets that come with the project."""
 # What an experiment must have and a preset need not: any value, so that the rest can be checked.
@@ -48,31 +58,59 @@ def merge(defaults: Any, changes: Any) -> Any:
     return merged
 
 
-def read_project(file: Path) -> Project:
-    """Read a configuration from one file, as Snakemake does.
+def read_project(*files: Path, given: Mapping[str, Any] | None = None) -> Project:
+    """Read a configuration as Snakemake does: later files and the command line come first.
+
+    Args:
+        files: ``config.yaml`` and those of ``--configfile``.
+        given: what ``--config`` says.
 
     Raises:
-        Problems: it is not YAML, or has mistakes; each with its place and what was expected.
+        Problems: a file cannot be read, or there are mistakes; each with its place and what was
+            expected.
     """
-    check_syntax([file])
-    return load_project(yaml.safe_load(file.read_text(encoding="utf-8")), [file])
+    documents = _read_all(files)
+    problems = [problem for document in documents for problem in document.problems]
+    if problems:
+        raise Problems(HEADING, problems)
+    given = _plain(given or {}, COMMAND_LINE)
+    config: Any = {}
+    for document in documents:
+        if not isinstance(document.content, dict):
+            found = f"found {short(document.content)}"
+            if document.content is None:
+                found = "the file is empty"
+            raise Problems(HEADING, [Problem(f"{document.name}:1", found, SUCH_AS)])
+        config = merge(config, document.content)
+    return load_project(merge(config, given), documents, given)
 
 
-def load_project(config: Mapping[str, Any], files: Sequence[Path]) -> Project:
-    """Validate a configuration as Snakemake merged it from ``files`` and command line.
+def _read_all(files: Sequence[Path]) -> list[Document]:
+    """Read files; what is wrong with all of them is said together."""
+    documents, problems = [], []
+    for file in files:
+        try:
+            documents.append(read(file))
+        except Problems as error:
+            problems += error.problems
+    if problems:
+        raise Problems(CANNOT_BE_READ, problems)
+    return documents
+
+
+def load_project(
+    merged: Mapping[str, Any],
+    documents: Sequence[Document] = (),
+    given: Mapping[str, Any] | None = None,
+) -> Project:
+    """Validate a configuration that was merged from files and command line.
 
     Raises:
         Problems: all mistakes, each with its place and what was expected.
     """
-    source = Source(files)
-    if source.problems:
-        raise Problems("config.yaml cannot be used", source.problems)
-    config = _plain(config)
-    if not isinstance(config, dict):
-        problem = Problem(source.fallback, f"found {short(config)}", "sections such as `datasets:`")
-        raise Problems("config.yaml cannot be used", [problem])
+    source = Source(documents, given)
+    config = _plain(merged, source.fallback)
     problems = _include(config, source)
-    problems += source.problems
     problems += [unknown((str(key),), SECTIONS, source) for key in config if key not in SECTIONS]
     problems += _unknown_in_defaults(config, source)
     problems += _check_presets(config, source)
@@ -83,14 +121,14 @@ def load_project(config: Mapping[str, Any], files: Sequence[Path]) -> Project:
         sections["experiments"], mistakes = _experiments(config, source)
         problems += mistakes
         if problems and not sections["experiments"]:
-            raise Problems("config.yaml cannot be used", _distinct(problems))
+            raise Problems(HEADING, _distinct(problems))
     project, mistakes = _validate(sections, source)
     problems += mistakes
     if project is not None:
         names = {section: list(entries) for section, entries in _named(config).items()}
         problems += [source.problem(*finding) for finding in cross_checks(project, names)]
     if problems:
-        raise Problems("config.yaml cannot be used", _distinct(problems))
+        raise Problems(HEADING, _distinct(problems))
     assert project is not None  # it is only missing with problems
     return project
 
@@ -107,37 +145,50 @@ def _include(config: dict[str, Any], source: Source) -> list[Problem]:
         expected = "a list of YAML files or folders of them, such as [presets]"
         return [source.problem(("include",), f"found {short(named)}", expected)]
     problems: list[Problem] = []
+    entries = 0
     for index, one in enumerate(listed):
-        path = Path(one).expanduser()
-        files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-        if not files or not files[0].exists():
-            found = f"{one} holds no *.yaml" if path.is_dir() else f"{one} is not there"
+        files: list[Path] | None = None
+        try:
+            path = Path(one).expanduser()
+            if path.is_dir():
+                files = sorted(path.glob("*.yaml"))
+            elif path.exists():
+                files = [path]
+        except (OSError, RuntimeError):  # a name that is too long; the home of nobody
+            files = None
+        if not files:
+            found = f"{short(one)} is not there" if files is None else f"{one} holds no *.yaml"
             expected = "files or folders, absolute or relative to the project"
             problems.append(source.problem(("include", index), found, expected))
             continue
-        check_syntax(files)
-        for file in files:
-            problems += _add(config, file, source)
+        for document in _read_all(files):
+            entries += document.entries
+            if entries > MAX_ENTRIES:
+                found = f"more than {MAX_ENTRIES} keys and values in included files"
+                return [source.problem(("include", index), found, "fewer", "include less")]
+            problems += _add(config, document, source)
     return problems
 
 
-def _add(config: dict[str, Any], file: Path, source: Source) -> list[Problem]:
+def _add(config: dict[str, Any], document: Document, source: Source) -> list[Problem]:
     """Add one included file's entries."""
-    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content = _plain(document.content, document.name)
     expected = "sections " + ", ".join(INCLUDED)
+    if document.problems:
+        return document.problems
     if not isinstance(content, dict):
-        return [Problem(str(file), f"found {short(content)}", expected)]
-    before = dict(source.lines)
-    source.add(file)
+        return [Problem(f"{document.name}:1", f"found {short(content)}", expected)]
+    before, here = dict(source.lines), Source([document])
+    source.lines = document.lines | before  # what is wrong with a section stands where it began
     problems = []
     for section, entries in content.items():
         if section not in INCLUDED:
             found, remedy = f"{section!r} in an included file", "write it into config.yaml"
-            problems.append(source.problem((section,), found, expected, remedy))
+            problems.append(here.problem((section,), found, expected, remedy))
             continue
         if not isinstance(entries, dict):
             found = f"found {short(entries)}"
-            problems.append(source.problem((section,), found, "a mapping of names"))
+            problems.append(here.problem((section,), found, "a mapping of names"))
             continue
         own = config[section] = config.get(section) or {}
         if not isinstance(own, dict):
@@ -146,7 +197,7 @@ def _add(config: dict[str, Any], file: Path, source: Source) -> list[Problem]:
             if name in own:
                 found = f"{name!r} stands in {before.get((section, name), source.fallback)} too"
                 remedy = "rename one of the two"
-                problems.append(source.problem((section, name), found, "each name once", remedy))
+                problems.append(here.problem((section, name), found, "each name once", remedy))
             else:
                 own[name] = entry
     return problems
@@ -184,7 +235,7 @@ def _check_presets(config: Mapping[str, Any], source: Source) -> list[Problem]:
     try:
         _Presets.model_validate({"presets": whole})
     except ValidationError as error:
-        problems += [mistake(details, _Presets, source) for details in error.errors()]
+        problems += [mistake(details, _Presets, source) for details in errors_of(error)]
     return problems
 
 
@@ -237,7 +288,7 @@ def _validate(sections: dict[str, Any], source: Source) -> tuple[Project | None,
     try:
         return Project.model_validate(sections), []
     except ValidationError as error:
-        mistakes = error.errors()
+        mistakes = errors_of(error)
     problems = [mistake(details, Project, source) for details in mistakes]
     wrong = {details["loc"][:2] for details in mistakes}
     sound = {
@@ -259,13 +310,27 @@ def _named(sections: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """Return plain dicts and lists: Snakemake hands out its own kinds of mappings."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+def _plain(value: Any, place: str) -> Any:
+    """Return plain dicts and lists that nobody else holds, aliases written out.
+
+    Raises:
+        Problems: there are more of them than a configuration has, or they hold themselves.
+    """
+    left = 2 * MAX_ENTRIES
+
+    def copied(value: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > MAX_DEPTH:
+            found, expected = "more settings than a configuration has", f"{MAX_ENTRIES} at most"
+            raise Problems(HEADING, [Problem(place, found, expected)])
+        if isinstance(value, Mapping):
+            return {str(key): copied(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [copied(item, depth + 1) for item in value]
+        return value
+
+    return copied(value, 0)
 
 
 def _distinct(problems: Sequence[Problem]) -> list[Problem]:

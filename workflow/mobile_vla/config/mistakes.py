@@ -5,16 +5,17 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Annotated, Any, Union, get_args, get_origin
 
-import yaml
-from pydantic import BaseModel, Tag
+from pydantic import BaseModel, Tag, ValidationError
 
-from mobile_vla.errors import Problem, Problems
+from mobile_vla.config.reading import Document, Path_
+from mobile_vla.errors import Problem
 
-Path_ = tuple[str | int, ...]
+COMMAND_LINE = "--config"
+"""Place of what the command line says."""
 
 # Where pydantic speaks of Python's types.
 KINDS = {
@@ -23,59 +24,40 @@ KINDS = {
     "model_type": "a mapping of settings to values",
     "model_attributes_type": "a mapping of settings to values",
     "string_type": "text",
+    "too_short": "at least {min_length}",
+    "too_long": "at most {max_length}",
     "finite_number": "a finite number",
     "bool_parsing": "true or false",
     "string_pattern_mismatch": "40 hex digits, as of a commit",
 }
-RENAMED: dict[Path_, str] = {("timing", "ladder"): "'ablation', the new name of this setting"}
-"""By section and key, what to write instead of a key of an earlier version."""
+INSTEAD: dict[Path_, str] = {
+    ("timing", "ladder"): "'ablation', the new name of this setting",
+    ("__use_yte__",): "plain YAML: with this key Snakemake runs Python that stands in the file",
+}
+"""By section and key, what to write instead of a key."""
 
 
 class Source:
-    """Where each setting stands: its file and line.
+    """Where each setting stands: its file and line, or the command line.
 
     Args:
-        files: the YAML files that the configuration was merged from.
+        documents: the files that the configuration was merged from; later ones come first.
+        given: what the command line says, which comes before all files.
 
     Attributes:
-        problems: keys that stand twice.
         layers: by experiment, the places that its settings come from when it does not say them
             itself, the nearest first; ``defaults`` alone where it is not listed.
         moved: settings that stand in another place than their path, such as in a sweep.
     """
 
-    def __init__(self, files: Sequence[Path]):
+    def __init__(self, documents: Sequence[Document] = (), given: Mapping[str, Any] | None = None):
         self.lines: dict[Path_, str] = {}
-        self.problems: list[Problem] = []
         self.layers: dict[str, list[Path_]] = {}
         self.moved: dict[Path_, Path_] = {}
-        self.fallback = str(files[0]) if files else "the configuration"
-        check_syntax(files)
-        for file in files:
-            self.add(file)
-
-    def add(self, file: Path) -> None:
-        """Note the lines of one more file, which can be read."""
-        text = file.read_text(encoding="utf-8")
-        self._walk(file, yaml.compose(text, Loader=yaml.SafeLoader), ())
-
-    def _walk(self, file: Path, node: yaml.Node | None, path: Path_) -> None:
-        if isinstance(node, yaml.MappingNode):
-            seen: dict[str, int] = {}
-            for key, value in node.value:
-                line = key.start_mark.line + 1
-                if key.value in seen:
-                    found = f"{key.value!r} stands twice, first in line {seen[key.value]}"
-                    self.problems.append(
-                        Problem(f"{file}:{line}", found, "each key once", "remove one of the two")
-                    )
-                seen[key.value] = line
-                self.lines[(*path, key.value)] = f"{file}:{line}"
-                self._walk(file, value, (*path, key.value))
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                self.lines[(*path, index)] = f"{file}:{value.start_mark.line + 1}"
-                self._walk(file, value, (*path, index))
+        self.fallback = documents[0].name if documents else "the configuration"
+        for document in documents:
+            self.lines |= document.lines
+        self.lines |= dict.fromkeys(_paths(given or {}, ()), COMMAND_LINE)
 
     def place(self, path: Path_) -> str:
         """Return ``file:line (a.b.c)`` of a setting, or of the nearest one that holds it."""
@@ -104,31 +86,14 @@ class Source:
         yield path[:1]
 
 
-def check_syntax(files: Sequence[Path]) -> None:
-    """Check that files are YAML, before anybody reads them who says less about a mistake.
-
-    Raises:
-        Problems: a file is not there or is not YAML.
-    """
-    problems = []
-    for file in files:
-        try:
-            yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        except OSError as error:
-            problems.append(Problem(str(file), f"cannot be read: {error.strerror}"))
-        except UnicodeDecodeError:
-            problems.append(Problem(str(file), "not text in UTF-8", remedy="save it as UTF-8"))
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            place = f"{file}:{mark.line + 1}" if mark else str(file)
-            remedy = (
-                "look there and in the lines above for a bracket or quote that stays "
-                "open, and for indentation, which is by spaces"
-            )
-            found = f"not readable as YAML: {error.problem}"
-            problems.append(Problem(place, found, remedy=remedy))
-    if problems:
-        raise Problems("the configuration cannot be read", problems)
+def _paths(value: Any, path: Path_) -> Iterator[Path_]:
+    """Yield the path of each setting."""
+    entries: Any = value.items() if isinstance(value, Mapping) else ()
+    if isinstance(value, list):
+        entries = enumerate(value)
+    for key, item in entries:
+        yield (*path, key)
+        yield from _paths(item, (*path, key))
 
 
 def likely(value: str, known: Sequence[str]) -> str:
@@ -140,14 +105,21 @@ def likely(value: str, known: Sequence[str]) -> str:
 def unknown(path: Path_, known: Sequence[str], source: Source) -> Problem:
     """Return the problem of a key that is none of the known ones."""
     name = str(path[-1])
-    expected = RENAMED.get(path[-2:]) or likely(name, sorted(known))
-    return source.problem(path, f"unknown key {name!r}", expected)
+    expected = INSTEAD.get(path[-2:]) or likely(name, sorted(known))
+    return source.problem(path, f"unknown key {short(name)}", expected)
 
 
 def short(value: Any) -> str:
     """Return a value as it stands in a message."""
-    text = repr(value)
+    text = value.isoformat() if isinstance(value, date) else repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def errors_of(error: ValidationError) -> list[Any]:
+    """Return pydantic's errors, without lists that are too short because a value is wrong."""
+    errors = error.errors()
+    holders = {details["loc"][:-1] for details in errors}
+    return [one for one in errors if one["type"] != "too_short" or one["loc"] not in holders]
 
 
 def mistake(details: Any, root: type[BaseModel], source: Source) -> Problem:
@@ -162,12 +134,16 @@ def mistake(details: Any, root: type[BaseModel], source: Source) -> Problem:
             path = ("defaults", path[2])  # said once, and not for each experiment that lacks it
             found = f"{path[1]!r} is neither among the defaults nor in the experiment"
         return source.problem(path, found, "this setting is required")
+    if path and path[-1] == "[key]" and details["type"] == "string_too_long":
+        found = f"a name of {len(str(path[-2]))} characters"
+        expected = f"{details['ctx']['max_length']} at most: it becomes part of file names"
+        return source.problem(path[:-1], found, expected, "name it shorter")
     if path and path[-1] == "[key]":
         expected = (
             "letters, digits, '_', '-' and '.', beginning with a letter or digit: "
             "it becomes part of file names"
         )
-        return source.problem(path[:-1], f"the name {path[-2]!r}", expected)
+        return source.problem(path[:-1], f"the name {short(path[-2])}", expected)
     if details["type"] == "union_tag_invalid":
         tag = details["ctx"]["tag"]
         known = re.findall(r"'([^']*)'", details["ctx"]["expected_tags"])
@@ -175,8 +151,11 @@ def mistake(details: Any, root: type[BaseModel], source: Source) -> Problem:
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if details["type"] == "value_error":
         return source.problem(path, message)
-    expected = KINDS.get(details["type"], message)
-    return source.problem(path, f"found {short(details['input'])}", expected)
+    kind, value = details["type"], details["input"]
+    expected = KINDS[kind].format(**details.get("ctx", {})) if kind in KINDS else message
+    unquoted = kind == "string_type" and isinstance(value, int | float | date)
+    remedy = "put it in quotes" if unquoted else ""
+    return source.problem(path, f"found {short(value)}", expected, remedy)
 
 
 def _strip_tags(

@@ -6,16 +6,26 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mobile_vla.config.base import Count, Fraction, NotNegative, Positive, Settings, Texts
+from mobile_vla.config.base import (
+    Count,
+    Fraction,
+    Layers,
+    NotNegative,
+    Positive,
+    Seed,
+    Settings,
+    Texts,
+    Width,
+)
 from mobile_vla.config.features import Cut, Precision
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.config.windows import Actions, Frames, Windows
 
 
 class Lora(Settings):
     """Low-rank adapters on the language model (Hu et al. 2021, arXiv:2106.09685)."""
 
-    r: Count = 32
+    r: Width = 32
     """Rank of the adapters."""
     alpha: Positive = 16
     """Scale of the update, which is alpha / r."""
@@ -49,11 +59,11 @@ class FullFinetune(Settings):
 class Head(Settings):
     """The LSTM that turns W readouts into C actions."""
 
-    layers: Count = 1
+    layers: Layers = 1
     """LSTM layers."""
-    hidden_size: Count = 512
+    hidden_size: Width = 512
     """Width of the LSTM."""
-    mlp: tuple[Count, ...] = ()
+    mlp: Annotated[tuple[Width, ...], Field(max_length=100)] = ()
     """Widths of the layers between the LSTM and the actions; empty: one linear layer."""
     activation: Literal["gelu", "relu"] = "gelu"
     """Between the layers of the MLP."""
@@ -70,7 +80,7 @@ class Padding(Settings):
     selects the checkpoint, is the loss over the velocities alone.
     """
 
-    action_dim: Annotated[int, Field(ge=2)] = 7
+    action_dim: Annotated[int, Field(ge=2, le=1000)] = 7
     """Outputs a step in all."""
     gripper_loss_ratio: NotNegative = 0.01
     """Weight of ``loss_gripper_act`` beside ``loss_arm_act``."""
@@ -107,9 +117,9 @@ class Augment(Photometric):
 class PolicySettings(Settings):
     """All that shapes a policy; it travels in ``policy.json``, which rebuilds the policy."""
 
-    window: Count
+    window: Frames
     """Observed frames W."""
-    chunk: Count
+    chunk: Frames
     """Predicted actions C."""
     finetune: Literal["lora", "full", "none"]
     """What of the backbone is trained: adapters, the parts that ``full`` names, or nothing."""
@@ -154,7 +164,7 @@ class RunSettings(Settings):
 
     experiment: str
     run: str
-    seed: int
+    seed: Seed
     fold: Annotated[int, Field(ge=0)] = 0
     """The fold of the dataset's split."""
     subset: Count | None = None

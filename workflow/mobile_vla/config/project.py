@@ -45,7 +45,9 @@ from mobile_vla.config.training import Matched, TrainSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Windows
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+LONGEST_NAME = 200  # a file's name has at most 255 bytes
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=LONGEST_NAME)]
+MOST_RUNS = 10_000
 RUN = re.compile(r"seed(\d+)(?:-fold(\d+))?")
 
 

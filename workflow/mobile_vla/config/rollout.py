@@ -24,7 +24,7 @@ class Rollout(Settings):
     """Frames until a timeout, as a multiple of those of the dataset's episodes."""
     batch_size: Count = 16
     """Robots that are rolled out side by side; results depend on it in their last bits."""
-    film_strips: Annotated[int, Field(ge=0)] = 4
+    film_strips: Annotated[int, Field(ge=0, le=1000)] = 4
     """Rollouts that are kept as film strips: half of them failures, if there are any."""
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mobile_vla.config.base import Settings
+from mobile_vla.config.base import Seed, Settings
 
 Side = Literal["left", "right"]
 Style = Literal["core", "variant"]
@@ -28,7 +28,7 @@ COLLECTION_INTERVAL = timedelta(minutes=97)  # spreads the scenes over all hours
 class World(Settings):
     """How the simulated scenes vary and how the scripted driver errs."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of every scene's geometry and colours, and of the driver's slips."""
     frames: Annotated[int, Field(ge=2, le=1000)] = 20
     """Frames in every episode; after its arrival the robot stands still."""

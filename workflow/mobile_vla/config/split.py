@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from mobile_vla.config.base import Fraction, Settings, Share, Texts
+from mobile_vla.config.base import Fraction, Seed, Settings, Share, Texts
 from mobile_vla.conventions import KNOWN_VALUES, ScenarioKey
 
 
 class _Split(Settings):
     """What every kind of split declares."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the assignment; a group's role depends on it, on the group and on its cell alone."""
     stratify_by: tuple[ScenarioKey, ...] = ("side", "distance", "style")
     """Each combination of these is a cell, and each cell is split in the same shares."""
@@ -30,12 +30,25 @@ class Holdout(_Split):
     val: Share = 0.15
     """Share that selects the checkpoint."""
     test: Fraction = 0.15
-    """Share that is scored. With 0, val is scored too: every number says so, and no verdict."""
+    """Share that is scored; 0 where only train and val are named, and are the whole. With 0, val is
+    scored too: every number says so, and no verdict."""
 
     @property
     def count(self) -> int:
         """Number of folds."""
         return 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_test_set(cls, data: Any) -> Any:
+        """Let ``{train: 0.8, val: 0.2}`` mean what it says."""
+        if isinstance(data, dict) and {"train", "val"} <= data.keys() and "test" not in data:
+            try:
+                whole = abs(float(data["train"]) + float(data["val"]) - 1) <= 1e-9
+            except (TypeError, ValueError):
+                return data  # each is refused by itself
+            return {**data, "test": 0.0} if whole else data
+        return data
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -53,7 +66,7 @@ class KFold(_Split):
 
     kind: Literal["kfold"]
     """Says that every episode is tested once."""
-    folds: Annotated[int, Field(ge=2)] = 5
+    folds: Annotated[int, Field(ge=2, le=1000)] = 5
     """Number of folds K; each tests 1/K of the episodes."""
     val: Share = 0.15
     """Share of all episodes that selects a fold's checkpoint; the rest trains."""

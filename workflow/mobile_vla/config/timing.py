@@ -15,7 +15,7 @@ class Timing(Settings):
 
     warmup_steps: Count = 3
     """Optimiser steps before the measurement."""
-    steps: Annotated[int, Field(ge=3)] = 10
+    steps: Annotated[int, Field(ge=3, le=1_000_000)] = 10
     """Optimiser steps that are measured; the median counts."""
     ablation: bool = False
     """Compare with training in which each sample runs all frames of its window through the whole

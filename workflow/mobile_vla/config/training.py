@@ -58,7 +58,7 @@ class Training(Settings):
     processes: Count = 1
     """Processes that share each batch, with ``threads`` threads or a GPU each. The result is that
     of one process but for the last bits, so it is tracked."""
-    nodes: Annotated[int, Field(ge=1, exclude=True)] = 1
+    nodes: Annotated[int, Field(ge=1, le=1000, exclude=True)] = 1
     """Nodes of a cluster that share the processes. It changes no result, and reruns nothing."""
     keep_every: Count | None = None
     """Keep a snapshot of the policy every so many epochs, besides best and last."""

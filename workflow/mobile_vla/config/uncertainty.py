@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mobile_vla.config.base import Settings, Share
+from mobile_vla.config.base import Seed, Settings, Share
 
 
 class Uncertainty(Settings):
@@ -14,9 +14,9 @@ class Uncertainty(Settings):
 
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     """Confidence of the intervals, and of the verdicts that follow from them."""
-    draws: Annotated[int, Field(ge=1000)] = 10_000
+    draws: Annotated[int, Field(ge=1000, le=100_000)] = 10_000
     """Bootstrap samples of the scored episodes."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the bootstrap."""
     power: Share = 0.8
     """Chance to notice the measured difference with the episodes that are said to be needed."""

@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mobile_vla.config.base import Count, Positive, Settings
+from mobile_vla.config.base import Settings
 
+Frames = Annotated[int, Field(ge=1, le=10_000)]
 Dimension = Literal["linear_x", "linear_y", "angular_z"]
 
 
@@ -16,7 +17,7 @@ class Actions(Settings):
 
     dimensions: Annotated[tuple[Dimension, ...], Field(min_length=1)] = ("linear_x", "linear_y")
     """The predicted dimensions of the action, in this order."""
-    scale: Positive = 1.15
+    scale: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.15
     """Raw command units that become 1.0; declared, stored with the policy, inverted exactly."""
     constant: Literal["keep", "leave_out"] = "keep"
     """A dimension that never varies in the training episodes: ``keep`` predicts it like the others;
@@ -32,11 +33,11 @@ class Actions(Settings):
 class Windows(Settings):
     """How an episode becomes training samples."""
 
-    window: Count
+    window: Frames
     """Consecutive observed frames W."""
-    chunk: Count
+    chunk: Frames
     """Consecutive actions C to predict from them."""
-    stride: Count = 1
+    stride: Frames = 1
     """Frames between the starts of neighbouring windows."""
     target: Literal["next", "current"] = "next"
     """The chunk's first action: the one after the window, or that of its last frame."""

@@ -15,12 +15,15 @@ EPISODE = re.compile(r"\.(h5|hdf5?|he5)\b", re.IGNORECASE)
 """What the name of an HDF5 file holds, that of a copy or a packed one included."""
 NAMED = 5  # files in a message
 
+ESCAPED = {ord(one): f"%{ord(one):02X}" for one in "{}<>\n\r"}
+
 
 def recorded_episodes(name: str, dataset: RecordedDataset) -> dict[str, Path]:
     """Return a recorded dataset's files by episode.
 
     An episode is named like its file; in a subfolder, ``day1/a.h5`` is the episode ``day1--a``.
     Hidden files are none, as for a shell: macOS leaves a ``._a.h5`` beside each ``a.h5``.
+    What Snakemake would fill in is written as in a URL: ``a{b}.h5`` is ``a%7Bb%7D``.
 
     Raises:
         UserError: the folder is not there, holds no such file, or two files give one name.
@@ -32,21 +35,11 @@ def recorded_episodes(name: str, dataset: RecordedDataset) -> dict[str, Path]:
             f"{place}: {dataset.path} is no folder; expected the folder that holds the episodes; "
             "correct the path"
         )
-    if not dataset.pattern or Path(dataset.pattern).is_absolute():
-        raise UserError(
-            f"config.yaml (datasets.{name}.pattern): found {dataset.pattern!r}, expected a pattern "
-            "below `path`, such as '*.h5' or '**/*.h5'"
-        )
     files: dict[str, Path] = {}
     for path in sorted(folder.glob(dataset.pattern)):
-        if _hidden(path.relative_to(folder), dataset.pattern):
+        if path.is_dir() or _hidden(path.relative_to(folder), dataset.pattern):
             continue
-        if set("{}") & set(str(path.relative_to(folder))):
-            raise UserError(
-                f"{path}: found a brace in the name, which the workflow would take for a "
-                "placeholder; rename the file"
-            )
-        episode = "--".join(path.relative_to(folder).with_suffix("").parts)
+        episode = "--".join(path.relative_to(folder).with_suffix("").parts).translate(ESCAPED)
         if episode in files:
             raise UserError(
                 f"{place}: {files[episode].name} and {path.name} give the same episode "
