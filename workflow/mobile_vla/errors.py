@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+AGAIN = "run the same command again"
+"""What to do after a job was asked to end; README.md says it in the same words."""
+
 
 class UserError(Exception):
     """A mistake in the user's files or settings, in words that say what to do.

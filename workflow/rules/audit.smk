@@ -7,6 +7,24 @@ rule audit_dataset:
         frame_files,
         facts=of_episodes(EpisodeFiles.below().facts),
     output:
+        **outputs(DataAuditFiles),
+    log:
+        DataAuditFiles.log(),
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("audit_data", project.audit_data, "dataset"),
+        settings=settings_of("audit_data"),
+    shell:
+        command("audit_data")
+
+
+# What the experiments ask of the data: another one checks no episode again.
+rule audit_experiments:
+    input:
+        data=DataAuditFiles.below().data,
+        facts=of_episodes(EpisodeFiles.below().facts),
+    output:
         report=AUDIT["report"],
         page=report(
             AUDIT["page"],
@@ -20,8 +38,8 @@ rule audit_dataset:
     conda:
         ENVIRONMENT
     params:
-        *tracked("audit"),
-        settings=lambda w: project.audit(w.dataset).canonical(),
+        *tracked("audit", project.audit, "dataset"),
+        settings=settings_of("audit"),
     shell:
         command("audit")
 
@@ -37,12 +55,22 @@ rule flags:
     conda:
         ENVIRONMENT
     params:
-        *tracked("flags"),
-        settings=lambda w: project.flags(w.dataset).canonical(),
+        *tracked("flags", project.flags, "dataset"),
+        settings=settings_of("flags"),
     shell:
         command("flags")
 
 
+# The findings about all datasets that experiments use, once more and together, as the last job.
 rule audit:
     input:
-        expand(AUDIT["page"], dataset=project.datasets),
+        reports=[
+            str(AuditFiles.below(dataset=name).report) for name in project.used_datasets()
+        ],
+    log:
+        "results/logs/audit.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    shell:
+        command("show_findings")

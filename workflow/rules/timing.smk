@@ -5,7 +5,6 @@ TIMING = outputs(TimingFiles)
 rule timing:
     input:
         training_stored,
-        lambda w: dataset_location(dataset_of(w)),
         **training_inputs,
     output:
         timing=TIMING["timing"],
@@ -24,7 +23,9 @@ rule timing:
     resources:
         **training_resources,
     params:
-        *tracked("timing"),
-        settings=lambda w: project.timing(w.experiment).canonical(),
+        *tracked("timing", project.timing, "experiment"),
+        settings=settings_of("timing"),
+        checkpoint=checkpoint_folder,
+        raw_folder=raw_folder,
     shell:
         command("timing")
