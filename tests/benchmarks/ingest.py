@@ -25,12 +25,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
-from mobile_vla.config.audit import AuditedExperiment, AuditSettings
+from mobile_vla.config.audit import DataAuditSettings
 from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes
-from mobile_vla.config.windows import Windows
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.layout import EpisodeFiles
@@ -165,15 +163,14 @@ def of_sets(folder: Path) -> None:
         for style in ("core", "variant")
         for distance in ("close", "medium", "far")
     ]
-    experiment = AuditedExperiment(name="a", windows=Windows(window=8, chunk=10), prompt=Prompt())
     jobs = {
         "manifest": (
             ManifestSettings(dataset="a", on_error="fail").canonical(),
             ("--manifest", f"{folder}/m.json", "--actions", f"{folder}/m.npy"),
         ),
-        "audit": (
-            AuditSettings(dataset="a", experiments=(experiment,)).canonical(),
-            ("--report", f"{folder}/audit.json", "--page", f"{folder}/audit.html"),
+        "audit_data": (
+            DataAuditSettings(dataset="a").canonical(),
+            ("--data", f"{folder}/audit_data.json"),
         ),
     }
     print("stage      episodes   seconds (median)   peak MB")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from mobile_vla.audit.audit import assess, audit
+from mobile_vla.audit.audit_data import audit_data
 from mobile_vla.audit.result import Audit
-from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared
+from mobile_vla.config.audit import AuditedExperiment, AuditSettings, DataAuditSettings, Declared
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.ingest.result import StrongColors
-from mobile_vla.layout import AuditFiles
+from mobile_vla.layout import AuditFiles, DataAuditFiles
 from support.synthetic_datasets import changed, facts_of, write_facts
 
 NAMES = [
@@ -63,9 +64,9 @@ def colours(red, blue):
 
 
 def run(folder, every, frames=(), **changes):
-    audit(
-        settings(**changes),
-        AuditFiles(folder / "audit.json", folder / "audit.html"),
-        facts=write_facts(folder, every, frames=frames),
-    )
+    facts = write_facts(folder, every, frames=frames)
+    data = DataAuditFiles(folder / "audit_data.json")
+    audit_data(DataAuditSettings.part_of(settings(**changes)), data, facts=facts)
+    files = AuditFiles(folder / "audit.json", folder / "audit.html")
+    audit(settings(**changes), files, data=data.data, facts=facts)
     return Audit.read(folder / "audit.json"), (folder / "audit.html").read_text()

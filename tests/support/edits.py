@@ -28,9 +28,8 @@ FOOT = """
 Touching every file, `cp -r` of the whole folder, `git checkout` of another branch and back, and
 another `--cores` rerun nothing. A recorded episode whose bytes change reruns its ingest and what
 depends on the manifest, even if the file's time is older. Where recorded episodes, a LeRobotDataset
-or a local checkpoint lie is part of no result: `locate_dataset` and `locate_backbone` only note the
-folder. An experiment that is removed from config.yaml leaves the report; its results stay on disk
-until `make clean-stale` removes them.
+or a local checkpoint lies is part of no result. An experiment that is removed from config.yaml
+leaves the report; its results stay on disk until `make clean-stale` removes them.
 
 Keep `.snakemake/metadata` with `results/`: it records what results were made with. Without it
 Snakemake compares times of files only, and does not notice edits of settings or code. To begin

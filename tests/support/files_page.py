@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 # ruff: noqa: E402  (the library is found by the line above)
 from mobile_vla import layout
-from mobile_vla.audit.result import Audit
+from mobile_vla.audit.result import Audit, DataAudit
 from mobile_vla.backbone.result import BackboneDescription
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.data.result import DatasetSplit, Flags, Manifest
@@ -28,7 +28,6 @@ from mobile_vla.features.result import FeatureDescription
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.language.result import LanguageResult
 from mobile_vla.latency.result import LatencyResult
-from mobile_vla.location import Location
 from mobile_vla.model.result import PolicyDescription
 from mobile_vla.provenance.record import Provenance
 from mobile_vla.reporting.result import Caption
@@ -38,13 +37,12 @@ from mobile_vla.timing.result import TimingResult
 from mobile_vla.training.result import Epoch, TrainingResult
 
 FORMS: dict[tuple[str, str], type[Result]] = {
-    ("DatasetLocationFiles", "location"): Location,
-    ("BackboneLocationFiles", "location"): Location,
     ("RawFiles", "digest"): FileDigest,
     ("EpisodeFiles", "facts"): EpisodeFacts,
     ("ManifestFiles", "manifest"): Manifest,
     ("SplitFiles", "split"): DatasetSplit,
     ("FlagFiles", "flags"): Flags,
+    ("DataAuditFiles", "data"): DataAudit,
     ("AuditFiles", "report"): Audit,
     ("BackboneFiles", "description"): BackboneDescription,
     ("FeatureFiles", "description"): FeatureDescription,

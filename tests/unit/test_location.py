@@ -1,18 +1,14 @@
 """Where recorded episodes and checkpoints lie is no part of what is computed from them."""
 
-from pathlib import Path
+import json
 
 import pytest
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.backbone.locate_backbone import locate_backbone
 from mobile_vla.backbone.result import BackboneDescription
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.config.location import LocationSettings
 from mobile_vla.ingest.ingest import ingest
-from mobile_vla.ingest.locate_dataset import locate_dataset
-from mobile_vla.layout import BackboneLocationFiles, DatasetLocationFiles, EpisodeFiles
-from mobile_vla.location import located
+from mobile_vla.layout import EpisodeFiles
 from support.config_text import BASE, load
 from support.recorded import names, write_episode
 
@@ -44,59 +40,62 @@ def deeper(folder):
     return folder.rename(inner)
 
 
-def written_below(differently):
-    return differently / ".." / differently.name
+def written_differently(folder):
+    return folder / ".." / folder.name
 
 
 def ingested(folder, results):
-    files = DatasetLocationFiles(results / "location.json")
-    locate_dataset(LocationSettings(folder=str(folder)), files)
     outputs = EpisodeFiles(results / "a.json", results / "a.npy")
+    results.mkdir()
     settings = IngestSettings(dataset="lab", episode="a", images=Images(color="rgb"))
-    ingest(settings, outputs, raw=NAME, location=files.location)
+    ingest(settings, outputs, raw=NAME, raw_folder=folder)
     return outputs
 
 
-@pytest.mark.parametrize("move", [moved, linked, deeper, written_below])
+@pytest.mark.parametrize("move", [moved, linked, deeper, written_differently])
 def test_an_episode_has_the_same_facts_wherever_its_folder_lies(folder, tmp_path, move):
     before = ingested(folder, tmp_path / "before")
     after = ingested(move(folder), tmp_path / "after")
     assert before.facts.read_bytes() == after.facts.read_bytes()
     assert before.frames.read_bytes() == after.frames.read_bytes()
-    assert str(tmp_path) not in after.facts.read_text()
+    assert json.loads(after.facts.read_text())["file"] == NAME
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_local_checkpoint_is_described_without_its_place(tmp_path, place):
-    project = load(BASE.replace("defaults:", f"  k: {{checkpoint: {place}}}\ndefaults:"), tmp_path)
+    text = BASE.replace("defaults:", f"  k: {{checkpoint: {place}}}\ndefaults:")
+    project = load(text, tmp_path)
     assert place not in project.backbone("k").canonical()
-    assert project.backbone_location("k").folder == place
+    assert project.checkpoint_folder("k") == place
 
 
-def test_the_commit_of_a_hub_is_no_place(tmp_path):
+@pytest.mark.parametrize("kind", ["recorded", "lerobot"])
+def test_no_stage_of_the_data_is_given_the_folder(tmp_path, kind):
+    one, other = (
+        load(
+            BASE.replace("{kind: simulated", f"{{kind: {kind}, path: {place}").replace(
+                ", simulation: {scenes: 3}", ""
+            ),
+            tmp_path,
+        )
+        for place in PLACES[:2]
+    )
+    for make in ("manifest", "split", "audit_data", "audit", "flags"):
+        assert getattr(one, make)("demo") == getattr(other, make)("demo")
+    assert one.ingest("demo", "a") == other.ingest("demo", "a")
+    assert one.train("lora", "seed0") == other.train("lora", "seed0")
+    assert one.page() == other.page()
+
+
+def test_the_id_of_a_hub_is_no_place(tmp_path):
     hub = f"{{checkpoint: a/b, revision: {'a' * 40}}}"
     project = load(BASE.replace("defaults:", f"  k: {hub}\ndefaults:"), tmp_path)
     assert "a/b" in project.backbone("k").canonical()
-    assert project.backbone_location("k") is None
+    assert project.checkpoint_folder("k") is None
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_described_checkpoint_is_looked_for_where_it_lies_now(tmp_path, place):
+def test_a_described_checkpoint_is_looked_for_where_it_lies_now(tmp_path):
     description = tmp_path / "backbone.json"
-    BackboneDescription(name="k", checkpoint="location.json", revision=None, files={}).write(
-        description
-    )
-    before = description.read_bytes()
-    files = BackboneLocationFiles(tmp_path / "location.json")
-    locate_backbone(LocationSettings(folder=place), files)
-    assert Checkpoint.read(description).source == place
-    assert description.read_bytes() == before
-
-
-def test_raw_files_are_found_by_what_the_facts_say(tmp_path):
-    made = tmp_path / "raw/a.h5"
-    assert located(tmp_path, str(made)) == made
-    assert str(located(tmp_path, "day1/a.h5")) == "day1/a.h5"
-    locate_dataset(LocationSettings(folder="~/x"), DatasetLocationFiles(tmp_path / "location.json"))
-    assert str(located(tmp_path, "day1/a.h5")) == str(Path("~/x/day1/a.h5").expanduser())
-    assert located(tmp_path, str(made)) == made  # although recorded ones were there before
+    BackboneDescription(name="k", checkpoint="./then", revision=None, files={}).write(description)
+    assert Checkpoint.read(description).source == "./then"
+    assert Checkpoint.read(description, tmp_path / "now").source == str(tmp_path / "now")

@@ -17,6 +17,7 @@ from support import config_text
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("mobile_vla_lora_20251106", "mobile_vla_lora_20251112", "robovlms_full_finetune")
+KEPT = {SHIPPED[0]: {"keep_every": 10}, SHIPPED[1]: {"keep_every": 5}}
 
 OWN = """\
   lora: {r: 2, alpha: 3}
@@ -205,14 +206,25 @@ def test_a_shipped_preset_leaves_nothing_of_how_it_trains_to_the_defaults():
         *("preset", "dataset", "backbone", "seeds", "subset", "evaluate_on", "prompt"),
         *("timing", "timing_only", "evaluation", "language", "latency", "rollout"),
     }
-    users = {"threads", "processes", "nodes", "keep_every"}
     for name in SHIPPED:
+        users = {"threads", "processes", "nodes"} | ({"keep_every"} - set(KEPT.get(name, ())))
         preset = yaml.safe_load((ROOT / f"presets/{name}.yaml").read_text())["presets"][name]
         whole = shipped_experiment(name).model_dump()
         unused = {"full"} if whole["finetune"] == "lora" else set()
         assert set(preset) == set(whole) - free - unused
         for part in ("training", "head", "augment"):
             assert set(preset[part]) == set(whole[part]) - users, (name, part)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_presets_keep_what_their_documents_list(name):
+    kept = shipped_experiment(name).training.keep_every
+    assert kept == KEPT.get(name, {}).get("keep_every")
+
+
+def test_what_ran_is_said_of_the_run_alone():
+    said = {name: (ROOT / f"presets/{name}.yaml").read_text() for name in SHIPPED}
+    assert [name for name, text in said.items() if "What ran is" in text] == [SHIPPED[1]]
 
 
 def shipped_experiment(name):

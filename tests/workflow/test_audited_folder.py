@@ -43,7 +43,7 @@ def audited(project, dataset="demo"):
     return json.loads((folder / "audit.json").read_text()), (folder / "audit.html").read_text()
 
 
-def test_every_dataset_is_audited_although_none_could_be_used(project):
+def test_a_dataset_is_audited_although_half_of_it_cannot_be_used(project):
     finished = project.snakemake("--cores", "2", "audit")
     assert finished.status == 0, finished.output
     assert "MissingInputException" not in finished.output
@@ -62,21 +62,25 @@ def test_every_dataset_is_audited_although_none_could_be_used(project):
         "text_left": "not_hdf5",
     }
     assert "broken_link" in page
+    # the table, in the terminal, and once more at its end
+    assert finished.output.count("audit of demo: ") == 2
+    last = finished.output[finished.output.rindex("audit of demo: ") :]
+    assert "  error     broken_link" in last and "(and 1 more)" in last
+    assert "results/datasets/demo/audit.html" in last and len(last.splitlines()) < 30
+    assert not list(project.folder.glob("results/datasets/*/manifest.json"))
+    assert not list(project.folder.glob("results/experiments/*"))
+    assert project.plan("audit") == {"audit": 1}
+    assert not (project.folder / "results/datasets/other").exists(), "no experiment uses it"
+
+
+def test_one_dataset_is_audited_alone(project):
+    page = "results/datasets/other/audit.html"
+    assert project.plan(page) == {"ingest": 1, "audit_dataset": 1, "audit_experiments": 1}
+    project.build(page)
     assert [one["code"] for one in audited(project, "other")[0]["findings"]] == [
         "no_episodes",
         "empty_file",
     ]
-    # the table, in the terminal
-    assert "audit of demo: " in finished.output and "  error     broken_link" in finished.output
-    assert "(and 1 more)" in finished.output
-    assert not list(project.folder.glob("results/datasets/*/manifest.json"))
-    assert not list(project.folder.glob("results/experiments/*"))
-    assert project.plan("audit") == {}
-
-
-def test_one_dataset_is_audited_alone(project):
-    finished = project.snakemake("-n", "--forceall", "results/datasets/other/audit.html")
-    assert finished.jobs() == {"ingest": 1, "audit_dataset": 1}
 
 
 def test_episodes_with_warnings_are_left_out_by_a_setting(project):

@@ -84,9 +84,10 @@ def test_a_dataset_is_audited_before_any_experiment_uses_it(project):
     write_folder(project.folder / "episodes", 2)
     mine = "  mine: {kind: recorded, path: ./episodes}\nbackbones:"
     project.config = SMALL.replace("backbones:", mine)
-    assert project.plan("results/datasets/mine/audit.html") == {"ingest": 2, "audit_dataset": 1}
-    assert project.plan("audit")["audit_dataset"] == 2
-    assert project.plan()["audit_dataset"] == 1
+    audited = {"audit_dataset": 1, "audit_experiments": 1}
+    assert project.plan("results/datasets/mine/audit.html") == {"ingest": 2, **audited}
+    project.edit("config.yaml", "dataset: demo", "dataset: mine")
+    assert project.plan("audit") == {"ingest": 2, **audited, "audit": 1}, "and simulates no demo"
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_a_fresh_clone_shows_the_whole_plan(tmp_path):
         "manifest": 1,
         "split": 1,
         "audit_dataset": 1,
+        "audit_experiments": 1,
         "random_backbone": 1,
         "features": 2,
         "train": 2,

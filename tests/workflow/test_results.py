@@ -107,6 +107,7 @@ def test_every_quoted_result_has_its_provenance(results):
     stages = [read(record)["stage"] for record in records]
     assert sorted(set(stages)) == [
         "audit",
+        "audit_data",
         "compare",
         "evaluate",
         "features",

@@ -32,7 +32,7 @@ from pydantic import ValidationError
 from mobile_vla import gpus
 from mobile_vla.commands import COMMANDS, Command
 from mobile_vla.config.base import Gathered, Settings
-from mobile_vla.errors import UserError
+from mobile_vla.errors import AGAIN, UserError
 from mobile_vla.files import DISK_FULL
 from mobile_vla.layout import Files
 from mobile_vla.out_of_memory import lacks_memory, remedy
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("%s", error)
         return error.status
     except KeyboardInterrupt:
-        log.error("%s: interrupted", name)
+        log.error("%s: interrupted; %s", name, AGAIN)
         return 130
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:

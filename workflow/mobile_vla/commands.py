@@ -55,14 +55,14 @@ def _by_name(*commands: Command) -> dict[str, Command]:
 STAGES = _by_name(
     Command("simulate", "simulator", ("h5py", "numpy", "pillow")),
     Command("import_lerobot", "lerobot", ("h5py", "numpy", "pillow", "pyarrow"), extra="lerobot"),
-    Command("locate_dataset", "ingest"),
     Command("ingest", "ingest", ("h5py", "numpy", "pillow")),
     Command("manifest", "data", ("numpy",)),
     Command("split", "data"),
+    Command("audit_data", "audit", ("jinja2", "numpy", "pillow")),
     Command("audit", "audit", ("jinja2", "numpy", "pillow")),
+    Command("show_findings", "audit"),
     Command("flags", "audit", ("numpy",)),
     Command("random_backbone", "backbone", ("torch", "transformers", "tokenizers", "safetensors")),
-    Command("locate_backbone", "backbone"),
     Command("pretrained_backbone", "backbone"),
     Command("features", "features", ENCODING),
     Command("train", "training", TRAINING),
@@ -82,7 +82,7 @@ STAGES = _by_name(
 # Called by users alone.
 TOOLS = _by_name(
     Command("predict", "robot", (*PREDICTING, "pillow")),
-    Command("serve", "robot", (*PREDICTING, "pillow"), extra="serve"),
+    Command("serve", "robot", (*PREDICTING, "pillow")),
     Command("merge", "robot", PREDICTING),
     Command("export_lerobot", "lerobot", extra="lerobot"),
     Command("import_robovlms", "importing"),

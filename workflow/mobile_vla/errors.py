@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 LONGEST = 2000  # characters of a text of a message
 MOST = 50  # problems that a message lists
+AGAIN = "run the same command again"
+"""What to do after a job was asked to end; README.md says it in the same words."""
 
 
 class UserError(Exception):

@@ -76,16 +76,6 @@ def place(results: Path, pattern: object, names: dict[str, str]) -> Path:
 
 
 @dataclass(frozen=True)
-class DatasetLocationFiles(Files):
-    """Where the files of a recorded dataset, or of a LeRobotDataset, lie."""
-
-    LOG = "locate_dataset/{dataset}.log"
-
-    location: Path = Path("datasets/{dataset}/location.json")
-    """The folder. No result depends on it: moved files with the same bytes rerun nothing else."""
-
-
-@dataclass(frozen=True)
 class RawFiles(Files):
     """A raw episode that was made here: simulated, or imported."""
 
@@ -142,8 +132,17 @@ class FlagFiles(Files):
 
 
 @dataclass(frozen=True)
+class DataAuditFiles(Files):
+    """The part of a dataset's audit that no experiment takes part in."""
+
+    LOG = "audit_data/{dataset}.log"
+
+    data: Path = Path("datasets/{dataset}/audit_data.json")
+
+
+@dataclass(frozen=True)
 class AuditFiles(Files):
-    """What is wrong or odd about a dataset."""
+    """What is wrong or odd about a dataset, and about what the experiments ask of it."""
 
     LOG = "audit/{dataset}.log"
 
@@ -153,23 +152,13 @@ class AuditFiles(Files):
 
 
 @dataclass(frozen=True)
-class BackboneLocationFiles(Files):
-    """Where a local checkpoint lies."""
-
-    LOG = "locate_backbone/{backbone}.log"
-
-    location: Path = Path("backbones/{backbone}/location.json")
-    """The folder. No result depends on it: a moved checkpoint reruns nothing else."""
-
-
-@dataclass(frozen=True)
 class BackboneFiles(Files):
     """A backbone."""
 
     LOG = "backbone/{backbone}.log"
 
     description: Path = Path("backbones/{backbone}/backbone.json")
-    """The digests of its checkpoint's files."""
+    """Where its checkpoint lies, and the digests of its files."""
 
     @staticmethod
     def weights(results: Path = RESULTS, **names: str) -> str:

@@ -5,7 +5,25 @@ AUDIT = outputs(AuditFiles)
 rule audit_dataset:
     input:
         frame_files,
+        facts=of_episodes(EpisodeFiles.below().facts),
+    output:
+        **outputs(DataAuditFiles),
+    log:
+        DataAuditFiles.log(),
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("audit_data", audited_data, "dataset"),
+        settings=settings_of("audit_data"),
+    shell:
+        command("audit_data")
+
+
+# What the experiments ask of the data: another one checks no episode again.
+rule audit_experiments:
+    input:
         relative(template_file("audit")),
+        data=DataAuditFiles.below().data,
         facts=of_episodes(EpisodeFiles.below().facts),
     output:
         report=AUDIT["report"],
@@ -21,8 +39,8 @@ rule audit_dataset:
     conda:
         ENVIRONMENT
     params:
-        *tracked("audit"),
-        settings=lambda w: project.audit(w.dataset, files_left_out(w.dataset)).canonical(),
+        *tracked("audit", project.audit, "dataset"),
+        settings=settings_of("audit"),
     shell:
         command("audit")
 
@@ -38,12 +56,20 @@ rule flags:
     conda:
         ENVIRONMENT
     params:
-        *tracked("flags"),
-        settings=lambda w: project.flags(w.dataset).canonical(),
+        *tracked("flags", project.flags, "dataset"),
+        settings=settings_of("flags"),
     shell:
         command("flags")
 
 
+# The findings about all datasets that experiments use, once more and together, as the last job.
 rule audit:
     input:
-        expand(AUDIT["page"], dataset=project.datasets),
+        reports=[str(AuditFiles.below(dataset=name).report) for name in project.used_datasets()],
+    log:
+        "results/logs/audit.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    shell:
+        command("show_findings")

@@ -10,31 +10,13 @@ rule random_backbone:
     conda:
         ENVIRONMENT
     params:
-        *tracked("random_backbone"),
-        settings=lambda w: project.backbone(w.backbone).canonical(),
+        *tracked("random_backbone", project.backbone, "backbone"),
+        settings=settings_of("random_backbone"),
     shell:
         command("random_backbone")
 
 
-rule locate_backbone:
-    output:
-        **outputs(BackboneLocationFiles),
-    log:
-        BackboneLocationFiles.log(),
-    wildcard_constraints:
-        backbone=backbones(random=False),
-    conda:
-        ENVIRONMENT
-    params:
-        *tracked("locate_backbone"),
-        settings=lambda w: project.backbone_location(w.backbone).canonical(),
-    shell:
-        command("locate_backbone")
-
-
 rule pretrained_backbone:
-    input:
-        location=lambda w: backbone_location(w.backbone),
     output:
         **outputs(BackboneFiles),
     log:
@@ -44,8 +26,9 @@ rule pretrained_backbone:
     conda:
         ENVIRONMENT
     params:
-        *tracked("pretrained_backbone"),
+        *tracked("pretrained_backbone", project.backbone, "backbone"),
         pretrained_content,
-        settings=lambda w: project.backbone(w.backbone).canonical(),
+        checkpoint=checkpoint_folder,
+        settings=settings_of("pretrained_backbone"),
     shell:
         command("pretrained_backbone")

@@ -13,16 +13,19 @@ from snakemake.settings.types import DeploymentMethod
 from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
 from mobile_vla.backbone.local import check_folder
 from mobile_vla.backbone.result import checkpoint_files
+from mobile_vla.config.audit import DataAuditSettings
+from mobile_vla.config.lerobot import ImportSettings
+from mobile_vla.config.reasons import setting_line, setting_names, settings_made_by
+from mobile_vla.config.simulator import SimulateSettings
 from mobile_vla.ingest.recorded import left_out, named, recorded_episodes
 from mobile_vla.gpus import visible
 from mobile_vla.layout import (
     RESULTS,
     AuditFiles,
     BackboneFiles,
-    BackboneLocationFiles,
     CaptionFiles,
     ComparisonFiles,
-    DatasetLocationFiles,
+    DataAuditFiles,
     EpisodeFiles,
     EvaluationFiles,
     FeatureFiles,
@@ -65,6 +68,11 @@ def files_left_out(dataset):
     if project.datasets[dataset].kind != "recorded":
         return ""
     return named(left_out(project.datasets[dataset], recorded_files(dataset).values()))
+
+
+def audited_data(dataset) -> DataAuditSettings:
+    """Return what the audit of a dataset's episodes is given."""
+    return project.audit_data(dataset, files_left_out(dataset))
 
 
 @cache
@@ -130,9 +138,37 @@ if GPUS and "gpu" not in workflow.global_resources:
 MEMORY_LIMIT_GB = "" if project.memory_limit_gb is None else str(project.memory_limit_gb)
 
 
-def tracked(command):
-    """Return what a command's result depends on besides its inputs and settings."""
-    return STAGES[command].tracked()
+SETTINGS = {}
+
+
+def tracked(command, make, *wildcards):
+    """Return what a command's result depends on besides its inputs: code, versions and settings.
+
+    Each setting is a param of its own, a short line: the reason for a rerun names those that
+    differ. ``make`` returns the command's settings for the values of the named wildcards.
+    """
+
+    @cache
+    def made(*values):
+        settings = make(*values)
+        return settings.canonical(), settings.model_dump(mode="json")
+
+    def made_for(w):
+        return made(*(getattr(w, name) for name in wildcards))
+
+    def setting(path):
+        return lambda w: setting_line(made_for(w)[1], path)
+
+    SETTINGS[command] = made_for
+    return [*STAGES[command].tracked(), *map(setting, setting_names(settings_made_by(make)))]
+
+
+def settings_of(command):
+    """Return the settings of a command as it is given them, as one JSON text.
+
+    What also takes the outputs is no reason for a rerun: the lines of `tracked` are.
+    """
+    return lambda w, output: SETTINGS[command](w)[0]
 
 
 @cache
@@ -147,6 +183,16 @@ def recorded(dataset):
 def simulated(dataset):
     """Return the episodes of a simulated dataset by name."""
     return project.simulation(dataset)
+
+
+def simulated_episode(dataset, episode) -> SimulateSettings:
+    """Return the settings of a simulated episode."""
+    return simulated(dataset)[episode]
+
+
+def imported_episode(dataset, episode) -> ImportSettings:
+    """Return the settings of an episode of a LeRobotDataset."""
+    return imported(dataset)[episode].settings
 
 
 @cache
@@ -164,9 +210,9 @@ def episodes(dataset):
     return sorted(known[project.datasets[dataset].kind](dataset))
 
 
-def of_kind(*kinds):
-    """Return a pattern of the datasets of some kinds: one rule makes the raw files of each."""
-    return one_of(name for name, dataset in project.datasets.items() if dataset.kind in kinds)
+def of_kind(kind):
+    """Return a pattern of the datasets of a kind: one rule makes the raw files of each."""
+    return one_of(name for name, dataset in project.datasets.items() if dataset.kind == kind)
 
 
 def outputs(files):
@@ -208,6 +254,7 @@ def line_of(made, command):
     """Return the line that calls a command with the files and parameters of its rule."""
     start = "{resources.launcher}" if "launcher" in made.resources else "python -m mobile_vla"
     given = f"- --results {RESULTS}" if command.gathers else "{params.settings:q}"
+    settings = f" --settings {given}" if "settings" in made.params.keys() else ""
     groups = {"input": made.input, "params": made.params, "output": made.output}
     options = [
         f"--{name.replace('_', '-')} {{{group}.{name}:q}}"
@@ -223,7 +270,7 @@ def line_of(made, command):
         options.append("--record {output.provenance:q}")
     here = " <<'SETTINGS'\n{params.settings}\nSETTINGS\n" if command.gathers else ""
     listed = " ".join(options)
-    return f"{start} {command.name} --settings {given} {listed} --log {{log:q}}{here}"
+    return f"{start} {command.name}{settings} {listed} --log {{log:q}}{here}"
 
 
 def of_episodes(pattern):

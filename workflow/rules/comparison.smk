@@ -9,7 +9,7 @@ rule compare:
     conda:
         ENVIRONMENT
     params:
-        *tracked("compare"),
-        settings=lambda w: project.compare().canonical(),
+        *tracked("compare", project.compare),
+        settings=settings_of("compare"),
     shell:
         command("compare")

@@ -2,7 +2,6 @@
 rule manifest:
     input:
         frame_files,
-        recorded_location,
         facts=of_episodes(EpisodeFiles.below().facts),
         flags=flag_file,
     output:
@@ -12,8 +11,9 @@ rule manifest:
     conda:
         ENVIRONMENT
     params:
-        *tracked("manifest"),
-        settings=lambda w: project.manifest(w.dataset).canonical(),
+        *tracked("manifest", project.manifest, "dataset"),
+        settings=settings_of("manifest"),
+        raw_folder=raw_folder,
     shell:
         command("manifest")
 
@@ -28,7 +28,7 @@ rule split:
     conda:
         ENVIRONMENT
     params:
-        *tracked("split"),
-        settings=lambda w: project.split(w.dataset).canonical(),
+        *tracked("split", project.split, "dataset"),
+        settings=settings_of("split"),
     shell:
         command("split")

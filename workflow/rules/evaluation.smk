@@ -15,8 +15,9 @@ rule evaluate:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
     params:
-        *tracked("evaluate"),
-        settings=lambda w: project.evaluate(w.experiment, w.run).canonical(),
+        *tracked("evaluate", project.evaluate, "experiment", "run"),
+        settings=settings_of("evaluate"),
+        checkpoint=checkpoint_folder,
     shell:
         command("evaluate")
 
@@ -42,7 +43,8 @@ rule evaluate_on:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
     params:
-        *tracked("evaluate_on"),
-        settings=lambda w: project.evaluate(w.experiment, w.run).canonical(),
+        *tracked("evaluate_on", project.evaluate, "experiment", "run"),
+        settings=settings_of("evaluate_on"),
+        checkpoint=checkpoint_folder,
     shell:
         command("evaluate_on")

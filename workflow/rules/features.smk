@@ -16,7 +16,8 @@ rule features:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
     params:
-        *tracked("features"),
-        settings=lambda w: project.extract(w.dataset, w.backbone, w.cut, w.key).canonical(),
+        *tracked("features", project.extract, "dataset", "backbone", "cut", "key"),
+        settings=settings_of("features"),
+        checkpoint=checkpoint_folder,
     shell:
         command("features")

@@ -1,24 +1,7 @@
-# From raw episodes to frames and facts. Where recorded ones lie is noted by a job of its own.
-rule locate_dataset:
-    output:
-        **outputs(DatasetLocationFiles),
-    log:
-        DatasetLocationFiles.log(),
-    wildcard_constraints:
-        dataset=of_kind("recorded", "lerobot"),
-    conda:
-        ENVIRONMENT
-    params:
-        *tracked("locate_dataset"),
-        settings=lambda w: project.dataset_location(w.dataset).canonical(),
-    shell:
-        command("locate_dataset")
-
-
+# From raw episodes to frames and facts.
 rule ingest:
     input:
         raw_inputs,
-        location=recorded_location,
     output:
         **outputs(EpisodeFiles),
     log:
@@ -26,9 +9,10 @@ rule ingest:
     conda:
         ENVIRONMENT
     params:
-        *tracked("ingest"),
+        *tracked("ingest", project.ingest, "dataset", "episode"),
         raw_content,
-        settings=lambda w: project.ingest(w.dataset, w.episode).canonical(),
+        settings=settings_of("ingest"),
         raw=raw_path,
+        raw_folder=raw_folder,
     shell:
         command("ingest")

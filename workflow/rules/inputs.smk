@@ -12,30 +12,29 @@ def raw_inputs(wildcards):
     return [ancient(str(made.raw)), str(made.digest)]
 
 
-def dataset_location(name):
-    """Return the file that names a dataset's folder, which is followed and tracks nothing."""
-    if project.dataset_location(name) is None:
-        return []
-    return ancient(str(DatasetLocationFiles.below(dataset=name).location))
-
-
-def recorded_location(wildcards):
-    """Return the file that names the folder of recorded episodes, where the raw ones are such."""
-    if project.datasets[wildcards.dataset].kind != "recorded":
-        return []
-    return dataset_location(wildcards.dataset)
-
-
-def below_dataset(name, file):
-    """Return a file's path below its dataset's folder: where the folder lies changes no result."""
-    return str(file.relative_to(Path(project.datasets[name].path).expanduser()))
-
-
 def raw_path(wildcards):
-    """Return where an episode's raw file lies: a recorded one below its dataset's folder."""
-    if project.datasets[wildcards.dataset].kind == "recorded":
-        return below_dataset(wildcards.dataset, recorded(wildcards.dataset)[wildcards.episode][0])
+    """Return where an episode's raw file lies: a recorded one below the dataset's folder."""
+    name = wildcards.dataset
+    if project.datasets[name].kind == "recorded":
+        folder = Path(project.dataset_folder(name)).expanduser()
+        return str(recorded(name)[wildcards.episode][0].relative_to(folder))
     return str(RawFiles.below(**wildcards).raw)
+
+
+# Where folders from outside lie. No result depends on it, so it must rerun nothing: what a function
+# with `output` returns is no reason for a rerun.
+def raw_folder(wildcards, output):
+    """Return the folder of a job's recorded episodes, if they are such."""
+    name = wildcards.get("dataset") or dataset_of(wildcards)
+    if project.datasets[name].kind != "recorded":
+        return []
+    return str(Path(project.dataset_folder(name)).expanduser())
+
+
+def checkpoint_folder(wildcards, output):
+    """Return the folder of a job's backbone, if it is a local checkpoint."""
+    folder = project.checkpoint_folder(backbone_of(wildcards))
+    return [] if folder is None else str(Path(folder).expanduser())
 
 
 def raw_content(wildcards):
@@ -83,22 +82,12 @@ def backbone_of(wildcards):
 
 
 def backbone_weights(name):
-    """Return the weights that a backbone's description describes, or their place, as `ancient`.
+    """Return the weights that a backbone's description describes, as `ancient`.
 
     So it is with every large file: the small JSON that says its SHA-256 is the input that counts.
     A touch of gigabytes reruns nothing, and a change of one byte reruns everything.
     """
-    if project.is_random(name):
-        return [ancient(BackboneFiles.weights(backbone=name))]
-    location = backbone_location(name)
-    return [location] if location else []
-
-
-def backbone_location(name):
-    """Return the file that names the folder of a local checkpoint, likewise."""
-    if project.backbone_location(name) is None:
-        return []
-    return ancient(str(BackboneLocationFiles.below(backbone=name).location))
+    return [ancient(BackboneFiles.weights(backbone=name))] if project.is_random(name) else []
 
 
 def feature_files(name, dataset, view="plain"):

@@ -17,7 +17,8 @@ rule language:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
     params:
-        *tracked("language"),
-        settings=lambda w: project.language(w.experiment, w.run).canonical(),
+        *tracked("language", project.language, "experiment", "run"),
+        settings=settings_of("language"),
+        checkpoint=checkpoint_folder,
     shell:
         command("language")

@@ -17,7 +17,8 @@ rule latency:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
     params:
-        *tracked("latency"),
-        settings=lambda w: project.latency(w.experiment).canonical(),
+        *tracked("latency", project.latency, "experiment"),
+        settings=settings_of("latency"),
+        checkpoint=checkpoint_folder,
     shell:
         command("latency")

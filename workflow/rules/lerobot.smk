@@ -1,7 +1,5 @@
 # LeRobotDatasets: each episode becomes a raw file as the collector writes it, by a job of its own.
 rule import_lerobot:
-    input:
-        location=lambda w: dataset_location(w.dataset),
     output:
         **outputs(RawFiles),
     log:
@@ -11,9 +9,9 @@ rule import_lerobot:
     conda:
         "../../envs/mobile-vla-lerobot.yaml"
     params:
-        *tracked("import_lerobot"),
+        *tracked("import_lerobot", imported_episode, "dataset", "episode"),
         lambda w: imported_content(w.dataset)[imported(w.dataset)[w.episode].data],
-        settings=lambda w: imported(w.dataset)[w.episode].settings.canonical(),
-        data=lambda w: below_dataset(w.dataset, imported(w.dataset)[w.episode].data),
+        settings=settings_of("import_lerobot"),
+        data=lambda w, output: str(imported(w.dataset)[w.episode].data),
     shell:
         command("import_lerobot")

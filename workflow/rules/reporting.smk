@@ -19,8 +19,8 @@ rule figures:
     conda:
         ENVIRONMENT
     params:
-        *tracked("figures"),
-        settings=lambda w: project.figures().canonical(),
+        *tracked("figures", project.figures),
+        settings=settings_of("figures"),
     shell:
         command("figures")
 
@@ -41,8 +41,8 @@ rule tables:
     conda:
         ENVIRONMENT
     params:
-        *tracked("tables"),
-        settings=lambda w: project.tables().canonical(),
+        *tracked("tables", project.tables),
+        settings=settings_of("tables"),
     shell:
         command("tables")
 
@@ -62,8 +62,8 @@ rule page:
     conda:
         ENVIRONMENT
     params:
-        *tracked("page"),
-        settings=lambda w: project.page().canonical(),
+        *tracked("page", project.page),
+        settings=settings_of("page"),
     shell:
         command("page")
 

@@ -17,7 +17,8 @@ rule rollout:
         gpu=min(1, GPUS),
         mem_mb=model_memory,
     params:
-        *tracked("rollout"),
-        settings=lambda w: project.rollout(w.experiment, w.run).canonical(),
+        *tracked("rollout", project.rollout, "experiment", "run"),
+        settings=settings_of("rollout"),
+        checkpoint=checkpoint_folder,
     shell:
         command("rollout")

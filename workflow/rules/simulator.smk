@@ -9,7 +9,7 @@ rule simulate:
     conda:
         ENVIRONMENT
     params:
-        *tracked("simulate"),
-        settings=lambda w: simulated(w.dataset)[w.episode].canonical(),
+        *tracked("simulate", simulated_episode, "dataset", "episode"),
+        settings=settings_of("simulate"),
     shell:
         command("simulate")

@@ -6,7 +6,6 @@ rule timing:
     input:
         training_stored,
         relative(template_file("timing")),
-        lambda w: dataset_location(dataset_of(w)),
         **training_inputs,
     output:
         timing=TIMING["timing"],
@@ -25,7 +24,9 @@ rule timing:
     resources:
         **training_resources,
     params:
-        *tracked("timing"),
-        settings=lambda w: project.timing(w.experiment).canonical(),
+        *tracked("timing", project.timing, "experiment"),
+        settings=settings_of("timing"),
+        checkpoint=checkpoint_folder,
+        raw_folder=raw_folder,
     shell:
         command("timing")

@@ -15,7 +15,8 @@ rule train:
         **training_resources,
         runtime=training_time,
     params:
-        *tracked("train"),
-        settings=lambda w: project.train(w.experiment, w.run).canonical(),
+        *tracked("train", project.train, "experiment", "run"),
+        settings=settings_of("train"),
+        checkpoint=checkpoint_folder,
     shell:
         command("train")

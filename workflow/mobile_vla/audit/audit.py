@@ -1,4 +1,4 @@
-"""The stage ``audit``: check all episodes of a dataset, and report what is wrong or odd."""
+"""The stage ``audit``: report what is wrong or odd about a dataset, for the experiments on it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobile_vla.audit.coverage import coverage, statistics
-from mobile_vla.audit.dataset_checks import SET_CHECKS, prompts, short_episodes, window_yields
-from mobile_vla.audit.findings import in_order, of_dataset
-from mobile_vla.audit.flags import flagged, inspect, usable
-from mobile_vla.audit.page import render_page, thumbnails
-from mobile_vla.audit.result import Audit, Finding, FindingTotals, WindowYield
+from mobile_vla.audit.audit_data import assess_data, marked
+from mobile_vla.audit.dataset_checks import prompts, short_episodes, window_yields
+from mobile_vla.audit.page import render_page
+from mobile_vla.audit.result import Audit, DataAudit, Finding, FindingTotals, WindowYield
 from mobile_vla.config.audit import AuditSettings
 from mobile_vla.files import write_text
 from mobile_vla.ingest.result import EpisodeFacts
@@ -24,41 +22,35 @@ WIDTH = 160  # characters of a finding
 log = logging.getLogger(__name__)
 
 
-def audit(settings: AuditSettings, outputs: AuditFiles, *, facts: list[Path]) -> None:
-    """Check all episodes of a dataset and report everything that is wrong or odd.
-
-    Findings never stop the workflow; ``manifest`` decides what is used.
+def audit(settings: AuditSettings, outputs: AuditFiles, *, data: Path, facts: list[Path]) -> None:
+    """Add to the checks of a dataset what the experiments ask of it, and report everything.
 
     Args:
-        facts: ``EPISODE.json`` of every episode, in any order, with its ``EPISODE.npy`` beside it.
+        data: ``audit_data.json`` of the dataset.
+        facts: ``EPISODE.json`` of every episode, in any order.
     """
-    read = sorted(
-        ((EpisodeFacts.read(path), path) for path in facts), key=lambda pair: pair[0].episode
-    )
-    every = [content for content, _ in read]
-    frames = {content.episode: path.with_suffix(".npy") for content, path in read}
-    assessed = assess(every, settings)
-    sound = len(usable(every))
+    checked = DataAudit.read(data)
+    names = set(checked.used)
+    every = sorted((EpisodeFacts.read(path) for path in facts), key=lambda one: one.episode)
+    used = [facts for facts in every if facts.episode in names]
+    findings, windows = with_experiments(list(checked.findings), used, settings)
     counts = Counter(
-        finding.severity if finding.accepted is None else "accepted"
-        for finding in assessed.findings
+        finding.severity if finding.accepted is None else "accepted" for finding in findings
     )
     report = Audit(
         dataset=settings.dataset,
-        episodes=len(every),
+        episodes=checked.episodes,
         totals=FindingTotals(**{name: counts[name] for name in FindingTotals.model_fields}),
-        findings=tuple(assessed.findings),
-        windows=tuple(assessed.windows),
-        coverage=tuple(coverage(assessed.used)),
-        statistics=statistics(
-            assessed.used, rejected=len(every) - sound, flagged=sound - len(assessed.used)
-        ),
-        thumbnails=tuple(thumbnails(assessed.findings, assessed.used, frames)),
+        findings=tuple(findings),
+        windows=tuple(windows),
+        coverage=checked.coverage,
+        statistics=checked.statistics,
+        thumbnails=checked.thumbnails,
     )
     report.write(outputs.report)
     write_text(outputs.page, render_page(report))
     accepted = report.totals.accepted == len(report.findings)
-    log.log(logging.INFO if accepted else logging.WARNING, "%s", _table(report))
+    log.log(logging.INFO if accepted else logging.WARNING, "%s", table(report))
 
 
 @dataclass(frozen=True)
@@ -71,49 +63,22 @@ class Assessment:
 
 
 def assess(every: Sequence[EpisodeFacts], settings: AuditSettings) -> Assessment:
-    """Run all checks on the facts of all episodes, in the order of their names.
+    """Run all checks on the facts of all episodes, in the order of their names."""
+    findings, used = assess_data(every, settings)
+    findings, windows = with_experiments(findings, used, settings)
+    return Assessment(findings, used, windows)
 
-    What concerns the dataset as a whole is judged by the episodes that are used: without unusable
-    ones and, with ``on_warning: quarantine``, without those that have warnings.
-    """
-    findings = list(inspect(every, settings.declared))
-    used = usable(every)
-    if settings.on_warning == "quarantine":
-        out = flagged(findings, settings.accept)
-        used = [facts for facts in used if facts.episode not in out]
+
+def with_experiments(
+    findings: list[Finding], used: Sequence[EpisodeFacts], settings: AuditSettings
+) -> tuple[list[Finding], list[WindowYield]]:
+    """Return findings with those about what experiments ask of the used episodes, and windows."""
     windows = window_yields(used, settings.experiments)
-    if not used:
-        findings.append(
-            of_dataset(
-                "no_episodes",
-                "dataset",
-                found=f"none of {len(every)} episodes can be used",
-                expected="at least one",
-                remedy="mend what is listed here, or check the dataset's path and pattern",
-            )
-        )
-    if settings.left_out:
-        findings.append(
-            of_dataset(
-                "files_left_out",
-                "dataset",
-                found=f"files that the pattern does not match: {settings.left_out}",
-                expected="all episodes of the folder, if they are some",
-                remedy="widen the dataset's `pattern`, or move them elsewhere",
-            )
-        )
-    for check in SET_CHECKS:
-        findings += check(used, settings.declared)
-    findings += short_episodes(used, windows)
-    findings += prompts(used, settings.experiments)
-    marked = [
-        finding.model_copy(update={"accepted": settings.accept.get(finding.code)})
-        for finding in findings
-    ]
-    return Assessment(in_order(marked), used, windows)
+    asked = [*short_episodes(used, windows), *prompts(used, settings.experiments)]
+    return marked([*findings, *asked], settings), windows
 
 
-def _table(report: Audit) -> str:
+def table(report: Audit) -> str:
     """Return a line for each code: how many findings, and the first place."""
     if not report.findings:
         return f"audit of {report.dataset}: {report.episodes} episodes, nothing to report"

@@ -168,6 +168,25 @@ class Thumbnail(Result):
     """JPEG of 112×112 pixels, as a data URI."""
 
 
+class DataAudit(Result):
+    """``audit_data.json``: the part of ``audit.json`` that depends on no experiment."""
+
+    dataset: str
+    """Name of the dataset."""
+    episodes: int
+    """Number of its episodes, those that are left out included."""
+    used: tuple[str, ...]
+    """Names of the episodes that are used, in order."""
+    findings: tuple[Finding, ...]
+    """By severity, then episode, those about the whole dataset first; accepted ones come last."""
+    coverage: tuple[CoveredCell, ...]
+    """All known combinations, and after them those with an ``unknown``."""
+    statistics: DatasetStatistics | EpisodeCounts
+    """Statistics of the episodes that are used."""
+    thumbnails: tuple[Thumbnail, ...]
+    """Pictures of the frames that findings are about, by code; 48 at most."""
+
+
 class Audit(Result):
     """``audit.json``: what is wrong or odd about a dataset, and what it covers."""
 

@@ -17,7 +17,6 @@ from mobile_vla.backbone.result import BackboneDescription, checkpoint_digests
 from mobile_vla.config.features import Cut
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
-from mobile_vla.location import LOCATION, Location
 from mobile_vla.out_of_memory import lacks_memory
 from mobile_vla.result import FileDigest
 
@@ -41,13 +40,16 @@ class Checkpoint:
         return digest_of({name: file.model_dump() for name, file in self.files.items()})
 
     @classmethod
-    def read(cls, path: Path) -> Checkpoint:
-        """Read ``backbone.json`` and check the files that lie beside it."""
+    def read(cls, path: Path, folder: Path | None = None) -> Checkpoint:
+        """Read ``backbone.json`` and check the files that lie beside it.
+
+        Args:
+            path: the file.
+            folder: where a local checkpoint lies now; None for where it lay when it was described.
+        """
         described = BackboneDescription.read(path)
-        source = described.checkpoint
-        if source == LOCATION:
-            source = Location.read(path.with_name(LOCATION)).folder
-        elif source == ".":  # the checkpoint lies beside its description
+        source = described.checkpoint if folder is None else str(folder)
+        if source == ".":  # the checkpoint lies beside its description
             source = str(path.parent)
             for name, file in described.files.items():
                 file.verify(path.parent / name)

@@ -15,24 +15,23 @@ from mobile_vla.backbone.result import PATTERNS, BackboneDescription, checkpoint
 from mobile_vla.config.backbone import BackboneSettings, PretrainedBackbone
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.layout import BackboneFiles
-from mobile_vla.location import LOCATION, Location
 
 
 def pretrained_backbone(
-    settings: BackboneSettings, outputs: BackboneFiles, *, location: Path | None = None
+    settings: BackboneSettings, outputs: BackboneFiles, *, checkpoint: Path | None = None
 ) -> None:
     """Check a checkpoint folder, or bring one from the hub, and describe its files.
 
     Args:
-        location: ``location.json`` with the folder of a local checkpoint.
+        checkpoint: the folder of a local checkpoint.
 
     Raises:
         UserError: the checkpoint cannot be reached, is incomplete, or is no Kosmos-2.
     """
     backbone = settings.backbone
     assert isinstance(backbone, PretrainedBackbone)  # the rule for random weights is another
-    if location is not None:
-        folder = Location.read(location).path
+    if checkpoint is not None:
+        folder = checkpoint
     else:
         try:
             found = snapshot_download(
@@ -44,7 +43,8 @@ def pretrained_backbone(
     _check(settings.name, folder)
     description = BackboneDescription(
         name=settings.name,
-        checkpoint=backbone.checkpoint if location is None else LOCATION,
+        # as it was written: a path that is relative stays so when the project is copied
+        checkpoint=backbone.checkpoint if checkpoint is None else str(checkpoint),
         revision=backbone.revision,
         files=checkpoint_digests(folder),
     )

@@ -11,13 +11,13 @@ PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt")
 
 
 class BackboneDescription(Result):
-    """``backbone.json``: which checkpoint a backbone is, by the digests of its files."""
+    """``backbone.json``: where a backbone's checkpoint lies, and the digests of its files."""
 
     name: str
     """The backbone's name in config.yaml."""
     checkpoint: str
-    """A hub id; ``location.json`` for the folder that this file beside it names; ``.`` where the
-    checkpoint lies beside this file."""
+    """A hub id; a folder as config.yaml named it then, and no result depends on that; ``.`` where
+    the checkpoint lies beside this file."""
     revision: str | None
     """The hub's commit; None for a folder."""
     files: dict[str, FileDigest]

@@ -164,8 +164,8 @@ class AuditedExperiment(Settings):
     prompt: Prompt
 
 
-class AuditSettings(Settings):
-    """What the ``audit`` stage is given."""
+class DataAuditSettings(Settings):
+    """What ``audit_data`` is given: no experiment's setting among it."""
 
     dataset: str
     declared: Declared = Declared()
@@ -173,10 +173,15 @@ class AuditSettings(Settings):
     """Whether episodes with warnings are used: what is counted is what is used."""
     accept: Accepted = Field(default_factory=dict)
     """Findings that were looked at, each with a reason."""
-    experiments: tuple[AuditedExperiment, ...] = ()
-    """The experiments that use the dataset."""
     left_out: str = ""
     """Files that look like episodes and that the dataset's pattern does not match."""
+
+
+class AuditSettings(DataAuditSettings):
+    """What ``audit`` is given."""
+
+    experiments: tuple[AuditedExperiment, ...] = ()
+    """The experiments that use the dataset."""
 
 
 class FlagSettings(Settings):

@@ -12,8 +12,6 @@ from mobile_vla.config.project import Project
 from mobile_vla.layout import (
     RESULTS,
     BackboneFiles,
-    BackboneLocationFiles,
-    DatasetLocationFiles,
     EpisodeFiles,
     EvaluationFiles,
     FeatureFiles,
@@ -28,15 +26,7 @@ from mobile_vla.layout import (
 )
 
 NAMED: tuple[type[Files], ...] = (
-    *(
-        DatasetLocationFiles,
-        BackboneLocationFiles,
-        ManifestFiles,
-        RawFiles,
-        EpisodeFiles,
-        BackboneFiles,
-        FeatureFiles,
-    ),
+    *(ManifestFiles, RawFiles, EpisodeFiles, BackboneFiles, FeatureFiles),
     *(TimingFiles, EvaluationFiles, OtherEvaluationFiles, FigureFiles, TableFiles),
 )
 """A kind of files for each folder, and each set of files, that has a name of config.yaml."""
@@ -91,15 +81,11 @@ def _made(project: Project) -> Iterator[tuple[type[Files], dict[str, str]]]:
     """Yield what the configuration makes: a kind of files, and the names that it fills in."""
     for dataset in project.datasets:
         yield ManifestFiles, {"dataset": dataset}
-        if project.dataset_location(dataset) is not None:
-            yield DatasetLocationFiles, {"dataset": dataset}
         for episode in project.simulation(dataset) or ():
             yield RawFiles, {"dataset": dataset, "episode": episode}
             yield EpisodeFiles, {"dataset": dataset, "episode": episode}
     for backbone in project.backbones:
         yield BackboneFiles, {"backbone": backbone}
-        if project.backbone_location(backbone) is not None:
-            yield BackboneLocationFiles, {"backbone": backbone}
     for keys in project.feature_keys():
         yield FeatureFiles, dict(zip(("dataset", "backbone", "cut", "key"), keys, strict=True))
     for name, experiment in project.experiments.items():

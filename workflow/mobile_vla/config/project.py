@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
+from mobile_vla.config.audit import (
+    AuditedExperiment,
+    AuditSettings,
+    DataAuditSettings,
+    Declared,
+    FlagSettings,
+)
 from mobile_vla.config.backbone import (
     Backbone,
     BackboneSettings,
@@ -24,7 +30,6 @@ from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Featu
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
-from mobile_vla.config.location import LocationSettings
 from mobile_vla.config.model import Photometric
 from mobile_vla.config.reporting import (
     FigureSettings,
@@ -130,19 +135,25 @@ class Project(Settings):
         """Return what ``split`` is given."""
         return SplitSettings(dataset=dataset, split=self.datasets[dataset].split)
 
-    def audit(self, dataset: str, left_out: str = "") -> AuditSettings:
-        """Return what ``audit`` is given.
+    def audit_data(self, dataset: str, left_out: str = "") -> DataAuditSettings:
+        """Return what ``audit_data`` is given.
 
         Args:
             dataset: its name.
             left_out: files that look like episodes and that its pattern does not match.
         """
-        return AuditSettings(
+        return DataAuditSettings(
             dataset=dataset,
             declared=self._declared(dataset),
             on_warning=self.datasets[dataset].on_warning,
             accept=self.datasets[dataset].accept,
             left_out=left_out,
+        )
+
+    def audit(self, dataset: str) -> AuditSettings:
+        """Return what ``audit`` is given."""
+        return AuditSettings(
+            **dict(self.audit_data(dataset)),
             experiments=tuple(
                 AuditedExperiment(name=name, windows=Windows.part_of(one), prompt=one.prompt)
                 for name, one in self.reported_experiments().items()
@@ -166,21 +177,22 @@ class Project(Settings):
         """Return what ``backbone`` is given: of a local checkpoint no place."""
         backbone = self.backbones[name]
         if isinstance(backbone, PretrainedBackbone) and backbone.revision is None:
-            backbone = backbone.model_copy(update={"checkpoint": "."})
+            backbone = backbone.model_copy(update={"checkpoint": "."})  # its bytes are tracked
         return BackboneSettings(name=name, backbone=backbone)
 
-    def dataset_location(self, dataset: str) -> LocationSettings | None:
-        """Return what ``locate_dataset`` is given; None for a dataset that is made here."""
-        settings = self.datasets[dataset]
-        if isinstance(settings, SimulatedDataset):
-            return None
-        return LocationSettings(folder=settings.path)
+    def dataset_folder(self, dataset: str) -> str | None:
+        """Return the folder of a dataset as it is written; None for one that is made here.
 
-    def backbone_location(self, name: str) -> LocationSettings | None:
-        """Return what ``locate_backbone`` is given; None where there is no local checkpoint."""
+        It is among no settings, since no result depends on it.
+        """
+        settings = self.datasets[dataset]
+        return None if isinstance(settings, SimulatedDataset) else settings.path
+
+    def checkpoint_folder(self, name: str) -> str | None:
+        """Return the folder of a local checkpoint, likewise; None for another backbone."""
         backbone = self.backbones[name]
         if isinstance(backbone, PretrainedBackbone) and backbone.revision is None:
-            return LocationSettings(folder=backbone.checkpoint)
+            return backbone.checkpoint
         return None
 
     def feature_key(self, name: str, view: View = "plain") -> FeatureKey:

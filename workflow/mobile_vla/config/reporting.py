@@ -15,6 +15,7 @@ from mobile_vla.layout import (
     BackboneFiles,
     CaptionFiles,
     ComparisonFiles,
+    DataAuditFiles,
     EvaluationFiles,
     FeatureFiles,
     FigureFiles,
@@ -267,7 +268,7 @@ class PageSettings(FigureSettings):
         """Return the provenance of what comparison, figures and tables are made from."""
         data = [
             kind.provenance(results, dataset=name)
-            for kind in (ManifestFiles, SplitFiles, AuditFiles)
+            for kind in (ManifestFiles, SplitFiles, DataAuditFiles, AuditFiles)
             for name in self.datasets
         ]
         backbones = [BackboneFiles.provenance(results, backbone=run.backbone) for run in self.runs]

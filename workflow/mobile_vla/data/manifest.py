@@ -16,7 +16,6 @@ from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import atomic_path, digest_of
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import ManifestFiles
-from mobile_vla.location import located
 from mobile_vla.result import FileDigest
 
 log = logging.getLogger(__name__)
@@ -31,6 +30,7 @@ def manifest(
     *,
     facts: list[Path],
     flags: Path | None = None,
+    raw_folder: Path | None = None,
 ) -> None:
     """Decide which episodes are used; write the manifest and their actions.
 
@@ -38,6 +38,7 @@ def manifest(
         facts: ``EPISODE.json`` of every episode, in any order.
         flags: ``flags.json`` with the episodes that are left out for their warnings; None where
             ``on_warning`` keeps them.
+        raw_folder: the folder of recorded files, for messages.
 
     Raises:
         Problems: episodes were rejected and ``on_error`` is ``fail``: all their defects.
@@ -61,16 +62,12 @@ def manifest(
         raise Problems(
             f"dataset {settings.dataset}: {len(rejected)} of {len(every)} episodes cannot be used; "
             "mend or remove them, or say `on_error: quarantine` to leave them out",
-            _problems(rejected, warnings, outputs.manifest.parent),
+            _problems(rejected, warnings, raw_folder),
         )
     if not kept:
         raise Problems(
             f"dataset {settings.dataset}: none of {len(every)} episodes can be used",
-            _problems(
-                sorted(out, key=lambda episode: not episode.errors),
-                warnings,
-                outputs.manifest.parent,
-            ),
+            _problems(sorted(out, key=lambda one: not one.errors), warnings, raw_folder),
         )
     if out:
         log.warning("%s", _summary(settings.dataset, out, warnings, len(every)))
@@ -126,10 +123,12 @@ def _check_names(dataset: str, every: Sequence[EpisodeFacts]) -> None:
         raise UserError(f"dataset {dataset}: no episodes; check its path and pattern")
 
 
-def _problems(out: Sequence[EpisodeFacts], warnings: Warnings, folder: Path) -> list[Problem]:
+def _problems(
+    out: Sequence[EpisodeFacts], warnings: Warnings, raw_folder: Path | None
+) -> list[Problem]:
     problems = []
     for facts in out:
-        file = str(located(folder, facts.file))
+        file = facts.file if raw_folder is None else str(raw_folder / facts.file)
         problems += [
             Problem(
                 f"{file}, {error.place}",

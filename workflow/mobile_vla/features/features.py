@@ -44,6 +44,8 @@ class FeatureInputs:
     """The dataset's ``actions.npy``."""
     backbone: Path
     """The ``backbone.json``."""
+    checkpoint: Path | None = None
+    """The folder of a local checkpoint, as it lies now."""
 
 
 def features(
@@ -53,7 +55,7 @@ def features(
     use_threads(settings.compute.threads, threads, "features.threads")
     dataset = Dataset.load(inputs.manifest, inputs.actions)
     store = open_frames(dataset)
-    checkpoint = Checkpoint.read(inputs.backbone)
+    checkpoint = Checkpoint.read(inputs.backbone, inputs.checkpoint)
     device = default_device()
     precision = resolve(settings.key.precision, device)
     encoder, prompts = _encoder(settings.key, dataset, checkpoint, precision)

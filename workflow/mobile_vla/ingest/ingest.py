@@ -23,7 +23,6 @@ from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, Stro
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.ingest.values import single
 from mobile_vla.layout import EpisodeFiles
-from mobile_vla.location import Location
 from mobile_vla.result import FileDigest
 
 LEVELS = np.arange(256)
@@ -34,7 +33,7 @@ NO_STATISTICS = ImageStatistics(
 
 
 def ingest(
-    settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path, location: Path | None = None
+    settings: IngestSettings, outputs: EpisodeFiles, *, raw: Path, raw_folder: Path | None = None
 ) -> None:
     """Read an HDF5 episode once; write its frames and its facts.
 
@@ -42,14 +41,14 @@ def ingest(
     problems of all episodes can be reported together.
 
     Args:
-        raw: the episode's file.
-        location: ``location.json`` with the folder that ``raw`` is relative to.
+        raw: the episode's file, as the facts name it.
+        raw_folder: the folder that ``raw`` is relative to, which no fact depends on.
+
     Raises:
         UserError: the machine could not read the file or write the frames.
     """
     file = str(raw)
-    if location is not None:
-        raw = Location.read(location).path / raw
+    raw = raw if raw_folder is None else raw_folder / raw
     identity: FileDigest | None = None
     episode, statistics = RawEpisode(), NO_STATISTICS
     defects: list[Defect] = []

@@ -57,7 +57,7 @@ class EpisodeFacts(Result):
     episode: str
     """Name of the episode."""
     file: str
-    """Path of the raw file; for a recorded one below the folder that ``location.json`` names."""
+    """Path of the raw file; of a recorded one below the dataset's folder, wherever that lies."""
     sha256: str | None
     """SHA-256 of the raw file; None where there is nothing to read."""
     size: int

@@ -37,7 +37,6 @@ from mobile_vla.lerobot.tables import (
     of_values,
     tasks_table,
 )
-from mobile_vla.location import located
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +107,8 @@ def export_lerobot(
         known = ", ".join(project.datasets)
         raise UserError(f"{config} (datasets): no {dataset!r}; expected one of {known}")
     place = results / "datasets" / dataset
+    recorded = project.datasets[dataset].kind == "recorded"
+    raw_folder = Path(project.dataset_folder(dataset) or "") if recorded else Path()
     listed = place / "manifest.json"
     if not listed.is_file():
         raise UserError(
@@ -118,7 +119,7 @@ def export_lerobot(
         EpisodeFacts.read(place / "episodes" / f"{episode.name}.json")
         for episode in manifest.episodes
     ]
-    tasks = _tasks(place, facts, task)
+    tasks = _tasks(facts, task)
     shape = _shape(facts)
     bgr = project.datasets[dataset].images.settled().color == "bgr"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +127,7 @@ def export_lerobot(
         target = Path(unfinished, folder.name)
         written = _Written(target, CAMERAS + camera, fps, bgr)
         for episode, text in zip(facts, tasks, strict=True):
-            written.add(located(place, episode.file), episode, text)
+            written.add(raw_folder.expanduser() / episode.file, episode, text)
         written.close(shape)
         ExportedDataset(
             format=FORMAT,
@@ -153,7 +154,7 @@ def export_lerobot(
     log.info("%s: %d episodes, %d frames", folder, len(facts), written.frames)
 
 
-def _tasks(place: Path, facts: Sequence[EpisodeFacts], template: str | None) -> list[str]:
+def _tasks(facts: Sequence[EpisodeFacts], template: str | None) -> list[str]:
     """Return each episode's instruction; refuse episodes that have none."""
     stated = Prompt(template=f"{{{INSTRUCTION}}}")
     otherwise = stated if template is None else Prompt(template=template)
@@ -162,9 +163,7 @@ def _tasks(place: Path, facts: Sequence[EpisodeFacts], template: str | None) -> 
         prompt = otherwise if episode.instruction is None else stated
         values = prompt_values(episode)
         if missing := lacks(prompt, values):
-            problems.append(
-                Problem(str(located(place, episode.file)), "; ".join(map(lacking, missing)))
-            )
+            problems.append(Problem(episode.file, "; ".join(map(lacking, missing))))
         else:
             tasks.append(render(prompt, values))
     if problems:

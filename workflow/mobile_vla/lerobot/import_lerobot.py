@@ -16,25 +16,16 @@ from mobile_vla.errors import UserError
 from mobile_vla.ingest.collector import write_episode
 from mobile_vla.layout import RawFiles
 from mobile_vla.lerobot.result import ACTION
-from mobile_vla.location import Location
 from mobile_vla.result import FileDigest
 
 
-def import_lerobot(
-    settings: ImportSettings, outputs: RawFiles, *, data: Path, location: Path | None = None
-) -> None:
+def import_lerobot(settings: ImportSettings, outputs: RawFiles, *, data: Path) -> None:
     """Write one episode of a LeRobotDataset in the format of recorded ones.
-
-    Args:
-        data: the Parquet file that holds the episode.
-        location: ``location.json`` with the folder that ``data`` is relative to.
 
     Raises:
         UserError: the Parquet file cannot be read, lacks rows of the episode, or holds something
             else.
     """
-    if location is not None:
-        data = Location.read(location).path / data
     place = f"{data}, episode {settings.index}"
     try:
         if "episode_index" not in pq.read_schema(data).names:

@@ -51,7 +51,7 @@ def rollout(
     dataset = Dataset.load(inputs.manifest, inputs.actions)
     train = load_split(inputs.split, dataset, settings.fold, settings.subset).of["train"]
     origin = trained_on(dataset, inputs.split, settings)
-    checkpoint = Checkpoint.read(inputs.backbone)
+    checkpoint = Checkpoint.read(inputs.backbone, inputs.checkpoint)
     precision = resolve(settings.precision, default_device())
     policy = open_policy(inputs.policy, settings.policy, origin, precision, checkpoint)
     scenes, batch_size = settings.rollout.scenes, settings.rollout.batch_size

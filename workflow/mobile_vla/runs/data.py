@@ -30,6 +30,7 @@ class RunInputs:
     actions: Path
     split: Path
     backbone: Path  # `backbone.json`
+    checkpoint: Path | None = None  # the folder of a local checkpoint, as it lies now
     features: Path | None = None  # JSON of the features; none where frames are read
 
 
@@ -88,7 +89,7 @@ def open_run(
             dimension is left to learn, or files do not belong together.
     """
     policy = settings.policy
-    checkpoint = Checkpoint.read(inputs.backbone)
+    checkpoint = Checkpoint.read(inputs.backbone, inputs.checkpoint)
     resolved = resolve(precision, default_device())
     dataset = Dataset.load(inputs.manifest, inputs.actions)
     roles = load_split(inputs.split, dataset, settings.fold, settings.subset)

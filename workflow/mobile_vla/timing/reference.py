@@ -4,6 +4,8 @@ Each sample runs every frame of its window through the whole model; loss and gra
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,7 +19,6 @@ from mobile_vla.ingest.encoded import read_image
 from mobile_vla.ingest.rawfile import IMAGES, Rejected, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import EpisodeFacts
-from mobile_vla.location import located
 from mobile_vla.runs.samples import Batch, Samples
 
 
@@ -50,11 +51,15 @@ class PerWindow(Samples):
 class RawRows:
     """A dataset's frames by row, read from the raw HDF5 files and resized at each call.
 
-    The episodes' facts, which name the raw files, lie beside the dataset.
+    The episodes' facts, which name the raw files, lie beside the dataset; ``raw_folder`` is the
+    folder that the names of recorded files are relative to.
     """
 
-    def __init__(self, dataset: Dataset, images: Images, view: View):
+    def __init__(
+        self, dataset: Dataset, images: Images, view: View, raw_folder: Path | None = None
+    ):
         self.dataset, self.images, self.view = dataset, images, view
+        self.raw_folder = Path() if raw_folder is None else raw_folder
         self.ends = np.cumsum(dataset.lengths)
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
@@ -75,7 +80,7 @@ class RawRows:
     def _read(self, episode: int, wanted: np.ndarray) -> list[np.ndarray]:
         name = self.dataset.episodes[episode].name
         facts = EpisodeFacts.read(self.dataset.folder / "episodes" / f"{name}.json")
-        path = located(self.dataset.folder, facts.file)
+        path = self.raw_folder / facts.file
         try:
             with open_raw(path) as file:
                 place = next(place for place in IMAGES if place in file)

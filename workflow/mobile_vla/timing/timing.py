@@ -8,6 +8,7 @@ import logging
 import os
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -61,6 +62,7 @@ def timing(
     *,
     threads: int,
     memory_limit_gb: float | None = None,
+    raw_folder: Path | None = None,
 ) -> None:
     """Measure real optimiser steps and a validation pass of an experiment's first run.
 
@@ -68,7 +70,8 @@ def timing(
     are the run's, the memory and the operations are one process's. Nothing that is trained here is
     kept.
 
-    The arguments are those of :func:`mobile_vla.training.train.train`.
+    The arguments are those of :func:`mobile_vla.training.train.train`, and the folder of recorded
+    raw files, which the ablation reads.
     """
     run = settings.run
     use_threads(run.training.threads, threads, "training.threads")
@@ -81,7 +84,7 @@ def timing(
         return
     del trainer  # the ablation's has the vision tower besides
     if settings.timing.ablation:
-        result = result.model_copy(update={"ablation": _ablation(run, data)})
+        result = result.model_copy(update={"ablation": _ablation(run, data, raw_folder)})
     result.write(outputs.timing)
     write_text(outputs.page, timing_page(result))
     log.info(
@@ -182,12 +185,12 @@ def _time_steps(trainer: Trainer, warmup: int, count: int) -> list[MeasuredStep]
     return timed
 
 
-def _ablation(run: TrainSettings, data: RunData) -> list[VariantTime]:
+def _ablation(run: TrainSettings, data: RunData, raw_folder: Path | None) -> list[VariantTime]:
     """Compare with the plain way of training, one change after another."""
     trainer = build_trainer(run, data, cut="pixels")
     dataset, count = data.dataset, data.dataset.rows
     views = VIEWS if run.policy.mirror else VIEWS[:1]
-    raw = [RawRows(dataset, run.images, view) for view in views]
+    raw = [RawRows(dataset, run.images, view, raw_folder) for view in views]
     frames = [FrameRows(open_frames(dataset), view) for view in views]
     samples = copy.copy(data.samples["train"])
     samples.photometric = None  # what random changes of the pictures cost, all variants would pay

@@ -12,7 +12,7 @@ from types import FrameType
 from torch.utils.tensorboard import SummaryWriter
 
 from mobile_vla.config.training import TrainSettings
-from mobile_vla.errors import Interrupted, UserError
+from mobile_vla.errors import AGAIN, Interrupted, UserError
 from mobile_vla.files import digest_of, read_json, sha256_of
 from mobile_vla.layout import TrainingFiles
 from mobile_vla.machine import use_threads
@@ -223,8 +223,8 @@ class _Run:
         if number:
             raise Interrupted(
                 f"{self.title}: stopped on request after step {self.position.step} of "
-                f"{self.trainer.total_steps}; the state is saved, and `snakemake "
-                "--rerun-incomplete` with the same target goes on from there",
+                f"{self.trainer.total_steps}; the state is saved: {AGAIN}, and it goes on "
+                "from there",
                 number,
             )
 
