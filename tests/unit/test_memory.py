@@ -1,5 +1,8 @@
 """The estimate of a step's peak memory, and the refusal of what would not fit."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from mobile_vla.backbone.random_backbone import model_config
@@ -8,18 +11,20 @@ from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import UserError
-from mobile_vla.training.memory import WorstCase, check_memory, estimate
+from mobile_vla.least_memory import least_memory, sizes_of
+from mobile_vla.training.memory import check_memory, estimate
+from mobile_vla.training.remedies import estimated_batch
+from mobile_vla.training.worst_case import WorstCase
 
-CONFIG = model_config(
-    RandomBackbone.model_validate(
-        {
-            "weights": "random",
-            "vision": {"hidden_size": 64, "layers": 2, "heads": 2, "ffn": 128},
-            "text": {"hidden_size": 512, "layers": 2, "heads": 4, "ffn": 2048, "vocabulary": 1500},
-            "image_tokens": 16,
-        }
-    )
+BACKBONE = RandomBackbone.model_validate(
+    {
+        "weights": "random",
+        "vision": {"hidden_size": 64, "layers": 2, "heads": 2, "ffn": 128},
+        "text": {"hidden_size": 512, "layers": 2, "heads": 4, "ffn": 2048, "vocabulary": 1500},
+        "image_tokens": 16,
+    }
 )
+CONFIG = model_config(BACKBONE)
 MATRICES = 2 * (4 * 512**2 + 2 * 512 * 2048)  # of the language model
 
 
@@ -86,6 +91,50 @@ def test_the_estimate_is_in_bytes_of_all_parts():
     one = found(LORA)
     assert 2 * one.total == sum(one.model_dump().values())
     assert one.process > 0 and estimate(CONFIG, LORA, case_of(LORA), "cuda").process == 0
+
+
+@pytest.mark.parametrize(("settings", "share"), [(LORA, 0.05), (FULL, 0.3), (FULL, 0.7)])
+def test_a_combination_is_named_that_fits(settings, share):
+    """Limits that no change alone keeps, some, or most do."""
+    case = case_of(settings, frames=64, windows=16)
+    most = estimate(CONFIG, settings, case, "cpu").total / 1e9
+    smallest = case_of(NONE, frames=4, windows=1, accumulation=2)
+    least = estimate(CONFIG, NONE, smallest, "cpu").total / 1e9
+    limit = least + share * (most - least)
+    with pytest.raises(UserError) as caught:
+        check_memory(CONFIG, settings, case, "cpu", limit)
+    fits = re.search(r"This fits:\n +(.*): about ([\d.]+) GB\n", str(caught.value))
+    assert float(fits[2]) <= round(limit, 1)
+    changed, then = applied(fits[1], settings, case)
+    assert check_memory(CONFIG, changed, then, "cpu", limit)
+
+
+def applied(text, settings, case):
+    """Return settings and a case with the changes that a message names."""
+    if found := re.search(r"batch_size: (\d+), and accumulation: (\d+)", text):
+        size = int(found[1])
+        assert size * int(found[2]) == case.windows * case.accumulation
+        frames, windows = estimated_batch(case, settings.window, size, 1)
+        case = replace(case, frames=frames, windows=windows, accumulation=int(found[2]))
+    if "gradient_checkpointing: true" in text:
+        case = replace(case, checkpointing=True)
+    if "precision: bf16" in text:
+        case = replace(case, precision="bf16")
+    for name, other in (("lora", settings_of(lora=Lora())), ("none", NONE)):
+        if f"finetune: {name}" in text:
+            settings, case = other, replace(case, cut=other.cut)
+    return settings, case
+
+
+@pytest.mark.parametrize("settings", [LORA, FULL, NONE], ids=["lora", "full", "none"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_the_plan_counts_is_held_by_every_step(settings, precision):
+    step = found(settings, frames=1, windows=1, precision=precision)
+    # the gradients are a part of the step
+    held = (step.weights + 1.5 * step.moments) / 1e9
+    least = least_memory(settings, precision, sizes_of(BACKBONE))
+    assert 0.8 * held < least <= held
+    assert least <= (step.total - step.process) / 1e9
 
 
 def test_what_does_not_fit_is_refused_with_what_each_remedy_comes_to():

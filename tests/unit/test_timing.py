@@ -40,9 +40,9 @@ from mobile_vla.timing.operations import matrix_rate
 from mobile_vla.timing.reference import RawRows
 from mobile_vla.timing.result import TimingResult
 from mobile_vla.timing.timing import timing
-from mobile_vla.training.memory import worst_case
 from mobile_vla.training.train import train
 from mobile_vla.training.trainer import Trainer
+from mobile_vla.training.worst_case import worst_case
 from support.recorded import write_folder
 from support.tiny import make_backbone
 

@@ -18,6 +18,7 @@ from mobile_vla.config.lerobot import ImportSettings
 from mobile_vla.config.reasons import setting_line, setting_names, settings_made_by
 from mobile_vla.config.simulator import SimulateSettings
 from mobile_vla.ingest.recorded import left_out, named, recorded_episodes
+from mobile_vla.least_memory import check_least_memory
 from mobile_vla.gpus import visible
 from mobile_vla.layout import (
     RESULTS,
@@ -136,6 +137,16 @@ if GPUS and "gpu" not in workflow.global_resources:
 
 # A resource and not a param: what a machine has changes no result, and must rerun nothing.
 MEMORY_LIMIT_GB = "" if project.memory_limit_gb is None else str(project.memory_limit_gb)
+
+
+# Where a result is there it was trained on a machine with more memory, and is not trained again.
+for name, run in project.runs():
+    if project.memory_limit_gb is None:
+        break
+    if not TrainingFiles.below(experiment=name, run=run).results.exists():
+        backbone = project.backbones[project.experiments[name].backbone]
+        with mistakes_without_traceback():
+            check_least_memory(project.train(name, run), backbone, project.memory_limit_gb)
 
 
 SETTINGS = {}

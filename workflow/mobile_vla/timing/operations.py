@@ -16,8 +16,8 @@ from mobile_vla.model.precision import DTYPES, autocast
 from mobile_vla.runs.data import RunData
 from mobile_vla.timing.flops import counted, formula
 from mobile_vla.timing.result import OperationCount, OperationCounts
-from mobile_vla.training.memory import longest_prompt
 from mobile_vla.training.trainer import Trainer
+from mobile_vla.training.worst_case import longest_prompt
 
 SQUARES = {"cpu": (1024,), "cuda": (4096, 8192)}
 SECONDS = 0.2  # of measuring each matrix product; its best repetition counts

@@ -4,14 +4,10 @@ It takes a second or two for a backbone of full size. Workspaces of single kerne
 
 from __future__ import annotations
 
-import math
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import chain
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -26,21 +22,19 @@ from mobile_vla.backbone.kosmos2 import (
     run_embedded,
     sizes_of,
 )
-from mobile_vla.config.features import Cut
-from mobile_vla.config.model import Lora, PolicySettings
+from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.conventions import FRAME_SIZE
-from mobile_vla.data.windows import WindowTable
 from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.adapter import leave_frozen_in_evaluation
-from mobile_vla.model.encoder import PromptTokens, base_model
+from mobile_vla.model.encoder import base_model
 from mobile_vla.model.policy import skeleton
 from mobile_vla.model.precision import DTYPES
-from mobile_vla.ranks import local_processes
 from mobile_vla.runs.data import RunData
-from mobile_vla.training.batches import epoch_steps, steps_per_epoch
+from mobile_vla.training.remedies import Batches, Remedies, estimated_batch
 from mobile_vla.training.result import MemoryEstimate
+from mobile_vla.training.worst_case import WorstCase, largest_batch, worst_case
 
 # Python with PyTorch, transformers and PEFT imported, on a CPU. The count of a GPU has none of it.
 PROCESS = {"cpu": 550_000_000, "cuda": 0}
@@ -48,20 +42,6 @@ PROCESS = {"cpu": 550_000_000, "cuda": 0}
 # 0.3 to 0.6 on the configurations of tests/benchmarks/memory.py. The count of a GPU has none of it.
 KEPT = {"cpu": 0.6, "cuda": 0.0}
 GB = 1e9
-
-
-@dataclass(frozen=True)
-class WorstCase:
-    """The largest batch of a run's steps, and what else decides how much a step holds."""
-
-    frames: int  # F, most distinct frames of a batch
-    windows: int  # B, windows of a batch
-    tokens: int  # S, length of the longest prompt with image and action token
-    accumulation: int  # batches to a step
-    precision: str  # resolved number format
-    checkpointing: bool  # whether only the layers' inputs are kept for the backward pass
-    cut: Cut  # where the features are taken that the step reads
-    processes: int = 1  # that share the memory, each with such a batch
 
 
 def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str) -> MemoryEstimate:
@@ -178,29 +158,52 @@ def _readouts(model: nn.Module, token: Tensor, features: Tensor, case: WorstCase
 
 
 def check_memory(
-    config: Any, settings: PolicySettings, case: WorstCase, device: str, limit_gb: float | None
+    config: Any,
+    settings: PolicySettings,
+    case: WorstCase,
+    device: str,
+    limit_gb: float | None,
+    batches: Batches | None = None,
 ) -> MemoryEstimate:
     """Estimate the peak of one process, and refuse what would not fit.
 
+    Args:
+        batches: how large a batch would be with other settings; by default it is estimated.
+
     Raises:
-        UserError: the estimate is above the limit; says what each remedy would come to.
+        UserError: the estimate is above the limit; says what each remedy would come to, and which
+            combination of them fits.
     """
     expected = estimate(config, settings, case, device)
     each = case.processes / GB
     if limit_gb is None or expected.total * each <= limit_gb:
         return expected
-    options = [
-        f"    {what}: about {estimate(config, policy, changed, device).total * each:.1f} GB"
-        for what, policy, changed in _remedies(settings, case)
-    ]
+
+    def cost(policy: PolicySettings, case: WorstCase) -> float:
+        return estimate(config, policy, case, device).total * case.processes / GB
+
+    if batches is None:
+        size = case.windows * case.processes
+        batches = Batches(size, case.processes, partial(estimated_batch, case, settings.window))
+    remedies = Remedies(settings, case, batches, cost)
+    fitting = remedies.that_fits(limit_gb)
+    if fitting is not None:
+        advice = f"This fits:\n    {fitting}\n"
+    else:
+        advice = (
+            "No change of the training alone fits; the least is\n"
+            f"    {remedies.least()}\nRaise memory_limit_gb, if the machine has as much, or "
+            "choose a smaller backbone, head or window.\n"
+        )
+    options = [f"    {remedy}" for remedy in remedies.alone()]
     together = f" in {case.processes} processes" if case.processes > 1 else ""
     raise UserError(
         f"config.yaml (memory_limit_gb): a training step{together} would take about "
         f"{expected.total * each:.1f} GB at its peak, and {limit_gb:g} GB are allowed: weights "
         f"{expected.weights * each:.1f}, optimiser {expected.moments * each:.1f}, activations and "
         f"gradients {(expected.step + expected.allocator) * each:.1f} GB, "
-        f"with {case.frames} distinct frames of {case.windows} windows in a batch. What would "
-        "help, each by itself:\n" + "\n".join(options)
+        f"with {case.frames} distinct frames of {case.windows} windows in a batch. {advice}"
+        "What each change by itself comes to:\n" + "\n".join(options)
     )
 
 
@@ -209,66 +212,15 @@ def check_run(
 ) -> MemoryEstimate:
     """Call :func:`check_memory` for a run's largest batch, on this machine's device."""
     case, device = worst_case(settings, data, steps), default_device().type
-    return check_memory(data.backbone.config(), settings.policy, case, device, limit_gb)
-
-
-def _remedies(
-    settings: PolicySettings, case: WorstCase
-) -> Iterator[tuple[str, PolicySettings, WorstCase]]:
-    if case.windows > 1:
-        half = replace(case, windows=case.windows // 2, frames=-(-case.frames // 2))
-        half = replace(half, accumulation=2 * case.accumulation)
-        both = f"batch_size: {half.windows}, and accumulation: {half.accumulation}"
-        yield f"training.{both} for the same steps", settings, half
-    if case.cut != "readout" and not case.checkpointing:
-        changed = replace(case, checkpointing=True)
-        yield "training.gradient_checkpointing: true", settings, changed
-    if case.precision == "fp32":
-        yield "training.precision: bf16", settings, replace(case, precision="bf16")
-    if settings.finetune == "full":
-        adapted = settings.model_copy(update={"finetune": "lora", "lora": Lora(), "full": None})
-        yield "finetune: lora", adapted, replace(case, cut=adapted.cut)
-
-
-def worst_case(settings: TrainSettings, data: RunData, steps: int | None = None) -> WorstCase:
-    """Return the largest batch that one of the run's processes has to hold."""
-    training, samples = settings.training, data.samples["train"]
-    table, windows = samples.table, min(training.batch_size, len(samples))
-    windows = -(-windows // training.processes)
-    frames = windows * table.frames.shape[1]
-    if samples.photometric is None:  # with it, no two windows share a picture
-        frames = max(
-            len(np.unique(table.frames[share]))
-            for batch in _batches(settings, table, steps)
-            for share in np.array_split(batch, training.processes)
-        )
-    return WorstCase(
-        frames=frames,
-        windows=windows,
-        tokens=longest_prompt(data),
-        accumulation=training.accumulation,
-        precision=data.precision,
-        checkpointing=training.gradient_checkpointing,
-        cut=settings.policy.cut,
-        processes=local_processes() if default_device().type == "cpu" else 1,
-    )
-
-
-def _batches(
-    settings: TrainSettings, table: WindowTable, steps: int | None
-) -> Iterator[np.ndarray]:
-    """Yield the window indices of each batch of the run."""
     training = settings.training
-    per_epoch = steps_per_epoch(len(table), training.batch_size, training.accumulation)
-    total = per_epoch * training.epochs if steps is None else steps
-    whole, rest = divmod(total, per_epoch)
-    for epoch in range(math.ceil(total / per_epoch)):
-        done = epoch_steps(table, training, settings.seed, epoch)
-        yield from chain.from_iterable(done if epoch < whole else done[:rest])
 
+    def largest(size: int, processes: int) -> tuple[int, int]:
+        times = training.batch_size // size
+        update = {"batch_size": size, "accumulation": training.accumulation * times}
+        if processes < case.processes:
+            update["processes"] = processes
+        changed = training.model_copy(update=update)
+        return largest_batch(settings.model_copy(update={"training": changed}), data, steps)
 
-def longest_prompt(data: RunData) -> int:
-    """Return the number of tokens of the longest prompt, with image and action token."""
-    image_tokens = sizes_of(data.backbone.config()).image_tokens
-    prompts = PromptTokens.of(data.prompts.texts, data.backbone.processor(), image_tokens)
-    return int(prompts.action.max()) + 1
+    batches = Batches(training.batch_size, training.processes, largest)
+    return check_memory(data.backbone.config(), settings.policy, case, device, limit_gb, batches)
