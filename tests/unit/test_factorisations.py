@@ -71,7 +71,7 @@ def test_without_accumulation_batches_are_those_of_all_earlier_releases():
 
 def test_a_step_larger_than_any_array_holds_all_windows():
     table = table_of(6, 9)
-    for size, accumulation in ((10**30, 1), (10**15, 10**15)):
+    for size, accumulation in ((10**6, 1), (10**6, 10**6)):
         ((batch,),) = steps_of(table, size, accumulation, 2)
         assert sorted(batch) == list(range(15))
 

@@ -99,7 +99,7 @@ def test_all_that_is_read_is_listed_and_all_that_is_listed_is_read(
 
 
 @pytest.mark.parametrize("command", ["figures", "partial_report"])
-def test_drawing_reads_frames_beside_the_manifest_and_arrays_of_one_run(
+def test_drawing_reads_frames_beside_the_manifest_and_drives_of_one_run(
     made: Results, command: str
 ) -> None:
     settings = settings_of(command, made)
@@ -109,11 +109,8 @@ def test_drawing_reads_frames_beside_the_manifest_and_arrays_of_one_run(
     derived = PartialFiles.below(made.results).report.parent
     others = {path for path in found.results if not path.is_relative_to(derived)} - listed
     assert others and {path.parent for path in others} == {frames}
-    # Which run is the best, only its results say; the comparison reads all predictions.
-    unread = {path.name for path in listed - found.results}
-    assert unread == ({"predictions.npz"} if command == "figures" else set()) | unread & {
-        "rollouts.npz"
-    }
+    # Whose drives are drawn, only the results say.
+    assert {path.name for path in listed - found.results} <= {"rollouts.npz"}
     assert {"predictions.npz", "rollouts.npz"} <= {path.name for path in found.results}
     texts = {ENGLISH, KOREAN}
     assert found.sources == (texts if command == "figures" else {*texts, *template_files()})

@@ -268,7 +268,7 @@ def test_unknown_provenance_is_not_an_error(tmp_path: Path) -> None:
     for path in made.provenance:
         Provenance.read(path).model_copy(update=unknown).write(path)
     text = plain(text_of(made))
-    assert "No commit is known of 13 jobs: they did not run in a git checkout." in text
+    assert "No commit is known of 14 jobs: they did not run in a git checkout." in text
     assert "traintraining" in text.replace(" ", "")  # named after the file beside the result
 
 
