@@ -32,7 +32,7 @@ CHAIN = {"pretrained_backbone": 1, "features": 1, "train": 1, "evaluate": 1}
 
 def test_it_trains_and_is_described_without_a_path_of_this_machine(project):
     described = json.loads((project.folder / "results/backbones/real/backbone.json").read_text())
-    assert described["checkpoint"] == "./kosmos-2"
+    assert described["checkpoint"] == "kosmos-2"
     assert "model.safetensors" in described["files"] and "README.md" not in described["files"]
     assert (project.folder / SCORES).is_file()
     assert project.plan(SCORES) == {}

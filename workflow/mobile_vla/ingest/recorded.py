@@ -37,7 +37,10 @@ def recorded_episodes(name: str, dataset: RecordedDataset) -> dict[str, Path]:
         )
     files: dict[str, Path] = {}
     for path in sorted(folder.glob(dataset.pattern)):
-        if path.is_dir() or _hidden(path.relative_to(folder), dataset.pattern):
+        # A folder that is named like an episode is one that cannot be read.
+        if path.is_dir() and EPISODE.search(path.name) is None:
+            continue
+        if _hidden(path.relative_to(folder), dataset.pattern):
             continue
         episode = "--".join(path.relative_to(folder).with_suffix("").parts).translate(ESCAPED)
         if episode in files:
