@@ -177,7 +177,7 @@ def test_ctrl_c_cancels_the_jobs(submitted, project, slurm, undisturbed):
     run = submitted()
     job = run.trains()
     run.process.send_signal(signal.SIGINT)
-    run.process.communicate(timeout=60)
+    run.process.communicate(timeout=PATIENCE)
 
     def cancelled():
         return run.jobs()[-1]["state"] == "CANCELLED"
