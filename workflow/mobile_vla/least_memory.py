@@ -21,8 +21,8 @@ GB = 1e9
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Sizes of a Kosmos-2: of its vision tower, and of its language model."""
+class TensorSizes:
+    """TensorSizes of a Kosmos-2: of its vision tower, and of its language model."""
 
     vision: int  # width
     vision_layers: int
@@ -80,7 +80,7 @@ def check_least_memory(settings: TrainSettings, backbone: Backbone, limit_gb: fl
     )
 
 
-def least_memory(policy: PolicySettings, precision: str, sizes: Sizes) -> float:
+def least_memory(policy: PolicySettings, precision: str, sizes: TensorSizes) -> float:
     """Return what weights, moments and gradients take at least, in 10⁹ bytes."""
     parts = sizes.parts()
     held = {
@@ -97,7 +97,7 @@ def least_memory(policy: PolicySettings, precision: str, sizes: Sizes) -> float:
     return (frozen + TRAINED * learned) / GB
 
 
-def _adapters(policy: PolicySettings, sizes: Sizes) -> int:
+def _adapters(policy: PolicySettings, sizes: TensorSizes) -> int:
     """Return the adapters' parameters: two matrices of rank r for each adapted one."""
     if policy.lora is None:
         return 0
@@ -107,7 +107,7 @@ def _adapters(policy: PolicySettings, sizes: Sizes) -> int:
     return policy.lora.r * adapted * sizes.text_layers
 
 
-def _head(policy: PolicySettings, sizes: Sizes) -> int:
+def _head(policy: PolicySettings, sizes: TensorSizes) -> int:
     """Return the parameters of the head's matrices: an LSTM's four gates, and the MLP."""
     head = policy.head
     inputs = [sizes.text, *[head.hidden_size] * (head.layers - 1)]
@@ -116,11 +116,11 @@ def _head(policy: PolicySettings, sizes: Sizes) -> int:
     return lstm + sum(one * other for one, other in pairwise(widths))
 
 
-def sizes_of(backbone: Backbone) -> Sizes | None:
+def sizes_of(backbone: Backbone) -> TensorSizes | None:
     """Return the sizes of a backbone; None where they are not known before it is downloaded."""
     if isinstance(backbone, RandomBackbone):
         vision, text = backbone.vision, backbone.text
-        return Sizes(
+        return TensorSizes(
             vision.hidden_size,
             vision.layers,
             vision.ffn,
@@ -140,4 +140,4 @@ def sizes_of(backbone: Backbone) -> Sizes | None:
         )
     except (UserError, OSError, RuntimeError, KeyError, TypeError):
         return None  # whether the folder is a checkpoint is checked elsewhere
-    return Sizes(*values) if all(isinstance(value, int) for value in values) else None
+    return TensorSizes(*values) if all(isinstance(value, int) for value in values) else None
