@@ -29,7 +29,6 @@ def test_every_rule_is_a_slurm_job_and_short_ones_are_one_together(made):
     assert {name: names.count(name) for name in sorted(set(names))} == {
         "audit_dataset": 1,
         "audit_experiments": 1,
-        "audit_experiments": 1,
         "data_manifest_split": 1,
         "episodes_ingest_simulate": 1,
         "evaluate": 2,
