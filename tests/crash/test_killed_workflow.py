@@ -89,7 +89,7 @@ def test_ctrl_c(project, undisturbed):
     goes_on(project, undisturbed)
 
 
-@pytest.mark.parametrize("whole_group", [False, True])
+@pytest.mark.parametrize("whole_group", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_snakemake_is_killed(project, undisturbed, whole_group):
     process = under_way(project)
     if whole_group:

@@ -10,6 +10,7 @@ import pytest
 from mobile_vla.config.model import Lora
 from mobile_vla.errors import UserError
 from support.processes import difference, finish, members, start, weights
+from support.project import Project
 from support.training_run import Inputs, in_child, results_of, run, settings_of
 
 # Batches of 3 windows in shares of 2 and 1, and an epoch's last one is shorter than that.
@@ -42,7 +43,7 @@ def alone(inputs, tmp_path_factory):
 def together(inputs, tmp_path_factory):
     """The folder of a run in two processes, and what they printed."""
     folder = tmp_path_factory.mktemp("together")
-    process = start(inputs, folder, settings())
+    process = start(inputs, folder, settings(), python=Project.python)
     output = finish(process)
     assert process.returncode == 0, output
     return folder, output
@@ -63,7 +64,7 @@ def test_two_processes_come_to_what_one_comes_to(alone, together):
 
 
 def test_two_processes_with_another_factorisation_come_to_the_same(inputs, alone, tmp_path):
-    process = start(inputs, tmp_path, settings(batch_size=2, accumulation=3))
+    process = start(inputs, tmp_path, settings(batch_size=2, accumulation=3), python=Project.python)
     output = finish(process)
     assert process.returncode == 0, output
     assert difference(weights(alone / "last"), weights(tmp_path / "last")) < 1e-5
@@ -104,7 +105,7 @@ def test_a_dead_process_ends_the_run_with_its_message(inputs, tmp_path):
 
 def test_stopped_as_asked_it_goes_on_to_the_same_bytes(inputs, together, tmp_path):
     undisturbed, _ = together
-    process = start(inputs, tmp_path, settings(), save_every=1)
+    process = start(inputs, tmp_path, settings(), save_every=1, python=Project.python)
     until = time.monotonic() + PATIENCE
     while not list(tmp_path.glob(".work/*/state-*.json")):
         assert process.poll() is None and time.monotonic() < until
@@ -112,7 +113,7 @@ def test_stopped_as_asked_it_goes_on_to_the_same_bytes(inputs, together, tmp_pat
     process.send_signal(signal.SIGTERM)
     output = finish(process, PATIENCE)
     assert process.returncode != 0 and "stopped on request after step" in output, output
-    again = start(inputs, tmp_path, settings())
+    again = start(inputs, tmp_path, settings(), python=Project.python)
     output = finish(again)
     assert again.returncode == 0 and "goes on after step" in output, output
     for name, content in results_of(undisturbed).items():
@@ -121,7 +122,7 @@ def test_stopped_as_asked_it_goes_on_to_the_same_bytes(inputs, together, tmp_pat
 
 
 def test_it_goes_on_with_another_number_of_processes(inputs, alone, tmp_path):
-    process = start(inputs, tmp_path, settings(), save_every=1)
+    process = start(inputs, tmp_path, settings(), save_every=1, python=Project.python)
     until = time.monotonic() + PATIENCE
     while not list(tmp_path.glob(".work/*/state-*.json")):
         assert process.poll() is None and time.monotonic() < until

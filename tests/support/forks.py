@@ -27,7 +27,7 @@ CLIENT = """\
 import json, os, signal, socket, sys
 
 REAL, PLAIN, MODEL = {python!r}, {plain!r}, {model!r}
-arguments = sys.argv[1:]
+arguments = sys.argv[2:] if sys.argv[1:2] == ["-u"] else sys.argv[1:]
 command = arguments[2] if arguments[:2] == ["-m", "mobile_vla"] else None
 if arguments[:2] != ["-m", "snakemake"] and command is None:
     os.execv(REAL, [REAL, *arguments])

@@ -8,7 +8,7 @@ from support.training_run import results_of
 RUN = "results/experiments/head_only/seed0"
 TARGET = f"{RUN}/training_results.json"
 SHORT = "    finetune: none\n"
-LONG = "    finetune: none\n    training: {epochs: 400}\n"
+LONG = "    finetune: none\n    training: {epochs: 100}\n"
 
 
 def lengthen(project: Project) -> None:

@@ -21,9 +21,13 @@ NAMES = ("policy", "last", "metrics", "results")  # of OUTPUTS
 
 
 def start(
-    inputs: Inputs, folder: Path, settings: TrainSettings, save_every: int = 2
+    inputs: Inputs,
+    folder: Path,
+    settings: TrainSettings,
+    save_every: int = 2,
+    python: str = sys.executable,
 ) -> subprocess.Popen[str]:
-    """Start as many processes as the settings say."""
+    """Start as many processes as the settings say, interpreters or what stands for them."""
     options = {
         "settings": settings.model_dump_json(),
         "manifest": inputs.manifest,
@@ -44,7 +48,12 @@ def start(
             *(sys.executable, *torchrun.split(), "-m", "--", "mobile_vla", "train"),
             *(word for name, value in options.items() for word in (f"--{name}", str(value))),
         ],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "workflow"),
+            "OMP_NUM_THREADS": "1",
+            "PYTHON_EXEC": python,  # read by torchrun
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -19,7 +19,7 @@ from mobile_vla.training.worst_case import WorstCase
 BACKBONE = RandomBackbone.model_validate(
     {
         "weights": "random",
-        "vision": {"hidden_size": 64, "layers": 2, "heads": 2, "ffn": 128},
+        "vision": {"hidden_size": 64, "layers": 1, "heads": 2, "ffn": 128},
         "text": {"hidden_size": 512, "layers": 2, "heads": 4, "ffn": 2048, "vocabulary": 1500},
         "image_tokens": 16,
     }
@@ -61,7 +61,7 @@ def test_what_is_held_and_what_is_trained_is_counted_exactly():
         found(LORA, cut=cut).weights - found(LORA, cut=cut, precision="bf16").weights
         for cut in ("image_embeds", "pixels")
     )
-    vision = 2 * (4 * 64**2 + 2 * 64 * 128)
+    vision = 4 * 64**2 + 2 * 64 * 128
     projection = 64 * 512 + 4 * 512**2
     assert saved == 2 * MATRICES  # what lies before the cut is not held
     assert whole == 2 * (MATRICES + vision + projection)
@@ -93,9 +93,9 @@ def test_the_estimate_is_in_bytes_of_all_parts():
     assert one.process > 0 and estimate(CONFIG, LORA, case_of(LORA), "cuda").process == 0
 
 
-@pytest.mark.parametrize(("settings", "share"), [(LORA, 0.05), (FULL, 0.3), (FULL, 0.7)])
+@pytest.mark.parametrize(("settings", "share"), [(LORA, 0.05), (FULL, 0.3)])
 def test_a_combination_is_named_that_fits(settings, share):
-    """Limits that no change alone keeps, some, or most do."""
+    """Limits that no change alone keeps, or some do."""
     case = case_of(settings, frames=64, windows=16)
     most = estimate(CONFIG, settings, case, "cpu").total / 1e9
     smallest = case_of(NONE, frames=4, windows=1, accumulation=2)

@@ -81,20 +81,25 @@ def test_an_edit_shows_in_its_own_line_and_prose_in_none(package, file, text, ch
 def test_the_closure_holds_what_python_really_imports():
     """Each command's module is imported, and every module of ours it brought must be tracked."""
     script = (
-        "import importlib, sys, json; importlib.import_module(sys.argv[1]); "
-        "print(json.dumps([m for m in sys.modules if m.split('.')[0] == 'mobile_vla']))"
+        "import importlib, sys, json\n"
+        "for entry in sys.argv[1:]:\n"
+        "    importlib.import_module(entry)\n"
+        "    ours = [name for name in sys.modules if name.split('.')[0] == 'mobile_vla']\n"
+        "    for name in ours: del sys.modules[name]\n"
+        "    print(json.dumps([entry, ours]))\n"
     )
-    for command in ("ingest", "split", "audit", "page", "train"):
-        entry = STAGES[command].module
-        done = subprocess.run(
-            [sys.executable, "-c", script, entry],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "PYTHONPATH": str(LIBRARY.parent)},
-        )
-        imported = set(json.loads(done.stdout.splitlines()[-1]))
-        assert imported <= set(modules(code.code_of(entry)))
+    commands = ("ingest", "split", "audit", "page", "train")
+    done = subprocess.run(
+        [sys.executable, "-c", script, *(STAGES[command].module for command in commands)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(LIBRARY.parent)},
+    )
+    imported = dict(map(json.loads, done.stdout.splitlines()))
+    assert len(imported) == len(commands)
+    for entry, ours in imported.items():
+        assert entry in ours and set(ours) <= set(modules(code.code_of(entry)))
 
 
 @pytest.mark.parametrize("command", ["train", "features", "evaluate", "ingest"])

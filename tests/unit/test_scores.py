@@ -186,14 +186,14 @@ def test_nothing_to_score_says_what_to_do() -> None:
         check_predictions(RUN, drawn, drawn.truth)
 
 
-def test_a_thousand_episodes_take_what_their_predictions_take() -> None:
+def test_many_episodes_take_what_their_predictions_take() -> None:
     """Nothing is held for each draw of an episode, nor for each pair of predictors."""
     peaks = []
-    for episodes in (100, 1000):
+    for episodes in (50, 400):
         drawn = windows(episodes=episodes, count=9, chunk=10)
         tracemalloc.start()
         scores(drawn, drawn.truth + np.float32(0.125))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     size = drawn.truth.astype(np.float64).nbytes
-    assert peaks[1] - peaks[0] < 40 * size < 60e6
+    assert peaks[1] - peaks[0] < 40 * size < 25e6

@@ -25,6 +25,13 @@ def test_two_clones_compute_the_same_bytes(finished, tmp_path):
         assert f"experiments/lora/seed0/{name}" in one
 
 
+def test_interpreters_train_to_the_same_bytes_as_forks(finished, copied):
+    copied.python = sys.executable
+    copied.build("--force", f"{RUN}/metrics.csv")
+    assert deterministic_files(copied) == deterministic_files(finished)
+
+
+@pytest.mark.long
 def test_interpreters_compute_the_same_bytes_as_forks(finished, copied):
     """From an episode on, by one job of each stage, as a user's shell starts them."""
     results = copied.folder / "results"

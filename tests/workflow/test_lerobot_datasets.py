@@ -19,8 +19,10 @@ LORA = "experiments:\n"
 USED = "experiments:\n  again: {dataset: theirs, lora: {r: 4}}\n"
 
 
-@pytest.fixture
-def returned(copied):
+@pytest.fixture(scope="module")
+def exported(finished, tmp_path_factory):
+    """A project whose simulated episodes left and are a second dataset of it."""
+    copied = finished.copy(tmp_path_factory.mktemp("exported") / "project")
     subprocess.run(
         [copied.python, "-m", "mobile_vla", "export-lerobot", "demo", "exported"],
         cwd=copied.folder,
@@ -30,6 +32,11 @@ def returned(copied):
     copied.edit("config.yaml", "backbones:\n", BACK)
     copied.edit("config.yaml", LORA, USED)
     return copied
+
+
+@pytest.fixture
+def returned(exported, tmp_path):
+    return exported.copy(tmp_path / "project")
 
 
 def test_experiments_learn_the_same_from_a_dataset_that_came_back(returned):

@@ -98,6 +98,7 @@ def test_a_policy_is_served_until_it_is_told_to_end(finished, predicted):
 
 
 def test_a_mistake_is_said_before_anything_is_loaded(finished):
-    process = command(finished, "serve", POLICY, "--host", "0.0.0.0", cwd=finished.folder)
+    asked = ("serve", POLICY, "--host", "0.0.0.0")
+    process = command(finished, *asked, python=finished.python, cwd=finished.folder)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 1 and b"expected a token" in errors
