@@ -14,7 +14,7 @@ from support.project import ROOT
 
 SEED = 20251106
 FEW = {"configurations": 100, "texts": 40, "episodes": 20}
-MANY = {"configurations": 2000, "texts": 300, "episodes": 300}
+MANY = {"configurations": 2500, "texts": 300, "episodes": 300}
 SIZES = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.long)]
 
 

@@ -93,7 +93,7 @@ def test_the_estimate_is_in_bytes_of_all_parts():
     assert one.process > 0 and estimate(CONFIG, LORA, case_of(LORA), "cuda").process == 0
 
 
-@pytest.mark.parametrize(("settings", "share"), [(LORA, 0.05), (FULL, 0.3)])
+@pytest.mark.parametrize(("settings", "share"), [(LORA, 0.05), (FULL, 0.7)])
 def test_a_combination_is_named_that_fits(settings, share):
     """Limits that no change alone keeps, or some do."""
     case = case_of(settings, frames=64, windows=16)

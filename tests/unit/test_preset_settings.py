@@ -121,6 +121,7 @@ def test_a_shipped_preset_without_its_include_is_told_how():
         ("include: [more.yaml, gone.yaml]", MORE, "config.yaml:1 (include.1)", "is not there"),
         ("include: {more: 1}", MORE, "config.yaml:1 (include)", "found {'more': 1}"),
         ("include: [empty]", MORE, "config.yaml:1 (include.0)", "holds no *.yaml"),
+        ("include: /dev/zero", MORE, "config.yaml:1 (include.0)", "neither file nor folder"),
         ("include: more.yaml", "[1]", "more.yaml:1", "found [1]"),
         ("include: more.yaml", "defaults: {window: 3}", "more.yaml:1 (defaults)", "'defaults'"),
         ("include: more.yaml", "datasets: [1]", "more.yaml:1 (datasets)", "found [1]"),

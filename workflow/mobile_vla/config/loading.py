@@ -152,12 +152,13 @@ def _include(config: dict[str, Any], source: Source) -> list[Problem]:
             path = Path(one).expanduser()
             if path.is_dir():
                 files = sorted(path.glob("*.yaml"))
-            elif path.exists():
+            elif path.is_file():
                 files = [path]
+            lacking = "is neither file nor folder" if path.exists() else "is not there"
         except (OSError, RuntimeError):  # a name that is too long; the home of nobody
-            files = None
+            lacking = "is not there"
         if not files:
-            found = f"{short(one)} is not there" if files is None else f"{one} holds no *.yaml"
+            found = f"{short(one)} {lacking}" if files is None else f"{one} holds no *.yaml"
             expected = "files or folders, absolute or relative to the project"
             problems.append(source.problem(("include", index), found, expected))
             continue
