@@ -18,19 +18,20 @@ import numpy as np
 
 SPEED = 1.15
 FRAMES = 18
+SIDES = ("left", "right")
 INSTRUCTION = "Navigate around obstacles and reach the front of the beverage bottle on the {side}"
 PERIODS = ((5, "night"), (9, "dawn"), (12, "morning"), (18, "evening"), (24, "night"))
 
 
-def names(count: int) -> list[str]:
+def names(count: int, sides: Sequence[str] = SIDES) -> list[str]:
     """Return names balanced over side, distance and style, as a collector stamps them."""
     start = datetime(2025, 11, 3, 9, 12, 41)
     result = []
     for index in range(count):
         when = start + timedelta(minutes=11 * index)
-        side = ("left", "right")[index % 2]
-        distance = ("close", "medium", "far")[index // 2 % 3]
-        style = ("core", "variant")[index // 6 % 2]
+        side = sides[index % len(sides)]
+        distance = ("close", "medium", "far")[index // len(sides) % 3]
+        style = ("core", "variant")[index // (3 * len(sides)) % 2]
         result.append(f"episode_{when:%Y%m%d_%H%M%S}_1box_hori_{side}_{style}_{distance}")
     return result
 
@@ -116,6 +117,7 @@ def write_folder(
     folder: Path,
     episodes: int = 12,
     *,
+    sides: Sequence[str] = SIDES,
     frames: int = FRAMES,
     size: tuple[int, int] = (72, 128),
     seed: int = 0,
@@ -126,6 +128,7 @@ def write_folder(
     Args:
         folder: made if it is not there.
         episodes: number of files, a truncated one included.
+        sides: on which the robot passes, in turn.
         frames: length of each.
         size: height and width of the images.
         seed: of colours, noise and deviations.
@@ -135,7 +138,7 @@ def write_folder(
         The files in the order of their names.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.h5" for name in names(episodes)]
+    paths = [folder / f"{name}.h5" for name in names(episodes, sides)]
     for index, path in enumerate(paths):
         write_episode(path, seed=seed + index, frames=frames, size=size, instruction=index % 3 != 2)
     if truncated:
