@@ -1,5 +1,6 @@
 """Files that are hardly a configuration: each is refused at its line, and nothing is expanded."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import pytest
 
 from mobile_vla.backbone.local import check_folder
 from mobile_vla.config.backbone import PretrainedBackbone, RandomBackbone
-from mobile_vla.config.loading import read_project
+from mobile_vla.config.loading import read_project, read_with_source
+from mobile_vla.config.mistakes import Source
 from mobile_vla.config.schema import config_schema
-from mobile_vla.errors import Problem, Problems
+from mobile_vla.errors import Problem, Problems, UserError
+from mobile_vla.ingest.recorded import recorded_episodes
+from mobile_vla.lerobot.listing import lerobot_episodes
 from support.config_text import BASE, load, problems
 
 LAST = len(BASE.splitlines())
@@ -276,7 +280,34 @@ def test_a_checkpoint_that_is_not_there_is_said_in_the_plan(tmp_path, made):
         folder.touch()
     elif made == "an empty folder":
         folder.mkdir()
-    with pytest.raises(Problems, match=r"config.yaml \(backbones.real.checkpoint\): .*kosmos-2"):
-        check_folder("real", PretrainedBackbone(checkpoint=str(folder)))
-    check_folder("tiny", RandomBackbone(weights="random"))
-    check_folder("hub", PretrainedBackbone(checkpoint="a/b", revision="0" * 40))
+    with pytest.raises(Problems, match=r" \(backbones.real.checkpoint\): .*kosmos-2"):
+        check_folder("real", PretrainedBackbone(checkpoint=str(folder)), Source())
+    check_folder("tiny", RandomBackbone(weights="random"), Source())
+    check_folder("hub", PretrainedBackbone(checkpoint="a/b", revision="0" * 40), Source())
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "rest", "check"),
+    [
+        ("datasets", "path", {"kind": "recorded"}, recorded_episodes),
+        ("datasets", "path", {"kind": "lerobot"}, lerobot_episodes),
+        ("backbones", "checkpoint", {}, check_folder),
+    ],
+)
+@pytest.mark.parametrize("stands", ["config.yaml:", "more.yaml:1 ", "--config "])
+def test_a_folder_that_is_not_there_is_said_where_its_path_stands(
+    tmp_path, monkeypatch, stands, section, key, rest, check
+):
+    monkeypatch.chdir(tmp_path)
+    entry = json.dumps({**rest, key: "./nowhere"})
+    Path("config.yaml").write_text(BASE.replace(f"{section}:", f"{section}:\n  mine: {entry}"))
+    changed = {section: {"mine": {key: "./elsewhere"}}}
+    Path("more.yaml").write_text(
+        json.dumps(changed if stands.startswith("more") else {"report": {}})
+    )
+    given = changed if stands.startswith("--") else None
+    project, source = read_with_source(Path("config.yaml"), Path("more.yaml"), given=given)
+    with pytest.raises(UserError) as caught:
+        check("mine", getattr(project, section)["mine"], source)
+    (line,) = [line for line in str(caught.value).splitlines() if "where" in line]
+    assert line.startswith(stands) and f"({section}.mine.{key}): " in line

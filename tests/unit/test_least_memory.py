@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mobile_vla.config.backbone import PretrainedBackbone, RandomBackbone
+from mobile_vla.config.mistakes import Source
 from mobile_vla.config.model import FullFinetune
 from mobile_vla.errors import UserError
 from mobile_vla.least_memory import check_least_memory, sizes_of
@@ -33,18 +34,16 @@ def with_head(**changes):
     ],
 )
 def test_what_surely_does_not_fit_is_refused(settings, words):
-    with pytest.raises(
-        UserError, match=r"config\.yaml \(memory_limit_gb\): .* 'lora' .*"
-    ) as caught:
-        check_least_memory(settings, FULL_SIZE, 3.0)
+    with pytest.raises(UserError, match=r"--config \(memory_limit_gb\): .* 'lora' .*") as caught:
+        check_least_memory(settings, FULL_SIZE, 3.0, Source(given={"memory_limit_gb": 3}))
     assert words in str(caught.value) and "3 GB are allowed" in str(caught.value)
 
 
 def test_what_may_fit_is_left_to_the_training():
-    check_least_memory(settings_of(), FULL_SIZE, 14)
-    check_least_memory(with_head(hidden_size=10**9), FULL_SIZE, None)
+    check_least_memory(settings_of(), FULL_SIZE, 14, Source())
+    check_least_memory(with_head(hidden_size=10**9), FULL_SIZE, None, Source())
     hub = PretrainedBackbone(checkpoint="a/b", revision="0" * 40)
-    check_least_memory(settings_of(), hub, 0.001)
+    check_least_memory(settings_of(), hub, 0.001, Source())
 
 
 def test_the_sizes_of_a_checkpoint_folder_are_read(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from mobile_vla.config.entries import RecordedDataset
 from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.config.mistakes import Source
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
@@ -52,7 +53,7 @@ def test_it_is_independent_and_a_script(tmp_path):
 def listed(folder, pattern="*.h5"):
     """Return the episodes of a folder, and the files that are left out."""
     dataset = RecordedDataset(kind="recorded", path=str(folder), pattern=pattern)
-    files = recorded_episodes("d", dataset)
+    files = recorded_episodes("d", dataset, Source())
     return sorted(files), left_out(dataset, files.values())
 
 

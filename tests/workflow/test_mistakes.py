@@ -65,6 +65,29 @@ def test_a_folder_of_episodes_that_is_not_there(project, line, words):
     assert words in refused(project)
 
 
+TOO_LARGE = SMALL.replace("lora: {r: 4}", "lora: {r: 4}\n    head: {hidden_size: 4000}")
+SCORES = "results/experiments/{}/seed0/evaluation.json"
+
+
+@pytest.mark.parametrize("target", ["results/report.html", SCORES.format("lora")])
+def test_what_does_not_fit_into_memory_is_refused_where_it_would_be_trained(project, target):
+    project.config = "memory_limit_gb: 0.5\n" + TOO_LARGE
+    output = refused(project, "-n", target)
+    assert "config.yaml:1 (memory_limit_gb): a training step of 'lora' takes at least" in output
+    project.config = TOO_LARGE
+    output = refused(project, "-n", target, "--config", "memory_limit_gb=0.5")
+    assert "--config (memory_limit_gb): a training step of 'lora' takes at least" in output
+
+
+@pytest.mark.parametrize(
+    ("target", "trainings"),
+    [("audit", 0), ("results/datasets/demo/split.json", 0), (SCORES.format("head_only"), 1)],
+)
+def test_a_training_that_does_not_fit_stops_no_other_plan(project, target, trainings):
+    project.config = "memory_limit_gb: 0.5\n" + TOO_LARGE
+    assert project.plan(target).get("train", 0) == trainings
+
+
 @pytest.mark.parametrize(
     "target",
     [

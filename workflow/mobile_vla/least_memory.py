@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from mobile_vla.config.backbone import Backbone, RandomBackbone
+from mobile_vla.config.mistakes import Source
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.errors import UserError
@@ -46,8 +47,13 @@ def _layer(width: int, ffn: int) -> int:
     return 4 * width**2 + 2 * width * ffn
 
 
-def check_least_memory(settings: TrainSettings, backbone: Backbone, limit_gb: float | None) -> None:
+def check_least_memory(
+    settings: TrainSettings, backbone: Backbone, limit_gb: float | None, source: Source
+) -> None:
     """Refuse a training whose weights alone take more than a limit.
+
+    Args:
+        source: where the limit stands.
 
     Raises:
         UserError: they do; says what they would take with less fine-tuning.
@@ -71,9 +77,10 @@ def check_least_memory(settings: TrainSettings, backbone: Backbone, limit_gb: fl
     listed = [
         f"    {change}: at least {gb:.3g} GB" for change, gb in options.items() if gb < 0.95 * least
     ]
+    place = source.place(("memory_limit_gb",))
     raise UserError(
-        f"config.yaml (memory_limit_gb): a training step of {settings.experiment!r} takes at least "
-        f"{least:.3g} GB for weights, gradients and the optimiser, before any activation, and "
+        f"{place}: a training step of {settings.experiment!r} takes at least {least:.3g} GB for "
+        "weights, gradients and the optimiser, before any activation, and "
         f"{limit_gb:g} GB are allowed. Lower head.hidden_size, head.mlp or lora.r if one is larger "
         "than you meant, choose a smaller backbone, or raise memory_limit_gb on a machine that has "
         "as much." + ("\nLess is taken with\n" + "\n".join(listed) if listed else "")

@@ -60,7 +60,7 @@ CONTENT_CACHE = RESULTS / ".cache/content.json"
 def recorded_files(dataset):
     """Return the files of a recorded dataset by episode."""
     with mistakes_without_traceback():
-        return recorded_episodes(dataset, project.datasets[dataset])
+        return recorded_episodes(dataset, project.datasets[dataset], source)
 
 
 @cache
@@ -80,7 +80,7 @@ def audited_data(dataset) -> DataAuditSettings:
 def imported(dataset):
     """Return the episodes of a LeRobotDataset by name."""
     with mistakes_without_traceback():
-        return lerobot_episodes(dataset, project.datasets[dataset])
+        return lerobot_episodes(dataset, project.datasets[dataset], source)
 
 
 # What is wrong with a folder is said at once, and in words.
@@ -91,7 +91,7 @@ for name in project.used_datasets():
         imported(name)
 for name in sorted({one.backbone for one in project.reported_experiments().values()}):
     with mistakes_without_traceback():
-        check_folder(name, project.backbones[name])
+        check_folder(name, project.backbones[name], source)
 
 
 def one_of(names):
@@ -137,16 +137,6 @@ if GPUS and "gpu" not in workflow.global_resources:
 
 # A resource and not a param: what a machine has changes no result, and must rerun nothing.
 MEMORY_LIMIT_GB = "" if project.memory_limit_gb is None else str(project.memory_limit_gb)
-
-
-# Where a result is there it was trained on a machine with more memory, and is not trained again.
-for name, run in project.runs():
-    if project.memory_limit_gb is None:
-        break
-    if not TrainingFiles.below(experiment=name, run=run).results.exists():
-        backbone = project.backbones[project.experiments[name].backbone]
-        with mistakes_without_traceback():
-            check_least_memory(project.train(name, run), backbone, project.memory_limit_gb)
 
 
 SETTINGS = {}

@@ -132,6 +132,19 @@ def training_stored(wildcards):
     return [*run_stored(wildcards), *stored(mirrored_feature_files(wildcards))]
 
 
+def least_memory(wildcards):
+    """Refuse to plan a training that cannot fit into the memory limit; it reads no file for that.
+
+    Where a result is there it was trained on a machine with more memory, and is not trained again.
+    """
+    name, run = wildcards.experiment, wildcards.run
+    if not TrainingFiles.below(experiment=name, run=run).results.exists():
+        backbone = project.backbones[project.experiments[name].backbone]
+        with mistakes_without_traceback():
+            check_least_memory(project.train(name, run), backbone, project.memory_limit_gb, source)
+    return []
+
+
 def other_stored(wildcards):
     """Return the features of another dataset that a run is scored on."""
     return stored(feature_files(wildcards.experiment, wildcards.dataset))

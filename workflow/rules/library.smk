@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow")))
 
-from mobile_vla.config.loading import read_project
+from mobile_vla.config.loading import read_with_source
 from mobile_vla.errors import UserError
 
 
@@ -47,4 +47,6 @@ def check_place():
 
 with mistakes_without_traceback():
     check_place()
-    project = read_project(*configuration_files(), given=workflow.config_settings.config)
+    project, source = read_with_source(
+        *configuration_files(), given=workflow.config_settings.config
+    )

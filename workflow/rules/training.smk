@@ -1,6 +1,7 @@
 # One fine-tune a run, that is for each seed and fold of an experiment.
 rule train:
     input:
+        least_memory,
         training_stored,
         **training_inputs,
         init_from=start_policy,

@@ -6,11 +6,17 @@ from pathlib import Path
 
 from mobile_vla.backbone.result import checkpoint_files
 from mobile_vla.config.backbone import Backbone, PretrainedBackbone
-from mobile_vla.errors import Problem, Problems
+from mobile_vla.config.mistakes import Source
+from mobile_vla.errors import Problems
 
 
-def check_folder(name: str, backbone: Backbone) -> None:
+def check_folder(name: str, backbone: Backbone, source: Source) -> None:
     """Check that a backbone's folder is there, if it has one; its job looks into the files.
+
+    Args:
+        name: of the backbone.
+        backbone: its settings.
+        source: where they stand.
 
     Raises:
         Problems: it is not, or holds no checkpoint.
@@ -21,8 +27,8 @@ def check_folder(name: str, backbone: Backbone) -> None:
     if folder.is_dir() and checkpoint_files(folder):
         return
     found = "holds no checkpoint" if folder.is_dir() else "is no folder"
-    problem = Problem(
-        f"config.yaml (backbones.{name}.checkpoint)",
+    problem = source.problem(
+        ("backbones", name, "checkpoint"),
         f"{backbone.checkpoint} {found}",
         "the folder of a checkpoint",
         "correct the path, or `hf download microsoft/kosmos-2-patch14-224 --local-dir kosmos-2`",

@@ -59,11 +59,21 @@ def merge(defaults: Any, changes: Any) -> Any:
 
 
 def read_project(*files: Path, given: Mapping[str, Any] | None = None) -> Project:
+    """Read a configuration; see :func:`read_with_source`."""
+    return read_with_source(*files, given=given)[0]
+
+
+def read_with_source(
+    *files: Path, given: Mapping[str, Any] | None = None
+) -> tuple[Project, Source]:
     """Read a configuration as Snakemake does: later files and the command line come first.
 
     Args:
         files: ``config.yaml`` and those of ``--configfile``.
         given: what ``--config`` says.
+
+    Returns:
+        The project, and where each of its settings stands.
 
     Raises:
         Problems: a file cannot be read, or there are mistakes; each with its place and what was
@@ -102,7 +112,7 @@ def load_project(
     merged: Mapping[str, Any],
     documents: Sequence[Document] = (),
     given: Mapping[str, Any] | None = None,
-) -> Project:
+) -> tuple[Project, Source]:
     """Validate a configuration that was merged from files and command line.
 
     Raises:
@@ -130,7 +140,7 @@ def load_project(
     if problems:
         raise Problems(HEADING, _distinct(problems))
     assert project is not None  # it is only missing with problems
-    return project
+    return project, source
 
 
 def _include(config: dict[str, Any], source: Source) -> list[Problem]:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mobile_vla.config.entries import RecordedDataset
+from mobile_vla.config.mistakes import Source
 from mobile_vla.errors import UserError
 from mobile_vla.layout import RESULTS
 
@@ -18,17 +19,22 @@ NAMED = 5  # files in a message
 ESCAPED = {ord(one): f"%{ord(one):02X}" for one in "{}<>\n\r"}
 
 
-def recorded_episodes(name: str, dataset: RecordedDataset) -> dict[str, Path]:
+def recorded_episodes(name: str, dataset: RecordedDataset, source: Source) -> dict[str, Path]:
     """Return a recorded dataset's files by episode.
 
     An episode is named like its file; in a subfolder, ``day1/a.h5`` is the episode ``day1--a``.
     Hidden files are none, as for a shell: macOS leaves a ``._a.h5`` beside each ``a.h5``.
     What Snakemake would fill in is written as in a URL: ``a{b}.h5`` is ``a%7Bb%7D``.
 
+    Args:
+        name: of the dataset.
+        dataset: its settings.
+        source: where they stand.
+
     Raises:
         UserError: the folder is not there, holds no such file, or two files give one name.
     """
-    place = f"config.yaml (datasets.{name}.path)"
+    place = source.place(("datasets", name, "path"))
     folder = Path(dataset.path).expanduser()
     if not folder.is_dir():
         raise UserError(

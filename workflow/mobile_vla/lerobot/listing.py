@@ -9,6 +9,7 @@ from typing import Any
 
 from mobile_vla.config.entries import LerobotDataset
 from mobile_vla.config.lerobot import ImportSettings
+from mobile_vla.config.mistakes import Source
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json
@@ -27,19 +28,28 @@ class ListedEpisode:
     data: Path
 
 
-def lerobot_episodes(name: str, dataset: LerobotDataset) -> dict[str, ListedEpisode]:
+def lerobot_episodes(
+    name: str, dataset: LerobotDataset, source: Source
+) -> dict[str, ListedEpisode]:
     """Return the episodes of a dataset of config.yaml by name.
 
     An episode that was exported from here keeps its name; another is named by its number.
 
+    Args:
+        name: of the dataset.
+        dataset: its settings.
+        source: where they stand.
+
     Raises:
         UserError: the folder holds no such dataset, or one that cannot be read.
     """
-    place = f"config.yaml (datasets.{name})"
+    place, camera_place, columns_place = (
+        source.place(("datasets", name, key)) for key in ("path", "camera", "columns")
+    )
     folder = Path(dataset.path).expanduser()
     info = _read_info(folder, place)
-    camera = _camera(info["features"], dataset.camera, place)
-    columns = _columns(info["features"].get(ACTION), dataset.columns, place)
+    camera = _camera(info["features"], dataset.camera, camera_place)
+    columns = _columns(info["features"].get(ACTION), dataset.columns, columns_place)
     rows = sorted(_index(folder, place), key=lambda row: int(row["episode_index"]))
     ours = _exported(folder, [int(row["length"]) for row in rows])
     listed: dict[str, ListedEpisode] = {}
@@ -96,7 +106,7 @@ def _camera(features: Mapping[str, Any], wanted: str | None, place: str) -> str:
     if wanted is None or wanted not in cameras:
         said = "no camera is named" if wanted is None else f"found {wanted!r}"
         known = ", ".join(cameras) or "those of the dataset, which has none"
-        raise UserError(f"{place}.camera: {said}; expected one of {known}")
+        raise UserError(f"{place}: {said}; expected one of {known}")
     if features[wanted]["dtype"] == "video":
         raise UserError(
             f"{place}: {wanted} is stored as video, whose frames are not those that were recorded; "
@@ -121,7 +131,7 @@ def _columns(
         wanted = {name: at for at, name in enumerate(names or []) if name in ACTION_COLUMNS}
     if not wanted or any(at >= size for at in wanted.values()):
         raise UserError(
-            f"{place}.columns: found {dict(wanted) or 'none'} for an {ACTION!r} of {size} numbers "
+            f"{place}: found {dict(wanted) or 'none'} for an {ACTION!r} of {size} numbers "
             f"named {names}; expected the places of {', '.join(ACTION_COLUMNS)}, such as "
             "`columns: {linear_x: 0, angular_z: 1}`"
         )
