@@ -56,8 +56,8 @@ def _plans(contents: Iterator[bytes]) -> Iterator[Case]:
 def episodes(seed: int, count: int) -> Iterator[Case]:
     """Yield damaged episodes, which are read and audited."""
     from fuzz.episodes import damaged, damages
-    from mobile_vla.audit.audit import assess
-    from mobile_vla.config.audit import AuditSettings, Declared
+    from mobile_vla.audit.audit_data import assess_data
+    from mobile_vla.config.audit import DataAuditSettings, Declared
     from mobile_vla.config.ingest import Images, IngestSettings
     from mobile_vla.config.windows import Actions
     from mobile_vla.ingest.ingest import ingest
@@ -70,11 +70,11 @@ def episodes(seed: int, count: int) -> Iterator[Case]:
     folder.mkdir()
     settings = IngestSettings(dataset="made", episode=good.stem, images=Images().settled())
     files = EpisodeFiles(Path("out.json"), Path("out.npy"))
-    audited = AuditSettings(dataset="made", declared=Declared(actions=Actions()))
+    audited = DataAuditSettings(dataset="made", declared=Declared(actions=Actions()))
 
     def read(raw: Path) -> None:
         ingest(settings, files, raw=raw)
-        for one in assess([EpisodeFacts.read(files.facts)], audited).findings:
+        for one in assess_data([EpisodeFacts.read(files.facts)], audited)[0]:
             assert all((one.found, one.expected, one.remedy, one.place))
 
     for name, damage in damages(seed, count):

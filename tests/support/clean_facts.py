@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mobile_vla.audit.audit import assess, audit
-from mobile_vla.audit.audit_data import audit_data
+from mobile_vla.audit.audit import audit, with_experiments
+from mobile_vla.audit.audit_data import assess_data, audit_data
 from mobile_vla.audit.result import Audit
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, DataAuditSettings, Declared
 from mobile_vla.config.prompt import Prompt
@@ -34,12 +34,16 @@ def settings(**changes):
     return AuditSettings(**{"dataset": "made", "experiments": (USUAL,), **changes})
 
 
+def assessed(every, settings):
+    """Return what both commands of the audit find, and the windows that experiments get."""
+    return with_experiments(*assess_data(every, settings), settings)
+
+
 def found(every, actions=None, **changes):
-    declared = Declared(actions=actions or Actions())
-    return [
-        (finding.code, finding.severity, finding.episode, finding.place)
-        for finding in assess(every, settings(declared=declared, **changes)).findings
-    ]
+    findings, _ = assessed(
+        every, settings(declared=Declared(actions=actions or Actions()), **changes)
+    )
+    return [(one.code, one.severity, one.episode, one.place) for one in findings]
 
 
 def statistics(**changes):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobile_vla.audit.audit import assess
 from mobile_vla.audit.findings import LISTED, spans
 from mobile_vla.config.audit import Declared
 from mobile_vla.config.prompt import Prompt
@@ -16,6 +15,7 @@ from support.clean_facts import (
     MEAN,
     NAMES,
     USUAL,
+    assessed,
     colours,
     first,
     found,
@@ -216,8 +216,9 @@ def test_windows_are_counted_for_each_experiment():
         experiment("long", window=16, chunk=10),
     )
     # the six episodes of the last two cells are short, and two of the first one
-    assessed = assess(mixed([14, 14] + [18] * 28 + [12] * 6), settings(experiments=experiments))
-    numbers = {windows.experiments: windows for windows in assessed.windows}
+    every = mixed([14, 14] + [18] * 28 + [12] * 6)
+    findings, yields = assessed(every, settings(experiments=experiments))
+    numbers = {windows.experiments: windows for windows in yields}
     usual = numbers["usual", "twin"]
     assert (usual.frames_needed, usual.windows, usual.episodes) == (18, 28, 28)
     assert list(usual.too_short) == sorted(NAMES[:2] + NAMES[30:], key=NAMES.index)
@@ -225,7 +226,7 @@ def test_windows_are_counted_for_each_experiment():
     assert (small.windows, small.episodes, len(small.too_short)) == (28 * 3 + 2, 30, 6)
     masked = numbers[("masked",)]
     assert (masked.windows, masked.too_short) == (28 * 10 + 2 * 6 + 6 * 4, ())
-    assert [(finding.code, finding.place) for finding in assessed.findings] == [
+    assert [(finding.code, finding.place) for finding in findings] == [
         ("no_windows", "experiment long"),
         ("cell_too_short", "experiment small, left far variant"),
         ("cell_too_short", "experiment small, right far variant"),
@@ -234,9 +235,7 @@ def test_windows_are_counted_for_each_experiment():
         ("too_short", "experiment small"),
         ("too_short", "experiments usual, twin"),
     ]
-    (usual_words,) = [
-        finding for finding in assessed.findings if finding.place.endswith("usual, twin")
-    ]
+    (usual_words,) = [one for one in findings if one.place.endswith("usual, twin")]
     assert usual_words.found.startswith("8 of 36 episodes give no window, 28 give 28: ")
     assert f"{NAMES[0]} (14)" in usual_words.found
     assert usual_words.expected.startswith("18 frames for window 8 and chunk 10")
@@ -246,8 +245,8 @@ def test_prompts_must_differ_where_the_sides_do():
     constant = USUAL.model_copy(update={"name": "constant", "prompt": Prompt(template="go")})
     words = Prompt(template="{side}", words={"side": {"left": "on", "right": "on"}})
     mapped = USUAL.model_copy(update={"name": "mapped", "prompt": words})
-    assessed = assess(whole(), settings(experiments=(USUAL, constant, mapped)))
-    assert [(finding.code, finding.severity, finding.place) for finding in assessed.findings] == [
+    findings, _ = assessed(whole(), settings(experiments=(USUAL, constant, mapped)))
+    assert [(finding.code, finding.severity, finding.place) for finding in findings] == [
         ("same_prompt", "error", "experiment constant, prompt"),
         ("same_prompt", "error", "experiment mapped, prompt"),
     ]
@@ -263,14 +262,13 @@ def test_the_order_of_colours_is_judged_by_clearly_coloured_things():
     even = [changed(facts, image_statistics=colours(0.1, 0.15)) for facts in whole()]
     assert found(cool) == [("probable_bgr", "warning", None, "images")]
     settled = Declared(color_settled=True)
-    assert not assess(cool, settings(declared=settled)).findings
+    assert not assessed(cool, settings(declared=settled))[0]
     assert found(grey) == found(even) == []
     one = whole(image_statistics=colours(0.001, 0.2))
     expected = [("other_color_order", "warning", NAMES[0], "images")]
     assert found(one) == expected
-    assert [finding.code for finding in assess(one, settings(declared=settled)).findings] == [
-        "other_color_order"
-    ]
+    (finding,), _ = assessed(one, settings(declared=settled))
+    assert finding.code == "other_color_order"
     assert found([cool[0], *whole()[1:]]) == expected
     assert found([whole()[0], *cool[1:]])[1:] == expected
 
@@ -298,6 +296,7 @@ def test_lists_of_frames_are_bounded():
     mean, std = [1.0 if dark else 100.0 for dark in odd], [40.0] * 400
     shown = statistics(frame_mean=mean, frame_std=std)
     facts = facts_of(NAMES[0], 400, image_statistics=shown)
-    (finding,) = [one for one in assess([facts], settings()).findings if one.code == "black_frames"]
+    findings, _ = assessed([facts], settings())
+    (finding,) = [one for one in findings if one.code == "black_frames"]
     assert len(finding.frames) == LISTED
     assert finding.place.endswith("96, 98 and so on, 200 in all")

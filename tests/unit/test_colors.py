@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobile_vla.audit.audit import assess
-from mobile_vla.config.audit import AuditSettings, Declared
+from mobile_vla.audit.audit_data import assess_data
+from mobile_vla.config.audit import DataAuditSettings, Declared
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import Simulation, simulated_episodes
 from mobile_vla.ingest.ingest import strong_colors
@@ -40,7 +40,7 @@ def episode(name, images, read_as):
 
 def found(every, settled=False):
     declared = Declared(color_settled=settled)
-    findings = assess(every, AuditSettings(dataset="made", declared=declared)).findings
+    findings, _ = assess_data(every, DataAuditSettings(dataset="made", declared=declared))
     return [(one.code, one.episode) for one in findings if "color" in one.code or "bgr" in one.code]
 
 

@@ -12,7 +12,6 @@ import h5py
 import numpy as np
 import pytest
 
-from mobile_vla.audit.audit import assess
 from mobile_vla.config.audit import CATALOGUE, AuditedExperiment, AuditSettings, Declared
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.prompt import Prompt
@@ -21,6 +20,7 @@ from mobile_vla.files import sha256_of
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
+from support.clean_facts import assessed
 from support.corruption_cases import FILES, IT, THE_SET
 from support.episode_corruptions import (
     CHUNK,
@@ -145,7 +145,7 @@ def found(
     settings = AuditSettings(
         dataset="made", declared=declared, experiments=(experiment,), left_out=left_out
     )
-    findings = assess(sorted(every, key=lambda facts: facts.episode), settings).findings
+    findings, _ = assessed(sorted(every, key=lambda facts: facts.episode), settings)
     names = {None: THE_SET, about: IT}
     for one in findings:
         assert all((one.found, one.expected, one.remedy, one.place))

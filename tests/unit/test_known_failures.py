@@ -8,7 +8,6 @@ import pytest
 import torch
 import yaml
 
-from mobile_vla.audit.audit import assess
 from mobile_vla.audit.flags import flags
 from mobile_vla.config.audit import AuditedExperiment, AuditSettings, Declared, FlagSettings
 from mobile_vla.config.data import ManifestSettings
@@ -28,6 +27,7 @@ from mobile_vla.layout import EpisodeFiles, FlagFiles, ManifestFiles
 from mobile_vla.runs.data import open_run
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.runs.predict import predict
+from support.clean_facts import assessed
 from support.episode_corruptions import (
     FRAMES,
     SIZE,
@@ -65,7 +65,7 @@ def findings(every, window=8, chunk=10, template="pass on the {side}", **declare
     settings = AuditSettings(
         dataset="made", declared=Declared(**declared), experiments=(experiment,)
     )
-    return {one.code: one for one in assess(every, settings).findings}
+    return {one.code: one for one in assessed(every, settings)[0]}
 
 
 def ingested(paths, folder, **how):
@@ -171,8 +171,8 @@ def test_failure_16_the_sign_of_y_is_held_against_the_side():
         changed(facts, actions=[[x, -abs(y), z] for x, y, z in facts.actions])
         for facts in episodes()
     ]
-    settings = AuditSettings(dataset="made")
-    concerned = {one.episode for one in assess(every, settings).findings if one.code == "side_sign"}
+    found_everywhere, _ = assessed(every, AuditSettings(dataset="made"))
+    concerned = {one.episode for one in found_everywhere if one.code == "side_sign"}
     assert concerned == {facts.episode for facts in every if "_left_" in facts.episode}
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from mobile_vla.audit.audit_data import assess_data, marked
+from mobile_vla.audit.audit_data import marked
 from mobile_vla.audit.dataset_checks import prompts, short_episodes, window_yields
 from mobile_vla.audit.page import render_page
 from mobile_vla.audit.result import Audit, DataAudit, Finding, FindingTotals, WindowYield
@@ -51,22 +50,6 @@ def audit(settings: AuditSettings, outputs: AuditFiles, *, data: Path, facts: li
     write_text(outputs.page, render_page(report))
     accepted = report.totals.accepted == len(report.findings)
     log.log(logging.INFO if accepted else logging.WARNING, "%s", table(report))
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """The findings about a dataset in the order in which they are shown, and their basis."""
-
-    findings: list[Finding]
-    used: list[EpisodeFacts]
-    windows: list[WindowYield]
-
-
-def assess(every: Sequence[EpisodeFacts], settings: AuditSettings) -> Assessment:
-    """Run all checks on the facts of all episodes, in the order of their names."""
-    findings, used = assess_data(every, settings)
-    findings, windows = with_experiments(findings, used, settings)
-    return Assessment(findings, used, windows)
 
 
 def with_experiments(
