@@ -28,7 +28,7 @@ def audit_data(settings: DataAuditSettings, outputs: DataAuditFiles, *, facts: l
         ((EpisodeFacts.read(path), path) for path in facts), key=lambda pair: pair[0].episode
     )
     every = [content for content, _ in read]
-    frames = {content.episode: path.with_suffix(".npy") for content, path in read}
+    frames = {content.episode: (path.with_suffix(".npy"), content.frames) for content, path in read}
     findings, used = assess_data(every, settings)
     sound = len(usable(every))
     DataAudit(

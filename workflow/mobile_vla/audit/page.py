@@ -13,8 +13,7 @@ from PIL import Image
 
 from mobile_vla.audit.result import Audit, Finding, Thumbnail
 from mobile_vla.config.audit import CATALOGUE, SEVERITIES
-from mobile_vla.conventions import FRAME_SHAPE
-from mobile_vla.errors import UserError
+from mobile_vla.ingest.frame_file import open_frame_file
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.templates import rendered
 
@@ -61,14 +60,16 @@ def render_page(report: Audit) -> str:
 
 
 def thumbnails(
-    findings: Sequence[Finding], every: Sequence[EpisodeFacts], frames: Mapping[str, Path]
+    findings: Sequence[Finding],
+    every: Sequence[EpisodeFacts],
+    frames: Mapping[str, tuple[Path, int]],
 ) -> list[Thumbnail]:
     """Return pictures for findings, fairly shared among the codes: at most :data:`TOTAL`.
 
     Args:
         findings: in the order in which they are shown, which is that of the pictures' codes.
         every: facts of the episodes that are used.
-        frames: the ``.npy`` of each episode, (T, 224, 224, 3) uint8.
+        frames: the ``.npy`` of each episode, (T, 224, 224, 3) uint8, and its T.
 
     Raises:
         UserError: a file of frames is missing or is not one.
@@ -111,21 +112,9 @@ def fair(counts: Mapping[str, int], total: int) -> dict[str, int]:
 
 
 def _picture(
-    code: str, episode: str, frame: int, swapped: bool, frames: Mapping[str, Path]
+    code: str, episode: str, frame: int, swapped: bool, frames: Mapping[str, tuple[Path, int]]
 ) -> Thumbnail:
-    path = frames[episode]
-    try:
-        stored: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: not readable as frames ({error}); remove it and run snakemake again"
-        ) from None
-    if stored.dtype != np.uint8 or stored.shape[1:] != FRAME_SHAPE or frame >= len(stored):
-        raise UserError(
-            f"{path}: found {stored.dtype} {stored.shape}, expected uint8 frames of its episode; "
-            "remove it and run snakemake again"
-        )
-    picture: np.ndarray = stored[frame]  # (224, 224, 3)
+    picture: np.ndarray = open_frame_file(*frames[episode])[frame]  # (224, 224, 3)
     text = f"Frame {frame} of {episode}"
     alt = f"{text}: {CATALOGUE[code].meaning}"
     if swapped:

@@ -12,6 +12,7 @@ from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import UserError
 from mobile_vla.files import sha256_of
+from mobile_vla.ingest.frame_file import open_frame_file
 
 OPEN_FILES = 64  # each memory map holds a file descriptor, and systems often allow just 1024
 
@@ -62,19 +63,7 @@ class FrameStore:
                     "snakemake again"
                 )
             self._verified.add(episode)
-        try:
-            frames: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path}: not readable as frames ({error}); remove it and run snakemake again"
-            ) from None
-        expected = (int(length), *FRAME_SHAPE)
-        if frames.shape != expected or frames.dtype != np.uint8:
-            raise UserError(
-                f"{path}: found {frames.dtype} {frames.shape}, expected uint8 {expected}; "
-                "remove it and run snakemake again"
-            )
-        return frames
+        return open_frame_file(path, int(length))
 
 
 def open_frames(dataset: Dataset) -> FrameStore:
