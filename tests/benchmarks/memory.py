@@ -60,31 +60,20 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
 
     from mobile_vla.backbone.checkpoint import Checkpoint
     from mobile_vla.backbone.kosmos2 import sizes_of
-    from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
-    from mobile_vla.config.prompt import Prompt
     from mobile_vla.config.training import Training
-    from mobile_vla.config.windows import Actions
     from mobile_vla.machine import default_device, peak_memory
     from mobile_vla.model.adapter import load_backbone
     from mobile_vla.model.policy import Policy
     from mobile_vla.runs.samples import Batch
     from mobile_vla.training.memory import WorstCase, estimate
     from mobile_vla.training.trainer import Trainer
+    from support.policy_settings import policy_settings
 
     torch.set_num_threads(1)
     checkpoint = Checkpoint.read(Path(description))
     config = checkpoint.config()
     sizes = sizes_of(config)
-    settings = PolicySettings(
-        window=8,
-        chunk=10,
-        finetune=finetune,
-        lora=Lora() if finetune == "lora" else None,
-        full=FullFinetune() if finetune == "full" else None,
-        head=Head(),
-        prompt=Prompt(),
-        actions=Actions(),
-    )
+    settings = policy_settings(finetune, window=8, chunk=10)
     text = "Navigate around the box on the left side and reach the target"
     model = load_backbone(checkpoint, settings, precision, settings.cut)
     policy = Policy(settings, model, checkpoint.processor(), (text,), 0)

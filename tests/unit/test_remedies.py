@@ -4,26 +4,11 @@ from functools import partial
 
 import pytest
 
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
-from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.windows import Actions
 from mobile_vla.training.remedies import Batches, Remedies, estimated_batch
 from mobile_vla.training.worst_case import WorstCase
+from support.policy_settings import policy_settings
 
 WEIGHTS = {"full": 16.0, "lora": 4.0, "none": 1.0}  # with what the optimiser keeps
-
-
-def settings_of(finetune):
-    return PolicySettings(
-        window=4,
-        chunk=2,
-        finetune=finetune,
-        lora=Lora() if finetune == "lora" else None,
-        full=FullFinetune() if finetune == "full" else None,
-        head=Head(),
-        prompt=Prompt(),
-        actions=Actions(),
-    )
 
 
 def cost(settings, case):
@@ -34,7 +19,7 @@ def cost(settings, case):
 
 
 def remedies_of(finetune, batch_size=8, processes=1, **changes):
-    settings = settings_of(finetune)
+    settings = policy_settings(finetune)
     windows = -(-batch_size // processes)
     values = {"tokens": 30, "accumulation": 1, "precision": "fp32", "checkpointing": False}
     case = WorstCase(
