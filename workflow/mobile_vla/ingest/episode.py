@@ -16,6 +16,7 @@ from mobile_vla.ingest.chunks import check_storage
 from mobile_vla.ingest.encoded import format_of, may_be_encoded, size_of
 from mobile_vla.ingest.isolation import Announce
 from mobile_vla.ingest.machine import MEMORY, bounded_memory
+from mobile_vla.ingest.number_types import is_standard, mantissa_of, type_of
 from mobile_vla.ingest.rawfile import IMAGES, Rejected, find, left_open, reading, rejection
 from mobile_vla.ingest.result import Defect
 from mobile_vla.ingest.texts import (
@@ -31,8 +32,6 @@ IMAGES_EXPECTED = "(T, H, W, 3) uint8, or T JPEG or PNG files"
 MAX_FRAMES = 100_000
 MAX_SIDE = 8192  # pixels; one such image takes 200 MB
 EXACT_BITS = 10  # of a float's mantissa: a half has as many, and 1.15 to a thousandth
-FLOATS = {(8, 7): "bfloat16", (4, 3): "float8_e4m3", (5, 2): "float8_e5m2"}
-"""Names of number formats by bits of exponent and mantissa."""
 
 DAMAGE = ("unreadable", "damaged_index", "unknown_filter")
 """What makes an episode doubtful even where it stands in a text that is not needed."""
@@ -128,6 +127,15 @@ def _wrong(code: str, place: str, found: Any, expected: str) -> Rejected:
     return rejection(code, place, f"{found}", expected, "store it as the contract says")
 
 
+def _check_type(dataset: h5py.Dataset, place: str, kind: type[np.generic], expected: str) -> None:
+    """Refuse another kind of numbers, and numbers in a format that nobody writes."""
+    if not np.issubdtype(dataset.dtype, kind):
+        raise _wrong("wrong_dtype", place, type_of(dataset), expected)
+    if not is_standard(dataset):
+        remedy = "copy the file again, if the original is whole; else record the episode again"
+        raise rejection("wrong_dtype", place, type_of(dataset), expected, remedy)
+
+
 def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
     for place in IMAGES:
         dataset = find(file, place)
@@ -140,8 +148,7 @@ def _images(file: h5py.File) -> tuple[str, tuple[int, int, int]]:
         return place, _encoded(dataset, place)
     if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
         raise _wrong("wrong_shape", place, shape, IMAGES_EXPECTED)
-    if dataset.dtype != np.uint8:
-        raise _wrong("wrong_dtype", place, dataset.dtype, "uint8, values 0 to 255")
+    _check_type(dataset, place, np.uint8, "uint8, values 0 to 255")
     _check_length(shape[0], place)
     if max(shape[1:3]) > MAX_SIDE:
         limit = f"at most {MAX_SIDE} pixels a side"
@@ -186,8 +193,7 @@ def _actions(file: h5py.File) -> np.ndarray:
     shape = dataset.shape
     if shape is None or len(shape) != 2 or shape[1] != len(ACTION_COLUMNS):
         raise _wrong("wrong_shape", ACTIONS, shape, f"(T, 3): {', '.join(ACTION_COLUMNS)}")
-    if dataset.dtype.kind != "f":
-        raise _wrong("wrong_dtype", ACTIONS, _type_of(dataset), "float32")
+    _check_type(dataset, ACTIONS, np.floating, "float32")
     _check_length(shape[0], ACTIONS)
     check_storage(dataset, ACTIONS)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, reported below
@@ -201,30 +207,14 @@ def _actions(file: h5py.File) -> np.ndarray:
     return actions
 
 
-def _type_of(dataset: h5py.Dataset) -> str:
-    """Return what a dataset's values are, as far as the file says it."""
-    stored = dataset.id.get_type()
-    if dataset.dtype.kind == "f":
-        _, _, exponent, _, mantissa = stored.get_fields()
-        bits = f"{8 * stored.get_size()} bits, {exponent} of exponent and {mantissa} of mantissa"
-        name = FLOATS.get((exponent, mantissa))
-        return f"{name} ({bits})" if name else f"floats of {bits}"
-    if dataset.dtype.kind == "V" and dataset.dtype.names is None:
-        return (
-            f"opaque values of {stored.get_size()} bytes: bfloat16 and float8 of other libraries "
-            "are stored so, without saying what they are"
-        )
-    return str(dataset.dtype)
-
-
 def _rounded(file: h5py.File) -> None:
     """Note actions that are stored with too few digits; HDF5 converts them to float32 exactly."""
     dataset = find(file, ACTIONS)
     if dataset is None or dataset.dtype.kind != "f":
         return
-    mantissa = dataset.id.get_type().get_fields()[4]
+    mantissa = mantissa_of(dataset)
     if mantissa < EXACT_BITS:
-        found = f"{_type_of(dataset)}: 1.15 is stored as {_nearest(1.15, mantissa):g}"
+        found = f"{type_of(dataset)}: 1.15 is stored as {_nearest(1.15, mantissa):g}"
         remedy = "store float32 in the collector; what was rounded off is lost"
         raise rejection("rounded", ACTIONS, found, "float32", remedy)
 
