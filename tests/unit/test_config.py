@@ -83,6 +83,31 @@ def test_names_are_checked_although_other_entries_are_wrong(tmp_path):
     assert "13 (experiments.third.chunk)" in found
 
 
+@pytest.mark.parametrize(
+    ("added", "example", "expected"),
+    [
+        ("", "zzz", "one of lora"),
+        ("", "loar", "did you mean 'lora'?"),
+        ("  r8: {timing_only: true}\n", "r8", "one of lora"),
+        ("  s: {sweep: {window: [2, 3]}}\n", "s", "one of lora, s-window2, s-window3"),
+        ("  s: {sweep: {window: [2, 3]}}\n", "s-window4", "did you mean 's-window3'?"),
+    ],
+)
+def test_an_example_that_no_experiment_is_names_those_of_the_report(
+    tmp_path, added, example, expected
+):
+    line = len((BASE + added).splitlines()) + 2
+    found = problems(f"{BASE}{added}report:\n  example: {example}\n", tmp_path)
+    problem = found[f"{line} (report.example)"]
+    assert problem.found == f"no experiment of the report is called {example!r}"
+    assert problem.expected == expected and len(found) == 1
+
+
+def test_an_example_with_mistakes_of_its_own_is_not_called_unknown(tmp_path):
+    found = problems(BASE + "  b: {window: -1}\nreport: {example: b}\n", tmp_path)
+    assert list(found) == ["12 (experiments.b.window)"]
+
+
 def test_a_wrong_default_is_reported_once_at_its_line(tmp_path):
     text = BASE.replace("window: 4", "window: four") + "  second: {}\n  third: {}\n"
     found = problems(text, tmp_path)

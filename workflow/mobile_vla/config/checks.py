@@ -43,15 +43,15 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
             yield from _policy(project, at, experiment)
     for sweep in project.sweeps.values():
         yield from _matched(project, sweep)
+    yield from _example(project, names)
+
+
+def _example(project: Project, names: Names) -> Iterator[Finding]:
     example, shown = project.report.example, list(project.reported_experiments())
-    if example is not None and example not in shown:
-        where = ("report", "example")
-        yield (
-            where,
-            f"no experiment of the report is called {example!r}",
-            likely(example, shown),
-            "",
-        )
+    wrong_itself = set(names["experiments"]) - set(project.experiments)
+    if example is not None and example not in {*shown, *wrong_itself}:
+        found = f"no experiment of the report is called {example!r}"
+        yield (("report", "example"), found, likely(example, shown), "")
 
 
 def _matched(project: Project, sweep: Sweep) -> Iterator[Finding]:
