@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,34 @@ def test_a_setting_chooses_the_experiment_that_figures_of_one_run_show(
     drawn(made, [name])
     assert "Shown is head_only, as `report.example` says." in captions(made)[name]["caption"]
     assert "head_only" in captions(made)[name]["alt"]
+
+
+def test_datasets_that_a_figure_has_no_room_for_are_named(tmp_path: Path) -> None:
+    made, names = make_results(tmp_path, 1), ["demo", "two", "three", "four", "five"]
+    first, figures = made.results / "datasets/demo", {"action_sequences": 3, "coverage": 4}
+    for name in names[1:]:
+        shutil.copytree(first, first.with_name(name))
+        for path in first.with_name(name).glob("*.json"):
+            path.write_text(path.read_text().replace('"dataset": "demo"', f'"dataset": "{name}"'))
+    for shown in (names[:3], names):
+        made.settings = made.settings.model_copy(update={"datasets": tuple(shown)})
+        drawn(made, list(figures))
+        for figure, room in figures.items():
+            said = f"There is room for {room} of 5; not drawn: {', '.join(names[room:])}."
+            assert (said in captions(made)[figure]["caption"]) == (shown == names)
+
+
+def test_sets_of_runs_that_a_figure_has_no_room_for_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mobile_vla.reporting.drawing.baselines.PANELS", 3)
+    made = make_results(tmp_path, 5, chunks=(6, 8, 10, 12, 14))
+    drawn(made, ["error_by_step", "error_by_frame", "error_by_scenario", "error_by_dimension"])
+    for figure, own in captions(made).items():
+        room, left = 4, "demo, window 4, chunk 14"
+        if figure == "error_by_dimension":
+            room, left = 3, "full_finetune, variant_4"
+        assert f"There is room for {room} of 5; not drawn: {left}." in own["caption"]
 
 
 LONG = "an_experiment_with_a_name_that_says_all_of_its_settings_lr_0.0001_rank_32"

@@ -62,6 +62,13 @@ class Material:
             return ""
         return self.texts("figure.left_out", shown=SHOWN, all=len(self.experiments))
 
+    def no_room_for(self, names: Sequence[str], drawn: int) -> str:
+        """Return a sentence on the names after those that are drawn; empty where there are none."""
+        if len(names) <= drawn:
+            return ""
+        left = ", ".join(names[drawn:])
+        return self.texts("figure.no_room", shown=drawn, all=len(names), names=left)
+
     def example(self, among: Sequence[Run] | None = None) -> Run:
         """Return the run that figures of a single run show, of all or of some.
 

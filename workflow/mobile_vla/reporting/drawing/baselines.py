@@ -47,7 +47,8 @@ def error_by_dimension(material: Material) -> Drawn:
     Runs that were scored on different steps stand in different rows, each with the baselines on its
     own steps, since their errors must not be compared.
     """
-    groups = populations(material.shown)[:PANELS]
+    sets = populations(material.shown)
+    groups = sets[:PANELS]
     dimensions = list(
         dict.fromkeys(name for group in groups for name in group[0].evaluation.dimensions)
     )
@@ -73,7 +74,9 @@ def error_by_dimension(material: Material) -> Drawn:
     longest = max(value for bars in rows for bar in bars for value in bar.mae.values())
     grid[0][0].set_xlim(0, 1.3 * longest or 1)  # shared by all; the rest is room for the numbers
     finding = " ".join(_finding(group, material.texts) for group in groups)
-    return Drawn(figure, finding, material.left_out)
+    runs = [", ".join(run.label for run in group) for group in sets]
+    notes = (material.left_out, material.no_room_for(runs, PANELS))
+    return Drawn(figure, finding, " ".join(filter(None, notes)))
 
 
 def _finding(runs: Sequence[Run], t: Texts) -> str:

@@ -28,7 +28,7 @@ from mobile_vla.reporting.load import load_audit
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import ALARM, COLORS, PAPER
 
-SEQUENCES, COVERAGES = 3, 4  # datasets; more are not drawn
+SEQUENCES, COVERAGES = 3, 4  # datasets that there is room for
 LINE, LOWEST, HIGHEST = 0.028, 1.6, 3.6  # inches an episode, and of a panel of sequences
 COLORMAP = "PuOr"  # its ends are told apart with any colour vision
 ROW = 0.5  # inches
@@ -68,7 +68,8 @@ def action_sequences(material: Material) -> Drawn:
     bar.outline.set_visible(False)
     for ax in grid[-1]:
         ax.set_xlabel("frame")
-    return Drawn(figure, t("action_sequences.finding", parts=" ".join(parts)))
+    note = material.no_room_for(material.datasets, SEQUENCES)
+    return Drawn(figure, t("action_sequences.finding", parts=" ".join(parts)), note)
 
 
 def _varying(dataset: Dataset) -> list[int]:
@@ -143,7 +144,8 @@ def coverage(material: Material) -> Drawn:
                 each=t.between(whole(int(counts.min())), whole(int(counts.max()))),
             )
         )
-    return Drawn(figure, t("coverage.finding", parts=" ".join(parts)))
+    note = material.no_room_for(material.datasets, COVERAGES)
+    return Drawn(figure, t("coverage.finding", parts=" ".join(parts)), note)
 
 
 def _table(cells: Sequence[CoveredCell]) -> tuple[list[str], list[tuple[str, str]], np.ndarray]:

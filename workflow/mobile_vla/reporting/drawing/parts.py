@@ -42,8 +42,11 @@ SPREAD = 0.5  # of the room between two lines
 LIGHT = 0.55  # share of a row above which its text is set in white
 
 
-def _groups(material: Material) -> Groups:
-    return dict(list(comparable(material.shown).items())[:PANELS])
+def _groups(material: Material) -> tuple[Groups, str]:
+    """Return the sets of comparable runs that there is room for, and a sentence on the others."""
+    groups = comparable(material.shown)
+    notes = (material.left_out, material.no_room_for(list(groups), PANELS))
+    return dict(list(groups.items())[:PANELS]), " ".join(filter(None, notes))
 
 
 def _panels(groups: Groups) -> tuple[Figure, list[Axes]]:
@@ -70,7 +73,7 @@ def error_by_frame(material: Material) -> Drawn:
 
 def _error_along(material: Material, along: Along, label: str) -> Drawn:
     """Draw a line a run, with the best baseline; ``label`` is that of the axis."""
-    t, name, groups = material.texts, f"error_by_{along}", _groups(material)
+    t, name, (groups, note) = material.texts, f"error_by_{along}", _groups(material)
     figure, axes = _panels(groups)
     for ax, runs in zip(axes, groups.values(), strict=True):
         _errors_along(ax, material, runs, along)
@@ -94,7 +97,7 @@ def _error_along(material: Material, along: Along, label: str) -> Drawn:
                 steps=t.between(t.count(min(steps), "step"), t.count(max(steps), "step")),
             )
         )
-    return Drawn(figure, t(f"{name}.finding", parts="; ".join(sentences)), material.left_out)
+    return Drawn(figure, t(f"{name}.finding", parts="; ".join(sentences)), note)
 
 
 def _parts(run: Run, along: Along) -> list[Slice]:
@@ -131,10 +134,10 @@ def _errors_along(ax: Axes, material: Material, runs: Sequence[Run], along: Alon
 
 def error_by_scenario(material: Material) -> Drawn:
     """Draw a panel a set of comparable runs, a line a value that varies, a dot a run."""
-    t = material.texts
+    t, (groups, note) = material.texts, _groups(material)
     groups = {
         name: runs
-        for name, runs in _groups(material).items()
+        for name, runs in groups.items()
         if any(run.evaluation.by_scenario for run in runs)
     }
     if not groups:
@@ -164,8 +167,7 @@ def error_by_scenario(material: Material) -> Drawn:
                 episodes=t.count(worst.episodes, "episode"),
             )
         )
-    finding = t("error_by_scenario.finding", parts="; ".join(sentences))
-    return Drawn(figure, finding, material.left_out)
+    return Drawn(figure, t("error_by_scenario.finding", parts="; ".join(sentences)), note)
 
 
 def _scenarios(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequence[str]) -> None:
@@ -233,7 +235,7 @@ def confusion(material: Material) -> Drawn:
 
 def tolerance(material: Material) -> Drawn:
     """Draw the share of steps whose error is within a tolerance: a line a run."""
-    t, groups = material.texts, _groups(material)
+    t, (groups, note) = material.texts, _groups(material)
     figure, axes = _panels(groups)
     sentences = []
     for ax, runs in zip(axes, groups.values(), strict=True):
@@ -272,5 +274,4 @@ def tolerance(material: Material) -> Drawn:
         ax.set_xlim(left=0)
         ax.set_ylabel("steps within it")
     axes[-1].set_xlabel(f"tolerance ({UNIT})")
-    finding = t("tolerance.finding", parts="; ".join(sentences[:NAMED]))
-    return Drawn(figure, finding, material.left_out)
+    return Drawn(figure, t("tolerance.finding", parts="; ".join(sentences[:NAMED])), note)
