@@ -52,7 +52,13 @@ from mobile_vla.reporting.texts import template_files, texts_file
 from mobile_vla.templates import template_file
 from mobile_vla.commands import STAGES
 
-ENVIRONMENT = "../../envs/mobile-vla.yaml"
+
+def unfilled(text):
+    """Return a text so that Snakemake, which fills in what stands in braces, leaves it as it is."""
+    return str(text).replace("{", "{{").replace("}", "}}")
+
+
+ENVIRONMENT = unfilled(Path(workflow.basedir, "envs/mobile-vla.yaml"))
 CONTENT_CACHE = RESULTS / ".cache/content.json"
 
 
@@ -111,7 +117,7 @@ wildcard_constraints:
 
 def literal(path):
     """Return a path as a shell command holds it that Snakemake fills in: neither reads it as code."""
-    return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
+    return unfilled(shlex.quote(str(path)))
 
 
 # Jobs run this checkout's library, whatever else is installed. In a conda environment the

@@ -31,17 +31,17 @@ def configuration_files():
 
 
 def check_place():
-    """Refuse a folder of the project that PATH cannot hold, or that Snakemake fills in.
+    """Refuse a folder of the project that PATH and PYTHONPATH cannot hold.
 
     Raises:
         UserError: it is such a folder.
     """
-    odd = set("{}:\n") & set(str(workflow.basedir))
+    odd = set(":\n") & set(str(workflow.basedir))
     if odd:
         raise UserError(
             f"{str(workflow.basedir)!r}: found {' '.join(map(repr, sorted(odd)))} in the path of the "
-            "project, which Snakemake or PATH would take for something else; expected a path without; "
-            "rename or move the folder"
+            "project, which PATH would take for something else; expected a path without; rename or "
+            "move the folder"
         )
 
 
