@@ -137,6 +137,9 @@ def test_the_advised_kfold_goes_on_after_ctrl_c_and_scores_all_13(project):
     assert "goes on after step" in finished.output
     ((verdict, advised, scored),) = conclusions(project).values()
     assert (scored, advised) == (13, "") and "no verdict" not in verdict
+    for fold in (0, 1):
+        evaluation = f"results/experiments/padded/seed0-fold{fold}/evaluation.json"
+        assert read(project, evaluation)["scored_on"] == "test"
     assert project.build(*WEEK).jobs() == {"audit_experiments": 1}, "of an experiment less"
 
 

@@ -138,3 +138,10 @@ def test_fewer_cores_than_threads_are_refused(copied):
     assert finished.status != 0
     assert "computes with 2 threads, and the job was given 1 core" in finished.output
     assert "Traceback" not in finished.output
+
+
+def test_what_was_trained_with_more_memory_is_not_refused(copied):
+    copied.config = "memory_limit_gb: 0.00001\n" + copied.config
+    assert copied.plan() == {}
+    (copied.folder / "results/experiments/lora/seed0/training_results.json").unlink()
+    assert "1 (memory_limit_gb): a training step of 'lora'" in refused(copied, "-n")

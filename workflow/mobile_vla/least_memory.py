@@ -48,7 +48,7 @@ def _layer(width: int, ffn: int) -> int:
 
 
 def check_least_memory(
-    settings: TrainSettings, backbone: Backbone, limit_gb: float | None, source: Source
+    settings: TrainSettings, backbone: Backbone, limit_gb: float, source: Source
 ) -> None:
     """Refuse a training whose weights alone take more than a limit.
 
@@ -59,7 +59,7 @@ def check_least_memory(
         UserError: they do; says what they would take with less fine-tuning.
     """
     sizes = sizes_of(backbone)
-    if limit_gb is None or sizes is None:
+    if sizes is None:
         return
     policy, precision = settings.policy, settings.training.precision
     least = least_memory(policy, precision, sizes)

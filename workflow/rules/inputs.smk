@@ -137,11 +137,11 @@ def least_memory(wildcards):
 
     Where a result is there it was trained on a machine with more memory, and is not trained again.
     """
-    name, run = wildcards.experiment, wildcards.run
-    if not TrainingFiles.below(experiment=name, run=run).results.exists():
+    name, run, limit = wildcards.experiment, wildcards.run, project.memory_limit_gb
+    if limit is not None and not TrainingFiles.below(experiment=name, run=run).results.exists():
         backbone = project.backbones[project.experiments[name].backbone]
         with mistakes_without_traceback():
-            check_least_memory(project.train(name, run), backbone, project.memory_limit_gb, source)
+            check_least_memory(project.train(name, run), backbone, limit, source)
     return []
 
 
