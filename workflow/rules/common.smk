@@ -20,31 +20,7 @@ from mobile_vla.config.simulator import SimulateSettings
 from mobile_vla.ingest.recorded import left_out, named, recorded_episodes
 from mobile_vla.least_memory import check_least_memory
 from mobile_vla.gpus import visible
-from mobile_vla.layout import (
-    RESULTS,
-    AuditFiles,
-    BackboneFiles,
-    CaptionFiles,
-    ComparisonFiles,
-    DataAuditFiles,
-    EpisodeFiles,
-    EvaluationFiles,
-    FeatureFiles,
-    FigureFiles,
-    FlagFiles,
-    LanguageFiles,
-    LatencyFiles,
-    ManifestFiles,
-    OtherEvaluationFiles,
-    PartialFiles,
-    RawFiles,
-    ReportFiles,
-    RolloutFiles,
-    SplitFiles,
-    TableFiles,
-    TimingFiles,
-    TrainingFiles,
-)
+from mobile_vla.layout import *  # a class for the files of each command
 from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.reporting.texts import FOLDER as SOURCES
