@@ -52,7 +52,7 @@ def imported(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     import_robovlms(FILES / f"{name}.json", output=Path("mine.yaml"))
     config = {**BASE, "include": ["mine.yaml", str(ROOT / "presets")], "experiments": {}}
-    return load_project(config, [])
+    return load_project(config, [])[0]
 
 
 @pytest.mark.parametrize(("name", "open_"), [(UPSTREAM, 7), (FIRST, 0), (SECOND, 0)])
@@ -82,7 +82,7 @@ def test_a_file_becomes_what_its_preset_is(name, preset, differing, tmp_path, mo
     project = imported(name, tmp_path, monkeypatch)
     (found,) = project.experiments.values()
     config = {**BASE, "include": str(ROOT / "presets"), "experiments": {"a": {"preset": preset}}}
-    expected = load_project(config, []).experiments["a"]
+    expected = load_project(config, [])[0].experiments["a"]
     one, other = (dict(flat(own.model_dump())) for own in (found, expected))
     unlike = {key: (one.get(key), other.get(key)) for key in one | other}
     unlike = {key: pair for key, pair in unlike.items() if pair[0] != pair[1]}
