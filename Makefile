@@ -4,10 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := workflow tests
 
-.PHONY: report test test-long test-cluster browser lint schema clean clean-stale
+.PHONY: report plan test test-long test-cluster browser lint schema clean clean-stale
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
+
+# What `make report` would run, why, and for how long.
+plan: .venv/installed
+	@$(BIN)/python -m mobile_vla plan
 
 test: .venv/installed-dev browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder

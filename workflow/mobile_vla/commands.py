@@ -87,6 +87,7 @@ TOOLS = _by_name(
     Command("export_lerobot", "lerobot", extra="lerobot"),
     Command("import_robovlms", "importing"),
     Command("clean_stale", "config"),
+    Command("plan", "planning"),
     Command("schema", "config"),
 )
 
