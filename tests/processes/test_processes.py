@@ -77,7 +77,8 @@ def test_one_process_writes(alone, together):
     written = {name for name in results_of(folder) if name not in ("log", "provenance.json")}
     assert written == set(results_of(alone))
     assert (folder / "provenance.json").is_file()
-    assert len(list((folder / "tensorboard").iterdir())) == 1
+    events = sorted(file.suffix for file in (folder / "tensorboard").iterdir())
+    assert len(events) == 2 and events.count(".hparams") == 1
     assert output.count("epoch 0: ") == 1
 
 

@@ -9,8 +9,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 
-from torch.utils.tensorboard import SummaryWriter
-
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.errors import AGAIN, Interrupted, UserError
 from mobile_vla.files import digest_of, read_json, sha256_of
@@ -23,6 +21,7 @@ from mobile_vla.ranks import processes
 from mobile_vla.runs.data import RunData, TrainingInputs, open_run
 from mobile_vla.training.batches import steps_of
 from mobile_vla.training.description import model_card, origin_of, summary_of
+from mobile_vla.training.events import Events
 from mobile_vla.training.loop import Position, best_of, exhausted, run_epochs
 from mobile_vla.training.memory import check_run
 from mobile_vla.training.result import Epoch, write_metrics
@@ -159,14 +158,13 @@ class _Run:
             position, self.best = state.restore_at(saved, trainer)
         self.position, self.history = position, position.history
         self.snapshots = folder / "snapshots"
-        self.events: SummaryWriter | None = None
+        self.events: Events | None = None
         if trainer.is_main:
             events, step = folder / "tensorboard", self.position.step
             if not step:
                 shutil.rmtree(self.snapshots, ignore_errors=True)
                 shutil.rmtree(events, ignore_errors=True)
-            # events of steps that are not in the state are dropped
-            self.events = SummaryWriter(str(events), purge_step=step or None)
+            self.events = Events(events, step)
         windows = len(data.samples["train"])
         self.progress = Progress(
             self.title,
@@ -205,7 +203,8 @@ class _Run:
             self.progress.close()
             if self.events is not None:
                 self.events.close()
-        if best_of(self.history) is None:
+        best = best_of(self.history)
+        if best is None:
             raise UserError(
                 f"{self.title}: the loss scaler skipped all {self.position.step} steps, because "
                 f"their gradients are infinite or NaN in {self.trainer.precision}: nothing was "
@@ -213,9 +212,14 @@ class _Run:
                 "steps: the scaler begins with a large scale, and halves it at each step that it "
                 "skips"
             )
+        if self.events is not None:
+            self.events.add_hyperparameters(self.settings, best)
 
     def _after_step(self, windows: int, loss: float) -> None:
         self.progress.update(windows, f"loss {loss:.4f}")
+        if self.events is not None:
+            rate = self.trainer.learning_rate(self.position.step - 1)
+            self.events.add_step(self.position, loss, rate)
         number = self.trainer.max_over_processes(self.stop.number or 0)
         # The epoch's end saves too, after its validation.
         if number or self.position.step % self.save_every == 0:
@@ -232,10 +236,7 @@ class _Run:
         """Log and save an epoch; return True when training should stop."""
         seconds = self.position.epoch_seconds[-1]
         if self.events is not None:
-            for name, value in epoch.row().items():
-                if name not in ("epoch", "step"):
-                    self.events.add_scalar(name.replace("_", "/", 1), value, epoch.step)
-            self.events.add_scalar("seconds/epoch", seconds, epoch.step)
+            self.events.add_epoch(epoch, seconds)
         log.info(
             "epoch %d: train loss %.4f, validation loss %.4f, %s%s",
             epoch.epoch,
@@ -254,6 +255,8 @@ class _Run:
         return self._stopped_early()
 
     def _save(self) -> None:
+        if self.events is not None:
+            self.events.flush()
         if self.trainer.is_main:
             self.state.save(self.trainer, self.position, self.best)
 
