@@ -84,6 +84,7 @@ TOOLS = _by_name(
     Command("predict", "robot", (*PREDICTING, "pillow")),
     Command("serve", "robot", (*PREDICTING, "pillow")),
     Command("merge", "robot", PREDICTING),
+    Command("release", "releasing"),
     Command("export_lerobot", "lerobot", extra="lerobot"),
     Command("import_robovlms", "importing"),
     Command("clean_stale", "config"),

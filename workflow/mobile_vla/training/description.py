@@ -17,11 +17,18 @@ from mobile_vla.training.loop import Position, best_of, skipped_steps
 from mobile_vla.training.result import Epoch, PaddingResult, ParameterCounts, TrainingResult
 from mobile_vla.training.trainer import Trainer
 
+ADAPTERS = """
+PEFT loads the adapters, without the head, on a model of the backbone's folder or hub id:
+
+    PeftModel.from_pretrained(Kosmos2Model.from_pretrained(BACKBONE), THIS_FOLDER)
+"""
 PROMPTS = 20  # that the card lists; policy.json has all
 
 CARD = """\
 ---
-library_name: {library}{base}
+library_name: {library}
+pipeline_tag: robotics{base}
+datasets: [{dataset}]
 tags: [robotics, {model_type}, velocity-policy]
 ---
 # {experiment}, {run}
@@ -34,7 +41,7 @@ A velocity policy for a mobile robot: {window} camera pictures and an instructio
 
 Both check this folder, the backbone and the libraries against what the policy was trained with, and
 say what disagrees. `policy.json` holds all of it; only this file may be edited.
-
+{adapters}
 ## In and out
 
 - **Pictures**: {resize} to {size}×{size} pixels, RGB, by `predict` and `serve` themselves. The
@@ -113,6 +120,7 @@ def model_card(
         library="peft" if settings.policy.lora else "transformers",
         base="" if data.backbone.revision is None else f"\nbase_model: {data.backbone.source}",
         model_type=MODEL_TYPE,
+        adapters=ADAPTERS if settings.policy.lora else "",
         experiment=settings.experiment,
         run=settings.run,
         window=windows.window,
