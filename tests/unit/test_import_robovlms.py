@@ -86,7 +86,7 @@ def test_a_file_becomes_what_its_preset_is(name, preset, differing, tmp_path, mo
     one, other = (dict(flat(own.model_dump())) for own in (found, expected))
     unlike = {key: (one.get(key), other.get(key)) for key in one | other}
     unlike = {key: pair for key, pair in unlike.items() if pair[0] != pair[1]}
-    for key in ("preset", "seeds", "dataset"):
+    for key in ("preset", "note", "seeds", "dataset"):
         unlike.pop(key, None)
     unlike = {key: pair for key, pair in unlike.items() if not key.startswith("lora.")}
     assert unlike == differing

@@ -74,6 +74,18 @@ def test_a_preset_s_name_changes_no_result():
     assert a.model_copy(update={"experiment": "b"}).canonical() == b.canonical()
 
 
+def test_a_preset_s_note_stands_for_experiments_without_one():
+    more = MORE.replace("window: 6", "window: 6\n    note: because")
+    project = load("  a: {preset: small}\n  b: {preset: small, note: mine}\n  c: {}\n", more)
+    assert project.page().notes == {"a": "because", "b": "mine"}
+    assert all("note" not in run.settings for run in project.page().runs)
+
+
+def test_the_shipped_presets_say_why_they_are_as_they_are():
+    notes = shipped().page().notes
+    assert list(notes) == list(SHIPPED) and min(len(note.split()) for note in notes.values()) > 15
+
+
 def test_mistakes_stand_where_they_were_written():
     more = MORE.replace("r: 4", "r: 0").replace("epochs: 9", "epchs: 9")
     found = problems("  a: {preset: small}\n  b: {preset: small, chunk: x}\n", more)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from mobile_vla.errors import UserError
-from mobile_vla.layout import CaptionFiles, ReportFiles
+from mobile_vla.layout import CaptionFiles, ReportFiles, TrainingFiles
 from mobile_vla.provenance.record import Provenance
 from mobile_vla.reporting import texts
-from mobile_vla.reporting.format import number, percent
+from mobile_vla.reporting.format import number, parameters, percent
 from mobile_vla.reporting.page import inline
 from mobile_vla.training.result import write_metrics
 from support.report import SOURCES, drawn, hollow, written
@@ -195,6 +195,32 @@ def test_only_the_settings_that_differ_stand_side_by_side(tmp_path: Path) -> Non
     table = html.split("Settings that differ")[-1].split("</table>")[0]
     assert re.findall(r'<th scope="col">([a-z_.]+)</th>', table) == ["experiment", "lora.r"]
     assert re.findall(r"<td>(\d+)</td>", table) == ["32", "8"]
+
+
+def test_notes_and_the_share_of_trained_parameters_stand_beside_the_settings(
+    tmp_path: Path,
+) -> None:
+    made = make_results(tmp_path, 4)
+    assert "why</th>" not in text_of(made)
+    notes = {"full_finetune": "All of it <is> trained."}
+    made.settings = made.settings.model_copy(update={"notes": notes})
+    table = text_of(made).split("Settings that differ")[-1].split("</table>")[0]
+    rows = table.split('<th scope="row">')[1:]
+    full = next(row for row in rows if "full_finetune" in row)
+    assert '<td class="wrap">All of it &lt;is&gt; trained.</td>' in full
+    for name, added in (("full_finetune", ["head"]), ("lora", ["head", "adapter"])):
+        path = TrainingFiles.below(made.results, experiment=name, run="seed0").results
+        counts = json.loads(path.read_text())["parameters"]
+        whole = counts["backbone_total"] + sum(counts["trainable"][part] for part in added)
+        share = percent(counts["trainable_total"] / whole)
+        assert f">{parameters(counts['trainable_total'])} ({share})</td>" in table
+    assert sum('<td class="wrap"></td>' in row for row in rows) == 3
+
+
+def test_a_note_alone_is_shown_where_no_setting_differs(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 1)
+    made.settings = made.settings.model_copy(update={"notes": {"lora": "The first try."}})
+    assert "The first try." in text_of(made).split("Settings that differ")[-1]
 
 
 def test_every_group_of_parameters_that_some_run_trained_is_counted(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from mobile_vla.config.audit import Accepted, OnWarning
-from mobile_vla.config.base import Count, Place, Seed, Settings
+from mobile_vla.config.base import Count, Place, Seed, Settings, Text
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.ingest import Images
@@ -107,6 +107,9 @@ class Experiment(Windows):
 
     preset: str | None = None
     """A name from ``presets``, whose settings replace ``defaults`` where this says nothing."""
+    note: Text | None = None
+    """Why it is there, in your words, such as what is to be found out: the report's table of
+    settings shows it. A preset's note stands for experiments without one."""
     dataset: str
     """A name from ``datasets``."""
     backbone: str

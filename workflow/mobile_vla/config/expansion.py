@@ -21,6 +21,7 @@ MOST = 1000
 """How many combinations all sweeps may have together."""
 NOT_SWEPT = {
     "seeds": "say `seeds` beside the sweep: each combination gets a run for every seed",
+    "note": "say it beside the sweep, for all combinations",
     "timing_only": "say it beside the sweep, for all combinations",
 }
 

@@ -376,6 +376,7 @@ class Project(Settings):
                 StoredFeatures(dataset=dataset, backbone=backbone, cut=cut, key=key)
                 for dataset, backbone, cut, key in self.feature_keys(reported)
             ),
+            notes={name: one.note for name, one in reported.items() if one.note},
             title=self.report.title,
             language=self.report.language,
             example=self.report.example,
@@ -388,5 +389,5 @@ class Project(Settings):
     def _effective(self, name: str) -> dict[str, Any]:
         """Return an experiment's settings without those that change no result of its runs."""
         experiment = self.experiments[name]
-        unused = {"lora", "full"} - {experiment.finetune}
-        return experiment.model_dump(mode="json", exclude={"timing", "timing_only", *unused})
+        unused = {"note", "timing", "timing_only"} | ({"lora", "full"} - {experiment.finetune})
+        return experiment.model_dump(mode="json", exclude=unused)

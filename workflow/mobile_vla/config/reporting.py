@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.config.uncertainty import Uncertainty
@@ -246,6 +246,8 @@ class PageSettings(FigureSettings):
     title: str
     features: tuple[StoredFeatures, ...] = ()
     """Those that the runs read: the page says where they come from."""
+    notes: dict[str, str] = Field(default_factory=dict)
+    """Why experiments are there, by name; only of those that say it."""
 
     def files(self, results: Path) -> list[Path]:
         """Return results of runs and datasets, figures, captions and provenance."""

@@ -87,7 +87,7 @@ def write_page(
         "scales": _scales(runs),
         "missing_runs": missing,
         "datasets": datasets,
-        "comparison": settings_table(runs),
+        "comparison": settings_table(runs, settings.notes),
         "sweeps": sweep_tables(settings.sweeps, runs, scores),
         "trained_groups": list(
             dict.fromkeys(group for run in runs for group in run.training.parameters.trainable)

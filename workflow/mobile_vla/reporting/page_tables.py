@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,17 +23,33 @@ UNITS = {"mae": "command_units", "rmse": "command_units", "mse": "command_units_
 
 
 @dataclass(frozen=True)
+class SettingsRow:
+    """An experiment's line."""
+
+    experiment: str
+    values: list[str]  # as text, in the order of the columns
+    trained: int  # parameters
+    share: float  # of the policy's parameters
+    note: str  # empty where the experiment has none
+
+
+@dataclass(frozen=True)
 class SettingsTable:
     """A table with a line for each experiment."""
 
     columns: list[str]  # dotted names of the settings that differ
-    rows: list[tuple[str, list[str]]]  # each experiment's name and its values, as text
+    rows: list[SettingsRow]
     shared: list[tuple[str, str]]  # the settings that are the same in all, with their value
 
 
-def settings_table(runs: Sequence[Run]) -> SettingsTable:
-    """Return the table of the experiments' settings, except for their seeds."""
-    flat = {run.experiment: _flatten(run.settings.settings) for run in first_runs(runs)}
+def settings_table(runs: Sequence[Run], notes: Mapping[str, str]) -> SettingsTable:
+    """Return the table of the experiments' settings, except for their seeds.
+
+    Args:
+        notes: why experiments are there, by name.
+    """
+    firsts = first_runs(runs)
+    flat = {run.experiment: _flatten(run.settings.settings) for run in firsts}
     names = list(dict.fromkeys(name for settings in flat.values() for name in settings))
     differing = [
         name
@@ -43,7 +59,16 @@ def settings_table(runs: Sequence[Run]) -> SettingsTable:
     first = next(iter(flat.values()))
     return SettingsTable(
         columns=differing,
-        rows=[(name, [_text(values, key) for key in differing]) for name, values in flat.items()],
+        rows=[
+            SettingsRow(
+                experiment=run.experiment,
+                values=[_text(flat[run.experiment], key) for key in differing],
+                trained=run.training.parameters.trainable_total,
+                share=run.training.parameters.share,
+                note=notes.get(run.experiment, ""),
+            )
+            for run in firsts
+        ],
         shared=[(name, _text(first, name)) for name in names if name not in differing],
     )
 

@@ -12,6 +12,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.files import atomic_path
 from mobile_vla.result import Result
 
+ADDED = ("head", "action_token", "adapter")  # parts that the backbone does not have
 MAE = "val_mae_"  # comes before a dimension's name in its column
 
 
@@ -99,6 +100,12 @@ class ParameterCounts(Result):
     trainable: dict[str, int]
     """Those that are trained, by part: head, adapter, …."""
     trainable_total: int
+
+    @property
+    def share(self) -> float:
+        """Share of the whole policy's parameters that are trained, as PEFT counts it."""
+        added = sum(count for part, count in self.trainable.items() if part in ADDED)
+        return self.trainable_total / (self.backbone_total + added)
 
 
 class PaddingResult(Result):
