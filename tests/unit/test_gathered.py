@@ -14,7 +14,7 @@ import pytest
 from mobile_vla.commands import COMMANDS
 from mobile_vla.config.base import Gathered
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
-from mobile_vla.config.reporting import FigureSettings, PartialSettings, ReportSettings
+from mobile_vla.config.reporting import FigureSettings, PartialSettings, TableSettings
 from mobile_vla.layout import EpisodeFiles, PartialFiles
 from mobile_vla.reporting.texts import template_files, texts_file
 from support.project import ROOT
@@ -49,7 +49,7 @@ def settings_of(command: str, made: Results) -> Gathered:
     runs = tuple(ComparedRun(experiment=run.experiment, run=run.run) for run in page.runs)
     given: dict[str, Gathered] = {
         "compare": CompareSettings(runs=runs, uncertainty=UNCERTAINTY),
-        "tables": ReportSettings.part_of(page),
+        "tables": TableSettings.part_of(page),
         "figures": FigureSettings.part_of(page),
         "page": page,
         "partial_report": PartialSettings(report=page, uncertainty=UNCERTAINTY),

@@ -35,7 +35,7 @@ def test_a_baseline_that_depends_on_the_training_episodes_stands_there_for_each(
 ) -> None:
     runs = loaded(make_results(tmp_path, 2, subsets=(1, None)))
     assert len(populations(runs)) == 1
-    labels = [row.label for row in error_table(runs, ENGLISH).rows]
+    labels = [row.label for row in error_table(runs, ENGLISH, {}).rows]
     assert labels[:3] == ["lora", "lora_r8", "zero"]
     assert {"train mean, 1 episode", "train mean, 15 episodes"} < set(labels)
     assert labels[-1] == "previous action"

@@ -21,6 +21,7 @@ from mobile_vla.config.simulator import Simulation
 from mobile_vla.config.split import Holdout, Split
 from mobile_vla.config.timing import Timing
 from mobile_vla.config.training import Training
+from mobile_vla.config.units import Units
 from mobile_vla.config.windows import Actions, Dimension, Windows
 
 Columns = Annotated[dict[Dimension, Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
@@ -33,6 +34,9 @@ class _Dataset(Settings):
     """How raw images become frames."""
     actions: Actions = Actions()
     """Which velocities are predicted, and their scale."""
+    units: Units = Field(default_factory=dict)
+    """What one unit of a command is, such as ``linear_x: 0.2 m/s`` or ``angular_z: 0.5 rad/s``.
+    Tables and page then have errors in these units, too; without them in command units alone."""
     split: Split = Holdout()
     """Who trains, who selects the checkpoint and who is scored."""
     on_error: OnError = "fail"

@@ -138,6 +138,9 @@ def mistake(details: Any, root: type[BaseModel], source: Source) -> Problem:
         found = f"a name of {len(str(path[-2]))} characters"
         expected = f"{details['ctx']['max_length']} at most: it becomes part of file names"
         return source.problem(path[:-1], found, expected, "name it shorter")
+    if path and path[-1] == "[key]" and details["type"] == "literal_error":
+        expected = details["ctx"]["expected"].replace("'", "")
+        return source.problem(path[:-1], f"the name {short(path[-2])}", expected)
     if path and path[-1] == "[key]":
         expected = (
             "letters, digits, '_', '-' and '.', beginning with a letter or digit: "

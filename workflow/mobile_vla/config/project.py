@@ -37,9 +37,9 @@ from mobile_vla.config.reporting import (
     PartialSettings,
     Report,
     ReportedRun,
-    ReportSettings,
     StoredFeatures,
     Sweep,
+    TableSettings,
     drawable,
 )
 from mobile_vla.config.rollout import RolloutSettings
@@ -338,9 +338,9 @@ class Project(Settings):
         runs = tuple(ComparedRun(experiment=name, run=run) for name, run in self.runs())
         return CompareSettings(runs=runs, uncertainty=self.uncertainty)
 
-    def tables(self) -> ReportSettings:
+    def tables(self) -> TableSettings:
         """Return what ``tables`` is given."""
-        return ReportSettings.part_of(self.page())
+        return TableSettings.part_of(self.page())
 
     def figures(self) -> FigureSettings:
         """Return what ``figures`` is given."""
@@ -376,6 +376,11 @@ class Project(Settings):
                 StoredFeatures(dataset=dataset, backbone=backbone, cut=cut, key=key)
                 for dataset, backbone, cut, key in self.feature_keys(reported)
             ),
+            units={
+                name: self.datasets[name].units
+                for name in self.used_datasets()
+                if self.datasets[name].units
+            },
             notes={name: one.note for name, one in reported.items() if one.note},
             title=self.report.title,
             language=self.report.language,

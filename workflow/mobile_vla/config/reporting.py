@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.config.units import Units
 from mobile_vla.layout import (
     AuditFiles,
     BackboneFiles,
@@ -168,7 +169,7 @@ class StoredFeatures(Settings):
 
 
 class ReportSettings(Gathered):
-    """What ``tables`` is given, and the other commands of the report as well."""
+    """What all commands of the report are given."""
 
     runs: tuple[ReportedRun, ...]
     sweeps: tuple[Sweep, ...] = ()
@@ -198,6 +199,13 @@ class ReportSettings(Gathered):
             name: [files.csv, files.latex] if TABLES[name] else [files.csv]
             for name, files in each.items()
         }
+
+
+class TableSettings(ReportSettings):
+    """What ``tables`` is given."""
+
+    units: dict[str, Units] = Field(default_factory=dict)
+    """What one unit of a command is, by dataset; only of those that say it."""
 
 
 class FigureSettings(ReportSettings):
@@ -240,7 +248,7 @@ class FigureSettings(ReportSettings):
         return [FigureFiles.below(results, figure=name) for name in self.figures]
 
 
-class PageSettings(FigureSettings):
+class PageSettings(FigureSettings, TableSettings):
     """What ``page`` is given."""
 
     title: str

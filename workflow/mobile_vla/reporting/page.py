@@ -27,6 +27,7 @@ from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.summary import lines
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.texts import SECTIONS, Texts, template_files
+from mobile_vla.reporting.units import listed
 from mobile_vla.reporting.verdict import overview, pair_said, scored_on, span_of
 
 SCRIPT_WORDS = ("auto", "light", "dark", "filter", "sorted", "rows")
@@ -88,11 +89,12 @@ def write_page(
         "missing_runs": missing,
         "datasets": datasets,
         "comparison": settings_table(runs, settings.notes),
+        "units": {name: listed(units) for name, units in settings.units.items()},
         "sweeps": sweep_tables(settings.sweeps, runs, scores),
         "trained_groups": list(
             dict.fromkeys(group for run in runs for group in run.training.parameters.trainable)
         ),
-        "error_tables": [error_table(group, t) for group in populations(runs)],
+        "error_tables": [error_table(group, t, settings.units) for group in populations(runs)],
         "figures": _figures(settings, derived),
         "places": FIGURES,
         "origins": origins,

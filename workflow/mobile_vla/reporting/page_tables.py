@@ -8,13 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mobile_vla.config.units import Units
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import canonical_json
 from mobile_vla.provenance.record import Provenance
-from mobile_vla.reporting.format import MISSING, number, whole
+from mobile_vla.reporting.format import GLUE, MISSING, number, whole
 from mobile_vla.reporting.load import Run, first_runs
 from mobile_vla.reporting.selection import baselines_of
 from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.units import in_units
 
 COMMIT_DIGITS = 10
 LONGEST = 2000  # characters of a command or of settings: some name a thousand episodes
@@ -105,7 +107,16 @@ class ErrorRow:
 
     label: str
     experiment: str | None  # None for a baseline
-    cells: list[tuple[str, bool]]  # each value as text, and whether it is the lowest of its column
+    cells: list[ErrorCell]
+
+
+@dataclass(frozen=True)
+class ErrorCell:
+    """An error."""
+
+    value: float  # in command units
+    lowest: bool  # of its column
+    physical: str  # in metres or radians a second; empty where the dataset does not say its units
 
 
 @dataclass(frozen=True)
@@ -118,17 +129,20 @@ class ErrorTable:
     rows: list[ErrorRow]
 
 
-def error_table(runs: Sequence[Run], t: Texts) -> ErrorTable:
-    """Return the table of runs that were scored on the same steps."""
+def error_table(runs: Sequence[Run], t: Texts, units: Mapping[str, Units]) -> ErrorTable:
+    """Return the table of runs that were scored on the same steps.
+
+    Args:
+        units: by dataset, what one unit of a command is.
+    """
     scored = runs[0].evaluation
     columns = ["overall", *scored.dimensions]
     lines = [
         *((run.label, run.experiment, run.evaluation.policy) for run in runs),
         *((name, None, errors) for name, errors in baselines_of(runs, t).items()),
     ]
-    values = [
-        [errors.of(metric)[name] for metric in UNITS for name in columns] for *_, errors in lines
-    ]
+    places = [(metric, name) for metric in UNITS for name in columns]
+    values = [[errors.of(metric)[name] for metric, name in places] for *_, errors in lines]
     lowest = [min(column) for column in zip(*values, strict=True)]
     return ErrorTable(
         scored=scored,
@@ -136,11 +150,23 @@ def error_table(runs: Sequence[Run], t: Texts) -> ErrorTable:
         columns=columns * len(UNITS),
         rows=[
             ErrorRow(
-                label, experiment, [(number(a), a == b) for a, b in zip(row, lowest, strict=True)]
+                label,
+                experiment,
+                [
+                    ErrorCell(value, value == low, _in_units(scored, units, *place, value))
+                    for place, value, low in zip(places, row, lowest, strict=True)
+                ],
             )
             for (label, experiment, _), row in zip(lines, values, strict=True)
         ],
     )
+
+
+def _in_units(
+    scored: EvaluationResult, units: Mapping[str, Units], metric: str, name: str, value: float
+) -> str:
+    found = in_units(scored, units, metric, name, value)
+    return "" if found is None else f"{number(found[0])}{GLUE}{found[1]}"
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.config.units import Units
 from mobile_vla.evaluation.result import EvaluationResult, Slice
 from mobile_vla.reporting.load import EpochRow, Run, epoch_rows
 from mobile_vla.reporting.sweeps import SweepTable
+from mobile_vla.reporting.units import in_units
 
 Line = Mapping[str, Any]
 
@@ -24,8 +26,12 @@ def _fields(content: object, *names: str) -> Line:
     return {name: getattr(content, name) for name in names}
 
 
-def experiment_line(run: Run) -> Line:
-    """Return what a run comes to; the change of its validation loss is in per cent."""
+def experiment_line(run: Run, units: Mapping[str, Units]) -> Line:
+    """Return what a run comes to; the change of its validation loss is in per cent.
+
+    Args:
+        units: by dataset, what one unit of a command is; errors are in command units, too.
+    """
     scored, trained, timed = run.evaluation, run.training, run.timing
     return {
         **_fields(run, "experiment", "run"),
@@ -34,6 +40,7 @@ def experiment_line(run: Run) -> Line:
         "training_episodes": trained.episodes["train"],
         **_fields(scored, "scored_on", "selected_on_scored", "episodes", "windows", "steps"),
         "mae_command_units": scored.policy_mae,
+        **_physical(scored, units, "mae", "overall", scored.policy_mae),
         **_skill(scored),
         **_behaviour(run),
         "verdict": scored.verdict.outcome,
@@ -50,6 +57,14 @@ def experiment_line(run: Run) -> Line:
         "projected_total_seconds": timed.projected_seconds,
         **_fields(trained, "device", "precision", "threads"),
     }
+
+
+def _physical(
+    scored: EvaluationResult, units: Mapping[str, Units], metric: str, name: str, value: float
+) -> Line:
+    """Return an error in metres or radians a second; nothing where the dataset says no units."""
+    physical, unit = in_units(scored, units, metric, name, value) or (None, None)
+    return {"physical_value": physical, "physical_unit": unit}
 
 
 def _skill(scored: EvaluationResult) -> Line:
@@ -100,7 +115,7 @@ def epoch_lines(run: Run) -> Iterator[Line]:
         }
 
 
-def error_lines(run: Run) -> Iterator[Line]:
+def error_lines(run: Run, units: Mapping[str, Units]) -> Iterator[Line]:
     """Yield the errors of a run and of its baselines, by metric and dimension."""
     scored = run.evaluation
     for predictor, errors in [("policy", scored.policy), *scored.baselines.items()]:
@@ -113,6 +128,7 @@ def error_lines(run: Run) -> Iterator[Line]:
                     "metric": metric,
                     "dimension": dimension,
                     "value": value,
+                    **_physical(scored, units, metric, dimension, value),
                 }
 
 
@@ -215,7 +231,7 @@ def sweep_lines(sweep: SweepTable) -> Iterator[Line]:
         }
 
 
-def elsewhere_lines(run: Run) -> Iterator[Line]:
+def elsewhere_lines(run: Run, units: Mapping[str, Units]) -> Iterator[Line]:
     """Yield the errors of a run on other datasets."""
     for scored in run.elsewhere:
         mae = scored.policy.mae
@@ -226,6 +242,7 @@ def elsewhere_lines(run: Run) -> Iterator[Line]:
             **_fields(scored, "dataset", "scored_on", "fold", "episodes", "windows", "steps"),
             "mae_command_units": scored.policy_mae,
             **{f"mae_{name}_command_units": mae[name] for name in mae if name != "overall"},
+            **_physical(scored, units, "mae", "overall", scored.policy_mae),
             **_skill(scored),
             "verdict": scored.verdict.outcome,
         }

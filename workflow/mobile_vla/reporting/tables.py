@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mobile_vla.comparison.result import ComparisonResult
-from mobile_vla.config.reporting import TABLES, ReportSettings
+from mobile_vla.config.reporting import TABLES, TableSettings
 from mobile_vla.files import write_text
 from mobile_vla.layout import ComparisonFiles, TableFiles
 from mobile_vla.reporting.format import number
@@ -47,22 +47,22 @@ ESCAPED = {
 }
 
 
-def tables(settings: ReportSettings, results: Path) -> None:
+def tables(settings: TableSettings, results: Path) -> None:
     """Write the tables of errors, losses, verdicts and sweeps, as CSV and as LaTeX."""
     runs = load_runs(settings, results)
     scores = ComparisonResult.read(ComparisonFiles.below(results).comparison)
     sweeps = sweep_tables(settings.sweeps, runs, scores)
     lines: dict[str, list[Line]] = {
-        "experiments": [experiment_line(run) for run in runs],
+        "experiments": [experiment_line(run, settings.units) for run in runs],
         "epochs": [line for run in runs for line in epoch_lines(run)],
-        "errors": [line for run in runs for line in error_lines(run)],
+        "errors": [line for run in runs for line in error_lines(run, settings.units)],
         "verdicts": list(verdict_lines(scores)),
         "pairs": list(pair_lines(scores)),
         "by_step": [line for run in runs for line in step_lines(run)],
         "by_cell": [line for run in runs for line in cell_lines(run)],
         "by_part": [line for run in runs for line in part_lines(run)],
         "sweeps": [line for sweep in sweeps for line in sweep_lines(sweep)],
-        "elsewhere": [line for run in runs for line in elsewhere_lines(run)],
+        "elsewhere": [line for run in runs for line in elsewhere_lines(run, settings.units)],
     }
     # A paper has room for the differences to the best baselines alone.
     best = {judged.experiment: judged.best_baseline.name for judged in scores.experiments}

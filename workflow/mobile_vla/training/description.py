@@ -49,8 +49,8 @@ say what disagrees. `policy.json` holds all of it; only this file may be edited.
 - **Instruction**: one of these, word by word.
 {prompts}
 - **Velocities**: {dimensions}, in the raw command units of the training episodes, where
-  {scale:g} became 1.0. They are commands and no metres a second.{fixed} The chunk's first action
-  belongs to {target}.
+  {scale:g} became 1.0. What they are in metres a second is the robot's to know.{fixed} The
+  chunk's first action belongs to {target}.
 
 ## Data
 
