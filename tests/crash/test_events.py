@@ -7,6 +7,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
+from mobile_vla.training.events import Events
+from mobile_vla.training.loop import Position
 from mobile_vla.training.result import read_metrics
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
@@ -124,3 +126,13 @@ def test_hyperparameters_stand_with_the_best_epoch(undisturbed):
     best = min(read_metrics(undisturbed / "metrics.csv"), key=lambda epoch: epoch.val_loss)
     assert found["best/val_loss"] == [(best.step, pytest.approx(best.val_loss))]
     assert found["best/epoch"] == [(best.step, best.epoch)]
+
+
+def test_a_step_that_the_loss_scaler_skips_has_no_gradient_norm(tmp_path):
+    events = Events(tmp_path / "tensorboard", 0)
+    events.add_step(Position(step=1, gradient_norm=0.5), 0.1, 1e-3)
+    events.add_step(Position(step=2, gradient_norm=0.5, skipped_in_a_row=1), 0.2, 1e-3)
+    events.close()
+    found = scalars(tmp_path)
+    assert [step for step, _ in found["train/loss"]] == [1, 2]
+    assert found["train/grad_norm"] == [(1, 0.5)]

@@ -161,5 +161,23 @@ def test_jobs_are_read_as_the_logger_prints_them():
         "command": "train",
     }
     target = {**line, "rule_name": "all", "shellcmd": None, "command": None}
-    jobs = read_jobs(map(json.dumps, [{**line, "tracked": ["t"]}, line, target]))
+    printed = [{"total": 3}, {**line, "tracked": ["t"]}, line, target, {"total": 3}]
+    jobs = read_jobs(map(json.dumps, printed))
     assert [planned.tracked for planned in jobs] == [("t",), ("t",)]
+    with pytest.raises(RuntimeError, match="counts 3 jobs, and the logger printed 2"):
+        read_jobs(map(json.dumps, printed[1:-1][:2] + printed[-1:]))
+    assert read_jobs([]) == []
+
+
+def test_experiments_that_are_added_are_counted():
+    def gathered(*names):
+        runs = [{"experiment": name, "run": "seed0"} for name in names]
+        return job("all", {"runs": runs})
+
+    ran(gathered("a", "b"))
+    assert reasons([gathered("a", "b", "c")]) == ["experiment c added"]
+    assert reasons([gathered("c", "d", "e")]) == [
+        "3 experiments added",
+        "2 experiments removed",
+    ]
+    assert reasons([gathered("b", "a")]) == ["the order of the experiments changed"]

@@ -120,6 +120,14 @@ def test_missing_results_changed_sources_and_what_was_never_computed(copied):
     assert "workflow/report/page/page.html.j2 changed" in found["report"]
 
 
+def test_jobs_that_snakemake_cannot_check_are_named(copied):
+    for file in (copied.folder / ".snakemake/metadata").iterdir():
+        file.unlink()
+    status, output, messages = called(copied)
+    assert status == 0 and output.startswith("nothing to do")
+    assert "jobs have missing provenance/metadata" in messages
+
+
 def test_recorded_episodes_whose_bytes_change_are_counted(tmp_path):
     simulated = "    kind: simulated\n    simulation: {scenes: 6, world: {frames: 15}}\n"
     recorded = "    kind: recorded\n    path: ./episodes\n"

@@ -94,11 +94,20 @@ def planned_jobs() -> list[PlannedJob]:
 
 
 def read_jobs(lines: Iterable[str]) -> list[PlannedJob]:
-    """Return the jobs that the logger printed, the target rule aside, which computes nothing."""
+    """Return the jobs that the logger printed, the target rule aside, which computes nothing.
+
+    Raises:
+        RuntimeError: it printed fewer than Snakemake counts.
+    """
     jobs: list[PlannedJob] = []
     tracked: dict[str, tuple[str, ...]] = {}
+    total = printed = 0
     for line in lines:
         job = json.loads(line)
+        if "total" in job:
+            total = job["total"]
+            continue
+        printed += 1
         command = job["command"]
         if command is None:
             continue
@@ -114,4 +123,6 @@ def read_jobs(lines: Iterable[str]) -> list[PlannedJob]:
                 tracked=tracked[command],
             )
         )
+    if printed != total:
+        raise RuntimeError(f"Snakemake counts {total} jobs, and the logger printed {printed}")
     return jobs

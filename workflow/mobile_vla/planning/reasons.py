@@ -29,6 +29,8 @@ SAID = {
 LISTS = frozenset({"features", "runs"})
 """Settings of the report that follow from others, such as which features there are."""
 
+PREFIXES = re.compile(r"^(?:(?:run|policy|declared)\.)+")  # parts that config.yaml does not have
+
 Difference = tuple[tuple[str, ...], Any, Any]  # a setting's path, its value before and now
 
 
@@ -96,7 +98,7 @@ def _settings(job: PlannedJob) -> Iterator[tuple[object, str]]:
         if path[-1] in LISTS:
             yield path[-1], f"{path[-1]} changed"
             continue
-        name = ".".join(path).removeprefix("policy.").removeprefix("declared.")
+        name = PREFIXES.sub("", ".".join(path))
         old, new = shown(before), shown(now)
         short = max(len(old), len(new)) <= LONGEST
         yield (path[-1], old, new), f"{name} changed{f': {old} -> {new}' if short else ''}"
@@ -136,10 +138,12 @@ def _changed_members(before: Sequence[Any], now: Sequence[Any]) -> Iterator[str]
     old, new = _members(before) or {}, _members(now) or {}
     for here, there, words in ((new, old, "added"), (old, new, "removed")):
         others = {name for name, _ in there}
+        whole = list(dict.fromkeys(name for name, _ in here if name not in others))
+        if whole:
+            one = f"experiment {whole[0]}" if len(whole) == 1 else f"{len(whole)} experiments"
+            yield f"{one} {words}"
         for name, run in here:
-            if name not in others:
-                yield f"experiment {name} {words}"
-            elif (name, run) not in there:
+            if name in others and (name, run) not in there:
                 yield f"{run} of {name} {words}"
     if old == new:
         yield "the order of the experiments changed"

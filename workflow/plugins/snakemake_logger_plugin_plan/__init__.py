@@ -15,6 +15,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 FIELDS = ("rule_name", "wildcards", "reason", "input", "output", "shellcmd")
+UNCHECKED = "provenance/metadata"  # in the message on jobs whose settings it cannot compare
 COMMAND = re.compile(r"\bmobile_vla (\w+)")
 
 
@@ -31,8 +32,11 @@ class LogHandler(LogHandlerBase):
         self.commands: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a job, or a message."""
-        if getattr(record, "event", None) == LogEvent.JOB_INFO:
+        """Print a job, the number of all jobs, or a message."""
+        event = getattr(record, "event", None)
+        if event == LogEvent.RUN_INFO:
+            print(json.dumps({"total": record.stats["total"]}), flush=True)
+        elif event == LogEvent.JOB_INFO:
             job = {name: getattr(record, name) for name in FIELDS}
             command = COMMAND.search(job["shellcmd"] or "")
             job["command"] = command and command[1]
@@ -40,7 +44,7 @@ class LogHandler(LogHandlerBase):
                 self.commands.add(command[1])
                 job["tracked"] = _tracked(command[1])
             print(json.dumps(job), flush=True)
-        elif record.levelno >= logging.WARNING:
+        elif record.levelno >= logging.WARNING or UNCHECKED in record.getMessage():
             print(self.format(record), file=sys.stderr, flush=True)
 
 
