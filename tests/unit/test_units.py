@@ -8,7 +8,7 @@ import pytest
 from mobile_vla.config.units import unit_of
 from mobile_vla.errors import Problems
 from mobile_vla.evaluation.result import EvaluationResult
-from mobile_vla.reporting.units import in_units, listed
+from mobile_vla.reporting.units import in_units, listed_units
 from support import config_text
 from support.config_text import load
 from support.report import tabulated, written
@@ -41,7 +41,7 @@ def read(path):
 def test_a_unit_is_a_number_of_it():
     assert unit_of("0.25 m/s") == (0.25, "m/s")
     assert unit_of("rad/s") == (1.0, "rad/s")
-    assert listed({"linear_x": "0.20 m/s", "angular_z": "rad/s"}) == (
+    assert listed_units({"linear_x": "0.20 m/s", "angular_z": "rad/s"}) == (
         "linear_x 0.2 m/s, angular_z 1 rad/s"
     )
 
@@ -95,6 +95,8 @@ def test_the_page_shows_both_units_of_the_datasets_that_say_them_and_of_no_other
     table = html.split("policy or baseline")[1].split("</table>")[0]
     rows, columns, metrics = table.count("</th>\n<td"), 3, 2
     assert table.count("m/s<") == rows * columns * metrics > 0
+    by_step = html.split("MAE of lora by step")[-1].split("</table>")[0]
+    assert re.search(r"<br>[\d.]+\xa0m/s</td>", by_step)
     made.settings = made.settings.model_copy(update={"units": {"other": SAME}})
     assert (
         "m/s" not in written(made).read_text().split("policy or baseline")[1].split("</table>")[0]
@@ -110,3 +112,15 @@ def test_a_dataset_s_errors_are_in_its_units(tmp_path):
     elsewhere = scored.model_copy(update={"dataset": "other"})
     assert in_units(elsewhere, units, "mae", "linear_x", 0.5) == (pytest.approx(0.35), "m/s")
     assert in_units(scored, units, "mae", "overall", 0.5) is None
+
+
+def test_what_is_scored_on_another_dataset_has_that_one_s_units(tmp_path):
+    made = make_results(tmp_path, 1, others=("corridor",))
+    made.settings = made.settings.model_copy(update={"units": {"corridor": SAME}})
+    tables = tabulated(made)
+    (line,) = read(tables["elsewhere"])
+    physical = float(line["physical_value"])
+    assert physical == pytest.approx(0.2 * float(line["mae_command_units"]))
+    assert read(tables["experiments"])[0]["physical_unit"] == ""
+    row = written(made).read_text().split("<td>corridor</td>")[1].split("</tr>")[0]
+    assert row.count("m/s") == 2  # the policy's and the baseline's, and not that on its own test

@@ -27,7 +27,7 @@ from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.summary import lines
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.texts import SECTIONS, Texts, template_files
-from mobile_vla.reporting.units import listed
+from mobile_vla.reporting.units import listed_units, text_in_units
 from mobile_vla.reporting.verdict import overview, pair_said, scored_on, span_of
 
 SCRIPT_WORDS = ("auto", "light", "dark", "filter", "sorted", "rows")
@@ -89,7 +89,7 @@ def write_page(
         "missing_runs": missing,
         "datasets": datasets,
         "comparison": settings_table(runs, settings.notes),
-        "units": {name: listed(units) for name, units in settings.units.items()},
+        "units": settings.units,
         "sweeps": sweep_tables(settings.sweeps, runs, scores),
         "trained_groups": list(
             dict.fromkeys(group for run in runs for group in run.training.parameters.trainable)
@@ -179,7 +179,7 @@ def _render(context: dict[str, Any]) -> str:
     )
     numbers = (text.number, text.percent, text.duration, text.size, text.parameters, text.whole)
     environment.filters.update((each.__name__, each) for each in (*numbers, text.cell))
-    functions = (epoch_rows, fold_sizes, pair_said, scored_on, span_of)
+    functions = (epoch_rows, fold_sizes, listed_units, pair_said, scored_on, span_of, text_in_units)
     environment.globals.update((each.__name__, each) for each in functions)
     environment.globals.update(context)
     try:

@@ -12,11 +12,11 @@ from mobile_vla.config.units import Units
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import canonical_json
 from mobile_vla.provenance.record import Provenance
-from mobile_vla.reporting.format import GLUE, MISSING, number, whole
+from mobile_vla.reporting.format import MISSING, whole
 from mobile_vla.reporting.load import Run, first_runs
 from mobile_vla.reporting.selection import baselines_of
 from mobile_vla.reporting.texts import Texts
-from mobile_vla.reporting.units import in_units
+from mobile_vla.reporting.units import text_in_units
 
 COMMIT_DIGITS = 10
 LONGEST = 2000  # characters of a command or of settings: some name a thousand episodes
@@ -153,20 +153,13 @@ def error_table(runs: Sequence[Run], t: Texts, units: Mapping[str, Units]) -> Er
                 label,
                 experiment,
                 [
-                    ErrorCell(value, value == low, _in_units(scored, units, *place, value))
+                    ErrorCell(value, value == low, text_in_units(scored, units, *place, value))
                     for place, value, low in zip(places, row, lowest, strict=True)
                 ],
             )
             for (label, experiment, _), row in zip(lines, values, strict=True)
         ],
     )
-
-
-def _in_units(
-    scored: EvaluationResult, units: Mapping[str, Units], metric: str, name: str, value: float
-) -> str:
-    found = in_units(scored, units, metric, name, value)
-    return "" if found is None else f"{number(found[0])}{GLUE}{found[1]}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mobile_vla.config.units import Units, unit_of
 from mobile_vla.evaluation.result import EvaluationResult
+from mobile_vla.reporting.format import GLUE, number
 
 METRICS = ("mae", "rmse")
 """Metrics in the unit of a command."""
@@ -36,7 +37,15 @@ def in_units(
     return value * factor, unit
 
 
-def listed(units: Units) -> str:
+def text_in_units(
+    scored: EvaluationResult, units: Mapping[str, Units], metric: str, name: str, value: float
+) -> str:
+    """Return what :func:`in_units` returns as the page shows it; nothing for None."""
+    found = in_units(scored, units, metric, name, value)
+    return "" if found is None else f"{number(found[0])}{GLUE}{found[1]}"
+
+
+def listed_units(units: Units) -> str:
     """Return what one unit of a command is, for each dimension: ``linear_x 0.2 m/s``."""
     parts = ((name, *unit_of(text)) for name, text in units.items())
     return ", ".join(f"{name} {factor:g} {unit}" for name, factor, unit in parts)
