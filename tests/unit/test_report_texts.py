@@ -55,6 +55,7 @@ CONSTANTS = {
     "predicted_paths.caption": ["1"],
     "evaluation.part_note": ["1"],
     "summary.note": ["0", "1"],
+    "ranking.note": ["1"],
     "language.caption": ["0"],
     "differences.caption": ["0"],
     "evaluation.against_note": ["0"],

@@ -377,6 +377,7 @@ class Project(Settings):
                 for dataset, backbone, cut, key in self.feature_keys(reported)
             ),
             title=self.report.title,
+            print=self.report.print,
             language=self.report.language,
             example=self.report.example,
         )

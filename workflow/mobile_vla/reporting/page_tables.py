@@ -11,7 +11,7 @@ from typing import Any
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import canonical_json
 from mobile_vla.provenance.record import Provenance
-from mobile_vla.reporting.format import MISSING, number, whole
+from mobile_vla.reporting.format import MISSING, aligned, whole
 from mobile_vla.reporting.load import Run, first_runs
 from mobile_vla.reporting.selection import baselines_of
 from mobile_vla.reporting.texts import Texts
@@ -104,16 +104,20 @@ def error_table(runs: Sequence[Run], t: Texts) -> ErrorTable:
     values = [
         [errors.of(metric)[name] for metric in UNITS for name in columns] for *_, errors in lines
     ]
-    lowest = [min(column) for column in zip(*values, strict=True)]
+    by_column = [list(column) for column in zip(*values, strict=True)]
+    lowest = [min(column) for column in by_column]
+    shown = zip(*map(aligned, by_column), strict=True)
     return ErrorTable(
         scored=scored,
         metrics=[(name.upper(), unit, len(columns)) for name, unit in UNITS.items()],
         columns=columns * len(UNITS),
         rows=[
             ErrorRow(
-                label, experiment, [(number(a), a == b) for a, b in zip(row, lowest, strict=True)]
+                label,
+                experiment,
+                [(each, a == b) for each, a, b in zip(texts, row, lowest, strict=True)],
             )
-            for (label, experiment, _), row in zip(lines, values, strict=True)
+            for (label, experiment, _), row, texts in zip(lines, values, shown, strict=True)
         ],
     )
 
