@@ -131,11 +131,18 @@ def scoring_advice(
 @pytest.mark.parametrize(
     ("count", "outcome", "tested", "needed", "does", "because"),
     [
-        (100, "no_verdict", 15, None, {"test": 0.08}, "8 test episodes would settle whether"),
-        (100, "inconclusive", 15, 28, {"test": 0.28}, "28 test episodes would settle"),
+        (100, "no_verdict", 15, None, {"test": 0.08}, "about 8 test episodes to settle whether"),
+        (100, "inconclusive", 15, 28, {"test": 0.28}, "about 28 test episodes to settle"),
         (100, "inconclusive", 15, 60, {"kind": "kfold"}, "would leave too few of 100 usable"),
-        (13, "no_verdict", 2, None, {"kind": "kfold"}, "8 test episodes would settle"),
-        (60, "inconclusive", 15, 400, {"kind": "kfold"}, "Folds score all there are; record more"),
+        (13, "no_verdict", 2, None, {"kind": "kfold"}, "about 8 test episodes to settle"),
+        (
+            60,
+            "inconclusive",
+            15,
+            400,
+            {"kind": "kfold"},
+            "folds score all there are, and more have to be",
+        ),
     ],
 )
 def test_more_test_episodes_by_a_split_that_works(
@@ -180,7 +187,7 @@ def test_a_tie_that_more_test_episodes_would_separate() -> None:
     pair = compared(judged("a", "beats"), judged("b", "beats"), needed=25)
     data = usable(dataset(), 100)
     found = scoring.larger_test(facts_of(pair, data=data))
-    assert found is not None and "would settle which of a and b is ahead" in found.evidence
+    assert found is not None and "to settle which of a and b is ahead" in found.evidence
     told = compared(judged("a", "beats"), judged("b", "beats"), ahead=[("a", "b")], needed=25)
     assert scoring.larger_test(facts_of(told, data=data)) is None
 
@@ -271,6 +278,8 @@ def test_more_training_episodes_while_they_lower_the_error() -> None:
     reverse = compared(judged("few", "beats"), judged("all", "beats"), ahead=[("few", "all")])
     assert recording.more_data(facts_of(reverse, runs=runs)) is None
     assert recording.more_data(facts_of(scores, runs=runs[:1])) is None
+    alike = (of_size("few", 40, 40), of_size("all", None, 40))
+    assert recording.more_data(facts_of(scores, runs=alike)) is None
 
 
 # How to train.

@@ -84,7 +84,7 @@ def test_who_is_tied_and_what_would_separate_them() -> None:
 def test_without_a_leader_none_is_named() -> None:
     text = said(compared(judged("a", "inconclusive"), judged("b", "inconclusive"), needed=30))
     assert "no experiment is ahead of another: a and b are tied; telling a and b apart" in text
-    assert "All 2 are neither ahead of nor behind the best baseline, replay." in text
+    assert "Both are neither ahead of nor behind the best baseline, replay." in text
     assert "lowest" not in text
 
 
@@ -204,7 +204,7 @@ def test_a_falling_loss_is_no_success_where_a_replay_does_as_well() -> None:
     text = said(compared(judged("a", "inconclusive")), made, (repeated(0.85),))
     assert (
         "The validation loss of a fell by 96 %, but 11 of 13 drives have the same commands, and "
-        "replay, which repeats them, has an error of 0.200 against 0.150."
+        "replay, which repeats them, has an error of 0.200 beside 0.150."
     ) in text
     assert "11 of 13" not in said(compared(judged("a", "beats")), made, (repeated(0.85),))
     assert "11 of 13" not in said(compared(judged("a", "inconclusive")), made, (facts(),))

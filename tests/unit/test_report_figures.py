@@ -168,10 +168,10 @@ def test_a_setting_chooses_the_experiment_that_figures_of_one_run_show(
 ) -> None:
     made = make_results(tmp_path, 3, beats=[False, True, False])
     drawn(made, [name])
-    assert "Shown is lora_r8, which has the highest skill" in captions(made)[name]["caption"]
+    assert "Shown: lora_r8, of the highest skill." in captions(made)[name]["caption"]
     made.settings = made.settings.model_copy(update={"example": "head_only"})
     drawn(made, [name])
-    assert "Shown is head_only, as `report.example` says." in captions(made)[name]["caption"]
+    assert "Shown: head_only, by `report.example`." in captions(made)[name]["caption"]
     assert "head_only" in captions(made)[name]["alt"]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from mobile_vla.comparison.result import (
     ComparableGroup,
@@ -14,9 +15,9 @@ from mobile_vla.comparison.result import (
     ExperimentPair,
     ExperimentScores,
 )
-from mobile_vla.reporting.format import number, percent
+from mobile_vla.reporting.format import percent
 from mobile_vla.reporting.load import DatasetFacts, Run, grouped
-from mobile_vla.reporting.ranking import group_labels, ranked_names
+from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_errors
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
 from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import about, ahead_of, standing
@@ -54,6 +55,11 @@ class Group:
     def pairs(self) -> dict[frozenset[str], ExperimentPair]:
         """The comparison of each two experiments."""
         return {frozenset(pair.experiments): pair for pair in self.compared.pairs}
+
+    @cached_property
+    def shown(self) -> dict[str, tuple[str, str]]:
+        """Each experiment's error, and its best baseline's, as the table shows them."""
+        return shown_errors(self.compared, self.scores)
 
     @property
     def tied(self) -> tuple[str, ...]:
@@ -117,11 +123,10 @@ def _ranks(group: Group) -> str:
     if not behind:
         text = t("answer.all_tied", n=len(names), names=group.listed(names), episodes=episodes)
     else:
-        (error,) = (own.mae for own in group.compared.experiments if own.experiment == names[0])
         text = t(
             "answer.leads",
             best=group.listed(names[:1]),
-            mae=number(error.value if error else None),
+            mae=group.shown[names[0]][0],
             behind=group.listed(behind),
             episodes=episodes,
         )
@@ -152,9 +157,9 @@ def _alone(group: Group) -> str:
     return t(
         "answer.alone",
         name=group.listed([own.experiment]),
-        mae=number(own.mae.value),
+        mae=group.shown[own.experiment][0],
         baseline=t.words(own.best_baseline.name),
-        baseline_mae=number(own.best_baseline.mae),
+        baseline_mae=group.shown[own.experiment][1],
         episodes=t.count(own.episodes, f"{own.scored_on} episode"),
     )
 
@@ -179,14 +184,20 @@ def _believed(group: Group) -> str:
         t(
             f"answer.{'tied_baseline' if word == 'tied' else word}",
             n=len(names),
-            names=t("answer.all", n=len(names))
-            if len(names) == len(group.names) > 1
-            else group.listed(names),
+            names=_all(group) if len(names) == len(group.names) else group.listed(names),
             baseline=t.words(baseline),
         )
         for (word, baseline), names in parts.items()
     ]
     return t("answer.end", text=t("answer.then").join(said))
+
+
+def _all(group: Group) -> str:
+    """Return all experiments of a group in a word, the only one by its name."""
+    n = len(group.names)
+    if n == 1:
+        return group.listed(group.names)
+    return group.t("answer.both") if n == 2 else group.t("answer.all", n=n)
 
 
 def _replayed(group: Group) -> str:
@@ -205,8 +216,8 @@ def _replayed(group: Group) -> str:
         same=repeated.episodes,
         n=repeated.of,
         baseline=group.t.words(own.best_baseline.name),
-        baseline_mae=number(own.best_baseline.mae),
-        mae=number(own.mae.value),
+        baseline_mae=group.shown[own.experiment][1],
+        mae=group.shown[own.experiment][0],
     )
 
 

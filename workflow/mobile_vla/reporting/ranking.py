@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, ExperimentScores
@@ -131,6 +131,7 @@ def _ranking(
     t: Texts,
 ) -> Ranking:
     names = ranked_names(group)
+    texts = shown_errors(group, scores)
     members = {own.experiment: own for own in group.experiments}
     partial = any(any(own.steps_left_out) for own in group.experiments)
     errors = {name: members[name].mae or scores[name].mae for name in names}
@@ -149,11 +150,10 @@ def _ranking(
             *(best[name].mae for name in names if comparable[name]),
         ]
     )
-    maes = aligned([errors[name].value for name in names])
-    baselines = aligned([best[name].mae for name in names])
     rows = []
-    for index, name in enumerate(names):
+    for name in names:
         error, runs = errors[name], runs_of[name]
+        mae, baseline = texts[name]
         word = standing(scores[name])
         at = axis.place(error.value)
         rows.append(
@@ -162,10 +162,10 @@ def _ranking(
                 letters="".join(members[name].letters),
                 word=word,
                 kind=KINDS[word],
-                mae=Cell(maes[index], error.value),
-                interval=_interval(error, maes[index], t),
+                mae=Cell(mae, error.value),
+                interval=_interval(error, mae, t),
                 baseline=Cell(
-                    f"{t.words(best[name].name)} {baselines[index]}"
+                    f"{t.words(best[name].name)} {baseline}"
                     if comparable[name]
                     else t.words(best[name].name),
                     best[name].mae if comparable[name] else None,
@@ -198,6 +198,19 @@ def _ranking(
         partial=partial,
         driven=any(row.success.value is not None for row in rows),
     )
+
+
+def shown_errors(
+    group: ComparableGroup, scores: Mapping[str, ExperimentScores]
+) -> dict[str, tuple[str, str]]:
+    """Return each experiment's error and its best baseline's, as the table and sentences show them.
+
+    The error is that on the group's common steps, or on its own where there are none.
+    """
+    names = [own.experiment for own in group.experiments]
+    errors = [(own.mae or scores[own.experiment].mae).value for own in group.experiments]
+    baselines = [scores[name].best_baseline.mae for name in names]
+    return dict(zip(names, zip(aligned(errors), aligned(baselines), strict=True), strict=True))
 
 
 def _interval(error: MeanWithInterval, shown: str, t: Texts) -> str:

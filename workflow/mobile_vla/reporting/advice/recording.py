@@ -60,15 +60,15 @@ def _named(cell: CoveredCell) -> str:
 
 
 def coverage(facts: Facts) -> Advice | None:
-    """Episodes of the combinations that were never recorded."""
+    """Episodes of the combinations that were never recorded, though each of their values was."""
     for dataset, own in facts.datasets.items():
-        empty = [each for each in own.audit.coverage if not each.episodes]
-        known = [
+        seen = {item for each in own.audit.coverage if each.episodes for item in each.cell.items()}
+        empty = [
             each
             for each in own.audit.coverage
-            if each.episodes and "unknown" not in each.cell.values()
+            if not each.episodes and set(each.cell.items()) <= seen
         ]
-        if not empty or not known:
+        if not empty:
             continue
         lines = [facts.t("advice.more", what=_named(cell), n=A_CELL) for cell in empty[:CELLS]]
         if len(empty) > CELLS:
@@ -86,9 +86,10 @@ def more_data(facts: Facts) -> Advice | None:
     for runs in sized(facts.runs):
         largest = {run.experiment: training_episodes(run) for run in first_runs(runs)}
         names = sorted(largest, key=largest.__getitem__)
-        if len(names) < 2:
+        if not names or largest[names[0]] == largest[names[-1]]:
             continue
-        fewer, more = names[-2:]
+        more = names[-1]
+        fewer = next(name for name in reversed(names) if largest[name] < largest[more])
         pair = next(
             (
                 own

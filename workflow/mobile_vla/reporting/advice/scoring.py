@@ -10,6 +10,7 @@ from mobile_vla.data.split import make_folds
 from mobile_vla.errors import UserError
 from mobile_vla.reporting.advice.facts import Advice, Facts, config_lines
 from mobile_vla.reporting.load import DatasetFacts
+from mobile_vla.reporting.ranking import ranked_names
 from mobile_vla.reporting.verdict import about
 from mobile_vla.statistics.intervals import FEWEST
 
@@ -68,13 +69,14 @@ def _wanted(facts: Facts, dataset: str) -> tuple[int, str] | None:
             wanted.append((max(FEWEST, verdict.needed or 0), what))
     for group in facts.scores.groups:
         if group.dataset == dataset and group.scored_on == "test":
+            best = ranked_names(group)[0]  # which of two others is ahead, decides nothing
             wanted += [
                 (
                     pair.needed,
                     t("advice.a_pair", one=pair.experiments[0], other=pair.experiments[1]),
                 )
                 for pair in group.pairs
-                if pair.needed is not None
+                if pair.needed is not None and best in pair.experiments
             ]
     return min(wanted, key=lambda each: each[0], default=None)
 
