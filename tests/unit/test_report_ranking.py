@@ -142,3 +142,14 @@ def test_several_runs_have_a_range_of_successes() -> None:
     recorded = Run(**{**vars(run), "rollouts": None})
     (none,) = rankings(scores, (recorded,), ENGLISH)
     assert not none.driven and none.rows[0].success.text == "–"
+
+
+def test_a_failure_far_beyond_the_baselines_does_not_squeeze_the_others() -> None:
+    near = compared(of_error("lora", 0.1), of_error("lora_r8", 0.3))
+    (table,) = ranked(near)
+    assert not any(row.beyond for row in table.rows)
+    (table,) = ranked(compared(of_error("lora", 0.1), of_error("lora_r8", 1.3)))
+    assert [row.beyond for row in table.rows] == [False, True]
+    assert table.axis.high < 0.3 and table.rows[1].at == 100
+    (alone,) = ranked(compared(of_error("lora", 1.3)))  # and no other to be squeezed
+    assert not alone.rows[0].beyond

@@ -107,3 +107,12 @@ def test_what_is_wrong_with_a_table_is_said(
         path.write_text(content)
     with pytest.raises(UserError, match=message):
         Texts.read(path)("a", n=1)
+
+
+AMERICAN = r"(?i)\b(\w*(?:ized|izing|ization|izes|yzed)|optimizers?|colore?d?s?|gray|behaviors?)\b"
+
+
+def test_the_page_has_one_spelling() -> None:
+    for key, text in ENGLISH.table.items():
+        written = re.sub(r"`[^`]*`|{\w+}", "", str(text))  # settings have their names
+        assert re.findall(AMERICAN, written) == [], key

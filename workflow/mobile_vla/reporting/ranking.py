@@ -15,6 +15,7 @@ from mobile_vla.statistics.result import MeanWithInterval
 
 STEPS = (1, 2, 2.5, 5, 10)  # of an axis, times a power of ten
 TICKS = 4  # of an axis, about
+FAR = 3  # times the largest best baseline, beyond which an error is drawn at the axis' end
 OPTIONAL = ("skill", "image", "prompt", "training_time", "trained", "policy_size")
 
 
@@ -43,10 +44,11 @@ class Axis:
         return cls(*ends, tuple(zip(places, labels, strict=True)))
 
     def place(self, value: float | None) -> float | None:
-        """Return where a value is drawn."""
+        """Return where a value is drawn; what lies beyond an end, at that end."""
         if value is None:
             return None
-        return round(100 * (value - self.low) / (self.high - self.low), 2)
+        place = 100 * (value - self.low) / (self.high - self.low)
+        return round(min(max(place, 0.0), 100.0), 2)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Row:
     interval: str
     baseline: Cell
     at: float
+    beyond: bool  # whether the error is larger than the axis
     low: float | None
     high: float | None
     baseline_at: float | None
@@ -138,18 +141,7 @@ def _ranking(
     # a baseline's error is over all steps of its experiment
     comparable = {name: not partial or members[name].mae is None for name in names}
     best = {name: scores[name].best_baseline for name in names}
-    axis = Axis.around(
-        [
-            *(error.value for error in errors.values()),
-            *(
-                end
-                for error in errors.values()
-                for end in (error.low, error.high)
-                if end is not None
-            ),
-            *(best[name].mae for name in names if comparable[name]),
-        ]
-    )
+    axis = _axis(list(errors.values()), [best[name].mae for name in names if comparable[name]])
     rows = []
     for name in names:
         error, runs = errors[name], runs_of[name]
@@ -171,6 +163,7 @@ def _ranking(
                     best[name].mae if comparable[name] else None,
                 ),
                 at=0.0 if at is None else at,
+                beyond=error.value > axis.high,
                 low=axis.place(error.low),
                 high=axis.place(error.high),
                 baseline_at=axis.place(best[name].mae) if comparable[name] else None,
@@ -198,6 +191,14 @@ def _ranking(
         partial=partial,
         driven=any(row.success.value is not None for row in rows),
     )
+
+
+def _axis(errors: Sequence[MeanWithInterval], baselines: Sequence[float]) -> Axis:
+    """Return a table's axis; a failure far beyond all baselines does not squeeze the others."""
+    ends = [[error.value, error.low or error.value, error.high or error.value] for error in errors]
+    limit = FAR * max([*baselines, min(error.value for error in errors)])
+    near = [values for values in ends if max(values) <= limit]
+    return Axis.around([*(value for values in near or ends for value in values), *baselines])
 
 
 def shown_errors(
