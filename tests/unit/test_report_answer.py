@@ -84,7 +84,7 @@ def test_who_is_tied_and_what_would_separate_them() -> None:
 def test_without_a_leader_none_is_named() -> None:
     text = said(compared(judged("a", "inconclusive"), judged("b", "inconclusive"), needed=30))
     assert "no experiment is ahead of another: a and b are tied; telling a and b apart" in text
-    assert "Both are neither ahead of nor behind the best baseline, replay." in text
+    assert "Both are neither ahead of nor behind replay." in text
     assert "lowest" not in text
 
 
@@ -101,7 +101,7 @@ def test_many_are_counted_and_few_are_named() -> None:
     ("outcome", "expected"),
     [
         ("beats", "a is ahead of every baseline."),
-        ("inconclusive", "a is neither ahead of nor behind the best baseline, replay."),
+        ("inconclusive", "a is neither ahead of nor behind replay."),
         ("does_not_beat", "a is behind replay."),
         ("ignores_image", "a ignores its images, so its error proves nothing."),
     ],
@@ -248,3 +248,11 @@ def test_a_difference_that_is_worse_names_the_baseline_ahead() -> None:
     own["differences"] = {"ridge": own["differences"]["replay"], "replay": gap}
     assert Difference.model_validate(own["differences"]["ridge"]).worse
     assert "a is behind ridge." in said(compared(own))
+
+
+def test_an_inconclusive_verdict_names_the_baseline_that_it_is_not_ahead_of() -> None:
+    own = judged("a", "inconclusive")  # ahead of the best baseline, whose interval lies below 0
+    gap = {**own["differences"]["replay"], "value": -0.06, "low": -0.13, "high": 0.01}
+    own["baselines"]["ridge"], own["differences"]["ridge"] = 0.21, gap
+    text = said(compared(own))
+    assert "a is neither ahead of nor behind ridge." in text

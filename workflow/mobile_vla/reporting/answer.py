@@ -20,7 +20,7 @@ from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_errors
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
 from mobile_vla.reporting.texts import Texts
-from mobile_vla.reporting.verdict import about, ahead_of, standing
+from mobile_vla.reporting.verdict import about, ahead_of, standing, undecided
 from mobile_vla.statistics.intervals import FEWEST
 
 NAMED = 3  # experiments that a sentence names; of more, their number
@@ -175,9 +175,12 @@ def _believed(group: Group) -> str:
     for name in group.names:
         own = group.scores[name]
         word = standing(own)
-        best = own.best_baseline.name
-        against = "" if word in ("ahead", "ignores_image") else (ahead_of(own) or best)
-        parts.setdefault((word, best if word == "inconclusive" else against), []).append(name)
+        against = {
+            "behind": ahead_of(own) or "",
+            "inconclusive": undecided(own),
+            "tied": own.best_baseline.name,
+        }.get(word, "")
+        parts.setdefault((word, against), []).append(name)
     if replayed := _replayed(group):
         return replayed
     said = [

@@ -42,6 +42,17 @@ def ahead_of(scores: ExperimentScores) -> str | None:
     return min(known or worse, key=scores.baselines.__getitem__, default=None)
 
 
+def undecided(scores: ExperimentScores) -> str:
+    """Return the baseline that leaves a verdict inconclusive: of several the best.
+
+    It need not be the best of all: an experiment may be ahead of that one, and not of another whose
+    errors vary more between episodes.
+    """
+    gaps = scores.differences
+    left = [name for name in scores.baselines if not gaps[name].better and not gaps[name].worse]
+    return min(left or [scores.best_baseline.name], key=scores.baselines.__getitem__)
+
+
 def judged(verdict: Verdict, t: Texts) -> str:
     """Return a verdict as a sentence."""
     text = t(

@@ -65,7 +65,7 @@ def _wanted(facts: Facts, dataset: str) -> tuple[int, str] | None:
         if own.dataset != dataset or verdict.outcome not in ("no_verdict", "inconclusive"):
             continue
         if verdict.outcome == "no_verdict" or own.episodes < FEWEST or verdict.needed:
-            what = t("advice.a_verdict", name=own.experiment, baseline=t.words(verdict.against))
+            what = t("advice.a_verdict", name=own.experiment)
             wanted.append((max(FEWEST, verdict.needed or 0), what))
     for group in facts.scores.groups:
         if group.dataset == dataset and group.scored_on == "test":
