@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -22,4 +23,7 @@ def test_fifty_experiments_make_a_page_that_can_be_read(tmp_path: Path) -> None:
     assert page.stat().st_size <= MEGABYTES * 10**6
     html = page.read_text(encoding="utf-8")
     assert html.count('<div class="head"><strong>') == 50
-    assert "Drawn are the 8 of 50 experiments with the highest skill" in html
+    assert "Drawn: 8 of 50 experiments, of the highest skill." in html
+    lead = re.search(r'<p class="lead">(.*?)</p>', html, re.DOTALL)
+    assert lead is not None and len(lead.group(1).split()) < 80
+    assert re.search(r"\d+ experiments", lead.group(1))  # counted, not listed

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.reporting.verdict import standing
 from support.report import ENGLISH
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +74,11 @@ def test_the_page_says_what_the_scores_amount_to(clone):
     page = (clone / "results/report.html").read_text()
     words = re.sub(r"(<[^>]+>|\s)+", " ", page)
     mae = found["policy"]["mae"]["overall"]
-    assert ENGLISH(f"tag.{found['verdict']['outcome']}") in words
+    compared = ComparisonResult.read(clone / "results/comparison.json")
+    (own,) = (each for each in compared.experiments if each.experiment == "lora")
+    assert own.verdict.model_dump() == found["verdict"]  # of one run
+    assert ENGLISH(f"tag.{standing(own)}") in words
+    assert "In closed loop, " in words
     assert f"Mean absolute error {mae:.3f} (95" in words
 
 

@@ -15,7 +15,8 @@ import pytest
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.loading import read_project
 from mobile_vla.errors import AGAIN
-from mobile_vla.reporting.advice import advice
+from mobile_vla.reporting.advice.facts import Facts
+from mobile_vla.reporting.advice.scoring import larger_test
 from mobile_vla.reporting.load import load_datasets
 from mobile_vla.reporting.verdict import judged
 from support.project import SMALL, Project
@@ -72,10 +73,13 @@ def conclusions(project):
     episodes."""
     results = project.folder / "results"
     settings = read_project(project.folder / "config.yaml").figures()
-    (facts,) = load_datasets(settings, results)
+    scores = ComparisonResult.read(results / "comparison.json")
+    datasets = {own.manifest.dataset: own for own in load_datasets(settings, results)}
+    advice = larger_test(Facts(scores, (), datasets, (), ENGLISH))
+    advised = "" if advice is None else f"{advice.text}\n{advice.lines}"
     return {
-        own.experiment: (judged(own.verdict, ENGLISH), advice(own, facts, ENGLISH), own.episodes)
-        for own in ComparisonResult.read(results / "comparison.json").experiments
+        own.experiment: (judged(own.verdict, ENGLISH), advised, own.episodes)
+        for own in scores.experiments
     }
 
 
@@ -115,7 +119,7 @@ def test_both_presets_are_scored_and_without_a_test_set_there_is_no_verdict(proj
     for verdict, advised, scored in conclusions(project).values():
         assert scored == 3
         assert "no verdict, because the scored episodes chose its checkpoint" in verdict
-        assert "`kfold` scores all 13" in advised
+        assert "Score all 13 episodes by 5 folds" in advised and "kind: kfold" in advised
 
 
 def test_the_advised_kfold_goes_on_after_ctrl_c_and_scores_all_13(project):
@@ -226,11 +230,11 @@ def test_the_week_in_the_report(project):
     page = (project.folder / "results/report.html").read_text()
     broken = names(16, ["left"])[-1]
     assert broken in page and "no episode with side right" in page
-    assert "There is no verdict" in page and "scores all 15" in page
+    assert "There is no verdict" in page and "Score all 15 episodes" in page
 
     project.edit("config.yaml", SPLIT, KFOLD)
     project.build()
     page = (project.folder / "results/report.html").read_text()
     assert "padded seed0-fold1" in page and "15 test episodes" in page
-    assert "scores all" not in page
+    assert "Score all" not in page
     assert project.plan() == {}

@@ -213,3 +213,19 @@ def test_a_measure_disagrees_where_it_says_the_opposite(
     verdict = own.verdict.model_copy(update={"outcome": outcome})
     changed = own.model_copy(update={"measures": measures, "verdict": verdict})
     assert [each.name for each in changed.disagreeing] == named
+
+
+def test_letters_are_shared_by_the_pairs_that_are_not_conclusive(tmp_path: Path) -> None:
+    (group,) = compared(make_results(tmp_path, 3, beats=[True, False, True])).groups
+    letters = {member.experiment: set(member.letters) for member in group.experiments}
+    for pair in group.pairs:
+        one, other = pair.experiments
+        assert bool(letters[one] & letters[other]) == (pair.better is None)
+    assert len({frozenset(own) for own in letters.values()}) > 1
+    best = min(group.experiments, key=lambda own: own.mae.value if own.mae else 1.0)
+    assert best.letters[0] == "a"
+
+
+def test_an_experiment_alone_has_no_letter(tmp_path: Path) -> None:
+    (group,) = compared(make_results(tmp_path, 1)).groups
+    assert [member.letters for member in group.experiments] == [[]]

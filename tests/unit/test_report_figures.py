@@ -23,7 +23,7 @@ from mobile_vla.reporting.palette import COLORS, color_of
 from support.report import drawn
 from support.results import Results, make_results
 
-NAMES = ("loss_curves", "error_by_dimension", "velocity_traces", "epoch_time", "closed_loop")
+NAMES = ("loss_curves", "error_by_dimension", "epoch_time", "closed_loop")
 
 
 def test_each_name_of_the_settings_has_a_drawing() -> None:
@@ -63,7 +63,8 @@ def test_a_change_of_the_results_changes_their_figure_alone(tmp_path: Path) -> N
 
 
 def test_an_experiment_has_the_same_colour_in_all_figures(tmp_path: Path) -> None:
-    paths = drawn(make_results(tmp_path, 3, beats=[False, True, False]), NAMES)
+    names = ("loss_curves", "error_by_dimension", "epoch_time", "velocity_traces")
+    paths = drawn(make_results(tmp_path, 3, beats=[False, True, False]), names)
     names = ["lora", "lora_r8", "head_only"]
     for name in ("loss_curves", "error_by_dimension", "epoch_time"):
         text = paths[name].read_text().lower()
@@ -168,10 +169,10 @@ def test_a_setting_chooses_the_experiment_that_figures_of_one_run_show(
 ) -> None:
     made = make_results(tmp_path, 3, beats=[False, True, False])
     drawn(made, [name])
-    assert "Shown is lora_r8, which has the highest skill" in captions(made)[name]["caption"]
+    assert "Shown: lora_r8, of the highest skill." in captions(made)[name]["caption"]
     made.settings = made.settings.model_copy(update={"example": "head_only"})
     drawn(made, [name])
-    assert "Shown is head_only, as `report.example` says." in captions(made)[name]["caption"]
+    assert "Shown: head_only, by `report.example`." in captions(made)[name]["caption"]
     assert "head_only" in captions(made)[name]["alt"]
 
 

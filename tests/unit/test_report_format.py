@@ -75,3 +75,28 @@ def test_parameters_and_sizes() -> None:
 def test_spans() -> None:
     assert text.span([0.2, 0.15]) == "0.150 to 0.200"
     assert text.span([0.15, 0.15001]) == "0.150"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.228, 0.2914, None], ["0.228", "0.291", "–"]),
+        ([0.0980, 0.2281], ["0.0980", "0.2281"]),
+        ([1.04, 0.15], ["1.040", "0.150"]),
+        ([-0.0129, 0.00478], ["−0.01290", "0.00478"]),
+        ([1.34, 0.000783], ["1.340", "0.001"]),
+        ([1.34, -0.0000783], ["1.340", "0.000"]),  # and not −0.000
+        ([-0.0, 0.0], ["0", "0"]),
+        ([12345.6, 123.4], ["12,346", "123"]),
+        ([], []),
+        ([None], ["–"]),
+    ],
+)
+def test_a_column_has_equal_digits(values: list[float | None], said: list[str]) -> None:
+    assert text.aligned(values) == said
+
+
+def test_intervals_have_the_digits_of_their_values() -> None:
+    found = text.with_ends([(-0.0129, -0.02214, -0.00461), (0.0478, None, None)])
+    assert found == [("−0.0129", "−0.0221", "−0.0046"), ("0.0478", "–", "–")]
+    assert text.with_ends([]) == []

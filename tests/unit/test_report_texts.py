@@ -55,6 +55,7 @@ CONSTANTS = {
     "predicted_paths.caption": ["1"],
     "evaluation.part_note": ["1"],
     "summary.note": ["0", "1"],
+    "ranking.note": ["1"],
     "language.caption": ["0"],
     "differences.caption": ["0"],
     "evaluation.against_note": ["0"],
@@ -106,3 +107,12 @@ def test_what_is_wrong_with_a_table_is_said(
         path.write_text(content)
     with pytest.raises(UserError, match=message):
         Texts.read(path)("a", n=1)
+
+
+AMERICAN = r"(?i)\b(\w*(?:ized|izing|ization|izes|yzed)|optimizers?|colore?d?s?|gray|behaviors?)\b"
+
+
+def test_the_page_has_one_spelling() -> None:
+    for key, text in ENGLISH.table.items():
+        written = re.sub(r"`[^`]*`|{\w+}", "", str(text))  # settings have their names
+        assert re.findall(AMERICAN, written) == [], key

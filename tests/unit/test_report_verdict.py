@@ -7,97 +7,24 @@ from typing import Any
 
 import pytest
 
-from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.evaluation.result import Verdict
 from mobile_vla.reporting.load import load_runs
 from mobile_vla.reporting.summary import Line, lines
 from mobile_vla.reporting.verdict import judged as judged_in_words
-from mobile_vla.reporting.verdict import overview
+from support.comparisons import compared, judged
 from support.report import ENGLISH
 from support.results import make_results
-
-
-def judged(name: str, outcome: str, interval: bool = True, **changed: Any) -> dict[str, Any]:
-    gap = {"value": -0.05, "low": -0.07, "high": -0.03, "p": 0.01, "p_holm": 0.02, "needed": None}
-    if not interval:
-        gap |= dict.fromkeys(("low", "high", "p", "p_holm"))
-    mae = {"value": 0.15, "low": 0.13, "high": 0.17, "confidence": 0.95, "method": "percentile"}
-    return {
-        "experiment": name,
-        "dataset": "demo",
-        "scored_on": "val" if outcome == "no_verdict" else "test",
-        "seeds": 1,
-        "folds": 1,
-        "episodes": 12,
-        "steps": 840,
-        "mae": {**mae, "episodes": 12},
-        "baselines": {"replay": 0.2},
-        "controls": {},
-        "best_baseline": {"name": "replay", "mae": 0.2},
-        "skill": 0.25,
-        "differences": {"replay": gap},
-        "verdict": {
-            "outcome": outcome,
-            "against": "replay",
-            "episodes": 12,
-            "needed": None,
-            "image": "used",
-            "prompt": "used",
-        },
-        "measures": [],
-        "runs": [],
-        **changed,
-    }
-
-
-def scores(*experiments: dict[str, Any], better: tuple[str | None, ...] = ()) -> ComparisonResult:
-    names = [own["experiment"] for own in experiments]
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    return ComparisonResult.model_validate(
-        {
-            "confidence": 0.95,
-            "experiments": list(experiments),
-            "groups": [
-                {
-                    "dataset": "demo",
-                    "scored_on": "test",
-                    "dimensions": ["linear_x"],
-                    "episodes": 12,
-                    "steps": 840,
-                    "experiments": [
-                        {"experiment": name, "mae": None, "steps_left_out": []} for name in names
-                    ],
-                    "pairs": [
-                        {
-                            "experiments": pair,
-                            "difference": 0.0,
-                            "low": None,
-                            "high": None,
-                            "confidence": 0.95,
-                            "p": 1.0,
-                            "p_holm": 1.0,
-                            "better": won,
-                            "needed": None,
-                        }
-                        for pair, won in zip(pairs, better, strict=True)
-                    ],
-                    "why_no_pairs": None,
-                }
-            ],
-            "not_compared": [],
-        }
-    )
 
 
 def said(own: dict[str, Any], tmp_path: Path) -> Line:
     made = make_results(tmp_path, 1)
     runs = load_runs(made.settings, made.results)
-    return lines(scores(own), runs, ENGLISH)[0]
+    return lines(compared(own), runs, ENGLISH)[0]
 
 
 def test_a_line_has_the_numbers_with_their_intervals(tmp_path: Path) -> None:
     found = said(judged("lora", "beats"), tmp_path)
-    assert found.verdict == "It beats every baseline, the best of which is replay."
+    assert found.verdict == "It is ahead of every baseline, the best of which is replay."
     assert found.sentence.replace("\u00a0", " ") == (
         "Mean absolute error 0.150 (95 %: 0.130 to 0.170) command units; replay 0.200; "
         "difference −0.0500 (−0.0700 to −0.0300), on 12 test episodes (840 steps)."
@@ -169,32 +96,6 @@ def test_what_a_policy_ignores_and_what_a_verdict_would_need_are_said() -> None:
     told = judged_in_words(Verdict.model_validate(verdict), ENGLISH)
     assert told.endswith("would take about 12,000 episodes.")
     blind = {**verdict, "outcome": "does_not_beat", "image": "ignored", "needed": None}
-    assert judged_in_words(Verdict.model_validate(blind), ENGLISH).endswith("It ignores the image.")
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "better", "start"),
-    [
-        (["beats", "beats"], ("a",), "All 2 experiments beat every baseline on their test"),
-        (["beats", "does_not_beat"], (None,), "1 of 2 experiments beats every baseline on its"),
-        (["does_not_beat"] * 2, (None,), "None of 2 experiments beats every baseline on its"),
-        (["does_not_beat"], (), "The experiment does not beat the baselines"),
-        (["inconclusive"], (), "From its test episodes it is inconclusive whether"),
-        (["beats"], (), "The experiment beats every baseline"),
-    ],
-)
-def test_overview(outcomes: list[str], better: tuple[str | None, ...], start: str) -> None:
-    every = [judged(name, outcome) for name, outcome in zip("abc", outcomes, strict=False)]
-    found = overview(scores(*every, better=better), ENGLISH)
-    assert found.startswith(start)
-    if better == ("a",):
-        assert found.endswith("a has a lower error than all others.")
-    elif better:
-        assert found.endswith("It is inconclusive which of them has the lowest error.")
-
-
-def test_overview_without_test_episodes() -> None:
-    found = overview(
-        scores(judged("a", "no_verdict"), judged("b", "no_verdict"), better=(None,)), ENGLISH
+    assert judged_in_words(Verdict.model_validate(blind), ENGLISH).endswith(
+        "It ignores its images."
     )
-    assert found == "Without test episodes there is no verdict on any experiment."

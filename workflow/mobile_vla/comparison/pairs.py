@@ -9,6 +9,7 @@ from functools import reduce
 import numpy as np
 
 from mobile_vla.comparison.experiments import combined
+from mobile_vla.comparison.letters import compact_letters
 from mobile_vla.comparison.result import ComparableGroup, ExperimentPair, GroupMember
 from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.uncertainty import Uncertainty
@@ -63,6 +64,7 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
             selected = any(run.evaluation.selected_on_scored for run in runs)
             pairs = _pairs(list(experiments), errors, values, selected, uncertainty)
         why = NO_OTHER
+    letters = _letters(list(experiments), maes, pairs)
     return ComparableGroup(
         dataset=first.dataset,
         scored_on=first.scored_on,
@@ -74,12 +76,24 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
                 experiment=name,
                 mae=mae,
                 steps_left_out=[len(run.names) - len(common[run.fold]) for run in members],
+                letters=letters.get(name, []),
             )
             for (name, members), mae in zip(experiments.items(), maes, strict=True)
         ],
         pairs=pairs,
         why_no_pairs=None if pairs else why,
     )
+
+
+def _letters(
+    names: Sequence[str], maes: Sequence[MeanWithInterval | None], pairs: Sequence[ExperimentPair]
+) -> dict[str, list[str]]:
+    """Return each experiment's letters, the lowest error first; none without pairs."""
+    if not pairs:
+        return {}
+    error = {name: mae.value for name, mae in zip(names, maes, strict=True) if mae is not None}
+    ranked = sorted(error, key=error.__getitem__)
+    return compact_letters(ranked, {own.experiments for own in pairs if own.better is not None})
 
 
 def _by_episode(sums: ErrorSums, episodes: Sequence[str]) -> np.ndarray:

@@ -125,6 +125,9 @@ class GroupMember(Result):
     """The policy's mean absolute error; null without a common step."""
     steps_left_out: list[int]
     """For each run, how many of its scored steps are not common to the group."""
+    letters: list[str]
+    """Those that share a letter are tied: no pair of them is conclusive. ``a`` has the lowest
+    error; none where ``why_no_pairs`` has a reason."""
 
 
 class ComparableGroup(Result):

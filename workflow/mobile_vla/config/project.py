@@ -383,6 +383,7 @@ class Project(Settings):
             },
             notes={name: one.note for name, one in reported.items() if one.note},
             title=self.report.title,
+            print=self.report.print,
             language=self.report.language,
             example=self.report.example,
         )

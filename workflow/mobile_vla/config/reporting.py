@@ -34,6 +34,7 @@ from mobile_vla.layout import (
 )
 
 Language = Literal["en", "ko"]
+Printed = Literal["open", "all"]
 
 FIGURES = {
     "data": ("action_sequences", "coverage"),
@@ -80,6 +81,8 @@ class Report(Settings):
     """Heading of the page."""
     language: Language = "en"
     """Language of the page: `en` or `ko`. What stands in the figures is English."""
+    print: Printed = "open"
+    """What is printed: what is ``open`` on the screen, or ``all``."""
     example: str | None = None
     """The experiment whose predictions the figures of a single run show; null: that of the run with
     the highest skill."""
@@ -252,6 +255,7 @@ class PageSettings(FigureSettings, TableSettings):
     """What ``page`` is given."""
 
     title: str
+    print: Printed = "open"
     features: tuple[StoredFeatures, ...] = ()
     """Those that the runs read: the page says where they come from."""
     notes: dict[str, str] = Field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 MISSING = "–"
 MINUS = "−"
@@ -23,6 +23,39 @@ def number(value: float | None, digits: int = 3) -> str:
     rounded = float(f"{value:.{digits - 1}e}")  # 0.09996 becomes 0.1, and then 0.100
     decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)
     return _signed(f"{value:{',' if abs(value) >= 10_000 else ''}.{decimals}f}")
+
+
+def aligned(values: Sequence[float | None], decimals: int | None = None) -> list[str]:
+    """Return the numbers of a column, all with as many decimals, by default :func:`decimals_of`.
+
+    What rounds to 0 has no sign.
+    """
+    places = decimals_of(values) if decimals is None else decimals
+    return [
+        MISSING if value is None else _signed(f"{round(value, places) + 0.0:,.{places}f}")
+        for value in values
+    ]
+
+
+def decimals_of(values: Sequence[float | None]) -> int:
+    """Return the decimals of a column: three digits of its smallest number.
+
+    Of the largest there are at most four, so that a number near 0 makes no column wide.
+    """
+    known = [abs(value) for value in values if value]
+    if not known:
+        return 0
+    smallest, largest = (2 - math.floor(math.log10(end(known))) for end in (min, max))
+    return max(0, min(smallest, largest + 1))
+
+
+def with_ends(
+    found: Sequence[tuple[float | None, float | None, float | None]],
+) -> list[tuple[str, str, str]]:
+    """Return a column of values with the ends of their intervals, all with as many decimals."""
+    decimals = decimals_of([value for value, *_ in found])
+    columns = (aligned(column, decimals) for column in zip(*found, strict=True))
+    return list(zip(*columns, strict=True)) if found else []
 
 
 def percent(share: float | None, sign: bool = False) -> str:

@@ -19,18 +19,22 @@ from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_text
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles
 from mobile_vla.reporting import format as text
+from mobile_vla.reporting.advice.facts import Facts
+from mobile_vla.reporting.advice.rules import advise
+from mobile_vla.reporting.answer import answers
 from mobile_vla.reporting.load import Run, epoch_rows, load_datasets, load_runs
 from mobile_vla.reporting.page_tables import error_table, origin, origin_summary, settings_table
 from mobile_vla.reporting.palette import THEME, color_of
+from mobile_vla.reporting.ranking import OPTIONAL, rankings
 from mobile_vla.reporting.result import Caption
 from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.summary import lines
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.texts import SECTIONS, Texts, template_files
 from mobile_vla.reporting.units import listed_units, text_in_units
-from mobile_vla.reporting.verdict import overview, pair_said, scored_on, span_of
+from mobile_vla.reporting.verdict import pair_said, scored_on, span_of
 
-SCRIPT_WORDS = ("auto", "light", "dark", "filter", "sorted", "rows")
+SCRIPT_WORDS = ("auto", "light", "dark", "filter", "sorted", "rows", "columns")
 PIXELS_PER_POINT = 1.5  # 4/3 is paper size; on a screen a little larger reads better
 
 
@@ -71,6 +75,7 @@ def write_page(
     t, names = Texts.of(settings.language), settings.experiments()
     scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
     datasets = load_datasets(settings, results)
+    sweeps = sweep_tables(settings.sweeps, runs, scores)
     origins = [origin(path, t) for path in provenance]
     # as JSON that cannot end a <script> element
     words = json.dumps({name: t(f"script.{name}") for name in SCRIPT_WORDS}, ensure_ascii=False)
@@ -78,19 +83,25 @@ def write_page(
         "t": t,
         "language": settings.language,
         "title": settings.title,
+        "print": settings.print,
         "sections": SECTIONS,
         "runs": runs,
         "experiments": names,
         "colors": {name: color_of(name, names) for name in names},
         "scores": scores,
-        "summary": lines(scores, runs, t, datasets),
-        "overview": overview(scores, t),
+        "answers": answers(scores, runs, datasets, t),
+        "rankings": rankings(scores, runs, t),
+        "optional_columns": OPTIONAL,
+        "advice": advise(
+            Facts(scores, runs, {own.manifest.dataset: own for own in datasets}, sweeps, t)
+        ),
+        "summary": lines(scores, runs, t),
         "scales": _scales(runs),
         "missing_runs": missing,
         "datasets": datasets,
         "comparison": settings_table(runs, settings.notes),
         "units": settings.units,
-        "sweeps": sweep_tables(settings.sweeps, runs, scores),
+        "sweeps": sweeps,
         "trained_groups": list(
             dict.fromkeys(group for run in runs for group in run.training.parameters.trainable)
         ),
@@ -164,6 +175,11 @@ def fold_sizes(split: DatasetSplit, role: Role, t: Texts) -> str:
     return t.between(text.whole(sizes[0]), text.whole(sizes[-1]))
 
 
+def attributes(found: Sequence[object], *names: str) -> list[tuple[Any, ...]]:
+    """Return attributes of each; None of what is not there."""
+    return [tuple(getattr(each, name, None) for name in names) for each in found]
+
+
 def _render(context: dict[str, Any]) -> str:
     sources = {}
     for path in template_files():
@@ -177,9 +193,20 @@ def _render(context: dict[str, Any]) -> str:
         lstrip_blocks=True,
         loader=DictLoader(sources),
     )
-    numbers = (text.number, text.percent, text.duration, text.size, text.parameters, text.whole)
+    numbers = (
+        text.aligned,
+        text.number,
+        text.percent,
+        text.duration,
+        text.size,
+        text.parameters,
+        text.whole,
+    )
     environment.filters.update((each.__name__, each) for each in (*numbers, text.cell))
-    functions = (epoch_rows, fold_sizes, listed_units, pair_said, scored_on, span_of, text_in_units)
+    functions = (
+        *(attributes, text.with_ends, epoch_rows, fold_sizes, listed_units),
+        *(pair_said, scored_on, span_of, text_in_units),
+    )
     environment.globals.update((each.__name__, each) for each in functions)
     environment.globals.update(context)
     try:

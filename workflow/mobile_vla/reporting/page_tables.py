@@ -12,7 +12,7 @@ from mobile_vla.config.units import Units
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import canonical_json
 from mobile_vla.provenance.record import Provenance
-from mobile_vla.reporting.format import MISSING, whole
+from mobile_vla.reporting.format import MISSING, aligned, whole
 from mobile_vla.reporting.load import Run, first_runs
 from mobile_vla.reporting.selection import baselines_of
 from mobile_vla.reporting.texts import Texts
@@ -115,6 +115,7 @@ class ErrorCell:
     """An error."""
 
     value: float  # in command units
+    text: str  # with as many digits as its column
     lowest: bool  # of its column
     physical: str  # in metres or radians a second; empty where the dataset does not say its units
 
@@ -143,7 +144,9 @@ def error_table(runs: Sequence[Run], t: Texts, units: Mapping[str, Units]) -> Er
     ]
     places = [(metric, name) for metric in UNITS for name in columns]
     values = [[errors.of(metric)[name] for metric, name in places] for *_, errors in lines]
-    lowest = [min(column) for column in zip(*values, strict=True)]
+    by_column = [list(column) for column in zip(*values, strict=True)]
+    lowest = [min(column) for column in by_column]
+    shown = zip(*map(aligned, by_column), strict=True)
     return ErrorTable(
         scored=scored,
         metrics=[(name.upper(), unit, len(columns)) for name, unit in UNITS.items()],
@@ -153,11 +156,13 @@ def error_table(runs: Sequence[Run], t: Texts, units: Mapping[str, Units]) -> Er
                 label,
                 experiment,
                 [
-                    ErrorCell(value, value == low, text_in_units(scored, units, *place, value))
-                    for place, value, low in zip(places, row, lowest, strict=True)
+                    ErrorCell(
+                        value, each, value == low, text_in_units(scored, units, *place, value)
+                    )
+                    for each, place, value, low in zip(texts, places, row, lowest, strict=True)
                 ],
             )
-            for (label, experiment, _), row in zip(lines, values, strict=True)
+            for (label, experiment, _), row, texts in zip(lines, values, shown, strict=True)
         ],
     )
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mobile_vla.comparison.result import ComparisonResult, ExperimentScores
-from mobile_vla.reporting.advice import advice
 from mobile_vla.reporting.format import MISSING, duration, number, parameters, percent, size
-from mobile_vla.reporting.load import DatasetFacts, Run, grouped
+from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.texts import Texts
-from mobile_vla.reporting.verdict import KINDS, between, disagreement, judged, span_of
+from mobile_vla.reporting.verdict import KINDS, between, disagreement, judged, span_of, standing
 
 WIDTH = 600.0  # of the small drawing, whose left end is an error of 0
 ROOM = 1.05  # beyond the largest error
@@ -22,8 +21,8 @@ class Line:
 
     experiment: str
     kind: str  # better, worse, mixed or none: how it is coloured
-    outcome: str
-    verdict: str  # the outcome as a sentence
+    word: str  # the verdict's
+    verdict: str  # the same as a sentence
     sentence: str  # the numbers that it rests on
     at: float  # where the drawing has the error; so with its interval and the best baseline
     low: float | None
@@ -32,33 +31,18 @@ class Line:
     facts: list[tuple[str, str]]  # names and values of what else is to be known
 
 
-def lines(
-    scores: ComparisonResult, runs: Sequence[Run], t: Texts, datasets: Sequence[DatasetFacts] = ()
-) -> list[Line]:
-    """Return a line for each experiment, in the order of config.yaml; all on one scale.
-
-    Where an experiment has no verdict, it says what its dataset needs for one.
-    """
+def lines(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> list[Line]:
+    """Return a line for each experiment, in the order of config.yaml; all on one scale."""
     most = max(
         max(own.mae.value, own.mae.high or 0.0, own.best_baseline.mae) for own in scores.experiments
     )
     scale = WIDTH / (ROOM * most) if most > 0 else 0.0
     runs_of = grouped(runs, lambda run: run.experiment)
-    facts = {each.manifest.dataset: each for each in datasets}
-    return [
-        _line(own, runs_of[own.experiment], scale, facts.get(own.dataset), t)
-        for own in scores.experiments
-    ]
+    return [_line(own, runs_of[own.experiment], scale, t) for own in scores.experiments]
 
 
-def _line(
-    scores: ExperimentScores,
-    runs: Sequence[Run],
-    scale: float,
-    facts: DatasetFacts | None,
-    t: Texts,
-) -> Line:
-    best, mae, outcome = scores.best_baseline, scores.mae, scores.verdict.outcome
+def _line(scores: ExperimentScores, runs: Sequence[Run], scale: float, t: Texts) -> Line:
+    best, mae, word = scores.best_baseline, scores.mae, standing(scores)
     ends = span_of(mae.low, mae.high, t)
     if mae.low is not None:
         ends = f"{percent(mae.confidence)}: {ends}"
@@ -71,14 +55,12 @@ def _line(
         episodes=t.count(scores.episodes, f"{scores.scored_on} episode"),
         steps=t.count(scores.steps, "step"),
     )
-    if outcome == "no_verdict":
+    if word == "no_verdict":
         sentence += " " + t("summary.flatters")
-    if facts is not None:
-        sentence = f"{sentence} {advice(scores, facts, t)}".strip()
     return Line(
         experiment=scores.experiment,
-        kind=KINDS[outcome],
-        outcome=outcome,
+        kind=KINDS[word],
+        word=word,
         verdict=f"{judged(scores.verdict, t)} {disagreement(scores, t)}".strip(),
         sentence=sentence,
         at=round(mae.value * scale, 1),

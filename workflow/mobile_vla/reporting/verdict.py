@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mobile_vla.comparison.result import ComparisonResult, ExperimentPair, ExperimentScores
+from mobile_vla.comparison.result import ExperimentPair, ExperimentScores
 from mobile_vla.evaluation.result import Difference, EvaluationResult, Verdict
 from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.texts import Texts
@@ -12,13 +12,45 @@ from mobile_vla.reporting.texts import Texts
 SHARES = ("tolerance", "direction")  # measures that are shares of 1
 
 KINDS = {
-    "beats": "better",
-    "does_not_beat": "worse",
+    "ahead": "better",
+    "behind": "worse",
+    "tied": "worse",
     "inconclusive": "mixed",
     "ignores_image": "worse",
     "no_verdict": "none",
 }
-"""How an outcome is coloured."""
+"""How a verdict is coloured, by its word."""
+
+
+def standing(scores: ExperimentScores) -> str:
+    """Return a verdict's word: where an experiment stands to its baselines.
+
+    ``tied`` is an experiment whose error is exactly that of the best one.
+    """
+    outcome = scores.verdict.outcome
+    if outcome == "beats":
+        return "ahead"
+    if outcome == "does_not_beat":
+        return "behind" if ahead_of(scores) is not None else "tied"
+    return outcome
+
+
+def ahead_of(scores: ExperimentScores) -> str | None:
+    """Return a baseline that is conclusively better than a policy: of several the best."""
+    worse = [name for name in scores.baselines if scores.differences[name].value > 0]
+    known = [name for name in worse if scores.differences[name].worse]
+    return min(known or worse, key=scores.baselines.__getitem__, default=None)
+
+
+def undecided(scores: ExperimentScores) -> str:
+    """Return the baseline that leaves a verdict inconclusive: of several the best.
+
+    It need not be the best of all: an experiment may be ahead of that one, and not of another whose
+    errors vary more between episodes.
+    """
+    gaps = scores.differences
+    left = [name for name in scores.baselines if not gaps[name].better and not gaps[name].worse]
+    return min(left or [scores.best_baseline.name], key=scores.baselines.__getitem__)
 
 
 def judged(verdict: Verdict, t: Texts) -> str:
@@ -51,39 +83,6 @@ def disagreement(scores: ExperimentScores, t: Texts) -> str:
     return t(f"measure.{scores.verdict.outcome}", parts="; ".join(parts)) if parts else ""
 
 
-def overview(scores: ComparisonResult, t: Texts) -> str:
-    """Return a sentence on all experiments together."""
-    outcomes = [own.verdict.outcome for own in scores.experiments]
-    n, better = len(outcomes), outcomes.count("beats")
-    if outcomes.count("no_verdict") == n:
-        return t("overview.no_verdict")
-    if n == 1:
-        return t(f"overview.{outcomes[0]}")
-    key = "all" if better == n else "some" if better else "none"
-    text = t(f"overview.{key}", better=better, n=better, all=n)
-    inconclusive = outcomes.count("inconclusive")
-    if inconclusive:
-        text += " " + t("overview.rest", n=inconclusive)
-    if blind := outcomes.count("ignores_image"):
-        text += " " + t("overview.blind", n=blind)
-    return f"{text} {_leader(scores, t)}".strip()
-
-
-def _leader(scores: ComparisonResult, t: Texts) -> str:
-    """Return which experiment is better than all others, where that is conclusive."""
-    groups = [group for group in scores.groups if group.pairs]
-    if len(scores.groups) > 1 or not groups:
-        return ""
-    names = [own.experiment for own in groups[0].experiments]
-    won = [pair.better for pair in groups[0].pairs]
-    leaders = [name for name in names if won.count(name) == len(names) - 1]
-    if leaders:
-        return t("overview.leader", experiment=leaders[0])
-    if any(own.verdict.outcome == "no_verdict" for own in scores.experiments):
-        return ""
-    return t("overview.no_leader")
-
-
 def pair_said(pair: ExperimentPair, t: Texts) -> str:
     """Return the conclusion about two experiments."""
     one, other = pair.experiments
@@ -96,8 +95,12 @@ def _needed(episodes: int | None, t: Texts) -> str:
     """Return how many episodes a conclusion would take, with two digits that count."""
     if episodes is None:
         return ""
-    about = round(episodes, -max(len(str(episodes)) - 2, 0))
-    return " " + t("verdict.needed", episodes=t.count(about, "episode"))
+    return " " + t("verdict.needed", episodes=t.count(about(episodes), "episode"))
+
+
+def about(episodes: int) -> int:
+    """Return an estimated number of episodes with the two digits that count."""
+    return round(episodes, -max(len(str(episodes)) - 2, 0))
 
 
 def scored_on(score: EvaluationResult, t: Texts) -> str:

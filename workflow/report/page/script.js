@@ -42,7 +42,7 @@
     for (const other of table.tHead.querySelectorAll("th")) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
     const rows = [...table.tBodies[0].rows].map((row) => ({ row, ...valueOf(row, column) }));
-    const byNumber = head.classList.contains("n");
+    const byNumber = head.matches(".n, .v") && rows.some((own) => !Number.isNaN(own.number));
     rows.sort((a, b) => {
       const [x, y] = byNumber ? [a.number, b.number] : [a.text, b.text];
       const [none, other] = byNumber ? [Number.isNaN(x), Number.isNaN(y)] : [!x || x === "–", !y || y === "–"];
@@ -53,11 +53,35 @@
     table.tBodies[0].append(...rows.map(({ row }) => row));
     said.textContent = `${words.sorted}: ${head.textContent.trim()}`;
   };
+  // Columns: a box each, all but the first, which names the row.
+  const choose = (table, heads) => {
+    const box = document.createElement("details");
+    const summary = document.createElement("summary");
+    const group = document.createElement("div");
+    box.className = "columns";
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", words.columns);
+    summary.textContent = words.columns;
+    box.append(summary, group);
+    heads.slice(1).forEach((head, index) => {
+      const label = document.createElement("label");
+      const input = document.createElement("input");
+      input.type = "checkbox";
+      input.checked = !head.hidden;
+      label.append(input, ` ${(head.querySelector("button") ?? head).firstChild.textContent.trim()}`);
+      group.append(label);
+      input.addEventListener("change", () => {
+        head.hidden = !input.checked;
+        for (const row of table.tBodies[0].rows) row.cells[index + 1].hidden = !input.checked;
+      });
+    });
+    table.closest(".scroll").after(box);
+  };
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = table.tHead.rows[table.tHead.rows.length - 1].cells;
     if (table.tBodies[0].rows.length > 1) {
       [...heads].forEach((head, column) => {
-        if (!head.textContent.trim()) return;
+        if (!head.textContent.trim() || head.dataset.plain !== undefined) return;
         const press = document.createElement("button");
         press.type = "button";
         press.append(...head.childNodes);
@@ -65,6 +89,7 @@
         press.addEventListener("click", () => sort(table, column, head));
       });
     }
+    if (table.classList.contains("choosable")) choose(table, [...heads]);
     if (!table.classList.contains("filterable") || table.tBodies[0].rows.length < 8) continue;
     const label = document.createElement("label");
     label.className = "filter";
@@ -129,9 +154,10 @@
     box.addEventListener("blur", hide);
   }
 
-  // What is folded up would be missing on paper.
+  // With `print: all`, what is closed is printed too.
   let opened = [];
   addEventListener("beforeprint", () => {
+    if (root.dataset.print !== "all") return;
     opened = [...document.querySelectorAll("details:not([open])")].filter((own) => !own.closest(".how"));
     for (const own of opened) own.open = true;
   });

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from mobile_vla.files import canonical_json
 from mobile_vla.reporting.drawing.style import (
     DASHED,
     Drawn,
@@ -21,24 +20,13 @@ from mobile_vla.reporting.format import UNIT, number
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import FAINT
+from mobile_vla.reporting.sizes import sized, training_episodes
 from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import all_scored
 
 PANEL = 3.4  # inches
 CLOSE = 1.12  # sizes nearer to each other than by this factor would print over each other
-# Settings that do not decide how a run is trained: which runs there are, and what else is scored.
-BESIDE = ("subset", "seeds", "evaluate_on")
 NAMED = 3  # experiments that a label lists
-
-
-def sized(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
-    """Group runs whose settings differ in ``subset`` alone."""
-
-    def rest(run: Run) -> str:
-        settings = run.settings.settings
-        return canonical_json({key: settings[key] for key in settings if key not in BESIDE})
-
-    return list(grouped(runs, rest).values())
 
 
 def label_of(runs: Sequence[Run]) -> str:
@@ -49,12 +37,8 @@ def label_of(runs: Sequence[Run]) -> str:
 
 def means_of(runs: Sequence[Run], error: Callable[[Run], float]) -> list[tuple[int, float]]:
     """Return each number of training episodes with the runs' mean error, in ascending order."""
-    groups = grouped(sorted(runs, key=_size), _size)
+    groups = grouped(sorted(runs, key=training_episodes), training_episodes)
     return [(size, sum(map(error, group)) / len(group)) for size, group in groups.items()]
-
-
-def _size(run: Run) -> int:
-    return run.training.episodes["train"]
 
 
 def _mae(run: Run) -> float:
@@ -100,9 +84,9 @@ def _panel(ax: Axes, runs: Sequence[Run], material: Material) -> None:
     for group in sized(runs):
         color, means = material.color(group[0]), means_of(group, _mae)
         for run in group:
-            ax.plot(_size(run), _mae(run), "o", color=color, ms=5)
-            value = f"{run.label}, {_size(run)} training episodes: {number(_mae(run))}"
-            marks(ax, [_size(run)], [_mae(run)], [value])
+            ax.plot(training_episodes(run), _mae(run), "o", color=color, ms=5)
+            value = f"{run.label}, {training_episodes(run)} training episodes: {number(_mae(run))}"
+            marks(ax, [training_episodes(run)], [_mae(run)], [value])
         ax.plot(*zip(*means, strict=True), color=color)
         line = "-" if len(means) > 1 else ""
         keys.append(Line2D([], [], color=color, ls=line, marker="o", ms=5, label=label_of(group)))

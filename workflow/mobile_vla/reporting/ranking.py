@@ -1,0 +1,261 @@
+"""The first table: the experiments of a comparable group, from the lowest error to the highest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, ExperimentScores
+from mobile_vla.reporting.format import MISSING, aligned, duration, parameters, percent, size
+from mobile_vla.reporting.load import Run, grouped
+from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.verdict import KINDS, standing
+from mobile_vla.statistics.result import MeanWithInterval
+
+STEPS = (1, 2, 2.5, 5, 10)  # of an axis, times a power of ten
+TICKS = 4  # of an axis, about
+FAR = 3  # times the largest best baseline, beyond which an error is drawn at the axis' end
+OPTIONAL = ("skill", "image", "prompt", "training_time", "trained", "policy_size")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The scale that all drawings of a table share; positions are per cent of its width."""
+
+    low: float
+    high: float
+    ticks: tuple[tuple[float, str], ...]  # position and label
+
+    @classmethod
+    def around(cls, values: Sequence[float]) -> Axis:
+        """Return an axis with round ends that holds all values."""
+        lowest, highest = min(values), max(values)
+        rough = (highest - lowest or abs(highest) or 1.0) / TICKS
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = power * next(each for each in STEPS if each * power >= rough * 0.999)
+        first = math.floor(lowest / step + 1e-9)
+        last = max(math.ceil(highest / step - 1e-9), first + 1)
+        ends = first * step, last * step
+        marks = [index * step for index in range(first, last + 1)]
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9) + (step / power == 2.5))
+        places = [100 * (mark - ends[0]) / (ends[1] - ends[0]) for mark in marks]
+        labels = [f"{mark + 0.0:.{decimals}f}" for mark in marks]
+        return cls(*ends, tuple(zip(places, labels, strict=True)))
+
+    def place(self, value: float | None) -> float | None:
+        """Return where a value is drawn; what lies beyond an end, at that end."""
+        if value is None:
+            return None
+        place = 100 * (value - self.low) / (self.high - self.low)
+        return round(min(max(place, 0.0), 100.0), 2)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value as it reads, and what it is sorted by."""
+
+    text: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment; positions of the drawing are per cent of the axis."""
+
+    experiment: str
+    letters: str
+    word: str  # the verdict's
+    kind: str  # how the verdict is coloured
+    mae: Cell
+    interval: str
+    baseline: Cell
+    at: float
+    beyond: bool  # whether the error is larger than the axis
+    low: float | None
+    high: float | None
+    baseline_at: float | None
+    success: Cell
+    language: str
+    seeds: Cell
+    optional: tuple[Cell, ...]  # the columns that are shown on demand, by OPTIONAL
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A table of experiments that may be ranked together, with its axis."""
+
+    group: ComparableGroup
+    caption: str
+    rows: tuple[Row, ...]
+    axis: Axis
+    ranked: bool  # whether pairs were compared, so that the rows have an order
+    partial: bool  # whether some experiment also predicts steps that others do not
+    driven: bool  # whether some experiment was rolled out
+
+
+def rankings(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> tuple[Ranking, ...]:
+    """Return a table for each group of experiments that may be compared."""
+    of_experiment = {own.experiment: own for own in scores.experiments}
+    runs_of = grouped(runs, lambda run: run.experiment)
+    labels = group_labels(scores.groups)
+    return tuple(
+        _ranking(group, label, of_experiment, runs_of, t)
+        for group, label in zip(scores.groups, labels, strict=True)
+    )
+
+
+def group_labels(groups: Sequence[ComparableGroup]) -> list[str]:
+    """Return each group's dataset, with more where two groups share it."""
+    labels = [group.dataset for group in groups]
+    if len(set(labels)) < len(labels):
+        labels = [f"{group.dataset} ({', '.join(group.dimensions)})" for group in groups]
+    if len(set(labels)) < len(labels):
+        labels = [f"{label}, {index + 1}" for index, label in enumerate(labels)]
+    return labels
+
+
+def ranked_names(group: ComparableGroup) -> list[str]:
+    """Return a group's experiments from the lowest error to the highest.
+
+    Those without a step that all predict have no order, and stay in that of config.yaml.
+    """
+    members = [
+        (own.mae.value if own.mae else math.inf, own.experiment) for own in group.experiments
+    ]
+    return [name for _, name in sorted(members, key=lambda member: member[0])]
+
+
+def _ranking(
+    group: ComparableGroup,
+    label: str,
+    scores: dict[str, ExperimentScores],
+    runs_of: dict[str, tuple[Run, ...]],
+    t: Texts,
+) -> Ranking:
+    names = ranked_names(group)
+    texts = shown_errors(group, scores)
+    members = {own.experiment: own for own in group.experiments}
+    partial = any(any(own.steps_left_out) for own in group.experiments)
+    errors = {name: members[name].mae or scores[name].mae for name in names}
+    # a baseline's error is over all steps of its experiment
+    comparable = {name: not partial or members[name].mae is None for name in names}
+    best = {name: scores[name].best_baseline for name in names}
+    axis = _axis(list(errors.values()), [best[name].mae for name in names if comparable[name]])
+    rows = []
+    for name in names:
+        error, runs = errors[name], runs_of[name]
+        mae, baseline = texts[name]
+        word = standing(scores[name])
+        at = axis.place(error.value)
+        rows.append(
+            Row(
+                experiment=name,
+                letters="".join(members[name].letters),
+                word=word,
+                kind=KINDS[word],
+                mae=Cell(mae, error.value),
+                interval=_interval(error, mae, t),
+                baseline=Cell(
+                    f"{t.words(best[name].name)} {baseline}"
+                    if comparable[name]
+                    else t.words(best[name].name),
+                    best[name].mae if comparable[name] else None,
+                ),
+                at=0.0 if at is None else at,
+                beyond=error.value > axis.high,
+                low=axis.place(error.low),
+                high=axis.place(error.high),
+                baseline_at=axis.place(best[name].mae) if comparable[name] else None,
+                success=success_of(runs, t),
+                language="; ".join(
+                    dict.fromkeys(t(f"said.{run.language.verdict}") for run in runs)
+                ),
+                seeds=_seeds(scores[name], t),
+                optional=_optional(scores[name], runs, t),
+            )
+        )
+    ranked = bool(group.pairs)
+    # the experiments of a group have the same episodes, whether or not they share a step
+    episodes = t.count(scores[names[0]].episodes, f"{group.scored_on} episode")
+    return Ranking(
+        group=group,
+        caption=t(
+            "ranking.caption" if ranked or len(rows) == 1 else "ranking.unranked",
+            label=label,
+            episodes=episodes,
+        ),
+        rows=tuple(rows),
+        axis=axis,
+        ranked=ranked,
+        partial=partial,
+        driven=any(row.success.value is not None for row in rows),
+    )
+
+
+def _axis(errors: Sequence[MeanWithInterval], baselines: Sequence[float]) -> Axis:
+    """Return a table's axis; a failure far beyond all baselines does not squeeze the others."""
+    ends = [[error.value, error.low or error.value, error.high or error.value] for error in errors]
+    limit = FAR * max([*baselines, min(error.value for error in errors)])
+    near = [values for values in ends if max(values) <= limit]
+    return Axis.around([*(value for values in near or ends for value in values), *baselines])
+
+
+def shown_errors(
+    group: ComparableGroup, scores: Mapping[str, ExperimentScores]
+) -> dict[str, tuple[str, str]]:
+    """Return each experiment's error and its best baseline's, as the table and sentences show them.
+
+    The error is that on the group's common steps, or on its own where there are none.
+    """
+    names = [own.experiment for own in group.experiments]
+    errors = [(own.mae or scores[own.experiment].mae).value for own in group.experiments]
+    baselines = [scores[name].best_baseline.mae for name in names]
+    return dict(zip(names, zip(aligned(errors), aligned(baselines), strict=True), strict=True))
+
+
+def _interval(error: MeanWithInterval, shown: str, t: Texts) -> str:
+    """Return an interval with as many decimals as its value."""
+    if error.low is None or error.high is None:
+        return t("interval.none_short")
+    decimals = len(shown.partition(".")[2])
+    low, high = aligned([error.low, error.high], decimals)
+    return t.between(low, high)
+
+
+def success_of(runs: Sequence[Run], t: Texts) -> Cell:
+    """Return the share of successes in closed loop: with its interval, or of several runs."""
+    found = [run.rollouts.drivers["policy"].success for run in runs if run.rollouts is not None]
+    if not found:
+        return Cell(MISSING)
+    rates = [own.rate for own in found]
+    mean = sum(rates) / len(rates)
+    if len(found) == 1:
+        low, high = percent(found[0].low), percent(found[0].high)
+        return Cell(f"{percent(rates[0])} ({t.between(low, high)})", mean)
+    span = t.between(percent(min(rates)), percent(max(rates)))
+    return Cell(f"{span} ({t.count(len(rates), 'run')})", mean)
+
+
+def _language(runs: Sequence[Run], t: Texts) -> str:
+    return "; ".join(dict.fromkeys(t(f"said.{run.language.verdict}") for run in runs))
+
+
+def _seeds(scores: ExperimentScores, t: Texts) -> Cell:
+    folds = f" × {t.count(scores.folds, 'fold')}" if scores.folds > 1 else ""
+    return Cell(f"{scores.seeds}{folds}", scores.seeds * scores.folds)
+
+
+def _optional(scores: ExperimentScores, runs: Sequence[Run], t: Texts) -> tuple[Cell, ...]:
+    times, trained = [run.training.total_time for run in runs], runs[0].training
+    cells = {
+        "skill": Cell(percent(scores.skill, sign=True), scores.skill),
+        "image": Cell(t(f"use.{scores.verdict.image}")),
+        "prompt": Cell(t(f"use.{scores.verdict.prompt}")),
+        "training_time": Cell(t.between(duration(min(times)), duration(max(times))), sum(times)),
+        "trained": Cell(
+            parameters(trained.parameters.trainable_total), trained.parameters.trainable_total
+        ),
+        "policy_size": Cell(size(trained.policy_bytes), trained.policy_bytes),
+    }
+    return tuple(cells[name] for name in OPTIONAL)
