@@ -36,13 +36,13 @@ def test_equal_results_give_equal_bytes_and_matplotlib_is_left_as_it_was(tmp_pat
     made = make_results(tmp_path, 2)
     mpl.rcParams["font.size"] = 23
     try:
-        first = drawn(made, NAMES, tmp_path / "a", kinds=("svg", "pdf", "png"))
+        first = drawn(made, NAMES[-2:], tmp_path / "a", kinds=("svg", "pdf", "png"))
         assert mpl.rcParams["font.size"] == 23
         mpl.rcParams["font.size"] = 7  # the user's matplotlibrc must not matter
-        second = drawn(made, NAMES, tmp_path / "b", kinds=("svg", "pdf", "png"))
+        second = drawn(made, NAMES[-2:], tmp_path / "b", kinds=("svg", "pdf", "png"))
     finally:
         mpl.rcdefaults()
-    for name in NAMES:
+    for name in NAMES[-2:]:
         assert first[name].read_bytes() == second[name].read_bytes()
         for suffix in (".png", ".pdf"):
             both = [path.with_suffix(suffix).read_bytes() for path in (first[name], second[name])]
@@ -63,10 +63,11 @@ def test_a_change_of_the_results_changes_their_figure_alone(tmp_path: Path) -> N
 
 
 def test_an_experiment_has_the_same_colour_in_all_figures(tmp_path: Path) -> None:
-    names = ("loss_curves", "error_by_dimension", "epoch_time", "velocity_traces")
-    paths = drawn(make_results(tmp_path, 3, beats=[False, True, False]), names)
+    lines = ("loss_curves", "error_by_dimension", "epoch_time")
+    made = make_results(tmp_path, 3, beats=[False, True, False])
+    paths = drawn(made, [*lines, "velocity_traces"])
     names = ["lora", "lora_r8", "head_only"]
-    for name in ("loss_curves", "error_by_dimension", "epoch_time"):
+    for name in lines:
         text = paths[name].read_text().lower()
         assert all(color_of(own, names).lower() in text for own in names)
     traces = paths["velocity_traces"].read_text().lower()

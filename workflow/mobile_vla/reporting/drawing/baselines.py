@@ -17,7 +17,7 @@ from mobile_vla.reporting.drawing.style import (
     mark,
     new_figure,
 )
-from mobile_vla.reporting.format import UNIT, count, number, span
+from mobile_vla.reporting.format import UNIT, count, number
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, FAINT, PAPER
@@ -82,7 +82,8 @@ def error_by_dimension(material: Material) -> Drawn:
 def _finding(runs: Sequence[Run], t: Texts) -> str:
     scored = runs[0].evaluation
     if len(runs) > NAMED:
-        values = span([run.evaluation.policy_mae for run in runs])
+        errors = [run.evaluation.policy_mae for run in runs]
+        values = t.between(number(min(errors)), number(max(errors)))
         policies = f"{t.count(len(runs), 'policy')} {values}"
     else:
         policies = ", ".join(f"{run.label} {number(run.evaluation.policy_mae)}" for run in runs)
