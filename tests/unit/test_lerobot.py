@@ -259,7 +259,7 @@ def test_columns_can_be_said_where_names_say_nothing(tmp_path):
         assert not file["actions"][:, [0, 2]].any()
 
 
-def test_one_of_several_cameras_must_be_chosen_and_no_video(tmp_path):
+def test_one_of_several_cameras_must_be_chosen(tmp_path):
     theirs(tmp_path / "two", **{"observation.images.top": "image"})
     expected = "expected one of observation.images.front, observation.images.top"
     with pytest.raises(UserError, match=f"no camera is named; {expected}"):
@@ -267,9 +267,6 @@ def test_one_of_several_cameras_must_be_chosen_and_no_video(tmp_path):
     with pytest.raises(UserError, match=f"found 'left'; {expected}"):
         listed(tmp_path / "two", camera="left")
     assert len(listed(tmp_path / "two", camera=CAMERA)) == 2
-    theirs(tmp_path / "video", **{"observation.images.top": "video"})
-    with pytest.raises(UserError, match="stored as video"):
-        listed(tmp_path / "video", camera="observation.images.top")
 
 
 def test_what_is_no_such_dataset_is_named(tmp_path, copied):

@@ -179,11 +179,15 @@ def imported_episode(dataset, episode) -> ImportSettings:
 
 
 @cache
-def imported_content(dataset):
-    """Return the identity of the bytes of a LeRobotDataset's data files."""
-    return content_ids(
-        sorted({episode.data for episode in imported(dataset).values()}), CONTENT_CACHE
-    )
+def imported_files(dataset):
+    """Return the files of a LeRobotDataset, and the identity of their bytes."""
+    files = {file for episode in imported(dataset).values() for file in episode.files}
+    return content_ids(sorted(files), CONTENT_CACHE)
+
+
+def imported_content(dataset, episode):
+    """Return the identity of the bytes of the files that hold an episode of a LeRobotDataset."""
+    return [imported_files(dataset)[file] for file in imported(dataset)[episode].files]
 
 
 @cache

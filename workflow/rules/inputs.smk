@@ -31,6 +31,12 @@ def raw_folder(wildcards, output):
     return str(Path(project.dataset_folder(name)).expanduser())
 
 
+def imported_video(wildcards, output):
+    """Return the file of an imported episode's images, if they are stored as video."""
+    video = imported(wildcards.dataset)[wildcards.episode].video
+    return [] if video is None else str(video)
+
+
 def checkpoint_folder(wildcards, output):
     """Return the folder of a job's backbone, if it is a local checkpoint."""
     folder = project.checkpoint_folder(backbone_of(wildcards))

@@ -84,7 +84,7 @@ class RecordedDataset(_Dataset):
 
 
 class LerobotDataset(_Dataset):
-    """A LeRobotDataset v3 with its images in Parquet files; needs the package pyarrow."""
+    """A LeRobotDataset v3, images or videos; needs the packages pyarrow and av."""
 
     kind: Literal["lerobot"]
     """Says that the episodes are those of a LeRobotDataset."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mobile_vla.config.entries import LerobotDataset
-from mobile_vla.config.lerobot import ImportSettings
+from mobile_vla.config.lerobot import ImportSettings, VideoSpan
 from mobile_vla.config.mistakes import Source
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import UserError
@@ -22,10 +22,18 @@ COLUMNS = ("episode_index", "tasks", "length", "data/chunk_index", "data/file_in
 
 @dataclass(frozen=True)
 class ListedEpisode:
-    """An episode: what is to be imported, and the data file that holds it."""
+    """An episode: what is to be imported, and the files that hold it."""
 
     settings: ImportSettings
     data: Path
+    """Parquet file with its rows."""
+    video: Path | None
+    """File with its images, where they are stored as video."""
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [self.data] if self.video is None else [self.data, self.video]
 
 
 def lerobot_episodes(
@@ -50,7 +58,12 @@ def lerobot_episodes(
     info = _read_info(folder, place)
     camera = _camera(info["features"], dataset.camera, camera_place)
     columns = _columns(info["features"].get(ACTION), dataset.columns, columns_place)
-    rows = sorted(_index(folder, place), key=lambda row: int(row["episode_index"]))
+    is_video = info["features"][camera]["dtype"] == "video"
+    columns_of_video = _video_columns(camera) if is_video else ()
+    rows = sorted(
+        _index(folder, (*COLUMNS, *columns_of_video), place),
+        key=lambda row: int(row["episode_index"]),
+    )
     ours = _exported(folder, [int(row["length"]) for row in rows])
     listed: dict[str, ListedEpisode] = {}
     for row in rows:
@@ -65,6 +78,12 @@ def lerobot_episodes(
         path = info["data_path"].format(
             chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
         )
+        video, span = None, None
+        if is_video:
+            chunk, file, start = (row[name] for name in columns_of_video)
+            where = {"video_key": camera, "chunk_index": chunk, "file_index": file}
+            video = folder / info["video_path"].format(**where)
+            span = VideoSpan(start=start, fps=info["fps"])
         attributes = {"num_frames": row["length"]} if exported is None else exported.attributes
         settings = ImportSettings(
             dataset=name,
@@ -72,12 +91,13 @@ def lerobot_episodes(
             index=number,
             frames=row["length"],
             camera=camera,
+            video=span,
             columns=columns,
             instruction=_task(row, folder) if exported is None else exported.instruction,
             event_types=None if exported is None else exported.event_types,
             attributes=attributes,
         )
-        listed[episode] = ListedEpisode(settings, folder / path)
+        listed[episode] = ListedEpisode(settings, folder / path, video)
     if not listed:
         raise UserError(f"{place}: {folder} holds no episode")
     return listed
@@ -107,11 +127,6 @@ def _camera(features: Mapping[str, Any], wanted: str | None, place: str) -> str:
         said = "no camera is named" if wanted is None else f"found {wanted!r}"
         known = ", ".join(cameras) or "those of the dataset, which has none"
         raise UserError(f"{place}: {said}; expected one of {known}")
-    if features[wanted]["dtype"] == "video":
-        raise UserError(
-            f"{place}: {wanted} is stored as video, whose frames are not those that were recorded; "
-            "expected images: record or convert it with `use_videos=False`"
-        )
     return wanted
 
 
@@ -138,7 +153,14 @@ def _columns(
     return tuple(wanted.get(name) for name in ACTION_COLUMNS)
 
 
-def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
+def _video_columns(camera: str) -> tuple[str, str, str]:
+    """Return the columns of the index that say where a camera's video is."""
+    places = ("chunk_index", "file_index", "from_timestamp")
+    first, second, third = (f"videos/{camera}/{name}" for name in places)
+    return first, second, third
+
+
+def _index(folder: Path, columns: Sequence[str], place: str) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of the index of episodes, without their statistics."""
     try:
         import pyarrow as pa
@@ -152,7 +174,7 @@ def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
         raise UserError(f"{place}: {folder / INDEX} has no index of episodes (*/*.parquet)")
     for path in paths:
         try:
-            yield from pq.read_table(path, columns=list(COLUMNS)).to_pylist()
+            yield from pq.read_table(path, columns=list(columns)).to_pylist()
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{path}: cannot be read as an index of episodes: {error}") from None
 
