@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.files import write_json
 
 FPS = 10
@@ -73,7 +72,7 @@ def write_dataset(
     codec: str = "h264",
     *,
     lengths: Sequence[int] = LENGTHS,
-    names: Sequence[str] = ACTION_COLUMNS,
+    names: Sequence[str] = ("x.vel", "y.vel", "theta.vel"),
     **info: Any,
 ) -> np.ndarray:
     """Write a dataset whose episodes stand one behind the other in a video for each camera.

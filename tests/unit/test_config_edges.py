@@ -267,6 +267,15 @@ def test_what_can_be_no_folder_or_pattern_is_refused(tmp_path, dataset, words):
     assert words in problem.found
 
 
+@pytest.mark.parametrize("column", ["-1", "5000", "true", "[1]", "''", "1.5"])
+def test_what_is_no_column_is_refused(tmp_path, column):
+    entry = f"{{kind: lerobot, path: ., columns: {{linear_x: {column}}}}}"
+    ((place, problem),) = problems(
+        BASE.replace("datasets:\n", f"datasets:\n  mine: {entry}\n"), tmp_path
+    ).items()
+    assert place.endswith("columns.linear_x)") and "a name such as x.vel" in problem.found
+
+
 @pytest.mark.parametrize("pattern", ["*.h5", "**/*.h5", "day?/*.hdf5", "**/run/*"])
 def test_what_can_match_a_file_is_a_pattern(tmp_path, pattern):
     entry = f'{{kind: recorded, path: ., pattern: "{pattern}"}}'

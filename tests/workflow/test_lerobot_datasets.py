@@ -93,7 +93,6 @@ datasets:
     kind: lerobot
     path: lekiwi
     camera: observation.images.wrist
-    columns: {linear_x: 6, linear_y: 7, angular_z: 8}
     split: {train: 0.5, val: 0.25, test: 0.25, stratify_by: []}
 """
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from mobile_vla.config.audit import Accepted, OnWarning
 from mobile_vla.config.base import Count, Place, Seed, Settings
@@ -23,7 +23,28 @@ from mobile_vla.config.timing import Timing
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Dimension, Windows
 
-Columns = Annotated[dict[Dimension, Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
+MOST_COLUMNS = 1000
+
+
+def _column(value: Any) -> int | str:
+    """Return a column's place, which may be quoted, or its name.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    place = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(place, int) and not isinstance(place, bool) and 0 <= place <= MOST_COLUMNS:
+        return place
+    if isinstance(place, str) and place:
+        return place
+    raise ValueError(f"found {value!r}, expected a name such as x.vel, or a place such as 0")
+
+
+_COLUMN: dict[str, Any] = {
+    "anyOf": [{"type": "integer", "minimum": 0, "maximum": MOST_COLUMNS}, {"type": "string"}]
+}
+Column = Annotated[int | str, PlainValidator(_column), WithJsonSchema(_COLUMN)]
+Columns = Annotated[dict[Dimension, Column], Field(min_length=1)]
 
 
 class _Dataset(Settings):
@@ -93,8 +114,8 @@ class LerobotDataset(_Dataset):
     camera: str | None = None
     """Feature with the images, such as ``observation.images.front``; needed among several."""
     columns: Columns | None = None
-    """Where each velocity stands in the feature ``action``; needed where its names do not say.
-    What is not named is 0."""
+    """Which of the feature ``action`` each velocity is, by name or place, such as ``{linear_x:
+    x.vel}``; needed where its names are not known here. What is not listed is 0."""
 
 
 Dataset = Annotated[
