@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.config.mistakes import Source
+from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.simulator import SimulateSettings, Simulation, simulated_episodes
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import Problems, UserError
@@ -17,6 +19,7 @@ from mobile_vla.files import read_json, write_json
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.layout import EpisodeFiles, RawFiles
 from mobile_vla.lerobot.export_lerobot import export_lerobot
+from mobile_vla.lerobot.prompts import check_prompts
 from mobile_vla.lerobot.tables import IMAGE
 from mobile_vla.simulator.simulate import simulate
 from support.lerobot import CAMERA, contents, imported, listed, project, theirs
@@ -362,6 +365,28 @@ def test_one_of_several_cameras_must_be_chosen(tmp_path):
         (problem,) = problems(tmp_path / "two", **settings)
         assert (problem.found, problem.expected) == (found, expected)
     assert len(listed(tmp_path / "two", camera=CAMERA)) == 2
+
+
+def test_prompts_that_need_what_no_episode_says_are_listed(exported, tmp_path):
+    theirs(tmp_path / "theirs")
+    asked = {
+        name: Prompt(template=template)
+        for name, template in (
+            ("one", "pass on the {side}"),
+            ("two", "{instruction} {style} {side}"),
+            ("three", "{instruction}"),
+        )
+    }
+    with pytest.raises(Problems) as caught:
+        check_prompts("theirs", listed(tmp_path / "theirs"), asked, Source())
+    one, two = caught.value.problems
+    assert one.place.endswith("(experiments.one.prompt.template)")
+    assert one.found == "'pass on the {side}' needs the side, which no episode says"
+    assert "needs the style and the side" in two.found
+    assert (
+        one.expected == "a prompt of what they say: instruction" and "{instruction}" in one.remedy
+    )
+    check_prompts("ours", listed(exported), asked, Source())  # their names say all
 
 
 def problems(folder, **settings):

@@ -125,6 +125,14 @@ def test_a_dataset_of_videos_is_imported_trained_on_and_scored(with_video):
     assert scores["episodes"] == 2 and np.isfinite(scores["policy"]["rmse"]["overall"])
 
 
+def test_a_prompt_that_needs_a_side_is_refused_in_the_plan(with_video, tmp_path):
+    copied = with_video.copy(tmp_path / "project")
+    copied.edit("config.yaml", '"{instruction}"', '"pass on the {side}"')
+    done = copied.snakemake("-n")
+    assert done.status == 1 and "Traceback" not in done.output
+    assert "needs the side, which no episode says" in done.output
+
+
 def test_only_a_videos_bytes_count(with_video):
     assert with_video.plan(SCORES) == {}
     (with_video.folder / "lekiwi").rename(with_video.folder / "moved")

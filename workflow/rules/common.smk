@@ -22,6 +22,7 @@ from mobile_vla.least_memory import check_least_memory
 from mobile_vla.gpus import visible
 from mobile_vla.layout import *  # a class for the files of each command
 from mobile_vla.lerobot.listing import lerobot_episodes
+from mobile_vla.lerobot.prompts import check_prompts
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.reporting.texts import FOLDER as SOURCES
 from mobile_vla.reporting.texts import template_files, texts_file
@@ -70,7 +71,13 @@ for name in project.used_datasets():
     if project.datasets[name].kind == "recorded":
         recorded_files(name)
     if project.datasets[name].kind == "lerobot":
-        imported(name)
+        asked = {
+            experiment: one.prompt
+            for experiment, one in project.reported_experiments().items()
+            if name in (one.dataset, *one.evaluate_on)
+        }
+        with mistakes_without_traceback():
+            check_prompts(name, imported(name), asked, source)
 for name in sorted({one.backbone for one in project.reported_experiments().values()}):
     with mistakes_without_traceback():
         check_folder(name, project.backbones[name], source)
