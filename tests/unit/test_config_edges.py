@@ -258,6 +258,7 @@ def test_a_combination_of_a_sweep_with_too_long_a_name_is_refused(tmp_path):
         ('{kind: recorded, path: ., pattern: "/data/*.h5"}', "other places"),
         ("{kind: recorded, path: ~somebody-else/x}", "can be no folder"),
         ("{kind: lerobot, path: ~somebody-else/x}", "can be no folder"),
+        ("{kind: lerobot, path: ., every: 3, rate: 5}", "expected one of them"),
         (f"{{kind: recorded, path: {'x' * 300}}}", "can be no folder"),
     ],
 )

@@ -338,6 +338,15 @@ def test_other_versions_are_refused_and_what_else_is_known_to_be_wrong(tmp_path,
     assert second.found == "no camera is named"
 
 
+def test_rows_of_the_index_without_a_value_are_refused(tmp_path):
+    theirs(tmp_path / "theirs")
+    index = tmp_path / "theirs/meta/episodes/chunk-000/file-000.parquet"
+    table = pq.read_table(index).to_pydict() | {"length": [3, None]}
+    pq.write_table(pa.table(table), index)
+    (problem,) = problems(tmp_path / "theirs")
+    assert problem.found == "rows without length"
+
+
 def test_a_map_of_depths_is_no_camera(tmp_path):
     theirs(tmp_path / "theirs", **{"observation.images.depth": "image"})
     path = tmp_path / "theirs/meta/info.json"
@@ -365,6 +374,42 @@ def test_one_of_several_cameras_must_be_chosen(tmp_path):
         (problem,) = problems(tmp_path / "two", **settings)
         assert (problem.found, problem.expected) == (found, expected)
     assert len(listed(tmp_path / "two", camera=CAMERA)) == 2
+
+
+@pytest.mark.parametrize("wanted", [{"every": 2}, {"rate": 15}, {"rate": 15.0}])
+def test_every_second_frame_comes_with_its_own_action(tmp_path, wanted):
+    images, actions = theirs(tmp_path / "theirs")  # 30 frames a second
+    one, other = (imported(one, tmp_path) for one in listed(tmp_path / "theirs", **wanted).values())
+    for path, rows in ((one, [0, 2]), (other, [3])):
+        with h5py.File(path) as file:
+            np.testing.assert_array_equal(file["images"][()], images[rows])
+            np.testing.assert_array_equal(file["actions"][:, 0], np.float32(actions[rows, 1]))
+            assert file.attrs["num_frames"] == len(rows)
+
+
+def test_events_and_attributes_follow_the_frames_that_are_taken(raws, exported, tmp_path):
+    before = contents(raws[1])
+    after = contents(imported(listed(exported, every=4)[raws[1].stem], tmp_path))
+    np.testing.assert_array_equal(after["images"], before["images"][::4])
+    assert after["event_types"] == before["event_types"][::4]
+    assert after["attributes"] == before["attributes"] | {"num_frames": 3}
+
+
+def test_what_is_taken_is_what_was_taken_before(tmp_path):
+    theirs(tmp_path / "theirs")
+    one, other, plain = (
+        listed(tmp_path / "theirs", **wanted) for wanted in ({"every": 1}, {"rate": 30}, {})
+    )
+    assert one == other == plain
+
+
+@pytest.mark.parametrize("rate", [7, 60, 29.97])
+def test_a_rate_that_does_not_divide_the_datasets_is_refused(tmp_path, rate):
+    theirs(tmp_path / "theirs")
+    (problem,) = problems(tmp_path / "theirs", rate=rate)
+    assert problem.place.endswith("(datasets.theirs.rate)")
+    assert problem.found == f"{rate:g} of 30 frames a second"
+    assert problem.expected == "a rate that divides it: 30, 15, 10, 7.5, 6, 5 and so on"
 
 
 def test_prompts_that_need_what_no_episode_says_are_listed(exported, tmp_path):

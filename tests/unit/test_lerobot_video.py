@@ -134,6 +134,16 @@ def refused(path, times):
     return str(error.value)
 
 
+def test_a_stride_takes_frames_of_the_video_and_checks_all(copied, tmp_path):
+    every = plainly_decoded(video_file(copied))
+    one = listed(copied, camera=FRONT, rate=5)["episode_000002"]
+    assert one.settings.every == 2 and one.settings.frames == 9
+    np.testing.assert_array_equal(images_of(imported(one, tmp_path)), every[12:21:2])
+    write_video(one.video, pictures(20))  # the last frame, one that is taken, is not there
+    with pytest.raises(UserError, match="episode 2, frame 8: found the end"):
+        imported(one, tmp_path)
+
+
 def test_a_frame_that_is_missing_is_named(tmp_path):
     without = [*range(6), *range(7, 13)]
     write_video(tmp_path / "gap.mp4", pictures(12), times=without)

@@ -138,6 +138,10 @@ def test_only_a_videos_bytes_count(with_video):
     (with_video.folder / "lekiwi").rename(with_video.folder / "moved")
     with_video.edit("config.yaml", "path: lekiwi", "path: ./moved")
     assert with_video.plan(SCORES) == {}
+    with_video.edit("config.yaml", "path: ./moved", "path: ./moved\n    rate: 15")
+    assert with_video.plan(MANIFEST.replace("theirs", "lekiwi"))["import_lerobot"] == 8
+    with_video.edit("config.yaml", "rate: 15", "rate: 30")
+    assert with_video.plan(SCORES) == {}
     with (with_video.folder / "moved" / MP4).open("ab") as file:
         file.write(bytes(8))
-    assert with_video.plan("results/datasets/lekiwi/manifest.json")["import_lerobot"] == 8
+    assert with_video.plan(MANIFEST.replace("theirs", "lekiwi"))["import_lerobot"] == 8

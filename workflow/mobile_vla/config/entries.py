@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from mobile_vla.config.audit import Accepted, OnWarning
-from mobile_vla.config.base import Count, Place, Seed, Settings
+from mobile_vla.config.base import Count, Place, Positive, Seed, Settings
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.ingest import Images
@@ -116,6 +116,17 @@ class LerobotDataset(_Dataset):
     columns: Columns | None = None
     """Which of the feature ``action`` each velocity is, by name or place, such as ``{linear_x:
     x.vel}``; needed where its names are not known here. What is not listed is 0."""
+    every: Count | None = None
+    """Take every so many frames, the first of each episode on, each with its own action; window and
+    chunk count the frames that are taken."""
+    rate: Positive | None = None
+    """The same as frames a second: the dataset's ``fps`` must be a multiple of it."""
+
+    @model_validator(mode="after")
+    def _one_stride(self) -> Self:
+        if self.every is not None and self.rate is not None:
+            raise ValueError("found `every` and `rate`, which say the same; expected one of them")
+        return self
 
 
 Dataset = Annotated[

@@ -26,6 +26,9 @@ class ImportSettings(Settings):
     index: Annotated[int, Field(ge=0)]
     """Its ``episode_index``."""
     frames: Count
+    """T, as they are stored."""
+    every: Count = 1
+    """Frames 0, ``every``, 2 · ``every`` and so on are imported."""
     camera: str
     """Feature that holds its images."""
     video: VideoSpan | None = None
@@ -34,5 +37,6 @@ class ImportSettings(Settings):
     """Places of linear_x, linear_y and angular_z in the feature ``action``; None: always 0."""
     instruction: str | None
     event_types: tuple[str, ...] | None = None
+    """One for each frame that is imported."""
     attributes: dict[str, Any]
     """Attributes of the raw file."""

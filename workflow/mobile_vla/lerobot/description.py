@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from mobile_vla.lerobot.result import ACTION, INFO, VERSION
 MAJOR = VERSION.partition(".")[0]
 HEADING = "the dataset {name!r} cannot be read"
 COPY = "copy the dataset again, or convert it with LeRobot's own scripts"
+
+MOST_RATES = 6  # that a message lists
 
 NAMES: dict[str, tuple[str, ...]] = {
     "linear_x": ("linear_x", "x.vel", "linear.x", "linear.vel", "mobile_base.vx", "vx"),
@@ -43,6 +46,9 @@ class Description:
     columns: tuple[int | None, ...]
     """Places of linear_x, linear_y and angular_z in the feature ``action``; None: always 0."""
     fps: float
+    """Frames a second, as they are stored."""
+    every: int
+    """Of so many frames the first is imported."""
     data_path: str
     """Pattern of the Parquet files' paths, by ``chunk_index`` and ``file_index``."""
     video_path: str | None
@@ -73,6 +79,7 @@ def describe(
         raise Problems(HEADING.format(name=name), wrong)
     is_known = _check_version(info, path, wrong)
     features = _field(info, "features", dict, path, wrong) or {}
+    features = {name: one for name, one in features.items() if isinstance(one, dict)}
     camera = columns = data_path = video_path = fps = None
     if features:
         place = source.place(("datasets", name, "camera"))
@@ -85,10 +92,26 @@ def describe(
     data_path = _pattern(info, "data_path", path, wrong)
     if camera is not None and features[camera]["dtype"] == "video":
         video_path = _pattern(info, "video_path", path, wrong)
+    place = source.place(("datasets", name, "rate"))
+    every = None if fps is None else _every(fps, dataset, place, wrong)
     if len(wrong) > before:
         return None
-    assert camera is not None and columns is not None and fps is not None and data_path is not None
-    return Description(camera, columns, fps, data_path, video_path)
+    assert camera is not None and columns is not None and data_path is not None
+    assert fps is not None and every is not None
+    return Description(camera, columns, fps, every, data_path, video_path)
+
+
+def _every(fps: float, dataset: LerobotDataset, place: str, wrong: list[Problem]) -> int | None:
+    """Return of how many frames one is imported."""
+    if dataset.rate is None:
+        return dataset.every or 1
+    every = round(fps / dataset.rate)
+    if every >= 1 and math.isclose(every * dataset.rate, fps, rel_tol=1e-6):
+        return every
+    some = ", ".join(f"{fps / count:g}" for count in range(1, MOST_RATES + 1))
+    expected = f"a rate that divides it: {some} and so on"
+    wrong.append(Problem(place, f"{dataset.rate:g} of {fps:g} frames a second", expected))
+    return None
 
 
 def _check_version(info: Mapping[str, Any], path: Path, wrong: list[Problem]) -> bool:

@@ -45,8 +45,8 @@ def import_lerobot(
         first = next(images)
         write_episode(
             outputs.raw,
-            _of_one_size(first, images, place),
-            actions,
+            _of_one_size(first, images, settings.every, place),
+            actions[:: settings.every],
             size=first.shape[:2],
             event_types=settings.event_types,
             instruction=settings.instruction,
@@ -86,23 +86,25 @@ def _pictures(
     span = settings.video
     if span is None:
         column = rows.column(settings.camera)
-        yield (_unpacked(column[row], f"{place}, frame {row}") for row in range(len(column))), {}
+        kept = range(0, len(column), settings.every)
+        yield (_unpacked(column[row], f"{place}, frame {row}") for row in kept), {}
         return
     assert video is not None
     times = [span.start + time for time in rows.column("timestamp").to_pylist()]  # seconds
     with Video(video, f"{video}, episode {settings.index}") as opened:
-        yield opened.frames(times, tolerance=0.5 / span.fps), {VIDEO_CODEC: opened.codec}
+        images = opened.frames(times, 0.5 / span.fps, settings.every)
+        yield images, {VIDEO_CODEC: opened.codec}
 
 
 def _of_one_size(
-    first: np.ndarray, others: Iterator[np.ndarray], place: str
+    first: np.ndarray, others: Iterator[np.ndarray], every: int, place: str
 ) -> Iterator[np.ndarray]:
     yield first
     for frame, image in enumerate(others, start=1):
         if image.shape != first.shape:
             (height, width, _), (rows, columns, _) = image.shape, first.shape
             raise UserError(
-                f"{place}, frame {frame}: found {width}×{height} pixels, expected "
+                f"{place}, frame {frame * every}: found {width}×{height} pixels, expected "
                 f"{columns}×{rows} as in frame 0"
             )
         yield image

@@ -92,17 +92,23 @@ def _listed(
         where = {"video_key": described.camera, "chunk_index": chunk, "file_index": file}
         video = folder / described.video_path.format(**where)
         span = VideoSpan(start=start, fps=described.fps)
+    every, frames = described.every, int(row["length"])
+    attributes = {"num_frames": frames} if exported is None else exported.attributes
+    if every > 1 and "num_frames" in attributes:
+        attributes = {**attributes, "num_frames": len(range(0, frames, every))}
+    events = None if exported is None else exported.event_types
     settings = ImportSettings(
         dataset=name,
         episode=f"episode_{number:06d}" if exported is None else exported.episode,
         index=number,
-        frames=row["length"],
+        frames=frames,
+        every=every,
         camera=described.camera,
         video=span,
         columns=described.columns,
         instruction=str(row["tasks"][0]) if exported is None else exported.instruction,
-        event_types=None if exported is None else exported.event_types,
-        attributes={"num_frames": row["length"]} if exported is None else exported.attributes,
+        event_types=None if events is None else tuple(events[::every]),
+        attributes=attributes,
     )
     return ListedEpisode(settings, folder / data, video)
 
@@ -141,7 +147,13 @@ def _rows(
                 found = f"no column {', '.join(missing)}"
                 wrong.append(Problem(str(path), found, f"the index of {VERSION}", COPY))
             else:
-                rows += pq.read_table(path, columns=list(columns)).to_pylist()
+                table = pq.read_table(path, columns=list(columns))
+                empty = [name for name in columns if table.column(name).null_count]
+                if empty:
+                    found = f"rows without {', '.join(empty)}"
+                    wrong.append(Problem(str(path), found, "a value in each row", COPY))
+                else:
+                    rows += table.to_pylist()
         except (OSError, pa.ArrowException) as error:
             said = " ".join(str(error).split())
             wrong.append(Problem(str(path), f"cannot be read as an index of episodes: {said}"))
