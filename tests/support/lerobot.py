@@ -63,7 +63,8 @@ def listed(folder: Path, **settings: Any) -> dict[str, ListedEpisode]:
 def imported(one: ListedEpisode, folder: Path) -> Path:
     """Import an episode into a folder, and return its raw file."""
     raw = folder / f"{one.settings.episode}.h5"
-    import_lerobot(one.settings, RawFiles(raw, raw.with_suffix(".json")), data=one.data)
+    files = RawFiles(raw, raw.with_suffix(".json"))
+    import_lerobot(one.settings, files, data=one.data, video=one.video)
     assert read_json(raw.with_suffix(".json")) == FileDigest.of(raw).model_dump()
     return raw
 

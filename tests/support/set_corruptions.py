@@ -7,6 +7,7 @@ from pathlib import Path
 from support.corruption_cases import THE_SET, THIN, error, info, warning
 from support.episode_corruptions import (
     actions,
+    attribute,
     each,
     same_actions,
     several,
@@ -56,6 +57,10 @@ SETS = {
     ),
     "red and blue swapped in all": (
         each(swap_colours), [warning("probable_bgr", "images", THE_SET), THIN],
+    ),
+    "pictures from a video": (
+        each(attribute("video_codec", "av1")),
+        [info("video_images", "images", THE_SET), THIN],
     ),
     "files beside them that the pattern does not match": (
         lambda folder: {"left_out": "a.hdf5, b.H5"},

@@ -258,6 +258,7 @@ def test_a_combination_of_a_sweep_with_too_long_a_name_is_refused(tmp_path):
         ('{kind: recorded, path: ., pattern: "/data/*.h5"}', "other places"),
         ("{kind: recorded, path: ~somebody-else/x}", "can be no folder"),
         ("{kind: lerobot, path: ~somebody-else/x}", "can be no folder"),
+        ("{kind: lerobot, path: ., every: 3, rate: 5}", "expected one of them"),
         (f"{{kind: recorded, path: {'x' * 300}}}", "can be no folder"),
     ],
 )
@@ -265,6 +266,15 @@ def test_what_can_be_no_folder_or_pattern_is_refused(tmp_path, dataset, words):
     text = BASE.replace("datasets:\n", f"datasets:\n  mine: {dataset}\n")
     (problem,) = problems(text, tmp_path).values()
     assert words in problem.found
+
+
+@pytest.mark.parametrize("column", ["-1", "5000", "true", "[1]", "''", "1.5"])
+def test_what_is_no_column_is_refused(tmp_path, column):
+    entry = f"{{kind: lerobot, path: ., columns: {{linear_x: {column}}}}}"
+    ((place, problem),) = problems(
+        BASE.replace("datasets:\n", f"datasets:\n  mine: {entry}\n"), tmp_path
+    ).items()
+    assert place.endswith("columns.linear_x)") and "a name such as x.vel" in problem.found
 
 
 @pytest.mark.parametrize("pattern", ["*.h5", "**/*.h5", "day?/*.hdf5", "**/run/*"])

@@ -1,4 +1,4 @@
-"""LeRobotDataset v3: what is written, that it comes back unchanged, and what is refused."""
+"""LeRobotDataset v3: what is written, that it comes back unchanged, and damaged ones."""
 
 import json
 import shutil
@@ -9,17 +9,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.config.mistakes import Source
+from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.simulator import SimulateSettings, Simulation, simulated_episodes
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import read_json, write_json
-from mobile_vla.ingest.ingest import ingest
-from mobile_vla.layout import EpisodeFiles, RawFiles
+from mobile_vla.layout import RawFiles
 from mobile_vla.lerobot.export_lerobot import export_lerobot
+from mobile_vla.lerobot.prompts import check_prompts
 from mobile_vla.lerobot.tables import IMAGE
 from mobile_vla.simulator.simulate import simulate
-from support.lerobot import CAMERA, contents, imported, listed, project, theirs
+from support.lerobot import CAMERA, contents, imported, listed, project
 from support.recorded import write_episode, write_folder
 
 SIZE = (36, 48)
@@ -229,55 +230,17 @@ def test_other_episodes_than_were_ingested_are_not_exported(raws, tmp_path):
         export_lerobot("ours", tmp_path / "two", **project(tmp_path, paths), task="go")
 
 
-def test_a_dataset_of_others_is_read_by_number_and_name(tmp_path):
-    images, actions = theirs(tmp_path / "theirs")
-    found = listed(tmp_path / "theirs")
-    assert list(found) == ["episode_000000", "episode_000001"]
-    path = imported(found["episode_000001"], tmp_path)
-    with h5py.File(path) as file:
-        np.testing.assert_array_equal(file["images"][()], images[3:])
-        expected = np.zeros((2, 3), dtype=np.float32)
-        expected[:, [0, 2]] = actions[3:, [1, 2]]
-        np.testing.assert_array_equal(file["actions"][()], expected)
-        assert file["language_instruction"][0] == b"place"
-        assert "action_event_types" not in file and file.attrs["num_frames"] == 2
-    facts = tmp_path / "facts.json"
-    wanted = IngestSettings(dataset="theirs", episode="a", images=Images(color="rgb"))
-    ingest(wanted, EpisodeFiles(facts, tmp_path / "frames.npy"), raw=path)
-    assert read_json(facts)["errors"] == []
-
-
-def test_columns_can_be_said_where_names_say_nothing(tmp_path):
-    _, actions = theirs(tmp_path / "theirs", names=("a", "b"))
-    with pytest.raises(UserError, match=r"columns\): found none for an 'action' of 2 numbers"):
-        listed(tmp_path / "theirs")
-    with pytest.raises(UserError, match=r"found \{'linear_y': 2\}"):
-        listed(tmp_path / "theirs", columns={"linear_y": 2})
-    one = listed(tmp_path / "theirs", columns={"linear_y": 1})["episode_000000"]
-    with h5py.File(imported(one, tmp_path)) as file:
-        np.testing.assert_array_equal(file["actions"][:, 1], np.float32(actions[:3, 1]))
-        assert not file["actions"][:, [0, 2]].any()
-
-
-def test_one_of_several_cameras_must_be_chosen_and_no_video(tmp_path):
-    theirs(tmp_path / "two", **{"observation.images.top": "image"})
-    expected = "expected one of observation.images.front, observation.images.top"
-    with pytest.raises(UserError, match=f"no camera is named; {expected}"):
-        listed(tmp_path / "two")
-    with pytest.raises(UserError, match=f"found 'left'; {expected}"):
-        listed(tmp_path / "two", camera="left")
-    assert len(listed(tmp_path / "two", camera=CAMERA)) == 2
-    theirs(tmp_path / "video", **{"observation.images.top": "video"})
-    with pytest.raises(UserError, match="stored as video"):
-        listed(tmp_path / "video", camera="observation.images.top")
+def test_events_and_attributes_follow_the_frames_that_are_taken(raws, exported, tmp_path):
+    before = contents(raws[1])
+    after = contents(imported(listed(exported, every=4)[raws[1].stem], tmp_path))
+    np.testing.assert_array_equal(after["images"], before["images"][::4])
+    assert after["event_types"] == before["event_types"][::4]
+    assert after["attributes"] == before["attributes"] | {"num_frames": 3}
 
 
 def test_what_is_no_such_dataset_is_named(tmp_path, copied):
     with pytest.raises(UserError, match=r"\(datasets\.theirs\.path\): .* has no meta/info"):
         listed(tmp_path / "nothing")
-    theirs(tmp_path / "old", version="v2.1")
-    with pytest.raises(UserError, match=r"found v2\.1, expected v3\.0"):
-        listed(tmp_path / "old")
     index = copied / "meta/episodes/chunk-000/file-000.parquet"
     index.write_bytes(index.read_bytes()[:-10])
     with pytest.raises(UserError, match="cannot be read as an index"):
@@ -310,6 +273,11 @@ def test_damaged_data_are_refused_at_their_place(copied, exported, tmp_path):
         with pytest.raises(UserError, match=says):
             imported(one, tmp_path)
         assert not list(tmp_path.glob("*.h5"))
+
+
+def test_names_that_came_along_say_what_prompts_need(exported):
+    asked = {"one": Prompt(template="{instruction} {style} {side}")}
+    check_prompts("ours", listed(exported), asked, Source())
 
 
 def test_names_that_no_longer_fit_are_noticed(copied):

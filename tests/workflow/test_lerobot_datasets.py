@@ -3,10 +3,17 @@
 import shutil
 import subprocess
 
+import h5py
+import numpy as np
 import pytest
 
 from mobile_vla.files import read_json
+from support.lerobot_video import plainly_decoded
+from support.project import ROOT, SMALL, Project
 
+LEKIWI = ROOT / "tests/data/lerobot/lekiwi_video"
+MP4 = "videos/observation.images.wrist/chunk-000/file-000.mp4"
+SCORES = "results/experiments/head_only/seed0/evaluation.json"
 MANIFEST = "results/datasets/theirs/manifest.json"
 BACK = """\
   theirs:
@@ -78,3 +85,64 @@ def test_a_damaged_file_stops_the_import_of_its_episodes_alone(returned):
     log = next(returned.folder.glob("results/logs/raw/theirs/*.log")).read_text()
     assert "cannot be read" in log and "copy the dataset again" in log
     assert "Traceback" not in log
+
+
+VIDEO = """\
+datasets:
+  lekiwi:
+    kind: lerobot
+    path: lekiwi
+    camera: observation.images.wrist
+    split: {train: 0.5, val: 0.25, test: 0.25, stratify_by: []}
+"""
+
+
+@pytest.fixture(scope="module")
+def with_video(tmp_path_factory):
+    """A project with a dataset of videos, trained and scored."""
+    prompt = ('"pass on the {side}"', '"{instruction}"')
+    _, rest = SMALL.split("backbones:\n")
+    rest = rest.replace("dataset: demo", "dataset: lekiwi").replace(*prompt)
+    tail = "  lora:\n    lora: {r: 4}\n"
+    folder = tmp_path_factory.mktemp("video") / "project"
+    made = Project(folder, f"{VIDEO}backbones:\n{rest.replace(tail, '')}")
+    shutil.copytree(LEKIWI, folder / "lekiwi")
+    made.build(SCORES)
+    return made
+
+
+def test_a_dataset_of_videos_is_imported_trained_on_and_scored(with_video):
+    place = with_video.folder / "results/datasets/lekiwi"
+    every = plainly_decoded(with_video.folder / "lekiwi" / MP4)
+    for number in (0, 7):
+        with h5py.File(place / f"raw/episode_{number:06d}.h5") as file:
+            np.testing.assert_array_equal(file["images"][()], every[24 * number :][:24])
+    facts = read_json(place / "episodes/episode_000007.json")
+    assert facts["errors"] == [] and facts["attributes"]["video_codec"] == "av1"
+    provenance = read_json(place / "raw/episode_000007.provenance.json")
+    assert {"av", "libavcodec"} <= set(provenance["versions"])
+    scores = read_json(with_video.folder / SCORES)
+    assert scores["episodes"] == 2 and np.isfinite(scores["policy"]["rmse"]["overall"])
+
+
+def test_a_prompt_that_needs_a_side_is_refused_in_a_plan_that_trains(with_video, tmp_path):
+    copied = with_video.copy(tmp_path / "project")
+    copied.edit("config.yaml", '"{instruction}"', '"pass on the {side}"')
+    done = copied.snakemake("-n")
+    assert done.status == 1 and "Traceback" not in done.output
+    assert "needs the side, which no episode says" in done.output
+    assert copied.snakemake("-n", "audit").status == 0, "the data can be looked at first"
+
+
+def test_only_a_videos_bytes_count(with_video):
+    assert with_video.plan(SCORES) == {}
+    (with_video.folder / "lekiwi").rename(with_video.folder / "moved")
+    with_video.edit("config.yaml", "path: lekiwi", "path: ./moved")
+    assert with_video.plan(SCORES) == {}
+    with_video.edit("config.yaml", "path: ./moved", "path: ./moved\n    rate: 15")
+    assert with_video.plan(MANIFEST.replace("theirs", "lekiwi"))["import_lerobot"] == 8
+    with_video.edit("config.yaml", "rate: 15", "rate: 30")
+    assert with_video.plan(SCORES) == {}
+    with (with_video.folder / "moved" / MP4).open("ab") as file:
+        file.write(bytes(8))
+    assert with_video.plan(MANIFEST.replace("theirs", "lekiwi"))["import_lerobot"] == 8

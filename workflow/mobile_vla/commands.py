@@ -54,7 +54,9 @@ def _by_name(*commands: Command) -> dict[str, Command]:
 # Called by rules.
 STAGES = _by_name(
     Command("simulate", "simulator", ("h5py", "numpy", "pillow")),
-    Command("import_lerobot", "lerobot", ("h5py", "numpy", "pillow", "pyarrow"), extra="lerobot"),
+    Command(
+        "import_lerobot", "lerobot", ("av", "h5py", "numpy", "pillow", "pyarrow"), extra="lerobot"
+    ),
     Command("ingest", "ingest", ("h5py", "numpy", "pillow")),
     Command("manifest", "data", ("numpy",)),
     Command("split", "data"),

@@ -22,6 +22,7 @@ from mobile_vla.least_memory import check_least_memory
 from mobile_vla.gpus import visible
 from mobile_vla.layout import *  # a class for the files of each command
 from mobile_vla.lerobot.listing import lerobot_episodes
+from mobile_vla.lerobot.prompts import check_prompts
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.reporting.texts import FOLDER as SOURCES
 from mobile_vla.reporting.texts import template_files, texts_file
@@ -179,11 +180,15 @@ def imported_episode(dataset, episode) -> ImportSettings:
 
 
 @cache
-def imported_content(dataset):
-    """Return the identity of the bytes of a LeRobotDataset's data files."""
-    return content_ids(
-        sorted({episode.data for episode in imported(dataset).values()}), CONTENT_CACHE
-    )
+def imported_files(dataset):
+    """Return the files of a LeRobotDataset, and the identity of their bytes."""
+    files = {file for episode in imported(dataset).values() for file in episode.files}
+    return content_ids(sorted(files), CONTENT_CACHE)
+
+
+def imported_content(dataset, episode):
+    """Return the identity of the bytes of the files that hold an episode of a LeRobotDataset."""
+    return [imported_files(dataset)[file] for file in imported(dataset)[episode].files]
 
 
 @cache

@@ -31,6 +31,12 @@ def raw_folder(wildcards, output):
     return str(Path(project.dataset_folder(name)).expanduser())
 
 
+def imported_video(wildcards, output):
+    """Return the file of an imported episode's images, if they are stored as video."""
+    video = imported(wildcards.dataset)[wildcards.episode].video
+    return [] if video is None else str(video)
+
+
 def checkpoint_folder(wildcards, output):
     """Return the folder of a job's backbone, if it is a local checkpoint."""
     folder = project.checkpoint_folder(backbone_of(wildcards))
@@ -130,6 +136,24 @@ def run_stored(wildcards):
 def training_stored(wildcards):
     """Return the same for a training."""
     return [*run_stored(wildcards), *stored(mirrored_feature_files(wildcards))]
+
+
+def possible_prompts(wildcards):
+    """Refuse to plan a training on a LeRobotDataset whose names and tasks lack what prompts need.
+
+    All experiments on it are looked at. It reads no file for that.
+    """
+    experiment = project.experiments[wildcards.experiment]
+    for name in (experiment.dataset, *experiment.evaluate_on):
+        if project.datasets[name].kind == "lerobot":
+            asked = {
+                other: one.prompt
+                for other, one in project.experiments.items()
+                if name in (one.dataset, *one.evaluate_on)
+            }
+            with mistakes_without_traceback():
+                check_prompts(name, imported(name), asked, source)
+    return []
 
 
 def least_memory(wildcards):

@@ -10,8 +10,9 @@ rule import_lerobot:
         "../../envs/mobile-vla-lerobot.yaml"
     params:
         *tracked("import_lerobot", imported_episode, "dataset", "episode"),
-        lambda w: imported_content(w.dataset)[imported(w.dataset)[w.episode].data],
+        lambda w: imported_content(w.dataset, w.episode),
         settings=settings_of("import_lerobot"),
         data=lambda w, output: str(imported(w.dataset)[w.episode].data),
+        video=imported_video,
     shell:
         command("import_lerobot")

@@ -2,6 +2,7 @@
 rule train:
     input:
         least_memory,
+        possible_prompts,
         training_stored,
         **training_inputs,
         init_from=start_policy,

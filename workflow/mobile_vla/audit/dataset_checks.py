@@ -17,6 +17,7 @@ from mobile_vla.config.windows import Windows
 from mobile_vla.conventions import ACTION_COLUMNS, KNOWN_VALUES
 from mobile_vla.data.prompts import lacks, needs, prompt_values, render, sides_with_same_prompt
 from mobile_vla.ingest.result import EpisodeFacts
+from mobile_vla.ingest.video import VIDEO_CODEC
 
 SAME_SEQUENCE = 0.5  # share of episodes with one action sequence that is worth a warning
 THIN = 3  # episodes that a cell needs to be in train, validation and test
@@ -126,7 +127,28 @@ def probable_bgr(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[
         )
 
 
-SET_CHECKS: tuple[SetCheck, ...] = (constant_dimension, same_sequence, probable_bgr, empty_cells)
+def video_images(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
+    """Pictures are those of the camera; what a video keeps of them is less."""
+    codecs = Counter(str(codec) for facts in every if (codec := facts.attributes.get(VIDEO_CODEC)))
+    if codecs:
+        yield of_dataset(
+            "video_images",
+            "images",
+            found=f"the pictures of {codecs.total()} of {len(every)} episodes come from a video "
+            f"({', '.join(sorted(codecs))}), which is lossy",
+            expected="pictures as the camera gave them",
+            remedy="know that fine detail is lost and that a robot's own camera has it; record "
+            "with `use_videos=False` if that matters",
+        )
+
+
+SET_CHECKS: tuple[SetCheck, ...] = (
+    constant_dimension,
+    same_sequence,
+    probable_bgr,
+    video_images,
+    empty_cells,
+)
 
 
 def window_yields(

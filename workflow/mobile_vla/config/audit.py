@@ -75,6 +75,7 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
     },
     ("Images", "info"): {
         "encoded_images": "images stored as JPEG or PNG files: decoded",
+        "video_images": "images decoded from a video: lossy, not those of the camera",
     },
     ("Actions", "warning"): {
         "actions_beyond_scale": "commands beyond the declared scale, which would be clipped",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from mobile_vla.config.audit import Accepted, OnWarning
-from mobile_vla.config.base import Count, Place, Seed, Settings, Text
+from mobile_vla.config.base import Count, Place, Positive, Seed, Settings, Text
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.ingest import Images
@@ -24,7 +24,28 @@ from mobile_vla.config.training import Training
 from mobile_vla.config.units import Units
 from mobile_vla.config.windows import Actions, Dimension, Windows
 
-Columns = Annotated[dict[Dimension, Annotated[int, Field(ge=0, le=1000)]], Field(min_length=1)]
+MOST_COLUMNS = 1000
+
+
+def _column(value: Any) -> int | str:
+    """Return a column's place, which may be quoted, or its name.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    place = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(place, int) and not isinstance(place, bool) and 0 <= place <= MOST_COLUMNS:
+        return place
+    if isinstance(place, str) and place:
+        return place
+    raise ValueError(f"found {value!r}, expected a name such as x.vel, or a place such as 0")
+
+
+_COLUMN: dict[str, Any] = {
+    "anyOf": [{"type": "integer", "minimum": 0, "maximum": MOST_COLUMNS}, {"type": "string"}]
+}
+Column = Annotated[int | str, PlainValidator(_column), WithJsonSchema(_COLUMN)]
+Columns = Annotated[dict[Dimension, Column], Field(min_length=1)]
 
 
 class _Dataset(Settings):
@@ -88,7 +109,7 @@ class RecordedDataset(_Dataset):
 
 
 class LerobotDataset(_Dataset):
-    """A LeRobotDataset v3 with its images in Parquet files; needs the package pyarrow."""
+    """A LeRobotDataset v3, images or videos; needs the packages pyarrow and av."""
 
     kind: Literal["lerobot"]
     """Says that the episodes are those of a LeRobotDataset."""
@@ -97,8 +118,19 @@ class LerobotDataset(_Dataset):
     camera: str | None = None
     """Feature with the images, such as ``observation.images.front``; needed among several."""
     columns: Columns | None = None
-    """Where each velocity stands in the feature ``action``; needed where its names do not say.
-    What is not named is 0."""
+    """Which of the feature ``action`` each velocity is, by name or place, such as ``{linear_x:
+    x.vel}``; needed where its names are not known here. What is not listed is 0."""
+    every: Count | None = None
+    """Take every so many frames, the first of each episode on, each with its own action; window and
+    chunk count the frames that are taken."""
+    rate: Positive | None = None
+    """The same as frames a second: the dataset's ``fps`` must be a multiple of it."""
+
+    @model_validator(mode="after")
+    def _one_stride(self) -> Self:
+        if self.every is not None and self.rate is not None:
+            raise ValueError("found `every` and `rate`, which say the same; expected one of them")
+        return self
 
 
 Dataset = Annotated[

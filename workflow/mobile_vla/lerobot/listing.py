@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import importlib.util
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mobile_vla.config.entries import LerobotDataset
-from mobile_vla.config.lerobot import ImportSettings
+from mobile_vla.config.lerobot import ImportSettings, VideoSpan
 from mobile_vla.config.mistakes import Source
-from mobile_vla.conventions import ACTION_COLUMNS
-from mobile_vla.errors import UserError
-from mobile_vla.files import read_json
-from mobile_vla.lerobot.result import ACTION, INFO, OURS, VERSION, ExportedDataset, ExportedEpisode
+from mobile_vla.errors import Problem, Problems, UserError
+from mobile_vla.lerobot.description import COPY, HEADING, Description, describe
+from mobile_vla.lerobot.result import OURS, VERSION, ExportedDataset, ExportedEpisode
 
 INSTALL = "python -m pip install -r envs/requirements-lerobot.txt -c envs/constraints.txt"
 INDEX = "meta/episodes"
@@ -22,10 +22,18 @@ COLUMNS = ("episode_index", "tasks", "length", "data/chunk_index", "data/file_in
 
 @dataclass(frozen=True)
 class ListedEpisode:
-    """An episode: what is to be imported, and the data file that holds it."""
+    """An episode: what is to be imported, and the files that hold it."""
 
     settings: ImportSettings
     data: Path
+    """Parquet file with its rows."""
+    video: Path | None
+    """File with its images, where they are stored as video."""
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [self.data] if self.video is None else [self.data, self.video]
 
 
 def lerobot_episodes(
@@ -41,120 +49,115 @@ def lerobot_episodes(
         source: where they stand.
 
     Raises:
-        UserError: the folder holds no such dataset, or one that cannot be read.
+        Problems: the folder holds no such dataset, or one that cannot be read: all that is wrong.
+        UserError: its episodes are not those that were exported from here, or a package is missing.
     """
-    place, camera_place, columns_place = (
-        source.place(("datasets", name, key)) for key in ("path", "camera", "columns")
-    )
+    place = source.place(("datasets", name, "path"))
     folder = Path(dataset.path).expanduser()
-    info = _read_info(folder, place)
-    camera = _camera(info["features"], dataset.camera, camera_place)
-    columns = _columns(info["features"].get(ACTION), dataset.columns, columns_place)
-    rows = sorted(_index(folder, place), key=lambda row: int(row["episode_index"]))
-    ours = _exported(folder, [int(row["length"]) for row in rows])
-    listed: dict[str, ListedEpisode] = {}
+    wrong: list[Problem] = []
+    described = describe(folder, name, dataset, source, wrong)
+    in_video = () if described is None else _video_columns(described)
+    rows = _rows(_index(folder, place, wrong), (*COLUMNS, *in_video), wrong)
+    if not wrong and not rows:
+        wrong.append(Problem(place, f"{folder} holds no episode", "one at least"))
     for row in rows:
-        number = int(row["episode_index"])
-        exported = ours.get(number)
-        episode = f"episode_{number:06d}" if exported is None else exported.episode
-        if set("{}/") & set(episode):
-            raise UserError(
-                f"{folder / OURS}: found the name {episode!r}, expected one without braces and "
-                "slashes, which mean something else to the workflow; rename the episode"
-            )
-        path = info["data_path"].format(
-            chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
-        )
-        attributes = {"num_frames": row["length"]} if exported is None else exported.attributes
-        settings = ImportSettings(
-            dataset=name,
-            episode=episode,
-            index=number,
-            frames=row["length"],
-            camera=camera,
-            columns=columns,
-            instruction=_task(row, folder) if exported is None else exported.instruction,
-            event_types=None if exported is None else exported.event_types,
-            attributes=attributes,
-        )
-        listed[episode] = ListedEpisode(settings, folder / path)
-    if not listed:
-        raise UserError(f"{place}: {folder} holds no episode")
-    return listed
+        if len(row["tasks"]) != 1:
+            found = f"episode {row['episode_index']} has {len(row['tasks'])} instructions"
+            expected, remedy = "one for all of its frames", "split the episode where they change"
+            wrong.append(Problem(str(folder / INDEX), found, expected, remedy))
+    if wrong or described is None:
+        raise Problems(HEADING.format(name=name), wrong)
+    ours = _exported(folder, [int(row["length"]) for row in rows])
+    listed = (
+        _listed(name, folder, described, row, ours.get(int(row["episode_index"]))) for row in rows
+    )
+    return {one.settings.episode: one for one in listed}
 
 
-def _read_info(folder: Path, place: str) -> dict[str, Any]:
-    if not (folder / INFO).is_file():
-        raise UserError(
-            f"{place}: {folder} has no {INFO}; expected the folder of a LeRobotDataset {VERSION}"
-        )
-    info: dict[str, Any] = read_json(folder / INFO)
-    version = str(info.get("codebase_version"))
-    if version.split(".")[0] != VERSION.split(".")[0]:
-        raise UserError(
-            f"{folder / INFO} (codebase_version): found {version}, expected {VERSION}; LeRobot's "
-            "own scripts convert older datasets (lerobot.datasets.v30)"
-        )
-    return info
+def _listed(
+    name: str,
+    folder: Path,
+    described: Description,
+    row: Mapping[str, Any],
+    exported: ExportedEpisode | None,
+) -> ListedEpisode:
+    """Return an episode by its row of the index and, if it was exported from here, by that."""
+    number = int(row["episode_index"])
+    data = described.data_path.format(
+        chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
+    )
+    video, span = None, None
+    if described.video_path is not None:
+        chunk, file, start = (row[column] for column in _video_columns(described))
+        where = {"video_key": described.camera, "chunk_index": chunk, "file_index": file}
+        video = folder / described.video_path.format(**where)
+        span = VideoSpan(start=start, fps=described.fps)
+    every, frames = described.every, int(row["length"])
+    attributes = {"num_frames": frames} if exported is None else exported.attributes
+    if every > 1 and "num_frames" in attributes:
+        attributes = {**attributes, "num_frames": len(range(0, frames, every))}
+    events = None if exported is None else exported.event_types
+    settings = ImportSettings(
+        dataset=name,
+        episode=f"episode_{number:06d}" if exported is None else exported.episode,
+        index=number,
+        frames=frames,
+        every=every,
+        camera=described.camera,
+        video=span,
+        columns=described.columns,
+        instruction=str(row["tasks"][0]) if exported is None else exported.instruction,
+        event_types=None if events is None else tuple(events[::every]),
+        attributes=attributes,
+    )
+    return ListedEpisode(settings, folder / data, video)
 
 
-def _camera(features: Mapping[str, Any], wanted: str | None, place: str) -> str:
-    """Return the feature that holds the images; where ``wanted`` is None there must be one."""
-    cameras = [name for name, feature in features.items() if feature["dtype"] in ("image", "video")]
-    if wanted is None and len(cameras) == 1:
-        wanted = cameras[0]
-    if wanted is None or wanted not in cameras:
-        said = "no camera is named" if wanted is None else f"found {wanted!r}"
-        known = ", ".join(cameras) or "those of the dataset, which has none"
-        raise UserError(f"{place}: {said}; expected one of {known}")
-    if features[wanted]["dtype"] == "video":
-        raise UserError(
-            f"{place}: {wanted} is stored as video, whose frames are not those that were recorded; "
-            "expected images: record or convert it with `use_videos=False`"
-        )
-    return wanted
+def _video_columns(described: Description) -> tuple[str, ...]:
+    """Return the columns of the index that say where an episode's video is."""
+    if described.video_path is None:
+        return ()
+    places = ("chunk_index", "file_index", "from_timestamp")
+    return tuple(f"videos/{described.camera}/{place}" for place in places)
 
 
-def _columns(
-    action: Mapping[str, Any] | None, wanted: Mapping[Any, int] | None, place: str
-) -> tuple[int | None, ...]:
-    """Return where each velocity stands in the feature ``action``; None where it is always 0.
-
-    Without ``wanted``, the places by name, the feature's own names decide.
-    """
-    if action is None or len(action["shape"]) != 1 or not action["dtype"].startswith("float"):
-        raise UserError(f"{place}: found no {ACTION!r} of floating-point numbers, expected (A,)")
-    size, names = action["shape"][0], action["names"]
-    if isinstance(names, Mapping):  # older writers: {"motors": […]}
-        names = [name for group in names.values() for name in group]
-    if wanted is None:
-        wanted = {name: at for at, name in enumerate(names or []) if name in ACTION_COLUMNS}
-    if not wanted or any(at >= size for at in wanted.values()):
-        raise UserError(
-            f"{place}: found {dict(wanted) or 'none'} for an {ACTION!r} of {size} numbers "
-            f"named {names}; expected the places of {', '.join(ACTION_COLUMNS)}, such as "
-            "`columns: {linear_x: 0, angular_z: 1}`"
-        )
-    return tuple(wanted.get(name) for name in ACTION_COLUMNS)
-
-
-def _index(folder: Path, place: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of the index of episodes, without their statistics."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise UserError(
-            f"{place}: a LeRobotDataset needs the package pyarrow; install it with\n    {INSTALL}"
-        ) from None
+def _index(folder: Path, place: str, wrong: list[Problem]) -> list[Path]:
+    """Return the files of the index of episodes."""
+    if importlib.util.find_spec("pyarrow") is None:
+        found = "a LeRobotDataset needs the package pyarrow, which is not installed"
+        raise UserError(f"{place}: {found}; install it with\n    {INSTALL}")
     paths = sorted((folder / INDEX).glob("*/*.parquet"))
     if not paths:
-        raise UserError(f"{place}: {folder / INDEX} has no index of episodes (*/*.parquet)")
+        wrong.append(Problem(place, f"{folder / INDEX} has no index of episodes", "*/*.parquet"))
+    return paths
+
+
+def _rows(
+    paths: Sequence[Path], columns: Sequence[str], wrong: list[Problem]
+) -> list[dict[str, Any]]:
+    """Return the rows of the index by episode, without their statistics."""
+    rows: list[dict[str, Any]] = []
     for path in paths:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         try:
-            yield from pq.read_table(path, columns=list(COLUMNS)).to_pylist()
+            missing = [name for name in columns if name not in pq.read_schema(path).names]
+            if missing:
+                found = f"no column {', '.join(missing)}"
+                wrong.append(Problem(str(path), found, f"the index of {VERSION}", COPY))
+            else:
+                table = pq.read_table(path, columns=list(columns))
+                empty = [name for name in columns if table.column(name).null_count]
+                if empty:
+                    found = f"rows without {', '.join(empty)}"
+                    wrong.append(Problem(str(path), found, "a value in each row", COPY))
+                else:
+                    rows += table.to_pylist()
         except (OSError, pa.ArrowException) as error:
-            raise UserError(f"{path}: cannot be read as an index of episodes: {error}") from None
+            said = " ".join(str(error).split())
+            wrong.append(Problem(str(path), f"cannot be read as an index of episodes: {said}"))
+    return sorted(rows, key=lambda row: int(row["episode_index"]))
 
 
 def _exported(folder: Path, lengths: list[int]) -> dict[int, ExportedEpisode]:
@@ -171,14 +174,10 @@ def _exported(folder: Path, lengths: list[int]) -> dict[int, ExportedEpisode]:
                 f"and has {here} now: episodes were removed or reordered; remove the file, and "
                 "episodes are named by their numbers"
             )
+        if set("{}/") & set(exported.episode):
+            raise UserError(
+                f"{path}: found the name {exported.episode!r}, expected one without braces and "
+                "slashes, which mean something else to the workflow; rename the episode"
+            )
         assert exported.event_types is None or len(exported.event_types) == exported.frames
     return dict(enumerate(episodes))
-
-
-def _task(row: Mapping[str, Any], folder: Path) -> str:
-    if len(row["tasks"]) != 1:
-        raise UserError(
-            f"{folder / INDEX}: episode {row['episode_index']} has {len(row['tasks'])} "
-            "instructions, expected one for all of its frames; split it where they change"
-        )
-    return str(row["tasks"][0])

@@ -21,6 +21,7 @@ from mobile_vla.result import Result
 STATUS = ("-c", "status.relativePaths=false", "status", "--porcelain=v2", "--branch")
 CODE = ("workflow/", "presets/")  # where an untracked file can change a result
 CODE_SUFFIXES = (".py", ".smk", ".yaml", ".yml", ".j2", ".css", ".js")
+DECODERS = ("libavcodec", "libavformat", "libavutil", "libswscale")
 SMALL = 1_000_000  # bytes; larger files have a JSON beside them with their digest
 
 
@@ -45,7 +46,8 @@ class Provenance(Result):
     code: list[str]
     """The command's modules, each with the digest of its code."""
     versions: dict[str, str | None]
-    """Versions of the packages that can change the result; None for one that is not installed."""
+    """Versions of the packages that can change the result; None for one that is not installed. Of a
+    job that decodes video also those of FFmpeg's libraries."""
     git: Commit | None
     """State of the checkout; None outside of one."""
     command: str
@@ -132,7 +134,7 @@ class Recorder:
             settings=settings,
             inputs=self.inputs,
             code=self.code,
-            versions=versions(self.packages),
+            versions=versions(self.packages) | _libraries(self.packages),
             git=git_state(),
             command=shlex.join(["python", "-m", "mobile_vla", *sys.argv[1:]]),
             host=socket.gethostname(),
@@ -144,6 +146,13 @@ class Recorder:
             seconds=round((finished - self.started).total_seconds(), 3),
         )
         provenance.write(path)
+
+
+def _libraries(packages: Sequence[str]) -> dict[str, str | None]:
+    """Return the versions of what PyAV decoded with, for a job that depends on it."""
+    av = sys.modules.get("av") if "av" in packages else None
+    found = {} if av is None else av.library_versions
+    return {name: ".".join(map(str, found[name])) for name in DECODERS if name in found}
 
 
 def _compute() -> tuple[str | None, int | None]:
