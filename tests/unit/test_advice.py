@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -20,66 +17,19 @@ from mobile_vla.audit.result import (
     SharedSequence,
     WindowYield,
 )
-from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.split import Split
 from mobile_vla.data.split import make_folds
 from mobile_vla.reporting.advice import recording, scoring, training
-from mobile_vla.reporting.advice.facts import Advice, Facts
+from mobile_vla.reporting.advice.facts import Advice
 from mobile_vla.reporting.advice.rules import RULES, SHOWN, advise
-from mobile_vla.reporting.load import DatasetFacts, Run, load_datasets, load_runs
+from mobile_vla.reporting.load import DatasetFacts, Run
 from mobile_vla.reporting.sweeps import Point, SweepTable
 from mobile_vla.reporting.texts import Texts
+from support.advice_facts import FLAT, dataset, facts_of, losses, run_of, stored
 from support.comparisons import compared, judged
 from support.report import ENGLISH
-from support.results import make_results
 
 KOREAN = Texts.of("ko")
-
-
-@cache
-def stored() -> tuple[Run, DatasetFacts]:
-    made = make_results(Path(mkdtemp()), 1)
-    (run,) = load_runs(made.settings, made.results)
-    (facts,) = load_datasets(made.settings, made.results)
-    return run, facts
-
-
-def losses(*values: float) -> tuple[Any, ...]:
-    first = stored()[0].epochs[0]
-    return tuple(
-        first.model_copy(update={"epoch": number, "val_loss": value, "train_loss": value})
-        for number, value in enumerate(values)
-    )
-
-
-FLAT = (1.0, 0.5, 0.3, 0.2, 0.19, 0.185, 0.184, 0.184)
-
-
-def run_of(name: str = "lora", **changed: Any) -> Run:
-    """Return a run of which there is nothing to say."""
-    run = stored()[0]
-    settings = run.settings.model_copy(update={"experiment": name})
-    return replace(run, **{"settings": settings, "epochs": losses(*FLAT), **changed})
-
-
-def dataset(**audit: Any) -> DatasetFacts:
-    """Return a dataset whose combinations are all recorded, by drives that differ."""
-    facts = stored()[1]
-    cells = tuple(own.model_copy(update={"episodes": 5}) for own in facts.audit.coverage)
-    changed = facts.audit.model_copy(update={"coverage": cells, "findings": (), **audit})
-    return replace(facts, audit=changed)
-
-
-def facts_of(
-    scores: ComparisonResult | None = None,
-    run: Run | None = None,
-    data: DatasetFacts | None = None,
-    sweeps: tuple[SweepTable, ...] = (),
-    runs: tuple[Run, ...] = (),
-) -> Facts:
-    every = runs or (run or run_of(),)
-    result = scores or compared(judged("lora", "beats"))
-    return Facts(result, every, {"demo": data or dataset()}, sweeps, ENGLISH)
 
 
 def test_where_there_is_nothing_to_advise_nothing_is_said() -> None:

@@ -20,7 +20,7 @@ FROM: dict[Source, str] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class PlanLine:
     """A line of the table."""
 
     subject: str
@@ -55,14 +55,14 @@ def table(jobs: Sequence[PlannedJob]) -> str:
         subjects.setdefault(job.subject, []).append(job)
     made = {path: job.subject for job in jobs for path in job.outputs}
     estimator, sources = Estimator(), Counter[str]()
-    lines: list[Line] = []
+    lines: list[PlanLine] = []
     for kind, name in sorted(subjects, key=lambda subject: (KINDS.index(subject[0]), subject[1])):
         members = subjects[kind, name]
         estimates = [estimator.seconds(job) for job in members]
         known = [estimate for estimate in estimates if estimate is not None]
         sources.update(FROM[source] for _, source in known)
         lines.append(
-            Line(
+            PlanLine(
                 subject=f"{kind} {name}".strip(),
                 jobs=len(members),
                 seconds=sum(seconds for seconds, _ in known),
@@ -70,7 +70,7 @@ def table(jobs: Sequence[PlannedJob]) -> str:
                 reasons=_said(members, made),
             )
         )
-    total = Line(
+    total = PlanLine(
         "total",
         len(jobs),
         sum(line.seconds for line in lines),
@@ -100,7 +100,7 @@ def _said(jobs: Sequence[PlannedJob], made: dict[str, tuple[str, str]]) -> tuple
     return tuple(own)
 
 
-def _aligned(lines: Sequence[Line]) -> str:
+def _aligned(lines: Sequence[PlanLine]) -> str:
     """Return the lines in columns."""
     rows = [("", "jobs", "time", "why")]
     rows += [(line.subject, str(line.jobs), line.time, "; ".join(line.reasons)) for line in lines]
