@@ -67,7 +67,9 @@ def goes_on(project, undisturbed, *arguments):
     assert not list((project.folder / RUN).glob(".work/*/state-*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGTERM]
+)
 def test_the_job_is_killed(project, undisturbed, number):
     process = under_way(project)
     (job,) = [found for found in trainings(project) if found.name().startswith("python")]
@@ -111,6 +113,7 @@ def test_snakemake_is_killed(project, undisturbed, whole_group):
         assert training_of(project) == undisturbed
 
 
+@pytest.mark.long
 def test_a_second_snakemake_is_refused_and_the_first_goes_on(project, undisturbed):
     process = under_way(project)
     (job,) = [found for found in trainings(project) if found.name().startswith("python")]
