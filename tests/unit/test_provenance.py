@@ -22,9 +22,10 @@ LIBRARY = Path(__file__).parents[2] / "workflow/mobile_vla"
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A small package in place of the library, and a function that edits one of its modules."""
-    for cached in (code._file, code._analysed):
+    for cached in (code._file, code._analysed, code._kept):
         cached.cache_clear()
     monkeypatch.setattr(code, "ROOT", tmp_path)
+    monkeypatch.setattr(code, "_new", {})
     root = tmp_path / "mobile_vla"
 
     def write(name, text):
@@ -42,7 +43,7 @@ def package(tmp_path, monkeypatch):
     write("late.py", "import os, json\nX = 1\n")
     write("unrelated.py", "Y = 1\n")
     yield write
-    for cached in (code._file, code._analysed):
+    for cached in (code._file, code._analysed, code._kept):
         cached.cache_clear()
 
 
@@ -76,6 +77,36 @@ def test_an_edit_shows_in_its_own_line_and_prose_in_none(package, file, text, ch
     package(file, text)
     after = code.code_of("mobile_vla.stage.entry")
     assert modules(set(after) - set(before)) == changed
+
+
+def again():
+    """Forget what this process knows, but for what it has written."""
+    code._keep()
+    code._new.clear()
+    for cached in (code._file, code._analysed, code._kept):
+        cached.cache_clear()
+
+
+def test_what_was_analysed_once_is_not_analysed_again_until_it_changes(package, monkeypatch):
+    before = code.code_of("mobile_vla.stage.entry")
+    again()
+    monkeypatch.setattr(code, "_read", None)
+    assert code.code_of("mobile_vla.stage.entry") == before
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"mobile_vla.base": 3}', '{"mobile_vla.base": [1]}']
+)
+def test_what_was_kept_is_no_authority(package, content):
+    before = code.code_of("mobile_vla.stage.entry")
+    again()
+    code._place().write_text(content)
+    assert code.code_of("mobile_vla.stage.entry") == before
+    again()
+    package("base.py", "def f():\n    return 2\n")
+    code._kept.cache_clear()
+    changed = set(code.code_of("mobile_vla.stage.entry")) - set(before)
+    assert modules(changed) == ["mobile_vla.base"]
 
 
 def test_the_closure_holds_what_python_really_imports():

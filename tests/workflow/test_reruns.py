@@ -166,6 +166,8 @@ def library(tmp_path_factory):
     analysed = Remembered(code._analysed.__wrapped__)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(code, "ROOT", root)
+        patch.setattr(code, "_new", {})
+        patch.setattr(code, "_kept", dict)
         patch.setattr(code, "_file", files.__getitem__)
         patch.setattr(code, "_analysed", analysed.__getitem__)
         yield analysed

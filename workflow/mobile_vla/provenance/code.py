@@ -2,17 +2,27 @@
 
 Snakemake does not notice when an imported module changes. The list is therefore a parameter of
 each rule, compared with that of the last run; Snakemake's reason names the changed module.
+
+Every plan and every job asks for it, so what was found of a module is kept in a file, by the digest
+of its source.
 """
 
 from __future__ import annotations
 
 import ast
+import atexit
 import hashlib
+import json
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+from mobile_vla.files import write_text
 
 PACKAGE = "mobile_vla"
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package
@@ -63,8 +73,25 @@ def _analysed(module: str) -> _Analysis:
     file = _file(module)
     if file is None:
         raise ModuleNotFoundError(f"no module {module} below {ROOT}")
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    source = file.read_bytes()
+    key = hashlib.sha256(source + _maker()).hexdigest()
+    kept = _kept()
+    entry = kept.get(module)
+    if not isinstance(entry, list) or len(entry) != 3 or entry[0] != key:
+        package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+        if not _new:
+            atexit.register(_keep)
+        kept[module] = _new[module] = [key, *_read(source, file, package)]
+    _, names, digest = kept[module]
+    inside = {name for name in names if name == PACKAGE or name.startswith(PACKAGE + ".")}
+    return _Analysis(
+        imports=tuple(sorted(name for name in inside if _file(name) is not None)), digest=digest
+    )
+
+
+def _read(source: bytes, file: Path, package: str) -> tuple[list[str], str]:
+    """Return the names that may be modules in the imports of a source, and its code's digest."""
+    tree = ast.parse(source, filename=str(file))
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -72,11 +99,37 @@ def _analysed(module: str) -> _Analysis:
         elif isinstance(node, ast.ImportFrom):
             names += _imported_from(node, package)
         _drop_docstrings(node)
-    inside = {name for name in names if name == PACKAGE or name.startswith(PACKAGE + ".")}
-    return _Analysis(
-        imports=tuple(sorted(name for name in inside if _file(name) is not None)),
-        digest=hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16],
-    )
+    return sorted(set(names)), hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
+_new: dict[str, list[Any]] = {}  # what this process has found, and the file has not
+
+
+@cache
+def _maker() -> bytes:
+    """Return what the analysis itself depends on: this module, and Python's syntax trees."""
+    return Path(__file__).read_bytes() + sys.version.encode()
+
+
+@cache
+def _kept() -> dict[str, list[Any]]:
+    """Return what is kept: for each module a key, the names that it imports, and its digest."""
+    with suppress(OSError, ValueError):
+        known = json.loads(_place().read_text(encoding="utf-8"))
+        if isinstance(known, dict):
+            return known
+    return {}
+
+
+def _place() -> Path:
+    return ROOT / ".cache/analyses.json"
+
+
+def _keep() -> None:
+    """Write what was found, with what other processes may have written meanwhile."""
+    _kept.cache_clear()
+    with suppress(OSError):  # without it each plan is slower, not wrong
+        write_text(_place(), json.dumps(_kept() | _new))
 
 
 def _imported_from(node: ast.ImportFrom, package: str) -> list[str]:
