@@ -17,7 +17,7 @@ test: .venv/installed-dev browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m long tests
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m long tests
 
 # The report is tested in Chromium. Where it is absent and may be installed, it is.
 browser:
