@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from mobile_vla.audit.result import DatasetStatistics, Finding, Lengths, SharedSequence
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.reporting.advice.facts import Facts
 from mobile_vla.reporting.load import DatasetFacts, Run, load_datasets, load_runs
@@ -65,3 +66,33 @@ def facts_of(
     every = runs or (run or run_of(),)
     result = scores or compared(judged("lora", "beats"))
     return Facts(result, every, {"demo": data or dataset()}, sweeps, ENGLISH)
+
+
+def equal_drives(episodes: int, of: int) -> dict[str, Any]:
+    """Return what the audit says where drives past the left have the same commands."""
+    statistics = DatasetStatistics(
+        usable=of,
+        rejected=0,
+        flagged=0,
+        frames=20 * of,
+        lengths=Lengths(min=20, median=20, max=20),
+        actions={},
+        motions={},
+        image_mean=[],
+        same_sequence={"left": SharedSequence(episodes=episodes, of=of, share=episodes / of)},
+        time_periods={},
+        dates={},
+    )
+    finding = Finding(
+        code="same_sequence",
+        severity="warning",
+        episode=None,
+        file=None,
+        place="actions, side left",
+        frames=(),
+        found="",
+        expected="",
+        remedy="",
+        accepted=None,
+    )
+    return {"statistics": statistics, "findings": (finding,)}

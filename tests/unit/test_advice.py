@@ -11,10 +11,6 @@ from pydantic import TypeAdapter
 
 from mobile_vla.audit.result import (
     CoveredCell,
-    DatasetStatistics,
-    Finding,
-    Lengths,
-    SharedSequence,
     WindowYield,
 )
 from mobile_vla.config.split import Split
@@ -25,7 +21,7 @@ from mobile_vla.reporting.advice.rules import RULES, SHOWN, advise
 from mobile_vla.reporting.load import DatasetFacts, Run
 from mobile_vla.reporting.sweeps import Point, SweepTable
 from mobile_vla.reporting.texts import Texts
-from support.advice_facts import FLAT, dataset, facts_of, losses, run_of, stored
+from support.advice_facts import FLAT, dataset, equal_drives, facts_of, losses, run_of, stored
 from support.comparisons import compared, judged
 from support.report import ENGLISH
 
@@ -143,35 +139,6 @@ def test_a_tie_that_more_test_episodes_would_separate() -> None:
 
 
 # What to record.
-
-
-def equal_drives(episodes: int, of: int) -> dict[str, Any]:
-    statistics = DatasetStatistics(
-        usable=of,
-        rejected=0,
-        flagged=0,
-        frames=20 * of,
-        lengths=Lengths(min=20, median=20, max=20),
-        actions={},
-        motions={},
-        image_mean=[],
-        same_sequence={"left": SharedSequence(episodes=episodes, of=of, share=episodes / of)},
-        time_periods={},
-        dates={},
-    )
-    finding = Finding(
-        code="same_sequence",
-        severity="warning",
-        episode=None,
-        file=None,
-        place="actions, side left",
-        frames=(),
-        found="",
-        expected="",
-        remedy="",
-        accepted=None,
-    )
-    return {"statistics": statistics, "findings": (finding,)}
 
 
 def test_drives_that_differ_where_a_replay_does_as_well() -> None:

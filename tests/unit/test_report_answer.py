@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from mobile_vla.audit.result import DatasetStatistics, Finding, Lengths, SharedSequence
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.evaluation.result import Difference
 from mobile_vla.reporting.answer import answers
 from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.load import DatasetFacts, Run, load_datasets, load_runs
 from mobile_vla.reporting.texts import Texts
+from support.advice_facts import dataset, equal_drives
 from support.comparisons import compared, judged
 from support.report import ENGLISH
 from support.results import Results, make_results
@@ -163,50 +163,19 @@ def test_that_nothing_was_driven_is_said() -> None:
     )
 
 
-def repeated(share: float) -> DatasetFacts:
-    """Return the dataset with so large a share of equal drives, and the audit's finding of it."""
-    own = facts()
-    same = {"left": SharedSequence(episodes=11, of=13, share=share)}
-    finding = Finding(
-        code="same_sequence",
-        severity="warning",
-        episode=None,
-        file=None,
-        place="actions, side left",
-        frames=(),
-        found="",
-        expected="",
-        remedy="",
-        accepted=None,
-    )
-    statistics = DatasetStatistics(
-        usable=13,
-        rejected=0,
-        flagged=0,
-        frames=260,
-        lengths=Lengths(min=20, median=20, max=20),
-        actions={},
-        motions={},
-        image_mean=[],
-        same_sequence=same,
-        time_periods={},
-        dates={},
-    )
-    audit = own.audit.model_copy(update={"statistics": statistics, "findings": (finding,)})
-    return DatasetFacts(own.manifest, own.split, audit)
-
-
 def test_a_falling_loss_is_no_success_where_a_replay_does_as_well() -> None:
     training = runs()[0].training.model_copy(
         update={"initial_val_loss": 1.0, "best_val_loss": 0.04}
     )
     made = [named("a", training=training, rollouts=None)]
-    text = said(compared(judged("a", "inconclusive")), made, (repeated(0.85),))
+    text = said(compared(judged("a", "inconclusive")), made, (dataset(**equal_drives(11, 13)),))
     assert (
         "The validation loss of a fell by 96 %, but 11 of 13 drives have the same commands, and "
         "replay, which repeats them, has an error of 0.200 beside 0.150."
     ) in text
-    assert "11 of 13" not in said(compared(judged("a", "beats")), made, (repeated(0.85),))
+    assert "11 of 13" not in said(
+        compared(judged("a", "beats")), made, (dataset(**equal_drives(11, 13)),)
+    )
     assert "11 of 13" not in said(compared(judged("a", "inconclusive")), made, (facts(),))
 
 
