@@ -159,8 +159,10 @@ def test_without_a_common_step_it_says_why(tmp_path: Path) -> None:
 
 def test_selected_on_the_scored_episodes_no_pair_has_a_winner(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, beats=[True, False], scored_on="val")
-    (pair,) = compared(made).groups[0].pairs
+    (group,) = compared(made).groups
+    (pair,) = group.pairs
     assert (pair.better, pair.needed) == (None, None)
+    assert [member.letters for member in group.experiments] == [[], []]  # untested is not tied
 
 
 def test_damaged_predictions_are_refused(tmp_path: Path) -> None:

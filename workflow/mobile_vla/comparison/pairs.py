@@ -49,6 +49,7 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
     }
     first = runs[0].evaluation
     episodes, steps, pairs, why = 0, 0, list[ExperimentPair](), NO_COMMON_STEP
+    selected = any(run.evaluation.selected_on_scored for run in runs)
     maes: list[MeanWithInterval | None] = [None] * len(experiments)
     if all(len(keys) for keys in common.values()):
         sums = [
@@ -61,10 +62,10 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
         maes = [mean_with_interval(boot, i, uncertainty.confidence) for i in range(len(sums))]
         episodes, steps = len(sums[0].episodes), int(sums[0].steps.sum())
         if len(experiments) > 1:
-            selected = any(run.evaluation.selected_on_scored for run in runs)
             pairs = _pairs(list(experiments), errors, values, selected, uncertainty)
         why = NO_OTHER
-    letters = _letters(list(experiments), maes, pairs)
+    tested = bool(pairs) and episodes >= FEWEST and not selected
+    letters = _letters(list(experiments), maes, pairs) if tested else {}
     return ComparableGroup(
         dataset=first.dataset,
         scored_on=first.scored_on,
@@ -88,9 +89,7 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
 def _letters(
     names: Sequence[str], maes: Sequence[MeanWithInterval | None], pairs: Sequence[ExperimentPair]
 ) -> dict[str, list[str]]:
-    """Return each experiment's letters, the lowest error first; none without pairs."""
-    if not pairs:
-        return {}
+    """Return each experiment's letters, the lowest error first."""
     error = {name: mae.value for name, mae in zip(names, maes, strict=True) if mae is not None}
     ranked = sorted(error, key=error.__getitem__)
     return compact_letters(ranked, {own.experiments for own in pairs if own.better is not None})

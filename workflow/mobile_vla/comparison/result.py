@@ -127,7 +127,7 @@ class GroupMember(Result):
     """For each run, how many of its scored steps are not common to the group."""
     letters: list[str]
     """Those that share a letter are tied: no pair of them is conclusive. ``a`` has the lowest
-    error; none where ``why_no_pairs`` has a reason."""
+    error; none where no pair can be conclusive: too few episodes, or they chose a checkpoint."""
 
 
 class ComparableGroup(Result):

@@ -15,7 +15,6 @@ from mobile_vla.statistics.result import MeanWithInterval
 
 STEPS = (1, 2, 2.5, 5, 10)  # of an axis, times a power of ten
 TICKS = 4  # of an axis, about
-FAR = 3  # times the largest best baseline, beyond which an error is drawn at the axis' end
 OPTIONAL = ("skill", "image", "prompt", "training_time", "trained", "policy_size")
 
 
@@ -90,6 +89,7 @@ class Ranking:
     rows: tuple[Row, ...]
     axis: Axis
     ranked: bool  # whether pairs were compared, so that the rows have an order
+    lettered: bool  # whether pairs were tested, so that letters say who is tied
     partial: bool  # whether some experiment also predicts steps that others do not
     driven: bool  # whether some experiment was rolled out
 
@@ -141,7 +141,9 @@ def _ranking(
     # a baseline's error is over all steps of its experiment
     comparable = {name: not partial or members[name].mae is None for name in names}
     best = {name: scores[name].best_baseline for name in names}
-    axis = _axis(list(errors.values()), [best[name].mae for name in names if comparable[name]])
+    failed = max(mae for name in names for mae in scores[name].baselines.values())
+    drawn = [best[name].mae for name in names if comparable[name]]
+    axis = _axis(list(errors.values()), drawn, failed)
     rows = []
     for name in names:
         error, runs = errors[name], runs_of[name]
@@ -168,9 +170,7 @@ def _ranking(
                 high=axis.place(error.high),
                 baseline_at=axis.place(best[name].mae) if comparable[name] else None,
                 success=success_of(runs, t),
-                language="; ".join(
-                    dict.fromkeys(t(f"said.{run.language.verdict}") for run in runs)
-                ),
+                language=_language(runs, t),
                 seeds=_seeds(scores[name], t),
                 optional=_optional(scores[name], runs, t),
             )
@@ -188,17 +188,19 @@ def _ranking(
         rows=tuple(rows),
         axis=axis,
         ranked=ranked,
+        lettered=any(row.letters for row in rows),
         partial=partial,
         driven=any(row.success.value is not None for row in rows),
     )
 
 
-def _axis(errors: Sequence[MeanWithInterval], baselines: Sequence[float]) -> Axis:
-    """Return a table's axis; a failure far beyond all baselines does not squeeze the others."""
+def _axis(errors: Sequence[MeanWithInterval], baselines: Sequence[float], failed: float) -> Axis:
+    """Return a table's axis; a failure beyond the worst baseline does not squeeze the others."""
     ends = [[error.value, error.low or error.value, error.high or error.value] for error in errors]
-    limit = FAR * max([*baselines, min(error.value for error in errors)])
-    near = [values for values in ends if max(values) <= limit]
-    return Axis.around([*(value for values in near or ends for value in values), *baselines])
+    near = [values for values in ends if values[0] <= failed]
+    limit = failed if near else math.inf
+    held = [min(value, limit) for values in near or ends for value in values]
+    return Axis.around([*held, *baselines])
 
 
 def shown_errors(
