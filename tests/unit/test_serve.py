@@ -1,7 +1,5 @@
 """A policy over HTTP: the answers are the policy's own, and no request harms another session."""
 
-import ast
-import re
 import socket
 import threading
 import time
@@ -11,10 +9,11 @@ import pytest
 import torch
 
 from mobile_vla.robot.app import Limits, Sessions
+from mobile_vla.robot.images import decode
 from mobile_vla.robot.middleware import RequestError
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from support.policy_server import LIMITS, Client, encoded, png, serving
-from support.project import ROOT
+from support.ros import STOP, Robot
 from support.training_run import Inputs, run, settings_of
 
 LEFT, RIGHT = "pass on the left", "pass on the right"
@@ -74,39 +73,21 @@ def test_the_answers_are_the_policys_own_bit_for_bit(client, loaded):
     np.testing.assert_array_equal(drive(client, "robot", seen), expected(loaded, seen, LEFT))
 
 
-def test_the_node_of_the_docs_gets_its_answers(client, loaded):
-    """Its imports of ROS aside: what it sends, and what it reads of the answers."""
-    text = (ROOT / "docs/robot.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
-    tree = ast.parse(code)
-    driver = next(node for node in tree.body if isinstance(node, ast.ClassDef))
-    kept = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.Assign | ast.FunctionDef)
-        or (isinstance(node, ast.Import) and node.names[0].name == "json")
-    ]
-    place = {}
-    exec(compile(ast.Module(kept, []), "docs/robot.md", "exec"), place)
-    place["SERVER"] = f"http://127.0.0.1:{client.port}"
-    calls = [
-        node
-        for node in ast.walk(driver)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ask"
-    ]
-    seen = frames(2)
+def test_the_node_of_the_docs_drives_by_its_answers(client, loaded):
+    seen, robot = frames(3), Robot()
 
-    class Robot:
-        step, picture = 0, encoded(seen[0], "JPEG")
+    def script(robot):
+        for frame in seen:
+            robot.picture(encoded(frame, "JPEG"))
+            robot.tick()
 
-    place |= {"self": Robot, "instruction": LEFT}
-    reset, step = (compile(ast.Expression(call), "docs/robot.md", "eval") for call in calls)
-    begun = eval(reset, place)
-    assert begun["dimensions"] == ["linear_x", "linear_y"] and begun["ahead"][0] == 1
-    answer = eval(step, place)
-    assert len(answer["actions"][0]) == 2
-    with pytest.raises(OSError, match="409"):  # as the node catches it
-        eval(step, place)
+    server = ("127.0.0.1", client.port)
+    assert robot.run(server, LEFT, script, PERIOD=10.0, OLDEST=1.0) is None, robot.logged
+    decoded = np.stack([decode(encoded(frame, "JPEG")) for frame in seen])
+    due = expected(loaded, decoded, LEFT)[:, 0]  # (T, A)
+    metres = [STOP] + [(0.2 * x, 0.2 * y, 0.0) for x, y in due[:2].tolist()]
+    # each when its picture is taken, and again with the answer
+    np.testing.assert_allclose(robot.published[1:-1], np.repeat(metres, 2, axis=0), rtol=1e-6)
 
 
 def test_health_says_what_is_served(client):
