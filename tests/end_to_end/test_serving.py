@@ -10,8 +10,9 @@ import numpy as np
 import psutil
 import pytest
 
-from mobile_vla.robot.images import decode, frame_of
+from mobile_vla.robot.images import frame_of
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
+from mobile_vla.serving.pictures import decode
 from support.demo import demo_pictures, demo_policy
 from support.policy_server import Client, encoded
 from support.project import ROOT

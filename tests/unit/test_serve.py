@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mobile_vla.robot.app import Limits, Sessions
-from mobile_vla.robot.images import decode
 from mobile_vla.robot.middleware import RequestError
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
+from mobile_vla.serving.pictures import decode
 from support.policy_server import LIMITS, Client, encoded, png, serving
 from support.ros import STOP, Robot
 from support.training_run import Inputs, run, settings_of

@@ -25,9 +25,10 @@ from mobile_vla.config.base import Settings
 from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.errors import UserError
 from mobile_vla.model.streaming import Stream
-from mobile_vla.robot.images import Color, decode, frame_of, unpack
+from mobile_vla.robot.images import Color, frame_of
 from mobile_vla.robot.middleware import AccessMiddleware, RequestError, read_body
 from mobile_vla.robot.policy import RobotPolicy, predict_drive
+from mobile_vla.serving.pictures import Unusable, decode, unpack
 
 log = logging.getLogger(__name__)
 
@@ -280,7 +281,7 @@ class Server:
         """Run something in a thread; its mistakes of the user are the request's."""
         try:
             return await asyncio.get_running_loop().run_in_executor(where, work)
-        except UserError as error:
+        except (UserError, Unusable) as error:
             raise RequestError(422, "unusable", str(error)) from None
 
 

@@ -18,7 +18,7 @@ from mobile_vla.files import write_text
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
-from mobile_vla.robot.images import decode, frame_of
+from mobile_vla.robot.images import frame_of
 from mobile_vla.robot.policy import (
     AS_TRAINED,
     PolicyOptions,
@@ -28,6 +28,7 @@ from mobile_vla.robot.policy import (
     load_robot_policy,
     predict_drive,
 )
+from mobile_vla.serving.pictures import Unusable, decode
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ def _picture(path: Path, images: Images) -> np.ndarray:
         return frame_of(decode(path.read_bytes()), images)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except UserError as error:
+    except Unusable as error:
         raise UserError(f"{path}: {error}") from None
 
 
