@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import threading
@@ -14,20 +15,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mobile_vla.robot.app import Limits, Server
-from mobile_vla.robot.policy import RobotPolicy
-from mobile_vla.robot.serve import http_server, open_listener
+from mobile_vla.robot.serve import open_listener
+from mobile_vla.serving.application import Limits, Server
+from mobile_vla.serving.web import Access
 
 LIMITS = Limits(sessions=3, idle_seconds=600.0, max_body_mb=0.4)
+PERIOD = 30.0  # seconds: no answer of a test comes too late by chance
 
 
 class Client:
-    """One connection, as a robot keeps it."""
+    """One connection, as a robot keeps it; it keeps each robot's drive."""
 
     def __init__(self, port: int, token: str | None = None):
         self.port = port
         self.connection = HTTPConnection("127.0.0.1", port, timeout=30)
         self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self.drives: dict[str, str] = {}
 
     def ask(
         self, method: str, path: str, body: Any = None, kind: str | None = None, **headers: str
@@ -40,38 +43,44 @@ class Client:
         assert response.headers["Content-Type"] == "application/json", content
         return response.status, json.loads(content)
 
-    def reset(self, session: str, instruction: str | None = None) -> tuple[int, dict[str, Any]]:
+    def reset(
+        self, session: str, instruction: str | None = None, **changes: Any
+    ) -> tuple[int, dict[str, Any]]:
         """Begin a drive."""
-        body = {"session": session, "instruction": instruction}
-        return self.ask("POST", "/reset", json.dumps(body))
+        body = {"session": session, "instruction": instruction, "period": PERIOD}
+        body |= {"drive": self.drives.get(session), **changes}
+        status, answer = self.ask("POST", "/reset", json.dumps(body))
+        if status == 200:
+            self.drives[session] = answer["drive"]
+        return status, answer
 
     def step(
-        self, session: str, step: int, picture: bytes, kind: str = "image/png", **query: Any
+        self, session: str, step: int, picture: Any, kind: str = "image/png", **query: Any
     ) -> tuple[int, dict[str, Any]]:
         """Send a picture."""
+        drive = self.drives.get(session, "0" * 32)
         asked = "&".join(
-            f"{key}={value}" for key, value in {"session": session, "step": step, **query}.items()
+            f"{key}={value}" for key, value in {"drive": drive, "step": step, **query}.items()
         )
         return self.ask("POST", f"/step?{asked}", picture, kind)
 
 
 @contextmanager
-def serving(
-    loaded: RobotPolicy, limits: Limits = LIMITS, token: str | None = None
-) -> Iterator[tuple[Client, Server]]:
-    """Serve a policy in a thread of this process."""
-    with open_listener("127.0.0.1", 0) as listener, Server(loaded, limits) as server:
-        http = http_server(server.app(token))
-        thread = threading.Thread(target=http.run, kwargs={"sockets": [listener]})
+def serving(server: Server, token: str | None = None) -> Iterator[Client]:
+    """Let a server answer in a thread of this process."""
+    with open_listener("127.0.0.1", 0) as listener:
+        http = server.http(Access(token, "127.0.0.1"))
+        thread = threading.Thread(target=asyncio.run, args=(http.run(listener),))
         thread.start()
         try:
             while not http.started:
                 assert thread.is_alive()
-                time.sleep(0.01)
-            yield Client(listener.getsockname()[1], token), server
+                time.sleep(0.001)
+            yield Client(listener.getsockname()[1], token)
         finally:
-            http.should_exit = True
+            http.end()
             thread.join()
+            server.close()
 
 
 def png(frame: np.ndarray) -> bytes:

@@ -11,8 +11,10 @@ import pytest
 from support.ros import STOP, Robot
 
 PERIOD = 0.25
+DRIVE = "0123456789abcdef" * 2
 BEGUN = {
     "session": "robot1",
+    "drive": DRIVE,
     "prompt": "go",
     "step": 0,
     "dimensions": ["linear_x", "linear_y"],
@@ -29,7 +31,8 @@ def answer(content, status="200 OK"):
 
 
 def stepped(step, **changes):
-    return {"session": "robot1", "step": step, "actions": [ACTION], **changes}
+    good = {"drive": DRIVE, "step": step, "actions": [ACTION], "stopped": None}
+    return {"session": "robot1", **good, "usable_seconds": 2 * PERIOD, **changes}
 
 
 def cut(line, whole):
@@ -60,12 +63,13 @@ FAULTS = {
     "silence": hang,
     "a busy server": instead({"error": "too_many_sessions", "message": "…"}, "503 Busy"),
     "a refusal": instead({"error": "out_of_order", "message": "…"}, "409 Conflict"),
-    "another session's answer": instead(stepped(2, session="robot2")),
+    "another drive's answer": instead(stepped(2, drive="f" * 32)),
+    "a stop of the server": instead(stepped(2, stopped="late", actions=[[0.0, 0.0]])),
     "another step's answer": instead(stepped(1)),
     "too few values": instead(stepped(2, actions=[[1.0]])),
     "no number": instead(stepped(2, actions=[["fast", 0.0]])),
     "NaN": instead(stepped(2, actions=[[float("nan"), 0.0]])),
-    "no actions": instead({"session": "robot1", "step": 2}),
+    "no actions": instead({"drive": DRIVE, "step": 2, "stopped": None}),
 }
 
 

@@ -1,6 +1,5 @@
-"""A policy over HTTP: the answers are the policy's own, and no request harms another session."""
+"""A policy over HTTP: the answers are the policy's own, and no request harms another drive."""
 
-import socket
 import threading
 import time
 
@@ -8,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from mobile_vla.robot.app import Limits, Sessions
-from mobile_vla.robot.middleware import RequestError
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
-from mobile_vla.serving.pictures import decode
-from support.policy_server import LIMITS, Client, encoded, png, serving
-from support.ros import STOP, Robot
+from mobile_vla.robot.serve import server_of
+from mobile_vla.serving.application import Limits
+from mobile_vla.serving.drives import Drive, Drives
+from mobile_vla.serving.web import RequestError
+from support.policy_server import LIMITS, PERIOD, Client, png, serving
+from support.protocol import Protocol, Served, drive, frames
 from support.training_run import Inputs, run, settings_of
 
 LEFT, RIGHT = "pass on the left", "pass on the right"
@@ -28,193 +28,45 @@ def loaded(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def served(loaded):
-    with serving(loaded) as (client, server):
+def running(loaded):
+    server = server_of(loaded, LIMITS)
+    with serving(server) as client:
         yield client, server
 
 
 @pytest.fixture
-def client(served):
-    """A connection of its own, to a server without sessions."""
-    client, server = served
-    server.sessions.of.clear()
-    return Client(client.port)
+def server(running):
+    """A server without drives."""
+    server = running[1]
+    server.drives.of.clear()
+    return server
 
 
-def frames(count, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
+@pytest.fixture
+def client(running, server):
+    """A connection of its own, to a server without drives."""
+    return Client(running[0].port)
 
 
 def expected(loaded, seen, prompt):
     return predict_drive(loaded, seen, loaded.policy.texts.index(prompt))
 
 
-def drive(client, session, seen, first=0):
-    answers = [client.step(session, first + step, png(one)) for step, one in enumerate(seen)]
-    assert [status for status, _ in answers] == [200] * len(seen), answers
-    return np.array([answer["actions"] for _, answer in answers], dtype=np.float32)
+class TestProtocol(Protocol):
+    @pytest.fixture
+    def served(self, running, server, loaded):
+        def predict(seen, prompt):
+            return expected(loaded, seen, prompt)
+
+        dimensions = ["linear_x", "linear_y"]
+        return Served(running[0].port, (LEFT, RIGHT), dimensions, [1, 2, 3], predict)
 
 
-def test_the_answers_are_the_policys_own_bit_for_bit(client, loaded):
-    seen = frames(4)
-    status, begun = client.reset("robot", RIGHT)
-    assert status == 200
-    assert begun == {
-        "session": "robot",
-        "prompt": RIGHT,
-        "step": 0,
-        "dimensions": ["linear_x", "linear_y"],
-        "unit": "raw command units",
-        "ahead": [1, 2, 3],
-    }
-    np.testing.assert_array_equal(drive(client, "robot", seen), expected(loaded, seen, RIGHT))
-    # a reset forgets the drive
-    client.reset("robot", LEFT)
-    np.testing.assert_array_equal(drive(client, "robot", seen), expected(loaded, seen, LEFT))
-
-
-def test_the_node_of_the_docs_drives_by_its_answers(client, loaded):
-    seen, robot = frames(3), Robot()
-
-    def script(robot):
-        for frame in seen:
-            robot.picture(encoded(frame, "JPEG"))
-            robot.tick()
-
-    server = ("127.0.0.1", client.port)
-    assert robot.run(server, LEFT, script, PERIOD=10.0, OLDEST=1.0) is None, robot.logged
-    decoded = np.stack([decode(encoded(frame, "JPEG")) for frame in seen])
-    due = expected(loaded, decoded, LEFT)[:, 0]  # (T, A)
-    metres = [STOP] + [(0.2 * x, 0.2 * y, 0.0) for x, y in due[:2].tolist()]
-    # each when its picture is taken, and again with the answer
-    np.testing.assert_allclose(robot.published[1:-1], np.repeat(metres, 2, axis=0), rtol=1e-6)
-
-
-def test_health_says_what_is_served(client):
-    status, found = client.ask("GET", "/health")
-    assert status == 200 and found["status"] == "ok"
+def test_health_names_policy_and_backbone(client):
+    _, found = client.ask("GET", "/health")
     assert found["policy"] == {"experiment": "lora", "run": "seed0", "epoch": 0}
-    assert found["prompts"] == [LEFT, RIGHT] and found["window"] == 2 and found["sessions"] == 0
+    assert found["window"] == 2 and found["sessions"] == 0
     assert found["precision"] == "fp32" and found["backbone"] == "tiny"
-
-
-def test_robots_side_by_side_each_have_their_own_drive(client, loaded):
-    one, two = frames(4), frames(4, seed=1)
-    client.reset("one", LEFT)
-    client.reset("two", RIGHT)
-    found = {"one": [], "two": []}
-    for step in range(4):
-        for name, seen in (("one", one), ("two", two)):
-            found[name].append(drive(client, name, seen[step : step + 1], step)[0])
-    np.testing.assert_array_equal(found["one"], expected(loaded, one, LEFT))
-    np.testing.assert_array_equal(found["two"], expected(loaded, two, RIGHT))
-
-
-def test_a_raw_picture_and_a_png_are_the_same_and_both_are_resized_as_in_training(client, loaded):
-    image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
-    client.reset("a", LEFT)
-    status, as_png = client.step("a", 0, png(image))
-    answers = [as_png["actions"]]
-    for color, stored in (("rgb", image), ("bgr", image[..., ::-1])):
-        client.reset("a", LEFT)
-        kind = "application/octet-stream"
-        raw = stored.tobytes()
-        status, answer = client.step("a", 0, raw, kind, width=160, height=90, color=color)
-        assert status == 200, answer
-        answers.append(answer["actions"])
-    assert answers[0] == answers[1] == answers[2]
-    client.reset("a", LEFT)
-    assert client.step("a", 0, encoded(image, "JPEG", quality=95), "image/jpeg")[0] == 200
-
-
-MALFORMED = {
-    "no JSON": ("/reset", b"{", None, 400, "malformed"),
-    "no session": ("/reset", b"{}", None, 400, "malformed"),
-    "an unknown key": ("/reset", b'{"session": "a", "prompt": "go"}', None, 400, "malformed"),
-    "a name with a slash": ("/reset", b'{"session": "../a"}', None, 400, "malformed"),
-    "another prompt": ("/reset", b'{"session": "a", "instruction": "go"}', None, 422, "unusable"),
-    "no prompt": ("/reset", b'{"session": "a"}', None, 422, "unusable"),
-    "no step": ("/step?session=robot", b"", "image/png", 400, "malformed"),
-    "no number": ("/step?session=robot&step=x", b"", "image/png", 400, "malformed"),
-    "no such session": ("/step?session=other&step=0", b"", "image/png", 404, "no_session"),
-    "a step back": ("/step?session=robot&step=0", b"", "image/png", 409, "out_of_order"),
-    "a step ahead": ("/step?session=robot&step=2", b"", "image/png", 409, "out_of_order"),
-    "no picture": ("/step?session=robot&step=1", b"hello", "image/jpeg", 422, "unusable"),
-    "an empty body": ("/step?session=robot&step=1", b"", "image/png", 422, "unusable"),
-    "another type": ("/step?session=robot&step=1", b"x", "text/plain", 415, "unknown_type"),
-    "a raw picture without its size": (
-        "/step?session=robot&step=1",
-        b"x",
-        "application/octet-stream",
-        400,
-        "malformed",
-    ),
-    "too few bytes": (
-        "/step?session=robot&step=1&width=2&height=2&color=rgb",
-        b"x",
-        "application/octet-stream",
-        422,
-        "unusable",
-    ),
-    "a huge size": (
-        "/step?session=robot&step=1&width=99999999&height=99999999&color=rgb",
-        b"x",
-        "application/octet-stream",
-        422,
-        "unusable",
-    ),
-    "another place": ("/drive", b"", None, 404, "no_such_request"),
-}
-
-
-@pytest.mark.parametrize("case", MALFORMED)
-def test_a_malformed_request_is_named_and_harms_no_session(client, loaded, case):
-    path, body, kind, status, code = MALFORMED[case]
-    seen = frames(3)
-    client.reset("robot", LEFT)
-    first = drive(client, "robot", seen[:1])
-    found, answer = client.ask("POST", path, body, kind)
-    assert (found, answer["error"]) == (status, code), answer
-    assert len(answer["message"]) > 20
-    if code == "out_of_order":
-        assert answer["expected"] == 1
-    rest = drive(client, "robot", seen[1:], first=1)
-    np.testing.assert_array_equal(np.concatenate([first, rest]), expected(loaded, seen, LEFT))
-
-
-def test_a_picture_that_would_fill_the_memory_is_refused_unseen(client):
-    bomb = encoded(np.zeros((5000, 5000, 3), dtype=np.uint8), "PNG")
-    assert len(bomb) < LIMITS.body_bytes
-    client.reset("robot", LEFT)
-    status, answer = client.step("robot", 0, bomb)
-    assert status == 422 and "5000×5000 pixels" in answer["message"]
-
-
-@pytest.mark.parametrize("declared", [True, False])
-def test_an_oversized_body_is_refused_in_words(client, declared):
-    client.reset("robot", LEFT)
-    size = 20 * LIMITS.body_bytes
-    # a generator has no length: it is sent in chunks
-    body = bytes(size) if declared else (bytes(50_000) for _ in range(size // 50_000))
-    status, answer = client.step("robot", 0, body)
-    assert (status, answer["error"], answer["limit"]) == (413, "too_large", LIMITS.body_bytes)
-    assert client.step("robot", 0, png(frames(1)[0]))[0] == 200
-
-
-def test_an_answer_before_the_body_arrives_even_where_the_connection_is_closed_after(client):
-    status, answer = client.ask("POST", "/drive", bytes(30_000_000), Connection="close")
-    assert (status, answer["error"]) == (404, "no_such_request")
-
-
-def test_what_is_no_http_is_answered_and_forgotten(client):
-    for garbage in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"POST /step\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", client.port), timeout=10) as line:
-            line.sendall(garbage)
-            assert b"400" in line.recv(1000)
-    with socket.create_connection(("127.0.0.1", client.port), timeout=10) as line:
-        line.sendall(b"POST /step?session=robot&step=0 HTTP/1.1\r\nHost: x\r\n")
-        line.sendall(b"Content-Length: 100\r\n\r\nonly this")
-    assert client.ask("GET", "/health")[0] == 200
 
 
 class Slow:
@@ -231,22 +83,24 @@ class Slow:
         self.let_go.set()
 
 
-def test_a_second_step_of_a_session_is_refused_while_the_first_is_under_way(served, client, loaded):
-    _, server = served
+def test_a_second_step_of_a_drive_is_refused_while_the_first_is_under_way(server, client, loaded):
     seen, found = frames(2), {}
     client.reset("robot", LEFT)
+    other = Client(client.port)
+    other.drives = client.drives
 
     def first():
-        found["first"] = Client(client.port).step("robot", 0, png(seen[0]))
+        found["first"] = other.step("robot", 0, png(seen[0]))
 
     with Slow(server):
         thread = threading.Thread(target=first)
         thread.start()
-        while not server.sessions.of["robot"].busy:
+        while not server.drives.get(client.drives["robot"]).busy:
             time.sleep(0.001)
         for answer in (
             client.step("robot", 0, png(seen[0])),
             client.step("robot", 1, png(seen[1])),
+            client.reset("robot", RIGHT),
         ):
             assert (answer[0], answer[1]["error"]) == (409, "busy")
     thread.join()
@@ -257,55 +111,66 @@ def test_a_second_step_of_a_session_is_refused_while_the_first_is_under_way(serv
     )
 
 
-def test_no_more_requests_than_the_limit_are_taken_in_at_a_time(served, client):
-    _, server = served
-    client.reset("robot", LEFT)
+def test_no_more_drives_than_the_limit_are_begun_at_a_time(server, client):
+    answers = []
     threads = [
-        threading.Thread(target=lambda: Client(client.port).reset("robot", LEFT))
-        for _ in range(LIMITS.requests)
+        threading.Thread(target=lambda: answers.append(Client(client.port).reset("robot", LEFT)))
+        for _ in range(LIMITS.sessions)
     ]
     with Slow(server):
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 30
-        while (found := client.ask("GET", "/health"))[0] == 200:
-            assert time.monotonic() < deadline
-        assert (found[0], found[1]["error"]) == (503, "too_many_requests")
+        while server.resets < LIMITS.sessions:
+            time.sleep(0.001)
+        status, answer = client.reset("robot", LEFT)
+        assert (status, answer["error"]) == (503, "too_many_requests")
+        assert client.ask("GET", "/health")[0] == 200
     for thread in threads:
         thread.join()
-    assert client.ask("GET", "/health")[0] == 200
+    assert sorted(status for status, _ in answers) == [200, 409, 409]
 
 
-def test_sessions_are_bounded_and_an_idle_one_makes_room(client):
+def test_drives_are_bounded_and_an_idle_one_makes_room(client):
     now = [0.0]
-    sessions = Sessions(most=2, idle_seconds=10, clock=lambda: now[0])
-    sessions.begin("a", None)
+    drives = Drives(most=2, idle_seconds=20, clock=lambda: now[0])
+
+    def begin(name, before=None):
+        drives.begin(Drive(name, "go", None, PERIOD, now[0]), before)
+        return next(one.id for one in drives.of.values() if one.session == name)
+
+    def names():
+        return sorted(one.session for one in drives.of.values())
+
+    begin("a")
     now[0] = 5.0
-    sessions.begin("b", None)
+    b = begin("b")
     with pytest.raises(RequestError, match="all 2 sessions are taken"):
-        sessions.begin("c", None)
-    sessions.begin("b", None)  # a reset takes no further place
-    now[0] = 12.0
-    sessions.begin("c", None)
-    assert sorted(sessions.of) == ["b", "c"]
+        begin("c")
+    b = begin("b", b)  # a reset takes no further place
+    with pytest.raises(RequestError, match="'b' is driving"):
+        begin("b")
+    now[0] = 16.0  # a program that began again has waited
+    begin("b")
+    now[0] = 21.0
+    begin("c")
+    assert names() == ["b", "c"]
     for name in "wxyz":
         answer = client.reset(name, LEFT)
     assert (answer[0], answer[1]["error"]) == (503, "too_many_sessions")
 
 
-def test_a_fault_of_the_model_ends_the_session_and_no_other(served, client, loaded, caplog):
-    _, server = served
+def test_a_fault_of_the_model_ends_the_drive_and_no_other(server, client, loaded, caplog):
     seen = frames(2)
     for name in ("broken", "whole"):
         client.reset(name, LEFT)
         drive(client, name, seen[:1])
-    stream = server.sessions.of["broken"].stream
+    stream = server.drives.get(client.drives["broken"]).state
     stream.readouts = torch.full_like(stream.readouts, float("nan"))
     status, answer = client.step("broken", 1, png(seen[1]))
     assert (status, answer["error"]) == (500, "not_finite")
-    assert client.step("broken", 1, png(seen[1]))[1]["error"] == "no_session"
+    assert client.step("broken", 1, png(seen[1]))[1]["error"] == "no_drive"
     client.reset("broken", LEFT)
-    server.sessions.of["broken"].stream.prompts = "nothing that a model could take"
+    server.drives.get(client.drives["broken"]).state.prompts = "nothing that a model could take"
     status, answer = client.step("broken", 0, png(seen[0]))
     assert (status, answer["error"]) == (500, "fault")
     assert "Traceback" in caplog.text
@@ -316,16 +181,11 @@ def test_a_fault_of_the_model_ends_the_session_and_no_other(served, client, load
 
 def test_only_who_shows_the_token_is_answered(loaded):
     token = "0123456789abcdef"
-    with serving(loaded, token=token) as (client, _):
-        assert client.ask("GET", "/health")[0] == 200
+    with serving(server_of(loaded, LIMITS), token=token) as client:
+        assert client.ask("GET", "/health", Host="robot.local")[0] == 200
         for wrong in (None, "0123456789abcdeF", ""):
             status, answer = Client(client.port, wrong).step("robot", 0, bytes(300_000))
             assert (status, answer["error"]) == (401, "no_token")
-
-
-def test_web_pages_are_not_answered(client):
-    status, answer = client.ask("POST", "/reset", b"{}", Origin="http://127.0.0.1:8765")
-    assert (status, answer["error"]) == (403, "browser")
 
 
 def test_other_prompts_are_taken_where_they_are_allowed_and_only_so_many(loaded, monkeypatch):
@@ -334,7 +194,7 @@ def test_other_prompts_are_taken_where_they_are_allowed_and_only_so_many(loaded,
     texts = loaded.policy.texts
     seen = frames(2)
     try:
-        with serving(loaded, Limits(2, 600.0, 0.4)) as (client, _):
+        with serving(server_of(loaded, Limits(2, 600.0, 0.4))) as client:
             client.reset("one", LEFT)
             before = drive(client, "one", seen[:1])
             other = "pass on the left on the left on the left on the left"  # longer than the others

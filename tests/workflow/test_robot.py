@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -90,9 +92,14 @@ def test_a_policy_is_served_until_it_is_told_to_end(finished, predicted):
         frame = np.zeros((224, 224, 3), dtype=np.uint8)
         status, answer = client.step("robot", 0, png(frame))
         assert status == 200 and np.shape(answer["actions"]) == (4, 2)
+        # another client has sent half of a head
+        held = socket.create_connection(("127.0.0.1", client.port))
+        held.sendall(b"POST /step")
+        began = time.monotonic()
     finally:
         process.send_signal(signal.SIGTERM)
         _, rest = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5  # a second where nothing else runs
     assert process.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in rest.decode()
 

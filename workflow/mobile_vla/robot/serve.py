@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import os
+import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import uvicorn
-from starlette.applications import Starlette
 
-from mobile_vla.errors import UserError
-from mobile_vla.robot.app import Limits, Server
-from mobile_vla.robot.policy import PolicyOptions, load_robot_policy
+from mobile_vla.errors import Interrupted, UserError
+from mobile_vla.robot.policy import PolicyOptions, RobotPolicy, load_robot_policy
+from mobile_vla.robot.served import TorchPolicy
+from mobile_vla.serving.application import Limits, Server
+from mobile_vla.serving.web import Access, HttpServer
 
 log = logging.getLogger(__name__)
 
 TOKEN = "MOBILE_VLA_TOKEN"  # environment variable
 SHORTEST_TOKEN = 16  # characters
-KEEP_ALIVE = 60  # seconds that a robot's connection is kept between two pictures
 
 
 @dataclass(frozen=True)
@@ -61,38 +62,49 @@ def serve(
 
     Raises:
         UserError: the policy cannot be used here, the port is taken, or a token is missing.
+        Interrupted: it was told to end.
     """
     token = read_token(address.host, address.token_file)
     with open_listener(address.host, address.port) as listener:
         loaded = load_robot_policy(policy, backbone, options)
-        with Server(loaded, limits) as server:
-            host, port = listener.getsockname()[:2]
-            described = loaded.described
-            log.info(
-                f"{described.experiment} {described.run}, epoch {described.epoch}, on "
-                f"{described.backbone.name} in {loaded.precision}, "
-                f"{loaded.policy.device.type} with {torch.get_num_threads()} threads"
-            )
-            log.info("serving at http://%s:%d", f"[{host}]" if ":" in host else host, port)
-            http_server(server.app(token)).run(sockets=[listener])
-
-
-def http_server(app: Starlette) -> uvicorn.Server:
-    """Return the HTTP server of an application; its ``run`` ends by SIGINT or SIGTERM."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=5,
+        server = server_of(loaded, limits)
+        host, port = listener.getsockname()[:2]
+        described = loaded.described
+        log.info(
+            f"{described.experiment} {described.run}, epoch {described.epoch}, on "
+            f"{described.backbone.name} in {loaded.precision}, "
+            f"{loaded.policy.device.type} with {torch.get_num_threads()} threads"
         )
-    )
+        log.info("serving at http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        number = asyncio.run(_until_signal(server.http(Access(token, address.host)), listener))
+        if not server.close():
+            # A step may take seconds, and Python would wait for its thread.
+            logging.shutdown()
+            os._exit(128 + number)
+    raise Interrupted("the server has ended", number)
+
+
+def server_of(loaded: RobotPolicy, limits: Limits) -> Server:
+    """Return a server of a policy, which has predicted once."""
+    policy = TorchPolicy(loaded)
+    threads = torch.get_num_threads()
+    server = Server(policy, limits, lambda: torch.set_num_threads(threads))
+    server.model.submit(policy.warm_up).result()
+    return server
+
+
+async def _until_signal(http: HttpServer, listener: socket.socket) -> int:
+    """Serve until SIGINT or SIGTERM comes, and return its number."""
+    loop, received = asyncio.get_running_loop(), [int(signal.SIGTERM)]
+
+    def end(number: int) -> None:
+        received[0] = number
+        http.end()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
+    await http.run(listener)
+    return received[0]
 
 
 def open_listener(host: str, port: int) -> socket.socket:

@@ -79,7 +79,11 @@ def decode(data: bytes) -> np.ndarray:
     Raises:
         Unusable: it is no whole picture of these kinds, is too large, or has no three colours.
     """
-    layout = layout_of(data)
+    return decode_layout(layout_of(data))
+
+
+def decode_layout(layout: Layout) -> np.ndarray:
+    """Decode a picture whose structure was checked; as :func:`decode`."""
     try:
         for parts in layout.intervals:
             _load("JPEG", parts)

@@ -1,0 +1,255 @@
+"""The protocol: ``/health``, ``/reset`` and ``/step``, for any policy that predicts from frames."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import sys
+import threading
+import time
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Awaitable, Callable, Protocol, TypeVar
+
+import numpy as np
+
+from mobile_vla.serving.drives import Answered, Drive, Drives
+from mobile_vla.serving.pictures import Unusable, decode_layout, layout_of, unpack
+from mobile_vla.serving.requests import RAW, ResetRequest, StepRequest
+from mobile_vla.serving.web import Access, HttpServer, Request, RequestError
+
+log = logging.getLogger(__name__)
+
+UNIT = "raw command units"
+RESET_BYTES = 1 << 16
+DEAR_PIXELS = 1920 * 1088
+"""Larger pictures wait for each other, so that those of other robots do not wait for them."""
+DEAR_INTERVALS = 64
+
+T = TypeVar("T")
+
+
+class ServedPolicy(Protocol):
+    """What is asked of a policy. All but :meth:`frame` is called from one thread."""
+
+    facts: dict[str, Any]
+    """What ``/health`` says of it."""
+    dimensions: list[str]
+    """Of an action."""
+    ahead: list[int]
+    """Control steps from a picture to each of the chunk's C actions."""
+
+    def begin(self, instruction: str | None) -> tuple[str, Any]:
+        """Return the prompt and the state of a new drive; ``Unusable`` for no prompt of it."""
+
+    def frame(self, image: np.ndarray, color: str) -> np.ndarray:
+        """Make a frame of an image (H, W, 3) uint8, whose colours are ``rgb`` or ``bgr``."""
+
+    def step(self, state: Any, frame: np.ndarray) -> np.ndarray:
+        """Return the chunk (C, A) float32, in raw command units, that the newest frame leads to."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of what clients may use.
+
+    Args:
+        sessions: robots at a time.
+        idle_seconds: after so long without a request a session makes room for another.
+        max_body_mb: largest picture in 10^6 bytes.
+    """
+
+    sessions: int = 8
+    idle_seconds: float = 600.0
+    max_body_mb: float = 8.0
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of the largest picture."""
+        return int(self.max_body_mb * 1e6)
+
+
+class Server:
+    """A policy behind HTTP.
+
+    Args:
+        policy: the policy.
+        limits: of its clients.
+        prepare: what the policy's thread does first.
+    """
+
+    def __init__(
+        self, policy: ServedPolicy, limits: Limits, prepare: Callable[[], object] | None = None
+    ):
+        self.policy, self.limits = policy, limits
+        self.drives = Drives(limits.sessions, limits.idle_seconds)
+        self.outputs = {"dimensions": policy.dimensions, "unit": UNIT, "ahead": policy.ahead}
+        self.resets = 0  # under way
+        # What touches the policy runs in a single thread; others decode pictures meanwhile.
+        self.model = ThreadPoolExecutor(1, "model", prepare or (lambda: None))
+        self.pictures = ThreadPoolExecutor(2, "pictures")
+        self.dear_pictures = ThreadPoolExecutor(1, "dear", _yield_to_others)
+
+    def http(self, access: Access) -> HttpServer:
+        """Return the HTTP server."""
+        return HttpServer(self.admit, self.answer, access, self.limits.body_bytes)
+
+    def close(self) -> bool:
+        """End the threads, and return whether they have ended, or some work goes on."""
+        pools = (self.model, self.pictures, self.dear_pictures)
+        for pool in pools:
+            pool.shutdown(wait=False)
+        until = time.monotonic() + 0.2
+        threads = [thread for pool in pools for thread in pool._threads]
+        while any(thread.is_alive() for thread in threads) and time.monotonic() < until:
+            time.sleep(0.005)
+        return not any(thread.is_alive() for thread in threads)
+
+    def admit(self, request: Request) -> int:
+        """Check a request by its head; return how many bytes its body may have."""
+        place = (request.method, request.path)
+        if place == ("GET", "/health"):
+            return 0
+        if place == ("POST", "/reset"):
+            return RESET_BYTES
+        if place == ("POST", "/step"):
+            given = StepRequest.of(request.query, request.headers.get("content-type", ""))
+            self.drives.check_due(self.drives.get(given.drive), given.step)
+            return self.limits.body_bytes
+        known = {"/health": "GET", "/reset": "POST", "/step": "POST"}
+        raise RequestError(
+            405 if request.path in known else 404,
+            "no_such_request",
+            f"{request.method[:20]} {request.path[:100]}: expected GET /health, POST /reset or "
+            "POST /step",
+        )
+
+    async def answer(self, request: Request) -> dict[str, Any]:
+        """Answer a whole request."""
+        of: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
+            "/health": self.health,
+            "/reset": self.reset,
+            "/step": self.step,
+        }
+        return await of[request.path](request)
+
+    async def health(self, request: Request) -> dict[str, Any]:
+        """Describe the served policy, its inputs and its outputs."""
+        return {
+            "status": "ok",
+            **self.policy.facts,
+            "sessions": len(self.drives.of),
+            **self.outputs,
+        }
+
+    async def reset(self, request: Request) -> dict[str, Any]:
+        """Begin a robot's drive, under an instruction."""
+        given = ResetRequest.of(request.body)
+        self.drives.check_free(given.session, given.drive)
+        if self.resets >= self.limits.sessions:
+            raise RequestError(
+                503, "too_many_requests", f"{self.resets} drives are begun just now; ask again"
+            )
+        self.resets += 1
+        try:
+            prompt, state = await self._in(self.model, lambda: self.policy.begin(given.instruction))
+        finally:
+            self.resets -= 1
+        drive = Drive(given.session, prompt, state, given.period, self.drives.clock())
+        self.drives.begin(drive, given.drive)
+        log.info("%s begins a drive: %s", given.session, prompt)
+        return {
+            "session": given.session,
+            "drive": drive.id,
+            "prompt": prompt,
+            "step": 0,
+            **self.outputs,
+        }
+
+    async def step(self, request: Request) -> dict[str, Any]:
+        """Take a robot's newest picture, and answer the next actions."""
+        given = StepRequest.of(request.query, request.headers.get("content-type", ""))
+        drive = self.drives.get(given.drive)
+        self.drives.check_due(drive, given.step)
+        taken = request.arrived - given.age
+        with self.drives.claimed(drive):
+            digest = await self._in(self.pictures, lambda: _digest(given, request.body))
+            answered = self.drives.again(drive, given.step, digest)
+            if answered is None:
+                frame = await self._frame(given, request.body)
+                chunk = await self._predict(drive, frame)
+                answered = Answered(given.step, digest, taken, chunk)
+                drive.last, drive.next_step = answered, given.step + 1
+        return self._said(drive, answered, min(taken, answered.taken), request.arrived)
+
+    def _said(
+        self, drive: Drive, answered: Answered, taken: float, arrived: float
+    ) -> dict[str, Any]:
+        """Return the answer to a step: its actions, or the stop where they come too late.
+
+        The first action is due ``ahead`` periods after the picture, and for one period.
+        """
+        now = time.monotonic()
+        usable = taken + (self.policy.ahead[0] + 1) * drive.period - now
+        late = usable <= 0
+        actions = np.zeros_like(answered.chunk) if late else answered.chunk
+        return {
+            "session": drive.session,
+            "drive": drive.id,
+            "step": answered.step,
+            "actions": actions.tolist(),
+            "stopped": "late" if late else None,
+            "picture_age": round(now - taken, 6),
+            "seconds": round(now - arrived, 6),
+            "usable_seconds": round(max(usable, 0.0), 6),
+        }
+
+    async def _predict(self, drive: Drive, frame: np.ndarray) -> np.ndarray:
+        """Return the chunk (C, A) that a drive's newest frame leads to; a fault ends it."""
+        try:
+            chunk = await self._in(self.model, lambda: self.policy.step(drive.state, frame))
+            if not np.isfinite(chunk).all():
+                raise RequestError(
+                    500,
+                    "not_finite",
+                    "the policy predicts values that are not finite; the drive has ended. Begin "
+                    "again with POST /reset, and if it happens again use another policy",
+                )
+        except BaseException:
+            self.drives.end(drive)
+            raise
+        return chunk
+
+    async def _frame(self, given: StepRequest, body: bytes) -> np.ndarray:
+        if given.kind == RAW:
+            image = await self._in(self.pictures, lambda: unpack(body, given.width, given.height))
+            pool = self._pool(given.width * given.height, 0)
+            return await self._in(pool, lambda: self.policy.frame(image, given.color))
+        layout = await self._in(self.pictures, lambda: layout_of(body))
+        pool = self._pool(layout.width * layout.height, len(layout.intervals))
+        return await self._in(pool, lambda: self.policy.frame(decode_layout(layout), "rgb"))
+
+    def _pool(self, pixels: int, intervals: int) -> Executor:
+        dear = pixels > DEAR_PIXELS or intervals > DEAR_INTERVALS
+        return self.dear_pictures if dear else self.pictures
+
+    async def _in(self, where: Executor, work: Callable[[], T]) -> T:
+        """Run something in a thread; what cannot be used is the client's mistake."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(where, work)
+        except Unusable as error:
+            raise RequestError(422, "unusable", str(error)) from None
+
+
+def _digest(given: StepRequest, body: bytes) -> bytes:
+    """Return a digest of a picture and of how it is to be read."""
+    how = repr((given.kind, given.width, given.height, given.color)).encode()
+    return hashlib.sha256(how + body).digest()
+
+
+def _yield_to_others() -> None:
+    """Let this thread compute where the others leave time."""
+    if sys.platform == "linux":  # where each thread has a priority
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
