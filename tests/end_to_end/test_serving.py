@@ -14,8 +14,10 @@ from mobile_vla.robot.images import frame_of
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from mobile_vla.serving.pictures import decode
 from support.demo import demo_pictures, demo_policy
+from support.hostile import ATTACKS
 from support.policy_server import Client, encoded
 from support.project import ROOT
+from support.protocol import many
 
 pytestmark = pytest.mark.long
 
@@ -141,3 +143,63 @@ def test_it_answers_rightly_and_keeps_its_memory_whatever_other_clients_send(pol
     )
     assert trouble.rounds > 50 and trouble.wrong == []
     assert grown < GROWTH
+
+
+class Pace:
+    """A robot that takes its steps, and a witness of how busy the CPUs are."""
+
+    def __init__(self, port, pictures):
+        self.client, self.pictures, self.done = Client(port), pictures, 0
+        assert self.client.reset("robot", LEFT)[0] == 200
+
+    def drive(self, count):
+        """Return the 99 % quantiles of so many steps, and of as much work in this process."""
+        taken, witness = [], []
+        for _ in range(count):
+            time.sleep(0.02)
+            picture = self.pictures[self.done % len(self.pictures)]
+            begun = time.perf_counter()
+            status, answer = self.client.step("robot", self.done, picture, "image/jpeg")
+            taken.append(time.perf_counter() - begun)
+            assert status == 200, answer
+            self.done += 1
+            begun = time.perf_counter()
+            decode(picture)
+            witness.append(time.perf_counter() - begun)
+        return np.quantile(taken, 0.99), np.quantile(witness, 0.99)
+
+
+def test_a_hostile_client_delays_no_other_drive_by_more_than_a_tenth_of_a_second(server):
+    """Beyond that drive's own p99, and what the CPUs that both share cost the witness, too."""
+    _, port = server
+    pace = Pace(port, [encoded(one, "JPEG", quality=90) for one in demo_pictures()])
+    pace.drive(30)
+    own, alone = pace.drive(150)
+    held = Client(port)
+    assert held.reset("held", LEFT)[0] == 200
+    place = f"POST /step?drive={held.drives['held']}&step=0 HTTP/1.1\r\nHost: localhost\r\n"
+    rest = "Content-Type: image/jpeg\r\nContent-Length: 7000000\r\n\r\n"
+    for attack in ATTACKS:
+        process = subprocess.Popen(
+            [sys.executable, "tests/support/hostile.py", str(port), attack, LEFT],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout.readline()
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            with many(port, 60) as heads, many(port, 32) as bodies:
+                for line in heads:
+                    line.sendall(b"POST /step?drive=")
+                for line in bodies:
+                    line.sendall(f"{place}{rest}".encode() + bytes(10_000))
+                beside, busy = pace.drive(150)
+        finally:
+            process.kill()
+            process.wait()
+        print(
+            f"{attack}: p99 {1e3 * own:.0f} ms alone, {1e3 * beside:.0f} ms beside it; "
+            f"of the witness {1e3 * alone:.0f} and {1e3 * busy:.0f} ms"
+        )
+        assert beside < own * max(1.0, busy / alone) + 0.1

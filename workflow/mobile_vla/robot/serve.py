@@ -8,12 +8,13 @@ import logging
 import os
 import signal
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from mobile_vla.errors import Interrupted, UserError
+from mobile_vla.errors import UserError
 from mobile_vla.robot.policy import PolicyOptions, RobotPolicy, load_robot_policy
 from mobile_vla.robot.served import TorchPolicy
 from mobile_vla.serving.application import Limits, Server
@@ -62,7 +63,6 @@ def serve(
 
     Raises:
         UserError: the policy cannot be used here, the port is taken, or a token is missing.
-        Interrupted: it was told to end.
     """
     token = read_token(address.host, address.token_file)
     with open_listener(address.host, address.port) as listener:
@@ -77,11 +77,10 @@ def serve(
         )
         log.info("serving at http://%s:%d", f"[{host}]" if ":" in host else host, port)
         number = asyncio.run(_until_signal(server.http(Access(token, address.host)), listener))
-        if not server.close():
-            # A step may take seconds, and Python would wait for its thread.
-            logging.shutdown()
-            os._exit(128 + number)
-    raise Interrupted("the server has ended", number)
+        log.info("the server has ended")
+        logging.shutdown()
+        # At once: Python would wait for a step that may take seconds, and take down PyTorch.
+        os._exit(128 + number)
 
 
 def server_of(loaded: RobotPolicy, limits: Limits) -> Server:
@@ -95,6 +94,7 @@ def server_of(loaded: RobotPolicy, limits: Limits) -> Server:
 
 async def _until_signal(http: HttpServer, listener: socket.socket) -> int:
     """Serve until SIGINT or SIGTERM comes, and return its number."""
+    sys.setswitchinterval(0.001)  # so that threads that read large bodies hold up no step
     loop, received = asyncio.get_running_loop(), [int(signal.SIGTERM)]
 
     def end(number: int) -> None:

@@ -27,6 +27,7 @@ RESET_BYTES = 1 << 16
 DEAR_PIXELS = 1920 * 1088
 """Larger pictures wait for each other, so that those of other robots do not wait for them."""
 DEAR_INTERVALS = 64
+DEAR_BYTES = 1 << 20
 
 T = TypeVar("T")
 
@@ -175,7 +176,8 @@ class Server:
         self.drives.check_due(drive, given.step)
         taken = request.arrived - given.age
         with self.drives.claimed(drive):
-            digest = await self._in(self.pictures, lambda: _digest(given, request.body))
+            pool = self._pool(_is_dear(given, request.body))
+            digest = await self._in(pool, lambda: _digest(given, request.body))
             answered = self.drives.again(drive, given.step, digest)
             if answered is None:
                 frame = await self._frame(given, request.body)
@@ -223,16 +225,16 @@ class Server:
         return chunk
 
     async def _frame(self, given: StepRequest, body: bytes) -> np.ndarray:
+        pool = self._pool(_is_dear(given, body))
         if given.kind == RAW:
-            image = await self._in(self.pictures, lambda: unpack(body, given.width, given.height))
-            pool = self._pool(given.width * given.height, 0)
+            image = await self._in(pool, lambda: unpack(body, given.width, given.height))
             return await self._in(pool, lambda: self.policy.frame(image, given.color))
-        layout = await self._in(self.pictures, lambda: layout_of(body))
-        pool = self._pool(layout.width * layout.height, len(layout.intervals))
+        layout = await self._in(pool, lambda: layout_of(body))
+        if layout.width * layout.height > DEAR_PIXELS or len(layout.intervals) > DEAR_INTERVALS:
+            pool = self.dear_pictures
         return await self._in(pool, lambda: self.policy.frame(decode_layout(layout), "rgb"))
 
-    def _pool(self, pixels: int, intervals: int) -> Executor:
-        dear = pixels > DEAR_PIXELS or intervals > DEAR_INTERVALS
+    def _pool(self, dear: bool) -> Executor:
         return self.dear_pictures if dear else self.pictures
 
     async def _in(self, where: Executor, work: Callable[[], T]) -> T:
@@ -241,6 +243,11 @@ class Server:
             return await asyncio.get_running_loop().run_in_executor(where, work)
         except Unusable as error:
             raise RequestError(422, "unusable", str(error)) from None
+
+
+def _is_dear(given: StepRequest, body: bytes) -> bool:
+    """Whether already reading the bytes of a picture takes long."""
+    return len(body) > (3 * DEAR_PIXELS if given.kind == RAW else DEAR_BYTES)
 
 
 def _digest(given: StepRequest, body: bytes) -> bytes:
