@@ -35,7 +35,8 @@ class Served:
     dimensions: list[str]
     ahead: list[int]
     predict: Callable[[np.ndarray, str], np.ndarray]
-    """(T, 224, 224, 3) uint8 and a prompt to the chunks (T, C, A) that it must answer."""
+    """(T, 224, 224, 3) uint8 and a prompt to the chunks (T, C, A) that it must answer, within the
+    limits of its guard."""
     tolerance: float = 0.0
     """How far an answer may be from it."""
 
@@ -180,6 +181,8 @@ class Protocol:
         assert found["prompts"] == list(served.prompts)
         assert found["dimensions"] == served.dimensions and found["ahead"] == served.ahead
         assert found["sessions"] >= 0
+        assert {"lowest", "highest", "change", "beyond", "jump"} <= found["guard"].keys()
+        assert found["guard"]["answers"] >= found["guard"]["clamped"] >= 0
 
     def test_robots_side_by_side_each_have_their_own_drive(self, served, client, left, right):
         one, two = frames(4), frames(4, seed=1)

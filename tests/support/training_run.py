@@ -16,10 +16,11 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.split import Holdout, SplitSettings
 from mobile_vla.config.training import Training, TrainSettings
 from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.data.split import split
 from mobile_vla.features.features import FeatureInputs, features
 from mobile_vla.layout import FeatureFiles, SplitFiles, TrainingFiles
-from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin, TrainedOn
+from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin, StoredGuard, TrainedOn
 from mobile_vla.runs.data import PolicyInputs, TrainingInputs
 from mobile_vla.training.train import train
 from support.synthetic_datasets import make_dataset, names
@@ -128,6 +129,13 @@ def origin_of(**changes: Any) -> PolicyOrigin:
         data=TrainedOn(dataset="made", manifest="0" * 64, split="0" * 64, fold=0, subset=None),
         precision="fp32",
         threads=1,
+        guard=StoredGuard(
+            beyond="clamp",
+            jump="clamp",
+            lowest=dict.fromkeys(ACTION_COLUMNS, -100.0),
+            highest=dict.fromkeys(ACTION_COLUMNS, 100.0),
+            change=dict.fromkeys(ACTION_COLUMNS, 200.0),
+        ),
     )
     return origin.model_copy(update=changes)
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from mobile_vla.robot.serve import server_of
+from mobile_vla.robot.served import TorchPolicy
 from mobile_vla.serving.application import Limits
 from mobile_vla.serving.drives import Drive, Drives
 from mobile_vla.serving.web import RequestError
@@ -49,7 +51,13 @@ def client(running, server):
 
 
 def expected(loaded, seen, prompt):
-    return predict_drive(loaded, seen, loaded.policy.texts.index(prompt))
+    """Return what goes out: the policy's predictions, within the guard's limits."""
+    chunks = predict_drive(loaded, seen, loaded.policy.texts.index(prompt))
+    guard, before, found = TorchPolicy(loaded).guard, np.zeros(2, dtype=np.float32), []
+    for chunk in chunks:
+        found.append(guard.check(chunk, before).chunk)
+        before = found[-1][0]
+    return np.stack(found)
 
 
 class TestProtocol(Protocol):
@@ -159,7 +167,7 @@ def test_drives_are_bounded_and_an_idle_one_makes_room(client):
     assert (answer[0], answer[1]["error"]) == (503, "too_many_sessions")
 
 
-def test_a_fault_of_the_model_ends_the_drive_and_no_other(server, client, loaded, caplog):
+def test_a_fault_of_the_model_stops_or_ends_its_drive_and_no_other(server, client, loaded, caplog):
     seen = frames(2)
     for name in ("broken", "whole"):
         client.reset(name, LEFT)
@@ -167,16 +175,47 @@ def test_a_fault_of_the_model_ends_the_drive_and_no_other(server, client, loaded
     stream = server.drives.get(client.drives["broken"]).state
     stream.readouts = torch.full_like(stream.readouts, float("nan"))
     status, answer = client.step("broken", 1, png(seen[1]))
-    assert (status, answer["error"]) == (500, "not_finite")
-    assert client.step("broken", 1, png(seen[1]))[1]["error"] == "no_drive"
+    assert (status, answer["stopped"], np.any(answer["actions"])) == (200, "not_finite", False)
     client.reset("broken", LEFT)
     server.drives.get(client.drives["broken"]).state.prompts = "nothing that a model could take"
     status, answer = client.step("broken", 0, png(seen[0]))
     assert (status, answer["error"]) == (500, "fault")
     assert "Traceback" in caplog.text
+    assert client.step("broken", 0, png(seen[0]))[1]["error"] == "no_drive"
     np.testing.assert_array_equal(
         drive(client, "whole", seen[1:], 1), expected(loaded, seen, LEFT)[1:]
     )
+
+
+def test_what_the_guard_changes_is_counted_and_said(server, client, monkeypatch):
+    seen = frames(3)
+    guard = server.policy.guard
+    narrow = replace(guard, highest=guard.highest * 0, lowest=guard.lowest * 0)
+    before = client.ask("GET", "/health")[1]["guard"]
+    monkeypatch.setattr(server.policy, "guard", narrow)
+    client.reset("robot", LEFT)
+    _, answer = client.step("robot", 0, png(seen[0]))
+    assert answer["stopped"] is None and answer["clamped"] == 3
+    assert not np.any(answer["actions"])
+    monkeypatch.setattr(server.policy, "guard", replace(narrow, beyond="stop"))
+    _, answer = client.step("robot", 1, png(seen[1]))
+    assert (answer["stopped"], answer["clamped"]) == ("beyond", 0)
+    again = client.step("robot", 1, png(seen[1]))[1]
+    assert again["stopped"] == "beyond"
+    monkeypatch.setattr(server.policy, "guard", guard)
+    client.step("robot", 2, png(seen[2]))
+    after = client.ask("GET", "/health")[1]["guard"]
+    assert after["answers"] == before["answers"] + 3
+    assert after["stopped"] == before["stopped"] + 1
+    assert after["clamped"] >= before["clamped"] + 1
+    assert after["beyond"] == "clamp" and len(after["highest"]) == 2
+
+
+def test_a_late_stop_is_what_the_next_command_follows(server, client, loaded):
+    client.reset("robot", LEFT, period=1.0)
+    _, answer = client.step("robot", 0, png(frames(1)[0]), age=100)
+    assert answer["stopped"] == "late"
+    assert not server.drives.get(client.drives["robot"]).command.any()
 
 
 def test_only_who_shows_the_token_is_answered(loaded):

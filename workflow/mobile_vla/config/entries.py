@@ -20,7 +20,7 @@ from mobile_vla.config.rollout import Rollout
 from mobile_vla.config.simulator import Simulation
 from mobile_vla.config.split import Holdout, Split
 from mobile_vla.config.timing import Timing
-from mobile_vla.config.training import Training
+from mobile_vla.config.training import Guard, Training
 from mobile_vla.config.units import Units
 from mobile_vla.config.windows import Actions, Dimension, Windows
 
@@ -172,6 +172,8 @@ class Experiment(Windows):
     """What training sees besides the recorded pictures."""
     training: Training = Training()
     """How the policy is trained."""
+    guard: Guard = Guard()
+    """What ``serve`` lets the policy command."""
     timing: Timing = Timing()
     """How an epoch is timed."""
     timing_only: bool = False

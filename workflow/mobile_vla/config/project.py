@@ -263,6 +263,7 @@ class Project(Settings):
             images=self.datasets[experiment.dataset].images.settled(),
             photometric=Photometric.part_of(experiment.augment),
             training=experiment.trained(),
+            guard=experiment.guard,
             matched=self._matched(name),
         )
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mobile_vla.config.base import Count, Fraction, NotNegative, Positive, Settings
 from mobile_vla.config.features import Precision
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.model import Photometric, RunSettings
-from mobile_vla.config.windows import Windows
+from mobile_vla.config.windows import Dimension, Windows
 
 
 class EarlyStopping(Settings):
@@ -68,6 +68,31 @@ class Training(Settings):
     """Experiment whose policy, of the same seed, this one starts from."""
 
 
+Command = Annotated[float, Field(ge=-1e9, le=1e9)]
+
+
+class Guard(Settings):
+    """What ``serve`` lets a policy command; it is stored with the policy, and trains it again."""
+
+    beyond: Literal["clamp", "stop"] = "clamp"
+    """A command beyond the range becomes the nearest one within, or the stop."""
+    jump: Literal["clamp", "stop"] = "clamp"
+    """A command that changes too much becomes the nearest one that does not, or the stop."""
+    range: dict[Dimension, tuple[Command, Command]] = Field(default_factory=dict)
+    """Smallest and largest command of a dimension, such as ``{linear_x: [-0.5, 1]}``; by default
+    those of the training episodes, and the stop."""
+    change: dict[Dimension, NotNegative] = Field(default_factory=dict)
+    """Largest change of a dimension from a command to the next; by default that of the training
+    episodes."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name, (lowest, highest) in self.range.items():
+            if not lowest <= 0.0 <= highest:
+                raise ValueError(f"range.{name}: expected [at most 0, at least 0]: the stop is 0")
+        return self
+
+
 class Matched(Settings):
     """Another run on the same fold, whose number of optimiser steps is taken over."""
 
@@ -86,5 +111,6 @@ class TrainSettings(RunSettings):
     """How the frames were made: the policy takes it along to the robot."""
     photometric: Photometric = Photometric()
     training: Training
+    guard: Guard = Guard()
     matched: Matched | None = None
     """With it, that run's steps are done, in place of so many epochs."""

@@ -38,7 +38,7 @@ DESCRIPTION = "policy.json"
 CARD = "README.md"
 ADAPTER_CONFIG = "adapter_config.json"
 HEAD = "head."  # comes before the names of the head's tensors, beside the action token's
-FORMAT = 2
+FORMAT = 3
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "pillow")
 """The libraries that a prediction goes through, from the camera's picture to the velocities."""
 DIGITS = 16  # hex digits of the digests in policy.json: against mistakes, not against an attacker

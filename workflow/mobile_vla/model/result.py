@@ -61,6 +61,23 @@ class FrameFormat(Result):
     """Of each channel: then divided by."""
 
 
+class StoredGuard(Result):
+    """What a server lets a policy command, by dimension in raw command units.
+
+    By default what the training episodes show, mirror images included where it learns from them;
+    a robot stands before an episode.
+    """
+
+    beyond: Literal["clamp", "stop"]
+    """What becomes of a command beyond the range."""
+    jump: Literal["clamp", "stop"]
+    """What becomes of a command that changes faster than allowed."""
+    lowest: dict[str, float]
+    highest: dict[str, float]
+    change: dict[str, float]
+    """Largest change from a frame to the next."""
+
+
 class MergedFrom(Result):
     """The policy whose adapters or trained weights became part of the backbone."""
 
@@ -106,6 +123,7 @@ class PolicyOrigin(Result):
     """Resolved number format that it was trained in."""
     threads: int
     """CPU threads that it was trained with."""
+    guard: StoredGuard
     merged: MergedFrom | None = Field(default=None, exclude_if=lambda value: value is None)
     """Only in the folder that ``merge`` writes."""
 

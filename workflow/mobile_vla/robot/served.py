@@ -8,10 +8,21 @@ import numpy as np
 
 from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.errors import UserError
+from mobile_vla.model.result import StoredGuard
 from mobile_vla.model.streaming import Stream
 from mobile_vla.robot.images import Color, frame_of
 from mobile_vla.robot.policy import RobotPolicy, predict_drive
+from mobile_vla.serving.guard import Guard
 from mobile_vla.serving.pictures import Unusable
+
+
+def guard_of(stored: StoredGuard, dimensions: list[str]) -> Guard:
+    """Return the guard of a policy's folder, for its dimensions in their order."""
+    lowest, highest, change = (
+        np.array([values[name] for name in dimensions], dtype=np.float32)
+        for values in (stored.lowest, stored.highest, stored.change)
+    )
+    return Guard(lowest, highest, change, stored.beyond, stored.jump)
 
 
 class TorchPolicy:
@@ -22,6 +33,7 @@ class TorchPolicy:
         described = loaded.described
         self.dimensions: list[str] = list(loaded.policy.settings.actions.dimensions)
         self.ahead = loaded.ahead
+        self.guard = guard_of(described.guard, self.dimensions)
         self.facts: dict[str, Any] = {
             "policy": described.model_dump(include={"experiment", "run", "epoch"}),
             "backbone": described.backbone.name,

@@ -16,6 +16,7 @@ from typing import Any, Awaitable, Callable, Protocol, TypeVar
 import numpy as np
 
 from mobile_vla.serving.drives import Answered, Drive, Drives
+from mobile_vla.serving.guard import Guard, Guarded
 from mobile_vla.serving.pictures import Unusable, decode_layout, layout_of, unpack
 from mobile_vla.serving.requests import RAW, ResetRequest, StepRequest
 from mobile_vla.serving.web import Access, HttpServer, Request, RequestError
@@ -41,6 +42,9 @@ class ServedPolicy(Protocol):
     """Of an action."""
     ahead: list[int]
     """Control steps from a picture to each of the chunk's C actions."""
+
+    guard: Guard
+    """What its commands must keep to."""
 
     def begin(self, instruction: str | None) -> tuple[str, Any]:
         """Return the prompt and the state of a new drive; ``Unusable`` for no prompt of it."""
@@ -88,6 +92,7 @@ class Server:
         self.drives = Drives(limits.sessions, limits.idle_seconds)
         self.outputs = {"dimensions": policy.dimensions, "unit": UNIT, "ahead": policy.ahead}
         self.resets = 0  # under way
+        self.guarded = {"answers": 0, "clamped": 0, "stopped": 0}
         # What touches the policy runs in a single thread; others decode pictures meanwhile.
         self.model = ThreadPoolExecutor(1, "model", prepare or (lambda: None))
         self.pictures = ThreadPoolExecutor(2, "pictures")
@@ -142,6 +147,14 @@ class Server:
             "status": "ok",
             **self.policy.facts,
             "sessions": len(self.drives.of),
+            "guard": {
+                "lowest": self.policy.guard.lowest.tolist(),
+                "highest": self.policy.guard.highest.tolist(),
+                "change": self.policy.guard.change.tolist(),
+                "beyond": self.policy.guard.beyond,
+                "jump": self.policy.guard.jump,
+                **self.guarded,
+            },
             **self.outputs,
         }
 
@@ -182,7 +195,7 @@ class Server:
             if answered is None:
                 frame = await self._frame(given, request.body)
                 chunk = await self._predict(drive, frame)
-                answered = Answered(given.step, digest, taken, chunk)
+                answered = Answered(given.step, digest, taken, self._guarded(drive, chunk))
                 drive.last, drive.next_step = answered, given.step + 1
         return self._said(drive, answered, min(taken, answered.taken), request.arrived)
 
@@ -196,33 +209,53 @@ class Server:
         now = time.monotonic()
         usable = taken + (self.policy.ahead[0] + 1) * drive.period - now
         late = usable <= 0
-        actions = np.zeros_like(answered.chunk) if late else answered.chunk
+        guarded = answered.guarded
+        actions = np.zeros_like(guarded.chunk) if late else guarded.chunk
+        drive.command = actions[0]
         return {
             "session": drive.session,
             "drive": drive.id,
             "step": answered.step,
             "actions": actions.tolist(),
-            "stopped": "late" if late else None,
+            "stopped": "late" if late else guarded.stopped,
+            "clamped": 0 if late else guarded.clamped,
             "picture_age": round(now - taken, 6),
             "seconds": round(now - arrived, 6),
             "usable_seconds": round(max(usable, 0.0), 6),
         }
 
+    def _guarded(self, drive: Drive, chunk: np.ndarray) -> Guarded:
+        """Keep a chunk within the guard's limits, and count and log what it changes."""
+        before = np.zeros(chunk.shape[1:], chunk.dtype) if drive.command is None else drive.command
+        guarded = self.policy.guard.check(chunk, before)
+        self.guarded["answers"] += 1
+        self.guarded["clamped"] += guarded.clamped > 0
+        self.guarded["stopped"] += guarded.stopped is not None
+        if guarded.stopped is not None:
+            log.warning(
+                "%s, step %d: stopped, since the policy predicts %s (%s)",
+                drive.session,
+                drive.next_step,
+                chunk.tolist(),
+                guarded.stopped,
+            )
+        elif guarded.clamped:
+            log.info(
+                "%s, step %d: %d of %d commands clamped",
+                drive.session,
+                drive.next_step,
+                guarded.clamped,
+                len(chunk),
+            )
+        return guarded
+
     async def _predict(self, drive: Drive, frame: np.ndarray) -> np.ndarray:
         """Return the chunk (C, A) that a drive's newest frame leads to; a fault ends it."""
         try:
-            chunk = await self._in(self.model, lambda: self.policy.step(drive.state, frame))
-            if not np.isfinite(chunk).all():
-                raise RequestError(
-                    500,
-                    "not_finite",
-                    "the policy predicts values that are not finite; the drive has ended. Begin "
-                    "again with POST /reset, and if it happens again use another policy",
-                )
+            return await self._in(self.model, lambda: self.policy.step(drive.state, frame))
         except BaseException:
             self.drives.end(drive)
             raise
-        return chunk
 
     async def _frame(self, given: StepRequest, body: bytes) -> np.ndarray:
         pool = self._pool(_is_dear(given, body))

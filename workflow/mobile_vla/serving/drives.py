@@ -10,6 +10,7 @@ from typing import Any, Callable, Iterator
 
 import numpy as np
 
+from mobile_vla.serving.guard import Guarded
 from mobile_vla.serving.web import RequestError
 
 ALIVE_SECONDS = 10.0
@@ -25,8 +26,8 @@ class Answered:
     """Of the picture and how it was sent."""
     taken: float
     """When the picture was taken, in the clock's seconds."""
-    chunk: np.ndarray
-    """(C, A) float32, raw command units."""
+    guarded: Guarded
+    """The commands, within the guard's limits."""
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Drive:
     next_step: int = 0
     busy: bool = False
     last: Answered | None = None
+    command: np.ndarray | None = None
+    """(A,) the first command of the last answer, which the robot carries out."""
 
 
 class Drives:

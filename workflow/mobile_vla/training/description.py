@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+
 from mobile_vla.backbone.kosmos2 import MODEL_TYPE
 from mobile_vla.config.training import TrainSettings
-from mobile_vla.conventions import FRAME_SIZE
+from mobile_vla.conventions import FRAME_SIZE, columns_of
+from mobile_vla.data.mirror import SIGNS
 from mobile_vla.data.result import Role
 from mobile_vla.model.adapter import backbone_parameters, trainable_parameters
 from mobile_vla.model.policy import Policy
-from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin
+from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin, StoredGuard
 from mobile_vla.runs.data import RunData
 from mobile_vla.training.loop import Position, best_of, skipped_steps
 from mobile_vla.training.result import Epoch, PaddingResult, ParameterCounts, TrainingResult
@@ -103,6 +106,40 @@ def origin_of(settings: TrainSettings, data: RunData, epoch: Epoch, policy: Poli
         data=data.trained_on,
         precision=data.precision,
         threads=settings.training.threads,
+        guard=guard_of(settings, data),
+    )
+
+
+def guard_of(settings: TrainSettings, data: RunData) -> StoredGuard:
+    """Return what the settings say of commands and, where they say nothing, the training episodes.
+
+    A robot stands before an episode: the stop is in the range, and the first command is a change.
+    """
+    dimensions, dataset = settings.policy.actions.dimensions, data.dataset
+    columns = columns_of(dimensions)
+    changes, values = [], [np.zeros(len(columns), dtype=np.float32)]
+    for index in data.roles.of["train"]:
+        first = dataset.offsets[index]
+        actions = dataset.actions[first : first + dataset.lengths[index], columns]  # (T, A)
+        changes.append(np.abs(np.diff(actions, axis=0, prepend=0.0)).max(axis=0))
+        values += [actions.min(axis=0), actions.max(axis=0)]
+        if settings.policy.mirror:
+            values += [one * SIGNS[columns] for one in values[-2:]]
+    guard = settings.guard
+    lowest, highest = np.min(values, axis=0) + 0.0, np.max(values, axis=0)  # no negative zeros
+    shown = zip(lowest.tolist(), highest.tolist(), strict=True)
+    ranges = {
+        name: guard.range.get(name, found) for name, found in zip(dimensions, shown, strict=True)
+    }
+    return StoredGuard(
+        beyond=guard.beyond,
+        jump=guard.jump,
+        lowest={name: low for name, (low, _) in ranges.items()},
+        highest={name: high for name, (_, high) in ranges.items()},
+        change={
+            name: guard.change.get(name, seen)
+            for name, seen in zip(dimensions, np.max(changes, axis=0).tolist(), strict=True)
+        },
     )
 
 
