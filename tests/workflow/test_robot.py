@@ -78,8 +78,9 @@ def test_what_is_predicted_by_hand_is_what_was_scored(finished, episode, predict
         np.testing.assert_allclose(by_hand, chunk, atol=1e-5, rtol=1e-5)
 
 
-def test_a_policy_is_served_until_it_is_told_to_end(finished, predicted):
-    process = command(finished, "serve", POLICY, "--port", "0", cwd=finished.folder)
+def test_a_policy_is_served_until_it_is_told_to_end(finished, predicted, tmp_path):
+    asked = ("serve", POLICY, "--port", "0", "--record", tmp_path / "drives")
+    process = command(finished, *asked, cwd=finished.folder)
     try:
         said = ""
         while (found := re.search(r"serving at http://127\.0\.0\.1:(\d+)", said)) is None:
@@ -102,6 +103,9 @@ def test_a_policy_is_served_until_it_is_told_to_end(finished, predicted):
     assert time.monotonic() - began < 5  # a second where nothing else runs
     assert process.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in rest.decode()
+    # the drive that was under way is an episode, which a policy can be asked again
+    said = output(finished, "replay", tmp_path / "drives", POLICY, cwd=finished.folder).decode()
+    assert "1 frames; the first actions differ by 0 on average" in said
 
 
 def test_a_mistake_is_said_before_anything_is_loaded(finished):

@@ -30,7 +30,7 @@ import psutil
 from pydantic import ValidationError
 
 from mobile_vla import gpus
-from mobile_vla.commands import COMMANDS, Command
+from mobile_vla.commands import COMMANDS, STAGES, Command
 from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.errors import AGAIN, UserError
 from mobile_vla.files import DISK_FULL
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         values = _arguments(function, options)
         recorder.note_inputs(_inputs(values))
         function(**values)
-        if options.record is not None and rank() == 0:
+        if command.name in STAGES and options.record is not None and rank() == 0:
             recorder.write(options.record, _plain_settings(values))
     except UserError as error:
         log.error("%s", error)
@@ -203,7 +203,8 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
         else:
             _add_option(parser, name, kind, parameter.default)
     parser.add_argument("--log", type=Path, help="file that messages are written to as well")
-    parser.add_argument("--record", type=Path, help="JSON file for the circumstances")
+    if staged:
+        parser.add_argument("--record", type=Path, help="JSON file for the circumstances")
     return parser
 
 

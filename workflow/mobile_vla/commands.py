@@ -85,6 +85,7 @@ STAGES = _by_name(
 TOOLS = _by_name(
     Command("predict", "robot", (*PREDICTING, "pillow")),
     Command("serve", "robot", (*PREDICTING, "pillow")),
+    Command("replay", "robot", (*PREDICTING, "pillow")),
     Command("merge", "robot", PREDICTING),
     Command("release", "releasing"),
     Command("export_lerobot", "lerobot", extra="lerobot"),

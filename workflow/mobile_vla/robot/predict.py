@@ -65,7 +65,7 @@ def predict(
     if any(path.suffix in EPISODES for path in observed):
         if len(observed) > 1:
             raise UserError(f"found {len(observed)} files, expected one episode, or pictures alone")
-        frames, values = _episode(observed[0], images)
+        frames, values = frames_of_episode(observed[0], images)
     else:
         frames = np.stack([_picture(path, images) for path in observed])
     loaded = load_robot_policy(policy, backbone, options)
@@ -80,8 +80,12 @@ def predict(
         sys.stdout.write(table)
 
 
-def _episode(path: Path, images: Images) -> tuple[np.ndarray, dict[str, str | None]]:
-    """Return an episode's frames as ``ingest`` makes them, and the values of its prompt."""
+def frames_of_episode(path: Path, images: Images) -> tuple[np.ndarray, dict[str, str | None]]:
+    """Return an episode's frames as ``ingest`` makes them, and the values of its prompt.
+
+    Raises:
+        Problems: it cannot be used.
+    """
     with tempfile.TemporaryDirectory() as folder:
         files = EpisodeFiles(Path(folder, "facts.json"), Path(folder, "frames.npy"))
         settings = IngestSettings(dataset="predict", episode=path.stem, images=images)

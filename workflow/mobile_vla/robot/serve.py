@@ -16,14 +16,17 @@ import torch
 
 from mobile_vla.errors import UserError
 from mobile_vla.robot.policy import PolicyOptions, RobotPolicy, load_robot_policy
+from mobile_vla.robot.recording import finish_drive
 from mobile_vla.robot.served import TorchPolicy
 from mobile_vla.serving.application import Limits, Server
+from mobile_vla.serving.recorder import Recorder
 from mobile_vla.serving.web import Access, HttpServer
 
 log = logging.getLogger(__name__)
 
 TOKEN = "MOBILE_VLA_TOKEN"  # environment variable
 SHORTEST_TOKEN = 16  # characters
+FINISHING = 0.7  # seconds that recorded drives have to be finished when the server ends
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def serve(
     policy: Path,
     *,
     backbone: Path | None = None,
+    record: Path | None = None,
     address: Address,
     limits: Limits,
     options: PolicyOptions,
@@ -57,6 +61,7 @@ def serve(
     Args:
         policy: the policy's folder.
         backbone: the backbone's folder; by default that of the results which the policy lies in.
+        record: folder in which each drive is kept as an episode, with pictures, answers and times.
         address: where the server listens.
         limits: of the clients.
         options: how the policy is run.
@@ -67,7 +72,7 @@ def serve(
     token = read_token(address.host, address.token_file)
     with open_listener(address.host, address.port) as listener:
         loaded = load_robot_policy(policy, backbone, options)
-        server = server_of(loaded, limits)
+        server = server_of(loaded, limits, record)
         host, port = listener.getsockname()[:2]
         described = loaded.described
         log.info(
@@ -77,17 +82,20 @@ def serve(
         )
         log.info("serving at http://%s:%d", f"[{host}]" if ":" in host else host, port)
         number = asyncio.run(_until_signal(server.http(Access(token, address.host)), listener))
+        if server.recorder is not None and not server.recorder.close(FINISHING):
+            log.warning("%s: some drives are finished when a server records there again", record)
         log.info("the server has ended")
         logging.shutdown()
         # At once: Python would wait for a step that may take seconds, and take down PyTorch.
         os._exit(128 + number)
 
 
-def server_of(loaded: RobotPolicy, limits: Limits) -> Server:
+def server_of(loaded: RobotPolicy, limits: Limits, record: Path | None = None) -> Server:
     """Return a server of a policy, which has predicted once."""
     policy = TorchPolicy(loaded)
     threads = torch.get_num_threads()
-    server = Server(policy, limits, lambda: torch.set_num_threads(threads))
+    recorder = None if record is None else Recorder(record, policy.recorded, finish_drive)
+    server = Server(policy, limits, lambda: torch.set_num_threads(threads), recorder)
     server.model.submit(policy.warm_up).result()
     return server
 

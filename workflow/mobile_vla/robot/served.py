@@ -42,6 +42,13 @@ class TorchPolicy:
             "prompts": list(loaded.prompts.trained),
         }
 
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What is kept with a recorded drive."""
+        described = self.loaded.described
+        name = f"{described.experiment} {described.run}, epoch {described.epoch}"
+        return {"policy": name, "dimensions": self.dimensions, "ahead": self.ahead}
+
     def warm_up(self) -> None:
         """Predict once, so that the first robot waits no longer than the others."""
         predict_drive(self.loaded, np.zeros((2, *FRAME_SHAPE), dtype=np.uint8), 0)

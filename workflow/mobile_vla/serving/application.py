@@ -18,6 +18,7 @@ import numpy as np
 from mobile_vla.serving.drives import Answered, Drive, Drives
 from mobile_vla.serving.guard import Guard, Guarded
 from mobile_vla.serving.pictures import Unusable, decode_layout, layout_of, unpack
+from mobile_vla.serving.recorder import Recorder
 from mobile_vla.serving.requests import RAW, ResetRequest, StepRequest
 from mobile_vla.serving.web import Access, HttpServer, Request, RequestError
 
@@ -29,6 +30,7 @@ DEAR_PIXELS = 1920 * 1088
 """Larger pictures wait for each other, so that those of other robots do not wait for them."""
 DEAR_INTERVALS = 64
 DEAR_BYTES = 1 << 20
+HOW = ("kind", "width", "height", "color", "age")  # of a step request, to be recorded
 
 T = TypeVar("T")
 
@@ -83,12 +85,17 @@ class Server:
         policy: the policy.
         limits: of its clients.
         prepare: what the policy's thread does first.
+        recorder: keeps the drives, if they are to be kept.
     """
 
     def __init__(
-        self, policy: ServedPolicy, limits: Limits, prepare: Callable[[], object] | None = None
+        self,
+        policy: ServedPolicy,
+        limits: Limits,
+        prepare: Callable[[], object] | None = None,
+        recorder: Recorder | None = None,
     ):
-        self.policy, self.limits = policy, limits
+        self.policy, self.limits, self.recorder = policy, limits, recorder
         self.drives = Drives(limits.sessions, limits.idle_seconds)
         self.outputs = {"dimensions": policy.dimensions, "unit": UNIT, "ahead": policy.ahead}
         self.resets = 0  # under way
@@ -155,6 +162,7 @@ class Server:
                 "jump": self.policy.guard.jump,
                 **self.guarded,
             },
+            "unrecorded": None if self.recorder is None else self.recorder.failed,
             **self.outputs,
         }
 
@@ -172,7 +180,11 @@ class Server:
         finally:
             self.resets -= 1
         drive = Drive(given.session, prompt, state, given.period, self.drives.clock())
-        self.drives.begin(drive, given.drive)
+        ended = self.drives.begin(drive, given.drive)
+        if self.recorder is not None:
+            if ended is not None:
+                self.recorder.end(ended)
+            self.recorder.begin(drive)
         log.info("%s begins a drive: %s", given.session, prompt)
         return {
             "session": given.session,
@@ -197,6 +209,11 @@ class Server:
                 chunk = await self._predict(drive, frame)
                 answered = Answered(given.step, digest, taken, self._guarded(drive, chunk))
                 drive.last, drive.next_step = answered, given.step + 1
+                said = self._said(drive, answered, taken, request.arrived)
+                if self.recorder is not None:
+                    how = {name: getattr(given, name) for name in HOW}
+                    self.recorder.step(drive, request.body, {"time": time.time(), **how, **said})
+                return said
         return self._said(drive, answered, min(taken, answered.taken), request.arrived)
 
     def _said(
@@ -255,6 +272,8 @@ class Server:
             return await self._in(self.model, lambda: self.policy.step(drive.state, frame))
         except BaseException:
             self.drives.end(drive)
+            if self.recorder is not None:
+                self.recorder.end(drive)
             raise
 
     async def _frame(self, given: StepRequest, body: bytes) -> np.ndarray:
