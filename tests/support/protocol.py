@@ -1,8 +1,8 @@
 """The protocol of docs/robot.md as tests of a server's address, for every server that speaks it.
 
 A test file derives a class of :class:`Protocol`, with a fixture ``served`` that returns where its
-server listens and what it must answer. The server has at least 3 sessions, and bodies of at most
-:data:`MAX_BODY` bytes.
+server listens and what it must answer. The server has at least 4 sessions, or none is driving when
+a test begins, and bodies of at most :data:`MAX_BODY` bytes.
 """
 
 from __future__ import annotations
@@ -119,13 +119,19 @@ MALFORMED: dict[str, tuple[str, bytes, str | None, int, str]] = {
 }
 
 
+DRIVES: dict[int, dict[str, str]] = {}
+"""By port the drives of the tests' robots: a test resets those of the one before."""
+
+
 class Protocol:
-    """Each test has a connection of its own; sessions are named after the tests."""
+    """Each test has a connection of its own, and drives ``robot`` or ``other``."""
 
     @pytest.fixture
     def client(self, served: Served) -> Client:
         """A connection of its own."""
-        return Client(served.port)
+        client = Client(served.port)
+        client.drives = DRIVES.setdefault(served.port, {})
+        return client
 
     @pytest.fixture
     def left(self, served: Served) -> str:
@@ -168,7 +174,14 @@ class Protocol:
         assert robot.run(server, left, script, **constants) is None, robot.logged
         decoded = np.stack([decode(encoded(frame, "JPEG")) for frame in seen])
         due = served.predict(decoded, left)[:, 0]  # (T, A)
-        metres = [(0.2 * x, 0.2 * y, 0.0) for x, y in due.tolist()]
+        commands = [dict(zip(served.dimensions, action, strict=True)) for action in due.tolist()]
+        metres = [
+            tuple(
+                factor * command.get(name, 0.0)
+                for name, factor in (("linear_x", 0.2), ("linear_y", 0.2), ("angular_z", 1.0))
+            )
+            for command in commands
+        ]
         # with `target: next` each when the next picture is taken, and again with its answer
         first = [STOP, *metres[:2]] if served.ahead[0] else metres
         times = 2 if served.ahead[0] else 1
@@ -186,55 +199,55 @@ class Protocol:
 
     def test_robots_side_by_side_each_have_their_own_drive(self, served, client, left, right):
         one, two = frames(4), frames(4, seed=1)
-        client.reset("one", left)
-        client.reset("two", right)
-        found: dict[str, list[np.ndarray]] = {"one": [], "two": []}
+        client.reset("robot", left)
+        client.reset("other", right)
+        found: dict[str, list[np.ndarray]] = {"robot": [], "other": []}
         for step in range(4):
-            for name, seen in (("one", one), ("two", two)):
+            for name, seen in (("robot", one), ("other", two)):
                 found[name].append(drive(client, name, seen[step : step + 1], step)[0])
-        served.check(np.stack(found["one"]), one, left)
-        served.check(np.stack(found["two"]), two, right)
+        served.check(np.stack(found["robot"]), one, left)
+        served.check(np.stack(found["other"]), two, right)
 
     def test_two_robots_of_one_name_do_not_mix(self, served, client, left, right):
         seen, other = frames(2), Client(served.port)
-        client.reset("same", left)
-        first = drive(client, "same", seen[:1])
-        status, answer = other.reset("same", right)
+        client.reset("robot", left)
+        first = drive(client, "robot", seen[:1])
+        status, answer = other.reset("robot", right)
         assert (status, answer["error"]) == (409, "alive") and answer["seconds"] == 10.0
-        status, answer = other.reset("same", right, drive=DRIVE)
+        status, answer = other.reset("robot", right, drive=DRIVE)
         assert (status, answer["error"]) == (409, "alive")
-        rest = drive(client, "same", seen[1:], first=1)
+        rest = drive(client, "robot", seen[1:], first=1)
         served.check(np.concatenate([first, rest]), seen, left)
         # who knows the drive begins anew, and the old id is worth nothing
-        old = client.drives["same"]
-        assert client.reset("same", right)[0] == 200
-        assert client.drives["same"] != old
+        old = client.drives["robot"]
+        assert client.reset("robot", right)[0] == 200
+        assert client.drives["robot"] != old
         status, answer = client.ask("POST", f"/step?drive={old}&step=2", b"", "image/png")
         assert (status, answer["error"]) == (404, "no_drive")
 
     def test_a_lost_answer_can_be_had_again(self, served, client, left):
         seen = frames(3)
-        client.reset("lost", left)
+        client.reset("robot", left)
         answers = []
         for step, frame in enumerate(seen):
-            again = [client.step("lost", step, png(frame)) for _ in range(3)]
+            again = [client.step("robot", step, png(frame)) for _ in range(3)]
             assert [status for status, _ in again] == [200] * 3
             answers.append(again[0][1]["actions"])
             assert all(answer["actions"] == answers[-1] for _, answer in again)
             assert all(answer["step"] == step for _, answer in again)
         served.check(np.float32(answers), seen, left)
         # the same number with another picture, or sent otherwise, is another step
-        status, answer = client.step("lost", 2, png(seen[0]))
+        status, answer = client.step("robot", 2, png(seen[0]))
         assert (status, answer["error"], answer["expected"]) == (409, "out_of_order", 3)
-        status, answer = client.step("lost", 2, png(seen[2]), "image/jpeg")
+        status, answer = client.step("robot", 2, png(seen[2]), "image/jpeg")
         assert (status, answer["error"]) == (409, "out_of_order")
 
     def test_an_answer_says_how_old_the_picture_is_and_how_long_it_is_good(
         self, served, client, left
     ):
         period = 40.0
-        client.reset("aged", left, period=period)
-        _, answer = client.step("aged", 0, png(frames(1)[0]), age=3)
+        client.reset("robot", left, period=period)
+        _, answer = client.step("robot", 0, png(frames(1)[0]), age=3)
         assert answer["stopped"] is None
         assert 3.0 < answer["picture_age"] < 30 and 0 < answer["seconds"] < 20
         assert answer["picture_age"] == pytest.approx(3.0 + answer["seconds"], abs=1e-3)
@@ -245,31 +258,31 @@ class Protocol:
     def test_a_step_after_its_deadline_answers_the_stop_and_says_so(self, served, client, left):
         seen, period = frames(2), 20.0
         good = (served.ahead[0] + 1) * period
-        client.reset("late", left, period=period)
-        status, answer = client.step("late", 0, png(seen[0]), age=good + 1)
+        client.reset("robot", left, period=period)
+        status, answer = client.step("robot", 0, png(seen[0]), age=good + 1)
         assert (status, answer["stopped"], answer["usable_seconds"]) == (200, "late", 0.0)
         assert not np.any(answer["actions"])
         # the policy has seen it all the same
-        status, answer = client.step("late", 1, png(seen[1]))
+        status, answer = client.step("robot", 1, png(seen[1]))
         assert answer["stopped"] is None
         served.check(np.float32([answer["actions"]]), seen, left)
         # and an answer that is asked for again too late is the stop, too
-        _, answer = client.step("late", 1, png(seen[1]), age=good + 1)
+        _, answer = client.step("robot", 1, png(seen[1]), age=good + 1)
         assert answer["stopped"] == "late" and not np.any(answer["actions"])
 
     def test_a_raw_picture_and_a_png_are_the_same(self, served, client, left):
         image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
-        client.reset("raw", left)
-        answers = [client.step("raw", 0, png(image))[1]["actions"]]
+        client.reset("robot", left)
+        answers = [client.step("robot", 0, png(image))[1]["actions"]]
         for color, stored in (("rgb", image), ("bgr", image[..., ::-1])):
-            client.reset("raw", left)
+            client.reset("robot", left)
             size = {"width": 160, "height": 90, "color": color}
-            status, answer = client.step("raw", 0, stored.tobytes(), RAW, **size)
+            status, answer = client.step("robot", 0, stored.tobytes(), RAW, **size)
             assert status == 200, answer
             answers.append(answer["actions"])
         assert answers[0] == answers[1] == answers[2]
-        client.reset("raw", left)
-        assert client.step("raw", 0, encoded(image, "JPEG", quality=95), "image/jpeg")[0] == 200
+        client.reset("robot", left)
+        assert client.step("robot", 0, encoded(image, "JPEG", quality=95), "image/jpeg")[0] == 200
 
     @pytest.mark.parametrize("case", MALFORMED)
     def test_a_malformed_request_is_named_and_harms_no_drive(self, served, client, left, case):
@@ -291,30 +304,30 @@ class Protocol:
         whole = encoded(seen[0], "JPEG", quality=90)
         gap = bytearray(whole)
         del gap[len(gap) // 2 : len(gap) // 2 + 100]
-        client.reset("damaged", left)
+        client.reset("robot", left)
         for data in (whole[:-100], bytes(gap), encoded(seen[0], "JPEG", progressive=True)):
-            status, answer = client.step("damaged", 0, data, "image/jpeg")
+            status, answer = client.step("robot", 0, data, "image/jpeg")
             assert (status, answer["error"]) == (422, "unusable"), answer
-        status, answer = client.step("damaged", 0, whole, "image/jpeg")
+        status, answer = client.step("robot", 0, whole, "image/jpeg")
         assert status == 200
         served.check(np.float32([answer["actions"]]), decode(whole)[None], left)
 
     def test_a_picture_that_would_fill_the_memory_is_refused_unseen(self, client, left):
         bomb = encoded(np.zeros((5000, 5000, 3), dtype=np.uint8), "PNG")
         assert len(bomb) < MAX_BODY
-        client.reset("bomb", left)
-        status, answer = client.step("bomb", 0, bomb)
+        client.reset("robot", left)
+        status, answer = client.step("robot", 0, bomb)
         assert status == 422 and "5000×5000 pixels" in answer["message"]
 
     def test_an_oversized_body_is_refused_in_words(self, client, left):
-        client.reset("large", left)
-        status, answer = client.step("large", 0, bytes(20 * MAX_BODY))
+        client.reset("robot", left)
+        status, answer = client.step("robot", 0, bytes(20 * MAX_BODY))
         assert (status, answer["error"], answer["limit"]) == (413, "too_large", MAX_BODY)
         # a generator has no length: it is sent in chunks
         body = (bytes(50_000) for _ in range(20 * MAX_BODY // 50_000))
-        status, answer = client.step("large", 0, body)
+        status, answer = client.step("robot", 0, body)
         assert (status, answer["error"]) == (411, "no_length")
-        assert client.step("large", 0, png(frames(1)[0]))[0] == 200
+        assert client.step("robot", 0, png(frames(1)[0]))[0] == 200
 
     def test_an_answer_before_the_body_arrives_even_where_the_connection_is_closed(self, client):
         status, answer = client.ask("POST", "/drive", bytes(30_000_000), Connection="close")
@@ -359,14 +372,18 @@ class Protocol:
             line.sendall(b"GET /health HTTP/1.1\r\n\r\n")
             assert b"403" in line.recv(1000)
 
-    def test_a_client_may_ask_before_it_sends(self, served, left):
+    def test_a_client_may_ask_before_it_sends(self, served, client, left):
         head = "POST /reset HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
-        body = json.dumps({"session": "asks", "period": 1, "instruction": left}).encode()
+        client.reset("robot", left)
+        asked = {"session": "robot", "period": 1, "drive": client.drives["robot"]}
+        body = json.dumps({**asked, "instruction": left}).encode()
         with opened(served.port) as line:
             line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
             assert line.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
             line.sendall(body)
-            assert line.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+            answer = line.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        client.drives["robot"] = json.loads(answer.partition(b"\r\n\r\n")[2])["drive"]
 
     def test_half_sent_heads_and_slow_bodies_hold_nobody_up(self, served, client, left):
         seen = frames(4)
@@ -374,7 +391,7 @@ class Protocol:
         begun = time.monotonic()
         drive(client, "robot", seen[:2])
         alone = time.monotonic() - begun
-        client.reset("held", left)
+        client.reset("other", left)
         victim = Client(served.port)
         head = "POST /step?drive={}&step=0 HTTP/1.1\r\nHost: localhost\r\n"
         rest = f"Content-Type: image/png\r\nContent-Length: {MAX_BODY}\r\n\r\n"
@@ -382,26 +399,26 @@ class Protocol:
             for line in heads:
                 line.sendall(b"POST /step?drive=")
             for line in bodies:
-                line.sendall((head.format(client.drives["held"]) + rest).encode() + bytes(1000))
+                line.sendall((head.format(client.drives["other"]) + rest).encode() + bytes(1000))
             time.sleep(0.05)
             victim.drives = client.drives
             begun = time.monotonic()
             drive(victim, "robot", seen[2:], first=2)
             taken = time.monotonic() - begun
             # the drive whose bodies they are goes on, too
-            assert victim.step("held", 0, png(seen[0]))[0] == 200
+            assert victim.step("other", 0, png(seen[0]))[0] == 200
         # a body may take 10 s
         assert taken < 5 * alone + 1.0
 
     def test_four_times_at_once_is_a_step_once(self, served, client, left):
         seen = frames(2)
-        client.reset("four", left)
+        client.reset("robot", left)
         answers: list[tuple[int, dict]] = []
 
         def send() -> None:
             other = Client(served.port)
             other.drives = dict(client.drives)
-            answers.append(other.step("four", 0, png(seen[0])))
+            answers.append(other.step("robot", 0, png(seen[0])))
 
         threads = [threading.Thread(target=send) for _ in range(4)]
         for thread in threads:
@@ -412,7 +429,7 @@ class Protocol:
         assert good and all(one == good[0] for one in good)
         assert {answer["error"] for status, answer in answers if status != 200} <= {"busy"}
         served.check(
-            np.stack([np.float32(good[0]), *drive(client, "four", seen[1:], 1)]), seen, left
+            np.stack([np.float32(good[0]), *drive(client, "robot", seen[1:], 1)]), seen, left
         )
 
 
