@@ -164,6 +164,13 @@ def test_a_full_disk_is_said_and_stops_no_drive(tmp_path, caplog, monkeypatch):
     assert recorder.failed == 3 and "No space left" in caplog.text
 
 
+def test_a_place_that_cannot_be_written_to_is_named(trained, tmp_path):
+    policy, _, backbone = trained
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=r"--record .*file: cannot be written"):
+        server_of(load_robot_policy(policy, backbone), LIMITS, tmp_path / "file")
+
+
 def test_the_same_policy_would_have_driven_the_same_way(drives, trained, capsys):
     policy, _, backbone = trained
     replay(drives[0], policy, backbone=backbone, instruction=LEFT)

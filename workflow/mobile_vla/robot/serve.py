@@ -95,10 +95,21 @@ def serve(
 
 
 def server_of(loaded: RobotPolicy, limits: Limits, record: Path | None = None) -> Server:
-    """Return a server of a policy, which has predicted once."""
+    """Return a server of a policy, which has predicted once.
+
+    Raises:
+        UserError: drives cannot be recorded there.
+    """
     policy = TorchPolicy(loaded)
     threads = torch.get_num_threads()
-    recorder = None if record is None else Recorder(record, policy.recorded, finish_drive)
+    recorder = None
+    if record is not None:
+        try:
+            recorder = Recorder(record, policy.recorded, finish_drive)
+        except OSError as error:
+            raise UserError(
+                f"--record {record}: cannot be written ({error}); name a folder that can"
+            ) from None
     server = Server(policy, limits, lambda: torch.set_num_threads(threads), recorder)
     server.model.submit(policy.warm_up).result()
     return server

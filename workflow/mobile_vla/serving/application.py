@@ -256,14 +256,16 @@ class Server:
                 chunk.tolist(),
                 guarded.stopped,
             )
-        elif guarded.clamped:
-            log.info(
-                "%s, step %d: %d of %d commands clamped",
+        elif guarded.clamped and not drive.clamped:
+            log.warning(
+                "%s, step %d: %d of %d commands clamped, the first time in this drive; answers and "
+                "/health count them",
                 drive.session,
                 drive.next_step,
                 guarded.clamped,
                 len(chunk),
             )
+        drive.clamped = drive.clamped or guarded.clamped > 0
         return guarded
 
     async def _predict(self, drive: Drive, frame: np.ndarray) -> np.ndarray:

@@ -49,6 +49,8 @@ class Drive:
     last: Answered | None = None
     command: np.ndarray | None = None
     """(A,) the first command of the last answer, which the robot carries out."""
+    clamped: bool = False
+    """Whether a command of it was."""
 
 
 class Drives:

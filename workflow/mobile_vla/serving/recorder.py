@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -28,10 +29,14 @@ class Recorder:
         folder: where drives are kept.
         facts: what is kept with each drive, such as the policy.
         finish: makes one file of a drive's folder, and removes the folder.
+
+    Raises:
+        OSError: the folder cannot be written to.
     """
 
     def __init__(self, folder: Path, facts: dict[str, Any], finish: Callable[[Path], None]):
         folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # can it be written to?
         self.folder, self.facts, self._finish = folder, facts, finish
         self.thread = ThreadPoolExecutor(1, "recorder")
         self.failed = 0  # steps that could not be kept
