@@ -121,7 +121,7 @@ def test_it_answers_rightly_and_keeps_its_memory_whatever_other_clients_send(pol
     count = len(pictures)
     assert count > loaded.policy.settings.window
 
-    client, trouble = Client(port), Troublemaker(port, pictures[0], pictures[1])
+    client, trouble = Client(port), Troublemaker(port, pictures[0], pictures[-1])
     assert client.reset("robot", LEFT)[0] == 200
     trouble.start()
     begun = time.monotonic()
