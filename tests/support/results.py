@@ -297,6 +297,7 @@ def _run(
         fixed=(),
         huber_delta=1.0,
         cell=("distance", "side"),
+        units=(1.0, 1.0),
     )
     files = EvaluationFiles.below(made.results, **run.names())
     write_predictions(files.predictions, windowed, predictions)

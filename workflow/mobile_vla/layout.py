@@ -110,7 +110,7 @@ class ManifestFiles(Files):
     manifest: Path = Path("datasets/{dataset}/manifest.json")
     """The episodes that are used, in order, and those that are not, with the reasons."""
     actions: Path = Path("datasets/{dataset}/actions.npy")
-    """(rows, 3) float32 in raw command units."""
+    """(rows, 3) float32 in command units."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The form of ``comparison.json``; all errors are in raw command units."""
+"""The form of ``comparison.json``; all errors are in command units."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Measure(Result):
     moving command is right; ``macro_f1``: of the motion classes; ``rmse``: root of the mean squared
     error; ``displacement``: average displacement error, in command steps."""
     tolerance: float | None
-    """The tolerance, in raw command units; null for the other measures."""
+    """The tolerance, in command units; null for the other measures."""
     policy: float
     baseline: str
     """The baseline that is best by this measure."""

@@ -200,7 +200,7 @@ def _evaluate_on(
 
 
 def _actions(actions: Actions) -> str:
-    return f"{', '.join(actions.dimensions)} at scale {actions.scale:g}"
+    return f"{', '.join(actions.dimensions)} at scale {actions.said}"
 
 
 def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:

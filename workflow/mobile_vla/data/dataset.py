@@ -29,7 +29,7 @@ class Dataset:
     offsets: np.ndarray
     """(E,) int64, the first row of each episode."""
     actions: np.ndarray
-    """(rows, 3) float32 in raw command units, columns :data:`ACTION_COLUMNS`."""
+    """(rows, 3) float32 in command units, columns :data:`ACTION_COLUMNS`."""
     folder: Path
     """Where the manifest lies; the frames are in ``episodes/`` below it."""
     _indices: Mapping[str, int] = field(repr=False)

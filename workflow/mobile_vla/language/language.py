@@ -52,7 +52,7 @@ def language(
     )
     table = samples.table
     windows = SwapWindows(
-        truth=samples.raw_actions[table.targets],
+        truth=samples.commands[table.targets],
         mask=table.mask,
         episode=table.episode,
         sides=[
@@ -75,7 +75,7 @@ def language(
             for kind, of_kind in prompts.items()
         },
     )
-    threshold = settings.language.threshold * settings.policy.actions.scale
+    threshold = settings.language.threshold * settings.policy.actions.full
     result = score_prompt_swap(run, predicted, windows, threshold, settings.uncertainty)
     result.write(outputs.language)
     log.info("%s: %s; %s", settings.title, result.verdict, result.why)

@@ -50,7 +50,7 @@ LATERAL = ("linear_y", "angular_z")
 class SwapWindows:
     """N windows that are predicted under several prompts."""
 
-    truth: np.ndarray  # (N, C, A) in raw command units
+    truth: np.ndarray  # (N, C, A) in command units
     mask: np.ndarray  # (N, C) True where the step exists
     episode: np.ndarray  # (N,) index of each window's episode in `sides`
     sides: Sequence[str | None]  # by episode; None where its opposite prompt is the same text
@@ -82,8 +82,8 @@ def score_prompt_swap(
     its meaning, does not use it.
 
     Args:
-        predicted: by kind of prompt, (N, C, A) in raw command units.
-        threshold: smallest shift that counts, in raw command units.
+        predicted: by kind of prompt, (N, C, A) in command units.
+        threshold: smallest shift that counts, in command units.
     """
     mask, dimensions = windows.mask, windows.dimensions
     mirrored = windows.truth * SIGNS[columns_of(dimensions)]

@@ -42,7 +42,7 @@ class PolicyMetrics(Result):
     train_loss: float
     val_loss: float
     val_mae: dict[str, float]
-    """Mean absolute error of each dimension, in raw command units."""
+    """Mean absolute error of each dimension, in command units."""
     clipped: float
     """Share of the predictions that lie beyond the action scale."""
 
@@ -86,7 +86,7 @@ class PolicyCore(Result):
     tokens: str
     """Digest of the tokens that the tokenizer made of them."""
     fixed: dict[str, float]
-    """Dimensions that were not learnt, with their constants in raw command units."""
+    """Dimensions that were not learnt, with their constants in command units."""
 
 
 class PolicyOrigin(Result):

@@ -100,7 +100,7 @@ def open_run(
         for role, episodes in roles.of.items()
     }
     samples = {
-        role: Samples(dataset, table, rows, labels, policy.actions.scale)
+        role: Samples(dataset, table, rows, labels, policy.actions.full)
         for role, table in tables.items()
     }
     learnt: Rows = rows
@@ -110,7 +110,7 @@ def open_run(
         flipped = open_rows(dataset, checkpoint.digest, resolved, mirrored, "mirrored")
         learnt = BothViews(rows, flipped, dataset.rows)
         table = table.with_mirror_images(dataset.rows)
-    samples["train"] = Samples(dataset, table, learnt, labels, policy.actions.scale, photometric)
+    samples["train"] = Samples(dataset, table, learnt, labels, policy.actions.full, photometric)
     return RunData(
         backbone=checkpoint,
         precision=resolved,

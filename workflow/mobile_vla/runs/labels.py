@@ -23,7 +23,7 @@ class Labels:
     Row R + r is the mirror image of row r.
     """
 
-    actions: np.ndarray  # (R or 2R, A) float32, the predicted dimensions in raw command units
+    actions: np.ndarray  # (R or 2R, A) float32, the predicted dimensions in command units
     prompts: PromptTable  # the distinct prompts
     prompt_of_row: np.ndarray  # (R or 2R,) int64, index of each row's prompt
 
@@ -46,7 +46,8 @@ class Labels:
         if policy.mirror:
             _told_apart(dataset, prompts)
         return cls(
-            actions[:, columns_of(policy.actions.dimensions)],
+            actions[:, columns_of(policy.actions.dimensions)]
+            / np.array(policy.actions.units, dtype=actions.dtype),
             prompts,
             np.repeat(np.asarray(prompts.of_episode, dtype=np.int64), lengths),
         )

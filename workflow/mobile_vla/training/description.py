@@ -49,7 +49,7 @@ say what disagrees. `policy.json` holds all of it; only this file may be edited.
 - **Instruction**: one of these, word by word.
 {prompts}
 - **Velocities**: {dimensions}, in the raw command units of the training episodes, where
-  {scale:g} became 1.0. What they are in metres a second is the robot's to know.{fixed} The
+  {scale} became 1.0. What they are in metres a second is the robot's to know.{fixed} The
   chunk's first action belongs to {target}.
 
 ## Data
@@ -131,7 +131,7 @@ def model_card(
         color=(settings.images.color or "rgb").upper(),
         prompts="\n".join(prompts),
         dimensions=", ".join(actions.dimensions),
-        scale=actions.scale,
+        scale=actions.said,
         fixed=f" {constants[0].upper()}{constants[1:]}." if constants else "",
         target="the step after the newest picture"
         if windows.target == "next"

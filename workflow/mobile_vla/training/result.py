@@ -35,7 +35,7 @@ class Epoch(Result):
     gradient_norm: float
     """Norm of the last gradient before its end that a step was done with, before clipping."""
     val_mae: dict[str, float]
-    """Mean absolute error of each dimension, in raw command units: a column each."""
+    """Mean absolute error of each dimension, in command units: a column each."""
     clipped: float
     """Share of the predictions that lie beyond the action scale."""
     skipped: int | None = None

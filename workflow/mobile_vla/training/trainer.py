@@ -53,7 +53,7 @@ class Validation:
     """The result of a pass over the validation windows."""
 
     loss: float  # mean Huber loss in normalised units
-    mae: dict[str, float]  # mean absolute error of each dimension, in raw command units
+    mae: dict[str, float]  # mean absolute error of each dimension, in command units
     clipped: float  # share of the predictions beyond the action scale
     padded: dict[str, float]  # with padding, RoboVLMs' losses under their names there
 
