@@ -91,7 +91,7 @@ def write_page(
         "colors": {name: color_of(name, names) for name in names},
         "scores": scores,
         "answers": answers(scores, runs, datasets, t),
-        "rankings": rankings(scores, runs, t),
+        "rankings": rankings(scores, runs, settings.units, t),
         "optional_columns": OPTIONAL,
         "advice": advise(
             Facts(scores, runs, {own.manifest.dataset: own for own in datasets}, sweeps, t)
