@@ -109,7 +109,7 @@ def run_of(finetune, **training):
 
 def features_of(files, run):
     cut = run.policy.cut
-    return None if cut == "pixels" else files["manifest"].with_name(f"{cut}.json")
+    return [] if cut == "pixels" else [files["manifest"].with_name(f"{cut}.json")]
 
 
 def inputs_of(files, run):

@@ -226,7 +226,7 @@ class EvaluationFiles(Files):
 
 @dataclass(frozen=True)
 class OtherEvaluationFiles(EvaluationFiles):
-    """A run's scores on another dataset."""
+    """A run's scores on another dataset, or on one of its mixture's datasets by itself."""
 
     LOG = "evaluate/{experiment}/{run}/on/{dataset}.log"
 

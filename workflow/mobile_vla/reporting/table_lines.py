@@ -233,7 +233,7 @@ def sweep_lines(sweep: SweepTable) -> Iterator[Line]:
 
 def elsewhere_lines(run: Run, units: Mapping[str, Units]) -> Iterator[Line]:
     """Yield the errors of a run on other datasets."""
-    for scored in run.elsewhere:
+    for scored in (*run.members, *run.elsewhere):
         mae = scored.policy.mae
         yield {
             **_fields(run, "experiment", "run"),
