@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mobile_vla.comparison.experiments import experiment_scores
 from mobile_vla.comparison.pairs import compare_group
-from mobile_vla.comparison.result import ComparisonResult, NotCompared
+from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, NotCompared
 from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.comparison import CompareSettings
 from mobile_vla.errors import UserError
@@ -48,10 +48,36 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
         experiments=[experiment_scores(runs, uncertainty) for runs in experiments.values()],
         groups=[compare_group(group, uncertainty) for group in groups],
         not_compared=_not_compared(groups),
+        on_members=_on_members(settings, results, experiments),
     )
     result.write(outputs.comparison)
     for experiment in result.experiments:
         log.info("%s: %s", experiment.experiment, experiment.verdict.summary())
+
+
+def _on_members(
+    settings: CompareSettings, results: Path, experiments: Experiments
+) -> list[ComparableGroup]:
+    """Compare experiments on mixtures with those on one of their datasets, scored on that one."""
+    scored: dict[str, Experiments] = {}
+    for run in settings.runs:
+        for dataset, files in run.on_members(results).items():
+            scores = RunScores.read(files, run.experiment, run.run)
+            scored.setdefault(dataset, {}).setdefault(run.experiment, []).append(scores)
+    found = []
+    for dataset, mixed in scored.items():
+        alone = {
+            name: runs
+            for name, runs in experiments.items()
+            if runs[0].evaluation.dataset == dataset
+        }
+        groups = _groups({**mixed, **alone})
+        found += [
+            compare_group(group, settings.uncertainty, mixed.keys())
+            for group in groups
+            if group.keys() & alone.keys() and group.keys() & mixed.keys()
+        ]
+    return found
 
 
 def _why_not_comparable(first: EvaluationResult, second: EvaluationResult) -> str | None:

@@ -217,7 +217,10 @@ class Project(Named):
 
     def compare(self) -> CompareSettings:
         """Return what ``compare`` is given."""
-        runs = tuple(ComparedRun(experiment=name, run=run) for name, run in self.runs())
+        runs = tuple(
+            ComparedRun(experiment=name, run=run, members=self.mixed(name))
+            for name, run in self.runs()
+        )
         return CompareSettings(runs=runs, uncertainty=self.uncertainty)
 
     def tables(self) -> TableSettings:

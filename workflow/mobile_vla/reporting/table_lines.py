@@ -156,7 +156,7 @@ def verdict_lines(scores: ComparisonResult) -> Iterator[Line]:
 
 def pair_lines(scores: ComparisonResult) -> Iterator[Line]:
     """Yield the difference of each pair of experiments on the same steps; columns :data:`PAIR`."""
-    for group in scores.groups:
+    for group in (*scores.groups, *scores.on_members):
         for pair in group.pairs:
             one, other = pair.experiments
             yield {

@@ -134,7 +134,7 @@ def model_card(
         trained=_trained(settings, data),
         resize=crop,
         size=FRAME_SIZE,
-        color=(settings.images.color or "rgb").upper(),
+        color=_color(settings, data),
         prompts="\n".join(prompts),
         dimensions=", ".join(actions.dimensions),
         scale=actions.scale,
@@ -157,6 +157,15 @@ def model_card(
         if windows.start == "repeat" or windows.window == 1
         else f"Of the first {windows.window - 1} control steps of a drive it has learnt nothing.",
     )
+
+
+def _color(settings: TrainSettings, data: RunData) -> str:
+    """Return in which order colours are stored; of a mixture in the files of its first dataset."""
+    color = (settings.images.color or "rgb").upper()
+    if not data.dataset.is_mixture:
+        return color
+    first = data.dataset.parts[0].name
+    return f"{color} in the dataset\n  `{first}`, and `predict` reads episodes as that one's are"
 
 
 def _trained(settings: TrainSettings, data: RunData) -> str:
