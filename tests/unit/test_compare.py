@@ -259,4 +259,5 @@ def test_an_experiment_on_a_mixture_is_compared_on_the_dataset_of_another(tmp_pa
         found = expected[frozenset(pair.experiments)]
         assert abs(pair.difference) == pytest.approx(abs(found), rel=1e-9)
     assert all(member.letters == [] for member in group.experiments)
-    assert [group.dataset for group in compared(made).groups] == ["demo", "mix"]
+    assert [group.dataset for group in result.groups] == ["demo", "mix"]
+    assert result.not_compared == []

@@ -193,3 +193,14 @@ def test_a_subset_takes_its_share_of_each_dataset(tmp_path):
     for count, episodes in taken.items():
         assert (dataset.part[list(episodes)] == 0).sum() == count / 2
     assert set(taken[2]) < set(taken[4]) < set(taken[6]) < set(taken[8])
+
+
+def test_a_dataset_of_which_nothing_is_left_is_refused(tmp_path):
+    shared, own = episodes_of("lab"), episodes_of("autumn")
+    episodes = {"autumn": [*own[:4], *shared[4:]]}
+    roles = {"autumn": {"train": own[:2], "val": own[2:4], "test": shared[4:]}}
+    mixture = make_mixture(tmp_path, episodes=episodes, roles=roles)
+    with pytest.raises(Problems) as caught:
+        mixture.mix()
+    (problem,) = caught.value.problems
+    assert problem.found == "all 2 test episodes of autumn are in an earlier dataset, too"

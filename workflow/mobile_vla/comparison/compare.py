@@ -43,12 +43,13 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
                 )
     groups = _groups(experiments)
     uncertainty = settings.uncertainty
+    on_members = _on_members(settings, results, experiments)
     result = ComparisonResult(
         confidence=uncertainty.confidence,
         experiments=[experiment_scores(runs, uncertainty) for runs in experiments.values()],
         groups=[compare_group(group, uncertainty) for group in groups],
-        not_compared=_not_compared(groups),
-        on_members=_on_members(settings, results, experiments),
+        not_compared=_not_compared(groups, on_members),
+        on_members=on_members,
     )
     result.write(outputs.comparison)
     for experiment in result.experiments:
@@ -120,10 +121,14 @@ def _first(group: Experiments) -> EvaluationResult:
     return next(iter(group.values()))[0].evaluation
 
 
-def _not_compared(groups: Sequence[Experiments]) -> list[NotCompared]:
-    """Return which groups are not compared, and why."""
+def _not_compared(
+    groups: Sequence[Experiments], on_members: Sequence[ComparableGroup]
+) -> list[NotCompared]:
+    """Return which groups are not compared, and why: not even on a dataset of a mixture."""
+    compared = [{member.experiment for member in group.experiments} for group in on_members]
     return [
         NotCompared(experiments=(list(one), list(other)), why=why)
         for one, other in itertools.combinations(groups, 2)
-        if (why := _why_not_comparable(_first(one), _first(other))) is not None
+        if not any(names & one.keys() and names & other.keys() for names in compared)
+        and (why := _why_not_comparable(_first(one), _first(other))) is not None
     ]

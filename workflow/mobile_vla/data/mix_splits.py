@@ -65,12 +65,12 @@ def mix_splits(
             for episode, role, reason in _listed(fold)
         }
         where = f", fold {number}" if len(parts[0].folds) > 1 else ""
-        problems += _differing(f"mixture {settings.dataset}{where}", repeated, roles)
+        place = f"mixture {settings.dataset}{where}"
         folds.append(_joined(dataset, basis, roles, repeated, of_parts[0].held_out))
+        problems += _differing(place, repeated, roles)
+        problems += _nothing_left(place, dict(zip(found, of_parts, strict=True)), folds[-1])
     if problems:
-        raise Problems(
-            f"mixture {settings.dataset}: an episode would be on two sides of the split", problems
-        )
+        raise Problems(f"mixture {settings.dataset}: episodes are in two of its datasets", problems)
     for again, before in repeated.items():
         log.info("mixture %s: %s counts once, as %s", settings.dataset, again, before)
     DatasetSplit(dataset=settings.dataset, settings=basis, folds=tuple(folds)).write(outputs.split)
@@ -115,6 +115,21 @@ def _differing(
         )
         for name, (role, before) in sides.items()
         if len({role, before} - {UNUSED}) > 1
+    ]
+
+
+def _nothing_left(place: str, of_members: dict[str, Fold], joined: Fold) -> list[Problem]:
+    """Return the datasets of which no episode of a role is left, because earlier ones have them."""
+    return [
+        Problem(
+            place,
+            f"all {len(names)} {role} episodes of {member} are in an earlier dataset, too",
+            "some that are in no other, since each dataset is trained on, and scored by itself",
+            f"leave {member} out of the mixture, or remove what is repeated from the other",
+        )
+        for member, fold in of_members.items()
+        for role, names in fold.roles.items()
+        if names and not any(name.startswith(member_prefix(member)) for name in joined.roles[role])
     ]
 
 
