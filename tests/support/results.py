@@ -234,6 +234,8 @@ def _windows(episodes: Sequence[int], chunk: int) -> WindowTable:
         targets=first[:, None] + WINDOW + np.arange(chunk),
         mask=np.ones((len(first), chunk), dtype=bool),
         mirrored=np.zeros(len(first), dtype=bool),
+        part=np.zeros(len(first), dtype=np.int64),
+        weights=(1.0,),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from mobile_vla.evaluation.result import BestBaseline, Difference, Verdict
 from mobile_vla.result import Result
 from mobile_vla.statistics.result import MeanWithInterval
@@ -171,3 +173,6 @@ class ComparisonResult(Result):
     """Experiments beside each other, on the steps that all of a group predict."""
     not_compared: list[NotCompared]
     """Pairs of groups that are not compared."""
+    on_members: list[ComparableGroup] = Field(default=[], exclude_if=lambda groups: not groups)
+    """By dataset of a mixture: experiments on the mixture beside those on the dataset alone, scored
+    on that dataset. Only pairs with an experiment on a mixture; no letters."""

@@ -39,7 +39,8 @@ def language(
     data = open_run(settings, inputs, settings.precision)
     policy = load_policy(inputs.policy, settings.policy, data)
     samples, dataset = data.samples["val"], data.dataset
-    prompts = prompts_by_kind(dataset.episodes, settings.policy.prompt, settings.language)
+    prompts_of = [settings.policy.prompt_of(dataset.part_of(i).name) for i in range(len(dataset))]
+    prompts = prompts_by_kind(dataset.episodes, prompts_of, settings.language)
     texts = tuple(sorted({text for of_kind in prompts.values() for text in of_kind}))
     policy.use_prompts(texts, data.backbone.processor())
     places = {text: place for place, text in enumerate(texts)}

@@ -24,21 +24,23 @@ OPPOSITE = "opposite"
 
 
 def prompts_by_kind(
-    episodes: Sequence[Episode], prompt: Prompt, language: Language
+    episodes: Sequence[Episode], prompts: Sequence[Prompt], language: Language
 ) -> dict[str, list[str]]:
-    """Return the E episodes' texts of each kind of prompt.
+    """Return the E episodes' texts of each kind of prompt; ``prompts`` are those of the episodes.
 
     ``right`` is as in training, ``opposite`` has left and right exchanged.
     """
-    values = [prompt_values(episode) for episode in episodes]
+    pairs = list(zip(prompts, map(prompt_values, episodes), strict=True))
     texts = {
-        RIGHT: [render(prompt, of_episode) for of_episode in values],
-        OPPOSITE: [render(prompt, mirrored_values(of_episode)) for of_episode in values],
-        "constant": [language.constant] * len(values),
+        RIGHT: [render(prompt, values) for prompt, values in pairs],
+        OPPOSITE: [render(prompt, mirrored_values(values)) for prompt, values in pairs],
+        "constant": [language.constant] * len(pairs),
     }
     if language.paraphrase is not None:
-        paraphrase = prompt.model_copy(update={"template": language.paraphrase})
-        texts["paraphrase"] = [render(paraphrase, of_episode) for of_episode in values]
+        changed = {"template": language.paraphrase}
+        texts["paraphrase"] = [
+            render(prompt.model_copy(update=changed), values) for prompt, values in pairs
+        ]
     return texts
 
 

@@ -38,7 +38,7 @@ def latency(
     """
     use_threads(settings.threads, threads, "training.threads")
     # Frames in any case: a robot has no stored features.
-    data = open_run(settings, replace(inputs, features=None), settings.precision)
+    data = open_run(settings, replace(inputs, features=[]), settings.precision)
     device = default_device()
     formats = dict.fromkeys([data.precision, "fp32", resolve("auto", device)])  # without repeats
     measured: list[PrecisionLatency] = []

@@ -22,6 +22,13 @@ class TrainedOn(Result):
     fold: int
     subset: int | None
     """How many training episodes were used; None for all of them."""
+    members: tuple[str, ...] = Field(default=(), exclude_if=lambda members: not members)
+    """The datasets of a mixture."""
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets that were trained on: of a mixture its members."""
+        return self.members or (self.dataset,)
 
 
 class TrainedBackbone(Result):
