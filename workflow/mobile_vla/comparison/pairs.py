@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 
 import numpy as np
@@ -34,11 +34,16 @@ NO_OTHER = "there is no other experiment on the same data"
 Experiments = Mapping[str, Sequence[RunScores]]
 
 
-def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> ComparableGroup:
+def compare_group(
+    experiments: Experiments, uncertainty: Uncertainty, with_one_of: Collection[str] | None = None
+) -> ComparableGroup:
     """Return each experiment's error on the common steps, and the paired differences.
 
     Common are the steps of the same episode, frame and number of frames ahead, which every window
     and chunk of every experiment allows; on other steps their difficulty would differ too.
+
+    Args:
+        with_one_of: experiments of which each pair must have one; there are no letters then.
     """
     runs = [run for members in experiments.values() for run in members]
     names = sorted({name for run in runs for name in np.unique(run.names).tolist()})
@@ -62,9 +67,15 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
         maes = [mean_with_interval(boot, i, uncertainty.confidence) for i in range(len(sums))]
         episodes, steps = len(sums[0].episodes), int(sums[0].steps.sum())
         if len(experiments) > 1:
-            pairs = _pairs(list(experiments), errors, values, selected, uncertainty)
+            named = list(experiments)
+            chosen = [
+                (a, b)
+                for a, b in itertools.combinations(range(len(named)), 2)
+                if with_one_of is None or {named[a], named[b]} & set(with_one_of)
+            ]
+            pairs = _pairs(named, chosen, errors, values, selected, uncertainty)
         why = NO_OTHER
-    tested = bool(pairs) and episodes >= FEWEST and not selected
+    tested = bool(pairs) and episodes >= FEWEST and not selected and with_one_of is None
     letters = _letters(list(experiments), maes, pairs) if tested else {}
     return ComparableGroup(
         dataset=first.dataset,
@@ -104,13 +115,13 @@ def _by_episode(sums: ErrorSums, episodes: Sequence[str]) -> np.ndarray:
 
 def _pairs(
     names: Sequence[str],
+    places: Sequence[tuple[int, int]],
     errors: np.ndarray,
     values: np.ndarray,
     selected_on_scored: bool,
     uncertainty: Uncertainty,
 ) -> list[ExperimentPair]:
     """Return the difference of each pair, with intervals corrected for their number."""
-    places = list(itertools.combinations(range(len(names)), 2))
     paired = np.stack([errors[:, a] - errors[:, b] for a, b in places], axis=1)
     boot = bootstrap(paired, values, uncertainty.draws, uncertainty.seed)
     p_values = [boot.p_value(index, uncertainty.confidence) for index in range(len(places))]

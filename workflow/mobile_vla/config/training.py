@@ -102,6 +102,7 @@ class Matched(Settings):
     batch_size: int
     accumulation: int
     epochs: int
+    weights: dict[str, float] = Field(default_factory=dict)
 
 
 class TrainSettings(RunSettings):
@@ -110,6 +111,8 @@ class TrainSettings(RunSettings):
     images: Images = Images().settled()
     """How the frames were made: the policy takes it along to the robot."""
     photometric: Photometric = Photometric()
+    weights: dict[str, float] = Field(default_factory=dict)
+    """By dataset of a mixture, how often an epoch draws each of its windows; empty for others."""
     training: Training
     guard: Guard = Guard()
     matched: Matched | None = None

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from mobile_vla.config.entries import MixtureDataset
 from mobile_vla.config.loading import read_project
 from mobile_vla.config.prompt import INSTRUCTION, Prompt
 from mobile_vla.conventions import ACTION_COLUMNS
@@ -106,8 +107,14 @@ def export_lerobot(
     if dataset not in project.datasets:
         known = ", ".join(project.datasets)
         raise UserError(f"{config} (datasets): no {dataset!r}; expected one of {known}")
+    settings = project.datasets[dataset]
+    if isinstance(settings, MixtureDataset):
+        raise UserError(
+            f"{config} (datasets.{dataset}): a mixture, which has no raw files of its own; export "
+            f"its datasets one by one: {', '.join(settings.datasets)}"
+        )
     place = results / "datasets" / dataset
-    recorded = project.datasets[dataset].kind == "recorded"
+    recorded = settings.kind == "recorded"
     raw_folder = Path(project.dataset_folder(dataset) or "") if recorded else Path()
     listed = place / "manifest.json"
     if not listed.is_file():
@@ -121,7 +128,7 @@ def export_lerobot(
     ]
     tasks = _tasks(facts, task)
     shape = _shape(facts)
-    bgr = project.datasets[dataset].images.settled().color == "bgr"
+    bgr = settings.images.settled().color == "bgr"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as unfinished:
         target = Path(unfinished, folder.name)

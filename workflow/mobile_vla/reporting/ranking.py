@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, ExperimentScores
+from mobile_vla.config.units import Units
 from mobile_vla.reporting.format import MISSING, aligned, duration, parameters, percent, size
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.units import text_in_units
 from mobile_vla.reporting.verdict import KINDS, standing
 from mobile_vla.statistics.result import MeanWithInterval
 
@@ -68,6 +70,7 @@ class Row:
     kind: str  # how the verdict is coloured
     mae: Cell
     interval: str
+    physical: str  # the error in metres or radians a second; empty where the dataset says no units
     baseline: Cell
     at: float
     beyond: bool  # whether the error is larger than the axis
@@ -92,15 +95,22 @@ class Ranking:
     lettered: bool  # whether pairs were tested, so that letters say who is tied
     partial: bool  # whether some experiment also predicts steps that others do not
     driven: bool  # whether some experiment was rolled out
+    physical: bool  # whether errors stand in metres or radians a second, too
 
 
-def rankings(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> tuple[Ranking, ...]:
-    """Return a table for each group of experiments that may be compared."""
+def rankings(
+    scores: ComparisonResult, runs: Sequence[Run], units: Mapping[str, Units], t: Texts
+) -> tuple[Ranking, ...]:
+    """Return a table for each group of experiments that may be compared.
+
+    Args:
+        units: by dataset, what one recorded unit of a command is.
+    """
     of_experiment = {own.experiment: own for own in scores.experiments}
     runs_of = grouped(runs, lambda run: run.experiment)
     labels = group_labels(scores.groups)
     return tuple(
-        _ranking(group, label, of_experiment, runs_of, t)
+        _ranking(group, label, of_experiment, runs_of, units, t)
         for group, label in zip(scores.groups, labels, strict=True)
     )
 
@@ -131,6 +141,7 @@ def _ranking(
     label: str,
     scores: dict[str, ExperimentScores],
     runs_of: dict[str, tuple[Run, ...]],
+    units: Mapping[str, Units],
     t: Texts,
 ) -> Ranking:
     names = ranked_names(group)
@@ -150,6 +161,7 @@ def _ranking(
         mae, baseline = texts[name]
         word = standing(scores[name])
         at = axis.place(error.value)
+        physical = text_in_units(runs[0].evaluation, units, "mae", "overall", error.value)
         rows.append(
             Row(
                 experiment=name,
@@ -158,6 +170,7 @@ def _ranking(
                 kind=KINDS[word],
                 mae=Cell(mae, error.value),
                 interval=_interval(error, mae, t),
+                physical=physical,
                 baseline=Cell(
                     f"{t.words(best[name].name)} {baseline}"
                     if comparable[name]
@@ -191,6 +204,7 @@ def _ranking(
         lettered=any(row.letters for row in rows),
         partial=partial,
         driven=any(row.success.value is not None for row in rows),
+        physical=any(row.physical for row in rows),
     )
 
 
