@@ -8,6 +8,7 @@ reached, the connection goes that has held something longest without a complete 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import ipaddress
 import json
@@ -27,6 +28,8 @@ KEPT_SECONDS = 60.0
 """That a connection is kept between two requests."""
 SENDING_SECONDS = 5.0
 """That a client may take to receive an answer."""
+ENDING_SECONDS = 0.3
+"""That clients who wait have to be told that the server ends, and as long for the others to go."""
 HEAD_BYTES = 1 << 14
 CONNECTIONS = 256
 HELD_BODIES = 8
@@ -222,20 +225,21 @@ class HttpServer:
         self.started = True
         await self._ending.wait()
         server.close()
-        waiting = [one.answering for one in self.connections if one.answering is not None]
-        for task in waiting:
-            task.cancel()
-        await asyncio.sleep(0.05)  # their answers are written
-        connected = [one.task for one in self.connections if one.task is not None]
-        for connection in self.connections:
-            connection.drop()
-        if connected:
-            await asyncio.wait(connected, timeout=0.2)
+        answering = [one for one in self.connections if one.answering is not None]
+        for one in answering:
+            assert one.answering is not None
+            one.answering.cancel()
+        await _finished(answering)  # their clients are told
+        rest = list(self.connections)
+        for one in rest:
+            one.drop()
+        await _finished(rest)
 
     def end(self) -> None:
-        """End; from any thread, or from a signal's handler."""
+        """End; from any thread, or from a signal's handler. It may have ended already."""
         assert self._loop is not None and self._ending is not None
-        self._loop.call_soon_threadsafe(self._ending.set)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._ending.set)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(writer)
@@ -368,6 +372,13 @@ class HttpServer:
             if not part:
                 return
             left -= len(part)
+
+
+async def _finished(connections: list[_Connection]) -> None:
+    """Wait a moment until connections have come to their ends."""
+    tasks = [one.task for one in connections if one.task is not None]
+    if tasks:
+        await asyncio.wait(tasks, timeout=ENDING_SECONDS)
 
 
 def _drop_one(holding: list[_Connection]) -> None:
