@@ -5,6 +5,7 @@ With ``MOBILE_VLA_OLD_PYTHON`` it is that interpreter, such as a Python 3.8 with
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -76,3 +77,23 @@ def test_a_server_that_is_told_to_end_does_so_within_a_second_even_in_a_step():
     (status, answer) = answers[0]
     assert (status, answer["error"]) == (503, "ending")
     assert taken < 10  # a second where nothing else runs; the step would take twenty
+
+
+def test_a_request_with_changed_bytes_is_never_a_fault(port):
+    client, rng = Client(port), np.random.default_rng(0)
+    picture = png(np.zeros((9, 9, 3), dtype=np.uint8))
+    head = (
+        "POST /step?drive={}&step=0&age=0.1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n"
+    )
+    whole = head.format("0" * 32, len(picture)).encode() + b"\r\n" + picture
+    begun = b'{"session": "changed", "instruction": "pass on the left", "period": 1}'
+    reset = f"POST /reset HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(begun)}\r\n\r\n"
+    for number in range(300):
+        data = bytearray((whole, reset.encode() + begun)[number % 2])
+        for place in rng.integers(0, 150, int(rng.integers(1, 4))).tolist():
+            data[place : place + int(rng.integers(0, 3))] = rng.bytes(int(rng.integers(0, 4)))
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+            line.sendall(bytes(data))
+            line.shutdown(socket.SHUT_WR)
+            assert line.recv(100)[9:10] in (b"", b"2", b"4")
+    assert client.ask("GET", "/health")[0] == 200
