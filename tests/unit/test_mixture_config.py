@@ -188,3 +188,11 @@ def test_a_mixture_with_a_mistake_hides_no_other_mistake(tmp_path):
     found = [problem.found for problem in problems(text, tmp_path).values()]
     assert any("unknown dataset 'autum'" in one for one in found)
     assert any("need 104 frames" in one or "chunk 100" in one for one in found)
+
+
+def test_each_run_trains_on_the_same_fold_of_every_dataset(tmp_path):
+    folds = "split: {kind: kfold, folds: 3, seed: %d}"
+    text = edited("world: {frames: 20}}", "world: {frames: 20}}, " + folds % 0)
+    project = load(text.replace("{frames: 30}}", "{frames: 30}}, " + folds % 1), tmp_path)
+    assert project.runs_of("mixed") == ["seed0-fold0", "seed0-fold1", "seed0-fold2"]
+    assert project.train("listed", "seed0-fold2").fold == 2
