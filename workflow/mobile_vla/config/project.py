@@ -12,7 +12,6 @@ from mobile_vla.config.audit import (
     AuditedExperiment,
     AuditSettings,
     DataAuditSettings,
-    Declared,
     FlagSettings,
 )
 from mobile_vla.config.backbone import (
@@ -124,8 +123,7 @@ class Project(Settings):
 
     def ingest(self, dataset: str, episode: str) -> IngestSettings:
         """Return what ``ingest`` is given for one episode."""
-        images = self.datasets[dataset].images.settled()
-        return IngestSettings(dataset=dataset, episode=episode, images=images)
+        return self.datasets[dataset].ingest(dataset, episode)
 
     def manifest(self, dataset: str) -> ManifestSettings:
         """Return what ``manifest`` is given."""
@@ -144,7 +142,7 @@ class Project(Settings):
         """
         return DataAuditSettings(
             dataset=dataset,
-            declared=self._declared(dataset),
+            declared=self.datasets[dataset].declared,
             on_warning=self.datasets[dataset].on_warning,
             accept=self.datasets[dataset].accept,
             left_out=left_out,
@@ -165,13 +163,9 @@ class Project(Settings):
         """Return what ``flags`` is given."""
         return FlagSettings(
             dataset=dataset,
-            declared=self._declared(dataset),
+            declared=self.datasets[dataset].declared,
             accepted=tuple(sorted(self.datasets[dataset].accept)),
         )
-
-    def _declared(self, dataset: str) -> Declared:
-        settings = self.datasets[dataset]
-        return Declared(actions=settings.actions, color_settled=settings.images.color is not None)
 
     def backbone(self, name: str) -> BackboneSettings:
         """Return what ``backbone`` is given: of a local checkpoint no place."""
