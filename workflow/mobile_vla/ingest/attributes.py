@@ -40,7 +40,7 @@ def read_instruction_attribute(file: h5py.File, places: Places) -> str:
     holder, (name, _, key) = locate(file, group), named.partition("/")
     if holder is None or name not in holder.attrs:
         raise unclear(place, "no such attribute", "a text")
-    text = _whole_text(holder, name)
+    text = whole_text(holder, name)
     if key and text is not None:
         try:
             entries = json.loads(text)
@@ -52,7 +52,7 @@ def read_instruction_attribute(file: h5py.File, places: Places) -> str:
     return plain_text(text.strip())
 
 
-def _whole_text(holder: h5py.Group | h5py.Dataset, name: str) -> str | None:
+def whole_text(holder: h5py.Group | h5py.Dataset, name: str) -> str | None:
     """Return the whole text that an attribute holds; None where it holds another type, or many."""
     if _bytes_of(holder, name) > MAX_ATTRIBUTE_BYTES:
         return None
