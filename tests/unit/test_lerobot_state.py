@@ -10,37 +10,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mobile_vla.config.data import ManifestSettings
-from mobile_vla.config.loading import read_with_source
-from mobile_vla.data.manifest import manifest
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json
-from mobile_vla.ingest.ingest import ingest
-from mobile_vla.ingest.recorded import recorded_episodes, recorded_files
-from mobile_vla.layout import EpisodeFiles, ManifestFiles
 from mobile_vla.lerobot.export_lerobot import export_lerobot
 from support.hdf5_layouts import FRAMES, drive, write_robomimic
+from support.ingested import CONFIG, ingested
 from support.lerobot import listed
-
-CONFIG = """\
-datasets:
-  theirs:
-    kind: recorded
-    path: {path}
-    pattern: "*.hdf5"
-    images: {{color: rgb}}
-    fields:
-      episodes: data/demo_*
-      images: obs/agentview_image
-      actions: actions
-      instruction: "@ep_meta/lang"
-      state: obs/robot0_base_pos
-backbones:
-  tiny: {{weights: random}}
-defaults: {{dataset: theirs, backbone: tiny, window: 2, chunk: 3}}
-experiments:
-  lora: {{}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -58,21 +33,7 @@ def project(written, tmp_path):
     shutil.copytree(written, folder)
     config = folder / "config.yaml"
     config.write_text(CONFIG.format(path=folder / "raw"))
-    settings, source = read_with_source(config)
-    dataset = settings.datasets["theirs"]
-    files = recorded_files("theirs", dataset, source)
-    episodes = recorded_episodes("theirs", dataset, files, source, folder / "cache.json")
-    place, facts = folder / "results/datasets/theirs", []
-    for name, one in episodes.items():
-        facts.append(place / "episodes" / f"{name}.json")
-        relative = one.file.relative_to(folder / "raw")
-        written = EpisodeFiles(facts[-1], facts[-1].with_suffix(".npy"))
-        ingest(one.settings, written, raw=relative, raw_folder=folder / "raw")
-    manifest(
-        ManifestSettings(dataset="theirs", on_error="fail"),
-        ManifestFiles(place / "manifest.json", place / "actions.npy"),
-        facts=facts,
-    )
+    ingested(folder)
     return folder
 
 
