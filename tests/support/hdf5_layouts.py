@@ -1,8 +1,8 @@
 """Write episodes in three public HDF5 layouts, from their documentation, without the library.
 
 robomimic: https://robomimic.github.io/docs/datasets/overview.html, "Dataset Structure", which
-MimicGen follows: all demonstrations in one file, images (T, H, W, 3) uint8. Descendants add the
-task's words as JSON, in ``ep_meta`` (RoboCasa) or ``problem_info`` (LIBERO).
+MimicGen follows: all demonstrations in one file, images (T, H, W, 3) uint8. RoboCasa adds the
+task's words as JSON, in the attribute ``ep_meta``.
 
 Mobile ALOHA: https://github.com/Interbotix/aloha, scripts/record_episodes.py: a file an episode;
 JPEG files padded with zeros to rows of one length, whose true lengths are in ``compress_len``;

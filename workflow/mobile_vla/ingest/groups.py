@@ -130,7 +130,7 @@ def _content(file: h5py.File, places: Places, announce: Announce) -> FileDigest:
             dataset = find(file, path)
             for piece in () if dataset is None else _stored(dataset, path):
                 digest.update(piece)
-                size += len(piece)
+                size += memoryview(piece).nbytes
         except Rejected as rejected:
             digest.update(",".join(defect.code for defect in rejected.defects).encode())
         except HDF5_ERRORS as error:
@@ -169,7 +169,7 @@ def _attributes(file: h5py.File, path: str) -> str:
     return canonical_json(values)
 
 
-def _stored(dataset: h5py.Dataset, place: str) -> Iterator[bytes]:
+def _stored(dataset: h5py.Dataset, place: str) -> Iterator[bytes | memoryview]:
     """Yield what a dataset stores: its form, and its bytes as they lie in the file."""
     kind = dataset.id.get_type()
     yield f"{dataset.shape} {dataset.chunks} {dataset.dtype} ".encode() + kind.encode()
@@ -188,11 +188,12 @@ def _stored(dataset: h5py.Dataset, place: str) -> Iterator[bytes]:
         dataset.id.chunk_iter(lambda chunk: starts.append(chunk.chunk_offset))
         for start in sorted(starts):
             mask, content = dataset.id.read_direct_chunk(start)
-            yield f"{start} {mask} ".encode() + content
+            yield f"{start} {mask} ".encode()
+            yield content
     elif dataset.shape and dataset.id.get_storage_size() >= dataset.size * kind.get_size():
         rows = max(1, BLOCK // max(1, dataset.size // max(1, dataset.shape[0]) * kind.get_size()))
         for first in range(0, dataset.shape[0], rows):
-            yield dataset[first : first + rows].tobytes()
+            yield np.ascontiguousarray(dataset[first : first + rows]).view(np.uint8).data
     elif dataset.shape == ():
         yield np.asarray(dataset[()]).tobytes()
     else:
