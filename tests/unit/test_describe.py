@@ -252,6 +252,18 @@ def test_attributes_of_odd_types_do_no_harm(look, tmp_path):
     assert look(tmp_path / "a.hdf5")[2] == ""
 
 
+def test_arrays_of_absurd_sizes_are_not_read(look, tmp_path):
+    write_recon(tmp_path / "a.hdf5")
+    with h5py.File(tmp_path / "a.hdf5", "r+") as file:
+        how = {"chunks": (1, 1000)}
+        file.create_dataset("absurd/files", shape=(9, 10**12), dtype=np.uint8, **how)
+        file.create_dataset("absurd/action", shape=(10**12, 2), dtype=np.float64, chunks=(1000, 2))
+        file.create_dataset("absurd/cmd", shape=(9, 10**9), dtype=np.float64, **how)
+    entry, text, said = look(tmp_path / "a.hdf5")
+    assert said == "" and entry["fields"]["images"] == "images/rgb_left"
+    assert "# not taken: absurd/action\n" in text
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

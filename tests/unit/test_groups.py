@@ -16,6 +16,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.ingest import recorded as recorded_module
 from mobile_vla.ingest.groups import content_of, groups_of, matching
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.machine import machine_error
 from mobile_vla.ingest.recorded import recorded_episodes, recorded_files
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
@@ -174,6 +175,21 @@ def test_a_file_whose_groups_cannot_be_listed_is_one_episode_with_the_reason(
     assert error.code == code
     if code == "missing_dataset":
         assert error.found == "no group that matches 'data/demo_*'"
+
+
+def test_what_the_machine_cannot_read_stops_the_plan_and_is_no_fact_about_the_file(
+    path, monkeypatch
+):
+    def fail(*given):
+        raise machine_error("file", "no answer", "look at the drive")
+
+    before = contents(path)
+    os.utime(path, ns=(1, 1))
+    monkeypatch.setattr("mobile_vla.ingest.groups.groups_of", fail)
+    with pytest.raises(UserError, match=rf"{path}, file: no answer, which is no fact"):
+        listed(path)
+    monkeypatch.undo()
+    assert contents(path) == before
 
 
 def test_a_damaged_episode_spoils_no_other(path, tmp_path):

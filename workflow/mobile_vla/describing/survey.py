@@ -11,10 +11,11 @@ import h5py
 import numpy as np
 
 from mobile_vla.ingest.attributes import attribute_names, whole_text
-from mobile_vla.ingest.encoded import format_of, may_be_encoded
+from mobile_vla.ingest.chunks import check_storage
+from mobile_vla.ingest.encoded import format_of, may_be_encoded, read_stored
 from mobile_vla.ingest.isolation import Announce
 from mobile_vla.ingest.numbers import column_names
-from mobile_vla.ingest.rawfile import HDF5_ERRORS
+from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected
 
 MOST_GROUPS = 20  # of one group that are looked into: thousands of episodes look alike
 MOST_ARRAYS = 5000
@@ -107,7 +108,7 @@ def survey(file: h5py.File, announce: Announce) -> Survey:
                     inner.append(name)
                 elif kind is h5py.Dataset:
                     found.arrays.append(_array(group[name], below))
-            except HDF5_ERRORS:
+            except (Rejected, *HDF5_ERRORS):
                 found.arrays.append(Array(below, (), "other", "damaged"))
         found.groups[path] = len(inner)
         waiting += [(f"{path}/{name}".lstrip("/"), group[name]) for name in inner[:MOST_GROUPS]]
@@ -121,7 +122,10 @@ def _array(dataset: h5py.Dataset, path: str) -> Array:
     if len(shape) == 4 and shape[3] == 3 and kind == np.uint8:
         return Array(path, shape, "images", form)
     is_text = h5py.check_string_dtype(kind) is not None or kind.kind == "S"
-    encoded = may_be_encoded(dataset) and shape[0] > 0 and format_of(dataset[0])
+    encoded = None
+    if may_be_encoded(dataset) and shape[0] > 0:
+        check_storage(dataset, path, decode_later=True)
+        encoded = format_of(read_stored(dataset, 0, 1, path)[0])
     if encoded:
         return Array(path, shape, "images", f"{shape[0]} {encoded} files")
     if is_text:

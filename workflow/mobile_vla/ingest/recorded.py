@@ -47,7 +47,8 @@ def recorded_episodes(
         cache: file that digests are kept in between plans.
 
     Raises:
-        UserError: two episodes have one name, or the table of scenarios cannot be used.
+        UserError: two episodes have one name, the table of scenarios cannot be used, or the machine
+            could not read a file of several episodes.
     """
     found: dict[str, tuple[Path, str, str]] = {}
     if dataset.fields is None or dataset.fields.episodes is None:
@@ -92,14 +93,20 @@ def _groups(path: Path, fields: Fields, cache: Path) -> dict[str, str]:
 
 
 def _looked_up(path: Path, fields: Fields) -> dict[str, str] | None:
-    """Return the same, from the file; None where it cannot be read."""
+    """Return the same, from the file; None where its bytes are at fault.
+
+    Raises:
+        UserError: the machine could not read it.
+    """
+    # Most projects have no such file, and do without h5py in their plans.
     from mobile_vla.ingest.groups import groups_of
-    from mobile_vla.ingest.machine import MachineError
+    from mobile_vla.ingest.machine import named
     from mobile_vla.ingest.rawfile import Rejected
 
     try:
-        return groups_of(path, fields)
-    except (Rejected, MachineError):
+        with named(path):
+            return groups_of(path, fields)
+    except Rejected:
         return None
 
 
