@@ -109,6 +109,21 @@ def test_of_several_cameras_none_is_taken(look, tmp_path):
     assert "as Mobile ALOHA writes them" in text and "# not taken: action\n" in text
 
 
+def test_scale_and_dimensions_follow_the_other_files_of_the_folder(look, tmp_path):
+    for number in range(5):
+        write_aloha(tmp_path / f"episode_{number}.hdf5", seed=number)
+    with h5py.File(tmp_path / "episode_0.hdf5", "r+") as file:
+        file["base_action"][:, 1] = 0.0  # straight on
+        file["base_action"][:, 0] *= 0.5
+    (tmp_path / "episode_5.hdf5").write_bytes(b"broken")
+    (tmp_path / ".episode_6.hdf5").write_bytes(b"hidden")
+    write_recon(tmp_path / "other.hdf5")
+    entry, text, said = look(tmp_path / "episode_0.hdf5")
+    assert said == "" and entry["actions"]["dimensions"] == ["linear_x", "angular_z"]
+    largest = max(np.float32(drive(number)[0]).max() for number in range(1, 5))
+    assert f"up to {largest:g} in 5 episodes" in text
+
+
 def test_commands_come_before_what_was_measured(look, tmp_path):
     write_recon(tmp_path / "a.hdf5")
     entry, text, said = look(tmp_path / "a.hdf5")

@@ -9,25 +9,21 @@ from functools import partial
 from pathlib import Path
 
 import h5py
-import numpy as np
 from pydantic import ValidationError
 
 from mobile_vla.config.fields import Fields, velocity_place
 from mobile_vla.conventions import ACTION_COLUMNS
+from mobile_vla.describing.commands import read_commands
 from mobile_vla.describing.entry import Entry
 from mobile_vla.describing.recognition import Recognised, recognise
 from mobile_vla.describing.survey import survey
-from mobile_vla.errors import UserError
-from mobile_vla.ingest.chunks import check_storage, image_blocks
+from mobile_vla.errors import UserError, first_of
+from mobile_vla.ingest.chunks import image_blocks
 from mobile_vla.ingest.episode import RawEpisode, read_episode
 from mobile_vla.ingest.groups import matching
 from mobile_vla.ingest.isolation import Announce, isolated
-from mobile_vla.ingest.machine import bounded_memory
 from mobile_vla.ingest.places import ACTIONS, IMAGES, Places
 from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected, find, open_raw, reading
-
-MOST_READ = 20  # episodes whose commands are read
-MOST_ROWS = 100_000
 
 
 @dataclass
@@ -83,7 +79,9 @@ def _look(path: Path, announce: Announce) -> Answer:
         if found.is_cut:
             said.notes.append("there is more in it than was looked at")
         missing = list(_missing(parts))
-        said.values = _values(file, parts, groups[:MOST_READ], announce)
+        places = [velocity_place(place)[0] for place in parts.velocities.values()]
+        places += [parts.relative(one.path) for one in parts.vectors]
+        said.values, said.count = read_commands(path, places, groups, announce)
         fields = None if missing else _fields(said, missing)
         if fields is not None:
             _read(file, said, fields, missing, announce)
@@ -91,8 +89,7 @@ def _look(path: Path, announce: Announce) -> Answer:
 
 
 def _beside(names: list[str], what: str) -> list[str]:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return [f"{what}: {', '.join(names[:5])}{more}"] if names else []
+    return [f"{what}: {first_of(names)}"] if names else []
 
 
 def _is_collectors(file: h5py.File) -> bool:
@@ -110,7 +107,7 @@ def _collectors(file: h5py.File, path: Path, announce: Announce) -> Answer:
     try:
         episode = read_episode(file, announce)
         said.read = _in_words(episode)
-        said.values = {ACTIONS: episode.actions}
+        said.values, said.count = read_commands(path, [ACTIONS], [""], announce)
     except Rejected as rejected:
         missing = _defects(rejected)
     return Answer(said.text(missing), missing)
@@ -163,37 +160,3 @@ def _in_words(episode: RawEpisode) -> str:
     assert episode.shape is not None
     height, width, _ = episode.shape
     return f"{len(episode.actions)} frames of {width}×{height}"
-
-
-def _values(
-    file: h5py.File, parts: Recognised, groups: list[str], announce: Announce
-) -> dict[str, np.ndarray]:
-    """Return what arrays hold that may be commands, (rows, A) of the first episodes, by path.
-
-    It says how large commands are, and helps to choose among columns without names.
-    """
-    places = [velocity_place(place)[0] for place in parts.velocities.values()]
-    places += [parts.relative(one.path) for one in parts.vectors]
-    values: dict[str, np.ndarray] = {}
-    for place in dict.fromkeys(places):
-        rows = [_rows(file, f"{group}/{place}".lstrip("/"), announce) for group in groups]
-        there = [one for one in rows if one is not None]
-        same = [one for one in there if one.shape[1] == there[0].shape[1]]
-        if same:
-            values[place] = np.concatenate(same)
-    return values
-
-
-def _rows(file: h5py.File, path: str, announce: Announce) -> np.ndarray | None:
-    """Return an array's values (rows, A); None where they cannot be read."""
-    announce(path)
-    try:
-        dataset = find(file, path)
-        if dataset is None or not dataset.shape or dataset.dtype.kind != "f":
-            return None
-        with bounded_memory(file.id.get_filesize()):
-            check_storage(dataset, path)
-            values: np.ndarray = dataset[:MOST_ROWS]
-        return values.reshape(len(values), -1)
-    except (Rejected, *HDF5_ERRORS):
-        return None

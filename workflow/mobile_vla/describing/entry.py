@@ -37,6 +37,8 @@ class Entry:
     """The episodes' groups; one that is empty where the file is one."""
     values: dict[str, np.ndarray] = field(default_factory=dict)
     """(rows, A) of arrays that may hold commands, by path."""
+    count: int = 0
+    """How many episodes these are from."""
     read: str = ""
     """The first episode in words, once it was read."""
     notes: list[str] = field(default_factory=list)
@@ -118,7 +120,8 @@ class Entry:
             largest = max(float(np.abs(commands[name]).max()) for name in moving)
             scale = _rounded_up(largest) if math.isfinite(largest) else 1.0
             listed = ", ".join(moving)
-            yield f"actions: {{dimensions: [{listed}], scale: {scale:g}}}  # up to {largest:g} here"
+            said = f"# up to {largest:g} in {self.count} episode{'s' if self.count > 1 else ''}"
+            yield f"actions: {{dimensions: [{listed}], scale: {scale:g}}}  {said}"
         if self.parts is not None and parse_scenario(self._name())["side"] is None:
             yield comment("scenarios: FILE.csv  (where sides, layouts or distances differ)")
             yield "split: {stratify_by: []}  # no name says a side"
