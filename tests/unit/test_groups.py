@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 import h5py
 import numpy as np
@@ -13,6 +14,8 @@ from mobile_vla.config.entries import RecordedDataset
 from mobile_vla.config.fields import Fields
 from mobile_vla.config.mistakes import Source
 from mobile_vla.errors import UserError
+from mobile_vla.ingest import groups
+from mobile_vla.ingest import ingest as ingest_module
 from mobile_vla.ingest import recorded as recorded_module
 from mobile_vla.ingest.groups import content_of, groups_of, matching
 from mobile_vla.ingest.ingest import ingest
@@ -175,6 +178,41 @@ def test_a_file_whose_groups_cannot_be_listed_is_one_episode_with_the_reason(
     assert error.code == code
     if code == "missing_dataset":
         assert error.found == "no group that matches 'data/demo_*'"
+
+
+def test_an_episode_at_which_hdf5_crashes_hides_no_other(path, tmp_path, monkeypatch):
+    before = contents(path)
+    os.utime(path, ns=(1, 1))
+    monkeypatch.undo()
+    whole = groups._content
+
+    def crash(file, places, announce):
+        if places.group == "data/demo_1":
+            signal.signal(signal.SIGSEGV, signal.SIG_DFL)  # else pytest prints where it was
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return whole(file, places, announce)
+
+    monkeypatch.setattr(groups, "_content", crash)
+    found = listed(path)
+    after = {name: one.content for name, one in found.items()}
+    assert after.pop("image--demo_1").startswith("unreadable ")
+    assert after.items() < before.items() and len(after) == 2
+    (error,) = facts_of(found["image--demo_1"], tmp_path).errors
+    assert error.code == "unreadable" and "SIGSEGV" in error.found
+    monkeypatch.setattr(recorded_module, "_looked_up", lambda *given: pytest.fail("looked again"))
+    assert len(listed(path)) == 3
+
+
+def test_groups_at_which_hdf5_fails_make_the_file_one_episode(path, tmp_path, monkeypatch):
+    def fail(file, pattern):
+        raise RuntimeError("Link iteration failed")
+
+    for module in (groups, ingest_module):
+        monkeypatch.setattr(module, "matching", fail)
+    ((name, one),) = listed(path).items()
+    (error,) = facts_of(one, tmp_path).errors
+    assert name == "image" and error.code == "unreadable"
+    assert error.found == "HDF5 cannot read it: Link iteration failed"
 
 
 def test_what_the_machine_cannot_read_stops_the_plan_and_is_no_fact_about_the_file(

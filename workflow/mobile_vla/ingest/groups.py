@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from mobile_vla.config.fields import Fields
-from mobile_vla.files import canonical_json
+from mobile_vla.files import canonical_json, sha256_of
 from mobile_vla.ingest.attributes import (
     attribute_names,
     read_attribute,
@@ -27,7 +27,7 @@ from mobile_vla.ingest.attributes import (
 from mobile_vla.ingest.encoded import read_stored
 from mobile_vla.ingest.isolation import Announce, isolated
 from mobile_vla.ingest.places import Places
-from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected, find, locate, open_raw
+from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected, find, locate, open_raw, reading
 from mobile_vla.result import FileDigest
 
 log = logging.getLogger(__name__)
@@ -53,10 +53,28 @@ def groups_of(path: Path, fields: Fields) -> dict[str, str]:
     """Return the groups of a file that are an episode each, with the identity of each.
 
     Raises:
-        Rejected: the file cannot be opened, or HDF5 fails at it.
+        Rejected: the file cannot be opened, or HDF5 fails at the groups.
         MachineError: the machine could not read it.
     """
-    return isolated(partial(_groups_in_file, path, fields))
+    try:
+        return isolated(partial(_groups_in_file, path, fields))
+    except Rejected:
+        # An episode at which HDF5 crashes, or computes without end, must not hide the others.
+        groups = isolated(partial(_listed, path, fields))
+        return {group: _identity(path, fields, group) for group in groups}
+
+
+def _identity(path: Path, fields: Fields, group: str) -> str:
+    try:
+        return content_of(path, fields, group).sha256
+    except Rejected:
+        return f"unreadable {sha256_of(path)}"
+
+
+def _listed(path: Path, fields: Fields, announce: Announce) -> list[str]:
+    announce("file")
+    with open_raw(path) as file, reading("file"):
+        return matching(file, fields.episodes or "")
 
 
 def wild_parts(pattern: str, group: str) -> list[str]:
@@ -68,11 +86,11 @@ def wild_parts(pattern: str, group: str) -> list[str]:
 
 
 def _groups_in_file(path: Path, fields: Fields, announce: Announce) -> dict[str, str]:
-    assert fields.episodes is not None
     found: dict[str, str] = {}
     said = time.monotonic()
     with open_raw(path) as file:
-        groups = matching(file, fields.episodes)
+        with reading("file"):
+            groups = matching(file, fields.episodes or "")
         for number, group in enumerate(groups):
             announce(group)
             # A message a part would take longer than a small episode.

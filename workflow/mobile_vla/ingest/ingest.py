@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 from PIL import Image, ImageChops
 
@@ -16,11 +17,11 @@ from mobile_vla.conventions import FRAME_SHAPE, FRAME_SIZE
 from mobile_vla.files import atomic_path
 from mobile_vla.ingest.chunks import image_blocks
 from mobile_vla.ingest.episode import RawEpisode, read_episode
-from mobile_vla.ingest.groups import content_of, wild_parts
+from mobile_vla.ingest.groups import content_of, matching, wild_parts
 from mobile_vla.ingest.isolation import Announce, isolated
 from mobile_vla.ingest.machine import named
 from mobile_vla.ingest.places import Places
-from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw, rejection
+from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw, reading, rejection
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import (
     Defect,
@@ -102,6 +103,18 @@ def identify(raw: Path, fields: Fields | None, inside: str) -> FileDigest:
     return content_of(raw, fields, inside) if inside else fingerprint(raw)
 
 
+def _without_groups(file: h5py.File, pattern: str) -> Rejected:
+    """Return why a file of several episodes counted as one when the workflow was planned."""
+    with reading("file"):
+        found = matching(file, pattern)
+    if found:
+        said = "groups that could not be read when the workflow was planned"
+        return rejection("unreadable", "file", said, "an intact HDF5 file")
+    said = f"no group that matches {pattern!r}"
+    remedy = "correct `fields.episodes`, or take the file out of the dataset's `pattern`"
+    return rejection("missing_dataset", "file", said, "a group for each episode", remedy)
+
+
 def _within(group: str, defects: Iterable[Defect]) -> list[Defect]:
     """Return defects with places that begin at the episode's group."""
     return [
@@ -126,9 +139,7 @@ def _read(
     fields = settings.fields
     with open_raw(raw) as file:
         if fields is not None and fields.episodes is not None and not settings.inside:
-            found = f"no group that matches {fields.episodes!r}"
-            remedy = "correct `fields.episodes`, or take the file out of the dataset's `pattern`"
-            raise rejection("missing_dataset", "file", found, "a group for each episode", remedy)
+            raise _without_groups(file, fields.episodes)
         episode = read_episode(file, announce, Places.of(fields, settings.inside))
         blocks = image_blocks(file, episode.place, announce)
         return episode, _convert(blocks, len(episode.actions), settings.images, path)

@@ -93,7 +93,7 @@ def _groups(path: Path, fields: Fields, cache: Path) -> dict[str, str]:
 
 
 def _looked_up(path: Path, fields: Fields) -> dict[str, str] | None:
-    """Return the same, from the file; None where its bytes are at fault.
+    """Return the same, from the file; None or nothing where it cannot be read.
 
     Raises:
         UserError: the machine could not read it.
@@ -106,8 +106,10 @@ def _looked_up(path: Path, fields: Fields) -> dict[str, str] | None:
     try:
         with named(path):
             return groups_of(path, fields)
-    except Rejected:
-        return None
+    except Rejected as rejected:
+        # What took HDF5 minutes is kept; what may be mended without a change of the file is not.
+        unreadable = any(defect.code == "unreadable" for defect in rejected.defects)
+        return {} if unreadable else None
 
 
 def _name(named_like: str, pattern: str, group: str, path: Path, place: str) -> str:
