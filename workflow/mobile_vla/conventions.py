@@ -35,10 +35,10 @@ def columns_of(dimensions: Sequence[str]) -> list[int]:
 
 
 def normalise(actions: Values, scale: float) -> Values:
-    """Turn raw command units into normalised ones: a command of ``scale`` becomes 1."""
+    """Turn command units into normalised ones: a command of ``scale`` becomes 1."""
     return actions / scale
 
 
 def denormalise(actions: Values, scale: float) -> Values:
-    """Turn normalised units back into raw command units: the inverse of :func:`normalise`."""
+    """Turn normalised units back into command units: the inverse of :func:`normalise`."""
     return actions * scale

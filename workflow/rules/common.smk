@@ -214,6 +214,11 @@ def of_kind(kind):
     return one_of(name for name, dataset in project.datasets.items() if dataset.kind == kind)
 
 
+def with_episodes():
+    """Return a pattern of the datasets with episodes of their own: those that are no mixtures."""
+    return one_of(name for name in project.datasets if not project.is_mixture(name))
+
+
 def outputs(files):
     """Return the files that a command writes, as a rule's outputs: each with its option's name."""
     return {**files.below().by_name(), "provenance": str(files.provenance())}

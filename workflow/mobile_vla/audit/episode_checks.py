@@ -222,18 +222,21 @@ def all_zero(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
 
 def beyond_scale(facts: EpisodeFacts, declared: Declared) -> Iterator[Finding]:
     """Predicted dimensions stay within the declared scale, or they would be clipped."""
-    dimensions, scale = declared.actions.dimensions, declared.actions.scale
+    dimensions, limits = declared.actions.dimensions, declared.actions.limits
     size = np.abs(actions_of(facts)[:, columns_of(dimensions)])  # (T, A)
-    beyond: np.ndarray = size > scale * (1 + TOLERANCE)
+    beyond: np.ndarray = size > np.array(limits) * (1 + TOLERANCE)
     if beyond.any():
         row, column = map(int, np.argwhere(beyond)[0])
+        largest = zip(dimensions, size.max(axis=0), strict=True)
         yield of_episode(
             facts,
             "actions_beyond_scale",
             f"actions, row {row}, {dimensions[column]}",
-            found=f"{beyond.mean():.1%} of the values are beyond the scale, up to {size.max():g}",
-            expected=f"at most {scale:g} either way",
-            remedy="raise the dataset's `actions.scale`: what is beyond it is clipped",
+            found=f"{beyond.mean():.1%} of the values are beyond the scale; the largest: "
+            + ", ".join(f"{name} {value:g}" for name, value in largest),
+            expected=f"at most {declared.actions.said} either way",
+            remedy="raise the dataset's `actions.scale`, which may be one for each dimension: what "
+            "is beyond it is clipped",
             frames=np.flatnonzero(beyond.any(axis=1)).tolist(),
         )
 

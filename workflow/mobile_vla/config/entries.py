@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -157,9 +158,40 @@ class LerobotDataset(_Dataset):
         return self
 
 
-Dataset = Annotated[
-    SimulatedDataset | RecordedDataset | LerobotDataset, Field(discriminator="kind")
-]
+class MixedDataset(Settings):
+    """A dataset of a mixture. A number alone is its weight."""
+
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    """How often an epoch of training draws each of its windows: 2 twice, 0.5 every other one."""
+    prompt: Prompt | None = None
+    """The instruction of its episodes; null: that of the experiment."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weight_alone(cls, data: Any) -> Any:
+        number = isinstance(data, int | float | str) and not isinstance(data, bool)
+        return {"weight": data} if number else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
+        number = {"exclusiveMinimum": 0, "maximum": 1000, "type": "number"}
+        return {"anyOf": [number, handler(core)]}
+
+
+class MixtureDataset(Settings):
+    """Several datasets that one policy is trained on, each with its own episodes and split."""
+
+    kind: Literal["mixture"]
+    """Says that the episodes are those of other datasets."""
+    datasets: Annotated[dict[str, MixedDataset], Field(min_length=2)]
+    """Names from ``datasets``, each with its weight, such as ``{lab: 1, lab_autumn: 2}``."""
+
+
+_NAMES: dict[str, Any] = {
+    "anyOf": [{"type": "string"}, {"items": {"type": "string"}, "minItems": 1, "type": "array"}]
+}
+SingleDataset = SimulatedDataset | RecordedDataset | LerobotDataset
+Dataset = Annotated[SingleDataset | MixtureDataset, Field(discriminator="kind")]
 
 
 class Experiment(Windows):
@@ -170,8 +202,8 @@ class Experiment(Windows):
     note: Text | None = None
     """Why it is there, in your words, such as what is to be found out: the report's table of
     settings shows it. A preset's note stands for experiments without one."""
-    dataset: str
-    """A name from ``datasets``."""
+    dataset: Annotated[str, WithJsonSchema(_NAMES)]
+    """A name from ``datasets``, or a list of them: a mixture with the weight 1 for each."""
     backbone: str
     """A name from ``backbones``."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
@@ -209,8 +241,10 @@ class Experiment(Windows):
     rollout: Rollout = Rollout()
     """How the policy is evaluated in closed loop in a simulated world."""
 
-    def policy(self, actions: Actions) -> PolicySettings:
-        """Return what shapes the policy; ``actions`` are those of the dataset.
+    def policy(
+        self, actions: Actions, members: Mapping[str, MixedDataset] | None = None
+    ) -> PolicySettings:
+        """Return what shapes the policy; ``actions`` and ``members`` are those of the dataset.
 
         The settings of a kind of fine-tuning that the experiment does not use are left out, so
         that changing them changes nothing.
@@ -224,6 +258,7 @@ class Experiment(Windows):
             head=self.head,
             padding=self.padding,
             prompt=self.prompt,
+            prompts={name: own.prompt for name, own in (members or {}).items() if own.prompt},
             actions=actions,
             mirror=self.augment.mirror,
         )

@@ -54,7 +54,7 @@ class RawEpisode:
     actions: np.ndarray = field(
         default_factory=lambda: np.zeros((0, len(ACTION_COLUMNS)), dtype=np.float32)
     )
-    """(T, 3) float32, raw command units."""
+    """(T, 3) float32, command units."""
     event_types: list[str] | None = None
     """(T,); None where the file has none, as older ones."""
     instruction: str | None = None

@@ -79,7 +79,7 @@ class EpisodeFacts(Result):
     raw_shape: tuple[int, int, int] | None
     """(H, W, 3) of the raw images; None for a rejected episode."""
     actions: list[list[float]]
-    """(T, 3) linear_x, linear_y and angular_z in raw command units."""
+    """(T, 3) linear_x, linear_y and angular_z in command units."""
     event_types: list[str] | None
     """(T,) the collector's events; None where the file has none."""
     instruction: str | None

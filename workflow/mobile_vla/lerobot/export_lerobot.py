@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from mobile_vla.config.entries import RecordedDataset
+from mobile_vla.config.entries import MixtureDataset, RecordedDataset
 from mobile_vla.config.fields import Fields
 from mobile_vla.config.loading import read_project
 from mobile_vla.config.prompt import INSTRUCTION, Prompt
@@ -118,8 +118,13 @@ def export_lerobot(
     if dataset not in project.datasets:
         known = ", ".join(project.datasets)
         raise UserError(f"{config} (datasets): no {dataset!r}; expected one of {known}")
-    place = results / "datasets" / dataset
     settings = project.datasets[dataset]
+    if isinstance(settings, MixtureDataset):
+        raise UserError(
+            f"{config} (datasets.{dataset}): a mixture, which has no raw files of its own; export "
+            f"its datasets one by one: {', '.join(settings.datasets)}"
+        )
+    place = results / "datasets" / dataset
     recorded = isinstance(settings, RecordedDataset)
     raw_folder = Path(project.dataset_folder(dataset) or "") if recorded else Path()
     fields = settings.fields if isinstance(settings, RecordedDataset) else None
@@ -135,7 +140,7 @@ def export_lerobot(
     ]
     tasks = _tasks(facts, task)
     shape, state = _shape(facts), _state(facts)
-    bgr = project.datasets[dataset].images.settled().color == "bgr"
+    bgr = settings.images.settled().color == "bgr"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as unfinished:
         target = Path(unfinished, folder.name)

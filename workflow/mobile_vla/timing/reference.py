@@ -79,8 +79,7 @@ class RawRows:
         return torch.from_numpy(seen(np.stack(frames), self.view))
 
     def _read(self, episode: int, wanted: np.ndarray) -> list[np.ndarray]:
-        name = self.dataset.episodes[episode].name
-        facts = EpisodeFacts.read(self.dataset.folder / "episodes" / f"{name}.json")
+        facts = EpisodeFacts.read(self.dataset.episode_file(episode, ".json"))
         path = self.raw_folder / facts.file
         try:
             with open_raw(path) as file:
