@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -32,18 +31,20 @@ def actions_of(facts: EpisodeFacts) -> np.ndarray:
     return np.array(facts.actions, dtype=np.float64).reshape(-1, len(ACTION_COLUMNS))
 
 
-def scenario_in_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
+def scenario_in_name(facts: EpisodeFacts, declared: Declared) -> Iterator[Finding]:
     """The name says the whole scenario; without a side, no prompt can say where to pass."""
+    if declared.has_scenarios:
+        return
     missing = [key for key, value in facts.scenario.items() if value is None]
-    if "side" not in missing and follows_scheme(Path(facts.file).stem):
+    if "side" not in missing and follows_scheme(facts.stem):
         return
     code = "name_outside_scheme"
     remedy = "rename the file; stratification counts what is missing as unknown"
     if "side" in missing:
         code = "scenario_incomplete"
         remedy = (
-            "rename the file, or leave such episodes out with `on_warning: quarantine`: "
-            "a prompt that names the side cannot be made for it"
+            "rename the file, name it in a table (`scenarios`), or leave such episodes out with "
+            "`on_warning: quarantine`: a prompt that names the side cannot be made for it"
         )
     found = f"the name does not say {', '.join(missing)}"
     if not missing:
@@ -53,7 +54,7 @@ def scenario_in_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
 
 def episode_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """The attribute repeats the file's name: a difference means a renamed or mixed-up file."""
-    name, stem = single(facts.attributes.get("episode_name")), Path(facts.file).stem
+    name, stem = single(facts.attributes.get("episode_name")), facts.stem
     if isinstance(name, str) and name != stem:
         yield of_episode(
             facts,
