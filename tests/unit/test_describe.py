@@ -79,9 +79,11 @@ def test_one_file_of_many_episodes(look, tmp_path):
         "instruction": "@ep_meta/lang",
     }
     assert "three columns without names, taken in the collector's order: check it" in text
-    largest = max(np.abs(drive(number)).max() for number in range(12))
+    largest = np.max([np.abs(drive(number)).max(axis=-1) for number in range(12)], axis=0)
     assert entry["actions"]["dimensions"] == ["linear_x", "angular_z"]
-    assert largest <= entry["actions"]["scale"] < largest + 0.01
+    assert list(entry["actions"]["scale"]) == ["linear_x", "angular_z"]
+    for most, scale in zip(largest, entry["actions"]["scale"].values(), strict=True):
+        assert most <= scale < most + 0.01
     assert "next_obs/agentview_image" in text and 'prompt: {template: "{instruction}"}' in text
     assert entry["split"] == {"stratify_by": []}
 
@@ -121,7 +123,7 @@ def test_scale_and_dimensions_follow_the_other_files_of_the_folder(look, tmp_pat
     entry, text, said = look(tmp_path / "episode_0.hdf5")
     assert said == "" and entry["actions"]["dimensions"] == ["linear_x", "angular_z"]
     largest = max(np.float32(drive(number)[0]).max() for number in range(1, 5))
-    assert f"up to {largest:g} in 5 episodes" in text
+    assert f"up to {largest:g}, " in text and " in 5 episodes" in text
 
 
 def test_commands_come_before_what_was_measured(look, tmp_path):

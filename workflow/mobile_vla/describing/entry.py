@@ -6,7 +6,7 @@ import glob
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,11 +117,11 @@ class Entry:
         commands = self._commands()
         moving = [name for name, values in commands.items() if np.any(values)]
         if moving:
-            largest = max(float(np.abs(commands[name]).max()) for name in moving)
-            scale = _rounded_up(largest) if math.isfinite(largest) else 1.0
+            largest = {name: float(np.abs(commands[name]).max()) for name in moving}
+            said = f"# up to {', '.join(f'{most:g}' for most in largest.values())} in {self.count} "
+            said += "episodes" if self.count > 1 else "episode"
             listed = ", ".join(moving)
-            said = f"# up to {largest:g} in {self.count} episode{'s' if self.count > 1 else ''}"
-            yield f"actions: {{dimensions: [{listed}], scale: {scale:g}}}  {said}"
+            yield f"actions: {{dimensions: [{listed}], scale: {_scale(largest)}}}  {said}"
         if self.parts is not None and parse_scenario(self._name())["side"] is None:
             yield comment("scenarios: FILE.csv  (where sides, layouts or distances differ)")
             yield "split: {stratify_by: []}  # no name says a side"
@@ -180,7 +180,20 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
+def _scale(largest: Mapping[Dimension, float]) -> str:
+    """Return the scale of dimensions whose largest commands are given.
+
+    Lengths and angles have one each; the same unit, such as that of keys, has one.
+    """
+    if len({name.startswith("angular") for name in largest}) == 1:
+        return f"{_rounded_up(max(largest.values())):g}"
+    parts = (f"{name}: {_rounded_up(most):g}" for name, most in largest.items())
+    return f"{{{', '.join(parts)}}}"
+
+
 def _rounded_up(value: float) -> float:
     """Return a number of three digits that is no less; 1.15 as float32 is 1.15."""
+    if not math.isfinite(value):
+        return 1.0  # ingest refuses the episode
     step = 10.0 ** (math.floor(math.log10(value)) - 2)
     return round(math.ceil(value / step - 1e-4) * step, 12)
