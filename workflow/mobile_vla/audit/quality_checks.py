@@ -37,7 +37,7 @@ from mobile_vla.ingest.result import EpisodeFacts
 PEERS = 8  # others, at least: of fewer neither median nor spread says anything
 FAR = 4.0  # robust standard deviations from the median
 SIGMA = 1.4826  # of a normal distribution, in median absolute deviations
-ORDINARY = (0.05, 0.95)  # quantiles between which peers are called ordinary
+ORDINARY = (0.1, 0.9)  # quantiles between which peers are called ordinary
 
 Number = Callable[[EpisodeFacts], float | None]
 
@@ -171,7 +171,7 @@ def far_from_peers(measure: Measure) -> SetCheck:
                 measure.code,
                 measure.place,
                 found=measure.text.format(numbers[row]),
-                expected=f"{_between(measure.text, low, high)}, as in 90 % of {len(peers)} "
+                expected=f"{_between(measure.text, low, high)}, as in 80 % of {len(peers)} "
                 f"{'episodes of its scenario' if alike else 'other episodes'}",
                 remedy=measure.remedy,
                 frames=measure.frames(facts),
