@@ -15,7 +15,9 @@ from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
 from mobile_vla.ingest.result import EpisodeFacts
 
-SAME = 0.6  # grey levels between thumbnails, up to which two drives are one that was stored twice
+SAME = 0.005  # share of the pictures' change that differs, up to which two drives are one
+ROUNDING = 1 / 3  # squared grey levels: of the difference of two differences of whole numbers
+STILL = 4.0  # squared grey levels: of less change nothing is concluded
 CONTRAST = 10.0  # grey levels: a picture of less shows too little to be compared
 UNLIKE = 0.4  # correlation of two pictures, below which they show different things
 ALIKE = 0.6  # of most others: where they resemble each other less, all show different things
@@ -30,33 +32,44 @@ AHEAD = 0.25  # by how much the time with the most agreement exceeds the others
 
 
 def near_duplicates(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
-    """No drive is stored twice with pictures that differ a little: compressed anew, or cropped."""
+    """No drive is stored twice with pictures that differ a little: compressed anew, or brightened.
+
+    Two drives with the same commands start some centimetres apart, so that their pictures change
+    differently.
+    """
     drives: dict[str, list[EpisodeFacts]] = defaultdict(list)
     for facts in every:
         drives[str(facts.actions)].append(facts)
     for same in drives.values():
-        if len(same) < 2:
+        if len(same) < 2 or same[0].frames < 2:
             continue
-        pictures = np.stack(
-            [one.image_statistics.small_pictures().astype(np.float32).ravel() for one in same]
-        )  # (m, K * 64)
+        changes = np.stack([picture_changes(facts) for facts in same])  # (m, D)
+        strength = (changes**2).mean(axis=1)  # (m,)
         for index in range(1, len(same)):
-            away = np.abs(pictures[:index] - pictures[index]).mean(axis=1)  # (index,)
-            nearest = int(away.argmin())
+            apart = ((changes[:index] - changes[index]) ** 2).mean(axis=1) - ROUNDING  # (index,)
+            shares = np.maximum(apart, 0) / np.maximum(strength[:index] + strength[index], STILL)
+            nearest = int(shares.argmin())
             exact = same[index].frame_file == same[nearest].frame_file
-            if away[nearest] > SAME or exact:
+            still = min(strength[nearest], strength[index]) < STILL
+            if shares[nearest] > SAME or exact or still:
                 continue
             yield of_episode(
                 same[index],
                 "near_duplicate",
                 "images",
-                found=f"the commands of {same[nearest].episode}, and pictures that differ from its "
-                f"by {away[nearest]:.2f} grey levels",
-                expected=f"each drive once: {SAME:g} grey levels or more",
+                found=f"the commands of {same[nearest].episode}, and pictures of which "
+                f"{shares[nearest]:.2%} of the change differs",
+                expected=f"each drive once: more than {SAME:.1%}",
                 remedy="look whether one drive was stored twice, and remove one: on both sides of "
                 "the split it falsifies the scores",
                 frames=[same[index].frames // 2],
             )
+
+
+def picture_changes(facts: EpisodeFacts) -> np.ndarray:
+    """Return how an episode's thumbnails change from each to the next, (D,) in grey levels."""
+    pictures = facts.image_statistics.small_pictures().astype(np.float32)  # (K, 8, 8)
+    return np.diff(pictures, axis=0).ravel()
 
 
 def other_pictures(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
