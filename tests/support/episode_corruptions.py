@@ -13,10 +13,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-from PIL import Image, ImageFilter
 
 FRAMES = 18
-SPEED = 1.15
 SIZE = (24, 32)
 SHAPE = (FRAMES, *SIZE, 3)
 CHUNK = (1, *SIZE, 3)
@@ -373,85 +371,6 @@ def duplicate_bytes(path):
     twin = path.with_name(path.name.replace("_12", "_13", 1))
     shutil.copy(path, twin)
     return twin
-
-
-def nearly_duplicate(path):
-    """Store a drive once more, with pictures that differ by a grey level here and there."""
-    twin = duplicate(path)
-    images(lambda found: found ^ (found % 7 == 0))(twin)
-    return twin
-
-
-# How good a demonstration is
-
-
-def enlarged(found):
-    """Make pictures eight times as wide and high, with a texture that frames keep."""
-    large = found.repeat(8, axis=1).repeat(8, axis=2).astype(int)
-    texture = np.random.default_rng(0).integers(-30, 30, size=(*large.shape[1:3], 1))
-    return np.clip(large + texture, 6, 249)
-
-
-def out_of_focus(*frames):
-    """Blur frames, without any all of them."""
-
-    def change(found):
-        for frame in frames or range(len(found)):
-            picture = Image.fromarray(found[frame]).filter(ImageFilter.GaussianBlur(3))
-            found[frame] = np.asarray(picture)
-        return found
-
-    return change
-
-
-def late_pictures(found):
-    """Let each picture arrive a frame late; the first two differ in their last bit."""
-    return np.concatenate([found[:1] ^ 1, found[:-1]])
-
-
-def other_place(found):
-    """Show a bright thing on the left, a dark one on the right, in the noise that was there."""
-    return np.where(np.arange(found.shape[2])[:, None] < 16, 160, 60) + found % 7
-
-
-def lengthen(path):
-    """Drive the same once more: frames twice as many."""
-
-    def change(file):
-        for name in ("images", "actions", "action_event_types"):
-            kind, kept = file[name].dtype, file[name][()]
-            again = kept ^ 1 if name == "images" else kept
-            del file[name]
-            file.create_dataset(name, data=np.concatenate([kept, again]), dtype=kind)
-        file.attrs["num_frames"] = 2 * FRAMES
-
-    return edit(change)(path)
-
-
-def pause(first, last):
-    """Press no key for a while."""
-    rows = range(first, last)
-    return several(
-        *(values(row, 0.0) for row in rows), events(*((row, "stop_action") for row in rows))
-    )
-
-
-def dither(found):
-    """Press left and right in turns."""
-    found[8:16, 1] = SPEED * np.array([1, -1] * 4)
-    return found
-
-
-def smooth(found):
-    """Turn key presses into a joystick's commands, none at first."""
-    kernel = np.array([1, 4, 6, 4, 1]) / 16
-    wide = [np.convolve(values, kernel, "same") for values in found.T]
-    return np.stack(wide, axis=1) * (np.arange(len(found)) > 0)[:, None]
-
-
-def tremble(found):
-    """Let a joystick tremble."""
-    return found * (1 - 0.4 * (np.arange(len(found)) % 2))[:, None]
 
 
 # A folder of episodes

@@ -9,16 +9,10 @@ from support.episode_corruptions import (
     actions,
     attribute,
     each,
-    enlarged,
-    images,
-    late_pictures,
-    out_of_focus,
     same_actions,
     several,
     shorten,
-    smooth,
     swap_colours,
-    tremble,
     write,
 )
 
@@ -68,30 +62,6 @@ SETS = {
     "pictures from a video": (
         each(attribute("video_codec", "av1")),
         [info("video_images", "images", THE_SET), THIN],
-    ),
-    "out of focus, one of them in two frames": (
-        several(
-            each(images(enlarged)),
-            each(images(out_of_focus()), "_left_core_close"),
-            each(images(out_of_focus(6, 12)), "_right_core_far"),
-        ),
-        [
-            warning("blurred", "images"),
-            (
-                "info",
-                "blurred_frames",
-                "episode_20251103_100741_1box_hori_right_core_far",
-                "images, frames 6, 12",
-            ),
-            THIN,
-        ],
-    ),
-    "a joystick that trembles": (
-        several(each(actions(smooth)), each(actions(tremble), "_left_core_close")),
-        [info("jerky_commands", "actions"), THIN],
-    ),
-    "pictures that are a frame late in all": (
-        each(images(late_pictures)), [info("command_offset", "actions", THE_SET), THIN],
     ),
     "files beside them that the pattern does not match": (
         lambda folder: {"left_out": "a.hdf5, b.H5"},

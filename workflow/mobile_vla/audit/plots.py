@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 240, 56  # pixels
 EDGE = 4  # pixels around what is drawn
 POINTS = 120  # of a line, at most: 1,000 frames are drawn as coarsely as 120
 MARKS = 60  # frames that are marked, at most
-EACH = 12  # plots of one code
+EACH = 6  # plots of one code; each takes 1 KB, of a joystick up to 5 KB
 
 
 @dataclass(frozen=True)
