@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := workflow tests
 
-.PHONY: report plan test test-long test-cluster browser lint schema clean clean-stale
+.PHONY: report plan test test-long test-cluster test-interop browser lint schema clean clean-stale
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
@@ -40,6 +40,17 @@ test-cluster: .venv/installed-slurm
 	    apt-get install -qq -y --no-install-recommends $(SLURM); \
 	fi
 	$(BIN)/python -m pytest -q -n 3 tests/cluster
+
+# The library `lerobot` in an environment of its own, which writes what we read and reads what we write.
+LEROBOT := lerobot==0.4.4
+test-interop: .venv/installed-dev .venv-interop/installed
+	$(BIN)/python -m pytest -q tests/interop
+
+.venv-interop/installed: tests/interop/requirements.txt
+	$(PYTHON) -m venv .venv-interop
+	.venv-interop/bin/pip install -q -r tests/interop/requirements.txt
+	.venv-interop/bin/pip install -q --no-deps $(LEROBOT)
+	touch $@
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check $(SOURCES)

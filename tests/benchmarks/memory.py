@@ -99,7 +99,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     class Zeros:
         """Batches of a constant size."""
 
-        table = SimpleNamespace(mask=np.ones((windows, 10), dtype=bool))
+        table = SimpleNamespace(mask=np.ones((windows, 10), dtype=bool), drawn_windows=windows)
 
         def __len__(self) -> int:
             return windows

@@ -175,7 +175,7 @@ def read(case: Case, folder: Path, backbone: Path) -> RunData:
         actions=data / "actions.npy",
         split=data / "split.json",
         backbone=backbone,
-        features=folder / "features.json",
+        features=[folder / "features.json"],
     )
     return open_run(run, inputs, "fp32")
 

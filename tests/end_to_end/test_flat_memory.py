@@ -34,7 +34,7 @@ def make(folder: Path, count: int) -> Inputs:
         manifest=data / "manifest.json",
         split=data / "split.json",
         backbone=small.backbone,
-        features=folder / "features.json",
+        features=[folder / "features.json"],
     )
     shares = Holdout(train=0.05, val=0.05, test=0.9, stratify_by=("side",))
     split(
@@ -42,13 +42,14 @@ def make(folder: Path, count: int) -> Inputs:
         SplitFiles(inputs.split),
         manifest=inputs.manifest,
     )
-    like = read_json(small.features)
-    array = inputs.features.with_suffix(".npy")
+    (description,), (features,) = small.features, inputs.features
+    like = read_json(description)
+    array = features.with_suffix(".npy")
     rng = np.random.default_rng(0)
     np.save(array, rng.normal(size=(dataset.rows, *like["shape"][1:])).astype(np.float32))
     shape = [dataset.rows, *like["shape"][1:]]
     write_json(
-        inputs.features,
+        features,
         {**like, **FileDigest.of(array).model_dump(), "shape": shape, "manifest": dataset.digest},
     )
     run(inputs, folder / "run", settings_of(epochs=1))

@@ -47,7 +47,7 @@ def _rolled_out() -> tuple[
     straight = roll_out(episodes, StraightDriver, **options)
     policy = [*expert[:10], *straight[10:]]
     rollouts = {"policy": policy, "expert": expert, "replay": straight}
-    return episodes, rollouts, trajectory_arrays(episodes, rollouts, Images(), 2)
+    return episodes, rollouts, trajectory_arrays(episodes, rollouts, [Images()] * len(episodes), 2)
 
 
 def write_rollouts(folder: Path, experiment: str, run: str) -> tuple[Path, Path]:

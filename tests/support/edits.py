@@ -5,20 +5,30 @@ python tests/support/edits.py > docs/reruns.md
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+if TYPE_CHECKING:  # as a script, it finds no other module of the tests
+    from support.project import Project
+
 TABLE = Path(__file__).with_name("edits.yaml")
+REPORT = {"figures": 1, "tables": 1, "page": 1}
 
 HEAD = """\
 # What an edit reruns
 
 Jobs that rerun after an edit of a finished project with two experiments, `lora` and `head_only`, on
-twelve simulated episodes; for the rows about folders, on recorded ones with a local checkpoint.
-`report` stands for figures, tables and page. Each row is checked by `tests/workflow/test_reruns.py`
-or `test_moved.py`; `python tests/support/edits.py > docs/reruns.md` prints this page.
+twelve simulated episodes; for the rows about folders, on recorded ones with a local checkpoint; for
+those about files of several episodes, `fields` and tables of scenarios, on six episodes in a file;
+for those about mixtures, `mixed` on two simulated datasets and `alone` on the first of them.
+`report` stands for figures, tables and page. Each row is checked by a test in `tests/workflow`:
+`test_reruns.py`, `test_moved.py`, `test_other_layouts.py` or `test_mixture.py`. `python
+tests/support/edits.py > docs/reruns.md` prints this page.
 
 | edit | in | reruns |
 | --- | --- | --- |
@@ -40,6 +50,27 @@ again, run `make clean`.
 def rows() -> list[dict[str, Any]]:
     """Return the table."""
     return yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+
+
+def expected(reruns: str | Mapping[str, int]) -> dict[str, int]:
+    """Return the jobs that a row of the table names, by rule."""
+    if isinstance(reruns, str):
+        return {}  # nothing
+    jobs = {name: count for name, count in reruns.items() if name != "report"}
+    return {**jobs, **(REPORT if "report" in reruns else {})}
+
+
+@contextmanager
+def edited(project: Project, row: Mapping[str, str]) -> Iterator[None]:
+    """Make a row's edit, and undo it at the end, the file's time included."""
+    file = project.folder / row["file"]
+    before, times = file.read_bytes(), file.stat()
+    project.edit(row["file"], row["old"], row["new"])
+    try:
+        yield
+    finally:
+        file.write_bytes(before)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def page() -> str:

@@ -5,7 +5,6 @@ python tests/support/files_page.py    writes it there anew
 
 from __future__ import annotations
 
-import ast
 import inspect
 import sys
 from dataclasses import fields
@@ -22,6 +21,7 @@ from mobile_vla import layout
 from mobile_vla.audit.result import Audit, DataAudit
 from mobile_vla.backbone.result import BackboneDescription
 from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.config.schema import meanings
 from mobile_vla.data.result import DatasetSplit, Flags, Manifest
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.features.result import FeatureDescription
@@ -71,22 +71,6 @@ def groups() -> list[type[layout.Files]]:
     ]
 
 
-def meanings(group: type[layout.Files]) -> dict[str, str]:
-    """Return the docstring below each field of a class of files."""
-    (tree,) = ast.parse(inspect.getsource(group)).body
-    assert isinstance(tree, ast.ClassDef)
-    found, last = {}, None
-    for node in tree.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            last = node.target.id
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and last:
-            found[last] = inspect.cleandoc(str(node.value.value))
-            last = None
-        else:
-            last = None
-    return found
-
-
 def text_of(kind: Any) -> str:
     """Return a field's type in JSON's words; a model by its name."""
     origin, inner = get_origin(kind), get_args(kind)
@@ -115,10 +99,10 @@ def models_in(kind: Any) -> list[type[Result]]:
 
 def form(model: type[Result], seen: set[type[Result]]) -> list[str]:
     """Return the lines that describe a model, and those of the models in it, each once."""
-    lines, inner = [], list[type[Result]]()
+    lines, inner, described = [], list[type[Result]](), meanings(model)
     for name, field in model.model_fields.items():
         inner += models_in(field.annotation)
-        meaning = " ".join((field.description or "").split())
+        meaning = " ".join(described.get(name, "").split())
         lines.append(f"| `{name}` | {text_of(field.annotation)} | {meaning} |".replace("  ", " "))
     head = f"**{model.__name__}**: {' '.join((model.__doc__ or '').split())}"
     lines = [head, "", "| field | type | |", "| --- | --- | --- |", *lines, ""]
@@ -134,7 +118,7 @@ HEAD = """\
 Everything below `results/`, printed from the code: the classes of `workflow/mobile_vla/layout.py`
 hold the places, and those of each stage's `result.py` the forms. JSON is UTF-8. A file over 1 MB
 has its SHA-256 and size in a JSON beside it. Every file is written under a temporary name and
-renamed, so that it is there whole or not at all. Actions and errors are in raw command units, times
+renamed, so that it is there whole or not at all. Actions and errors are in command units, times
 in seconds and sizes in bytes, unless it says otherwise. The circumstances of each job that wrote
 files lie beside them, in a `*.provenance.json`.
 """

@@ -34,7 +34,7 @@ def start(
         "actions": inputs.manifest.with_name("actions.npy"),
         "split": inputs.split,
         "backbone": inputs.backbone,
-        "features": inputs.features,
+        "features": inputs.features[0],
         "threads": settings.training.processes * settings.training.threads,
         "save-every": save_every,
         "log": folder / "log",

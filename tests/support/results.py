@@ -234,6 +234,8 @@ def _windows(episodes: Sequence[int], chunk: int) -> WindowTable:
         targets=first[:, None] + WINDOW + np.arange(chunk),
         mask=np.ones((len(first), chunk), dtype=bool),
         mirrored=np.zeros(len(first), dtype=bool),
+        part=np.zeros(len(first), dtype=np.int64),
+        weights=(1.0,),
     )
 
 
@@ -297,6 +299,7 @@ def _run(
         fixed=(),
         huber_delta=1.0,
         cell=("distance", "side"),
+        units=(1.0, 1.0),
     )
     files = EvaluationFiles.below(made.results, **run.names())
     write_predictions(files.predictions, windowed, predictions)

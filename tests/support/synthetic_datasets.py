@@ -119,7 +119,9 @@ def make_frames(folder: Path, name: str, count: int) -> FileDigest:
     return FileDigest.of(path)
 
 
-def make_dataset(folder: Path, lengths: dict[str, int], *, frames: bool = False) -> Dataset:
+def make_dataset(
+    folder: Path, lengths: dict[str, int], *, frames: bool = False, name: str = "made"
+) -> Dataset:
     """Return a dataset of episodes of the given names and lengths, with random frames on wish."""
     facts = [facts_of(name, count) for name, count in lengths.items()]
     if frames:
@@ -130,7 +132,7 @@ def make_dataset(folder: Path, lengths: dict[str, int], *, frames: bool = False)
     paths = write_facts(folder, facts)
     files = folder / "manifest.json", folder / "actions.npy"
     manifest(
-        ManifestSettings(dataset="made", on_error="fail"),
+        ManifestSettings(dataset=name, on_error="fail"),
         ManifestFiles(*files),
         facts=paths,
     )
@@ -143,9 +145,9 @@ def rewrite_manifest(path: Path, episodes: Sequence[Episode]) -> None:
     before.model_copy(update={"episodes": tuple(episodes)}).write(path)
 
 
-def write_roles(path: Path, roles: dict[str, Sequence[str]]) -> None:
+def write_roles(path: Path, roles: dict[str, Sequence[str]], dataset: str = "made") -> None:
     """Write a ``split.json`` of one fold with the roles given."""
     listed = {role: tuple(roles.get(role, ())) for role in ROLES}
     fold = Fold(held_out=None, roles=listed, unused=(), cells=())
     basis = SplitBasis(seed=0, stratify_by=())
-    DatasetSplit(dataset="made", settings=basis, folds=(fold,)).write(path)
+    DatasetSplit(dataset=dataset, settings=basis, folds=(fold,)).write(path)

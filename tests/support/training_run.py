@@ -35,7 +35,7 @@ class Inputs:
     manifest: Path
     split: Path
     backbone: Path
-    features: Path
+    features: list[Path]
 
     @classmethod
     def make(
@@ -48,7 +48,7 @@ class Inputs:
             manifest=data / "manifest.json",
             split=data / "split.json",
             backbone=make_backbone(folder / "backbone", text={**SIZE["text"], "dropout": dropout}),
-            features=folder / "features/image_embeds.json",
+            features=[folder / "features/image_embeds.json"],
         )
         shares = Holdout(train=0.5, val=0.25, test=0.25, stratify_by=())
         split(
@@ -56,7 +56,8 @@ class Inputs:
             SplitFiles(inputs.split),
             manifest=inputs.manifest,
         )
-        inputs.store(FeatureKey(cut="image_embeds", precision="fp32", prompt=None), inputs.features)
+        key = FeatureKey(cut="image_embeds", precision="fp32", prompt=None)
+        inputs.store(key, *inputs.features)
         return inputs
 
     def store(self, key: FeatureKey, description: Path) -> None:
@@ -73,7 +74,7 @@ class Inputs:
         )
 
     def of_run(self, **changes: Any) -> TrainingInputs:
-        """Return what a run reads; with ``features=None`` frames."""
+        """Return what a run reads; with ``features=[]`` frames."""
         return TrainingInputs(**{**self._files(), **changes})
 
     def of_policy(self, policy: Path, **changes: Any) -> PolicyInputs:

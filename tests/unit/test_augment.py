@@ -39,8 +39,8 @@ def at_pixels(**changes):
     return run.model_copy(update={"policy": policy})
 
 
-def load(inputs, run, features=None, mirrored=None, photometric=None):
-    files = inputs.of_run(features=features, mirrored=mirrored)
+def load(inputs, run, features=(), mirrored=(), photometric=None):
+    files = inputs.of_run(features=list(features), mirrored=list(mirrored))
     return open_run(run, files, "fp32", photometric)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +160,10 @@ def test_without_a_common_step_it_says_why(tmp_path: Path) -> None:
 
 def test_selected_on_the_scored_episodes_no_pair_has_a_winner(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, beats=[True, False], scored_on="val")
-    (pair,) = compared(made).groups[0].pairs
+    (group,) = compared(made).groups
+    (pair,) = group.pairs
     assert (pair.better, pair.needed) == (None, None)
+    assert [member.letters for member in group.experiments] == [[], []]  # untested is not tied
 
 
 def test_damaged_predictions_are_refused(tmp_path: Path) -> None:
@@ -229,3 +232,34 @@ def test_letters_are_shared_by_the_pairs_that_are_not_conclusive(tmp_path: Path)
 def test_an_experiment_alone_has_no_letter(tmp_path: Path) -> None:
     (group,) = compared(make_results(tmp_path, 1)).groups
     assert [member.letters for member in group.experiments] == [[]]
+
+
+def test_an_experiment_on_a_mixture_is_compared_on_the_dataset_of_another(tmp_path: Path) -> None:
+    """The second run stands for one on a mixture, and its scores for those on `demo` alone."""
+    made = make_results(tmp_path, 3)
+    (before,) = compared(made).groups
+    runs = [ComparedRun(experiment=own.experiment, run=own.run) for own in made.settings.runs]
+    mixed = runs[1].experiment
+    own, predictions = made.evaluations[1], made.predictions[1]
+    part = own.parent / "on/demo"
+    part.mkdir(parents=True)
+    for file in (own, predictions):
+        shutil.copy(file, part)
+    change(own, dataset="mix", manifest="0" * 64)
+    runs[1] = runs[1].model_copy(update={"members": ("demo",)})
+    settings = CompareSettings(runs=tuple(runs), uncertainty=UNCERTAINTY)
+    assert part / "evaluation.json" in settings.files(made.folder / "results")
+    compare(settings, made.folder / "results", ComparisonFiles(made.comparison))
+    result = compared(made)
+    (group,) = result.on_members
+    assert (group.dataset, len(result.groups)) == ("demo", 2)
+    assert [set(pair.experiments) for pair in group.pairs] == [
+        {mixed, one.experiment} for one in (runs[0], runs[2])
+    ]
+    expected = {frozenset(pair.experiments): pair.difference for pair in before.pairs}
+    for pair in group.pairs:
+        found = expected[frozenset(pair.experiments)]
+        assert abs(pair.difference) == pytest.approx(abs(found), rel=1e-9)
+    assert all(member.letters == [] for member in group.experiments)
+    assert [group.dataset for group in result.groups] == ["demo", "mix"]
+    assert result.not_compared == []

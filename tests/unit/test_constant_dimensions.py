@@ -63,7 +63,7 @@ def load(inputs, manifest_, constant, dimensions=DIMENSIONS, mirror=False):
         }
     )
     files = inputs.of_run(
-        manifest=manifest_, actions=manifest_.with_name("actions.npy"), features=None
+        manifest=manifest_, actions=manifest_.with_name("actions.npy"), features=[]
     )
     data = open_run(run.model_copy(update={"policy": policy}), files, "fp32")
     return policy, data

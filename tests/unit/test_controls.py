@@ -31,12 +31,12 @@ def made(request, inputs, tmp_path) -> tuple[RunData, object]:
         settings = settings.model_copy(update={"finetune": "none", "lora": None})
     if request.param == "pixels":
         settings = settings.model_copy(update={"finetune": "full", "full": FullFinetune()})
-        features = None
+        features = []
     assert settings.cut == request.param
     if settings.cut == "readout":
-        features = tmp_path / "readout.json"
+        features = [tmp_path / "readout.json"]
         key = FeatureKey(cut="readout", precision="fp32", prompt=settings.prompt)
-        inputs.store(key, features)
+        inputs.store(key, *features)
     run = settings_of().model_copy(update={"policy": settings})
     data = open_run(run, inputs.of_run(features=features), "fp32")
     return data, build_policy(settings, 3, data, cut="pixels").eval()

@@ -27,6 +27,8 @@ def table_of(*lengths, mirrored=False):
         targets=np.arange(count)[:, None],
         mask=np.ones((count, 1), dtype=bool),
         mirrored=np.zeros(count, dtype=bool),
+        part=np.zeros(count, dtype=np.int64),
+        weights=(1.0,),
     )
     return table.with_mirror_images(count) if mirrored else table
 

@@ -84,7 +84,7 @@ def test_stored_features_are_the_live_ones_bit_for_bit(
     description = run(manifest, backbone, tmp_path, cut, precision)
     dataset, expected = live(manifest, backbone, cut, precision)
     checkpoint = Checkpoint.read(backbone)
-    rows = open_rows(dataset, checkpoint.digest, precision, description, "plain")
+    rows = open_rows(dataset, checkpoint.digest, precision, [description], "plain")
     order = np.array([9, 0, 4, 4])
     assert rows[order].dtype == expected.dtype
     assert torch.equal(rows[order], expected[order])
@@ -106,15 +106,15 @@ def test_features_of_other_origin_are_refused(manifest, backbone, tmp_path):
     dataset, _ = live(manifest, backbone, "image_embeds", "fp32")
     digest = Checkpoint.read(backbone).digest
     with pytest.raises(UserError, match="computed for a backbone"):
-        open_rows(dataset, "0" * 64, "fp32", description, "plain")
+        open_rows(dataset, "0" * 64, "fp32", [description], "plain")
     with pytest.raises(UserError, match=r"computed in fp32, and this machine computes in bf16"):
-        open_rows(dataset, digest, "bf16", description, "plain")
+        open_rows(dataset, digest, "bf16", [description], "plain")
     array = description.with_suffix(".npy")
     with array.open("r+b") as file:
         file.seek(-4, 2)
         file.write(b"oops")
     with pytest.raises(UserError, match="its bytes are not those that were written"):
-        open_rows(dataset, digest, "fp32", description, "plain")
+        open_rows(dataset, digest, "fp32", [description], "plain")
 
 
 def test_auto_is_bf16_only_where_the_hardware_has_it(monkeypatch):

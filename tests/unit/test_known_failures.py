@@ -144,7 +144,10 @@ def test_failure_14_the_scale_has_an_exact_inverse_and_clipping_is_counted():
         if code == "actions_beyond_scale"
     ]
     assert beyond.severity == "warning"
-    assert "% of the values are beyond the scale, up to 1.15" in beyond.found
+    assert (
+        "% of the values are beyond the scale; the largest: linear_x 1.15, linear_y 1.15"
+        in beyond.found
+    )
 
 
 def test_failure_15_values_derived_from_the_prompt_never_count_as_predictions(tmp_path):

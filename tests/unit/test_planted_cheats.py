@@ -21,7 +21,7 @@ from mobile_vla.layout import EvaluationFiles
 from support.scored_runs import NO_FILE, scored_run
 from support.training_run import Inputs, run, settings_of
 
-RULES = ScoringRules(Evaluation(), Uncertainty(draws=2000), 1.15, (), 1.0, ("side",))
+RULES = ScoringRules(Evaluation(), Uncertainty(draws=2000), 1.15, (), 1.0, ("side",), (1.0, 1.0))
 FRAMES, CHUNK, TRAIN, TEST = 18, 4, 30, 24
 
 

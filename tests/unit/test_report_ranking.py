@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,10 +16,12 @@ from support.comparisons import BASELINE, compared, judged
 from support.report import ENGLISH
 from support.results import Results, make_results
 
+FOLDER = TemporaryDirectory()  # gone with the interpreter
+
 
 @cache
 def results() -> Results:
-    return make_results(Path(mkdtemp()), 3)
+    return make_results(Path(FOLDER.name), 3)
 
 
 @cache
@@ -31,13 +33,16 @@ NAMES = ("lora", "lora_r8", "head_only")
 
 
 def ranked(scores: ComparisonResult) -> tuple[Ranking, ...]:
-    return rankings(scores, runs(), ENGLISH)
+    return rankings(scores, runs(), {}, ENGLISH)
 
 
 def of_error(name: str, value: float, outcome: str = "beats") -> dict[str, object]:
     mae = {"confidence": 0.95, "method": "percentile", "episodes": 12}
     ends = {"value": value, "low": value - 0.02, "high": value + 0.02}
-    return judged(name, outcome, mae={**mae, **ends})
+    own = judged(name, outcome, mae={**mae, **ends})
+    own["baselines"]["zero"] = 3 * BASELINE
+    own["differences"]["zero"] = own["differences"]["replay"]
+    return own
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,7 @@ def test_without_common_steps_there_is_no_order_and_no_letter() -> None:
 def test_a_baseline_on_other_steps_is_not_drawn_beside_the_common_ones(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2, chunks=(10, 6))
     scores = ComparisonResult.read(made.comparison)
-    (table,) = rankings(scores, load_runs(made.settings, made.results), ENGLISH)
+    (table,) = rankings(scores, load_runs(made.settings, made.results), {}, ENGLISH)
     assert table.partial and table.ranked
     for row in table.rows:
         (member,) = (
@@ -135,17 +140,17 @@ def test_several_runs_have_a_range_of_successes() -> None:
     worse = run.rollouts.model_copy(update={"drivers": drivers})
     seed1 = Run(**{**vars(run), "rollouts": worse})
     scores = compared(of_error("lora", 0.1))
-    (table,) = rankings(scores, (run, seed1), ENGLISH)
+    (table,) = rankings(scores, (run, seed1), {}, ENGLISH)
     assert table.rows[0].success.text.replace("\u00a0", " ") == "0.0 % to 62 % (2 runs)"
-    (alone,) = rankings(scores, (run,), ENGLISH)
+    (alone,) = rankings(scores, (run,), {}, ENGLISH)
     assert re.fullmatch(r"62.% \(\d+.% to \d+.%\)", alone.rows[0].success.text)
     recorded = Run(**{**vars(run), "rollouts": None})
-    (none,) = rankings(scores, (recorded,), ENGLISH)
+    (none,) = rankings(scores, (recorded,), {}, ENGLISH)
     assert not none.driven and none.rows[0].success.text == "–"
 
 
-def test_a_failure_far_beyond_the_baselines_does_not_squeeze_the_others() -> None:
-    near = compared(of_error("lora", 0.1), of_error("lora_r8", 0.3))
+def test_a_failure_beyond_every_baseline_does_not_squeeze_the_others() -> None:
+    near = compared(of_error("lora", 0.02), of_error("lora_r8", 0.59))
     (table,) = ranked(near)
     assert not any(row.beyond for row in table.rows)
     (table,) = ranked(compared(of_error("lora", 0.1), of_error("lora_r8", 1.3)))
@@ -153,3 +158,16 @@ def test_a_failure_far_beyond_the_baselines_does_not_squeeze_the_others() -> Non
     assert table.axis.high < 0.3 and table.rows[1].at == 100
     (alone,) = ranked(compared(of_error("lora", 1.3)))  # and no other to be squeezed
     assert not alone.rows[0].beyond
+
+
+def test_errors_stand_in_the_units_that_a_dataset_says_too() -> None:
+    scores = compared(of_error("lora", 0.1), of_error("lora_r8", 0.3))
+    said = {"linear_x": "0.2 m/s", "linear_y": "0.2 m/s"}
+    (table,) = rankings(scores, runs(), {"demo": said}, ENGLISH)
+    assert table.physical
+    assert [row.physical.replace("\u00a0", " ") for row in table.rows] == [
+        "0.0200 m/s",
+        "0.0600 m/s",
+    ]
+    (plain,) = rankings(scores, runs(), {"yard": said}, ENGLISH)
+    assert not plain.physical and plain.rows[0].physical == ""

@@ -7,7 +7,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.model import Head, PolicySettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.rollout import Rollout, RolloutSettings
+from mobile_vla.config.rollout import DatasetWorld, Rollout, RolloutSettings
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes, unseen_episodes
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions, Windows
@@ -302,8 +302,7 @@ def finished(tmp_path_factory):
         policy=settings,
         precision="fp32",
         threads=1,
-        images=IMAGES,
-        world=World(frames=6),
+        worlds=(DatasetWorld(dataset="made", images=IMAGES, world=World(frames=6)),),
         rollout=Rollout(scenes=2, batch_size=3, film_strips=2),
         uncertainty=UNCERTAINTY,
     )

@@ -25,7 +25,9 @@ from mobile_vla.evaluation.scores import ScoringRules, check_predictions, score
 from mobile_vla.files import read_json
 from support.scored_runs import NO_FILE, scored_run
 
-RULES = ScoringRules(Evaluation(), Uncertainty(draws=1000), 1.15, ("linear_y",), 1.0, ("side",))
+RULES = ScoringRules(
+    Evaluation(), Uncertainty(draws=1000), 1.15, ("linear_y",), 1.0, ("side",), (1.0, 1.0)
+)
 RUN = scored_run()
 
 

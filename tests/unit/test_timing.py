@@ -1,7 +1,7 @@
 """Timing on real files: what is measured, counted and compared, and that the ways are the same."""
 
-import copy
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +43,8 @@ from mobile_vla.timing.timing import timing
 from mobile_vla.training.train import train
 from mobile_vla.training.trainer import Trainer
 from mobile_vla.training.worst_case import worst_case
+from support.hdf5_layouts import write_robomimic
+from support.ingested import CONFIG, ingested
 from support.recorded import write_folder
 from support.tiny import make_backbone
 
@@ -109,7 +111,7 @@ def run_of(finetune, **training):
 
 def features_of(files, run):
     cut = run.policy.cut
-    return None if cut == "pixels" else files["manifest"].with_name(f"{cut}.json")
+    return [] if cut == "pixels" else [files["manifest"].with_name(f"{cut}.json")]
 
 
 def inputs_of(files, run):
@@ -145,13 +147,23 @@ def test_raw_images_become_the_frames_that_ingest_made(files):
         assert torch.equal(raw, FrameRows(open_frames(dataset), view)[rows])
 
 
+def test_raw_images_of_another_layout_become_the_same_frames(tmp_path):
+    write_robomimic(tmp_path / "image.hdf5", demos=2)
+    (tmp_path / "config.yaml").write_text(CONFIG.format(path=tmp_path))
+    made = ingested(tmp_path)
+    dataset = Dataset.load(made.manifest, made.actions)
+    rows = np.array([9, 10, 8, 3])
+    raw = RawRows(dataset, Images(color="rgb"), "plain", tmp_path)[rows]
+    assert torch.equal(raw, FrameRows(open_frames(dataset), "plain")[rows])
+
+
 def test_a_raw_file_that_is_gone_is_named(files, tmp_path):
     dataset = Dataset.load(files["manifest"], files["actions"])
-    gone = copy.copy(dataset)
-    object.__setattr__(gone, "folder", tmp_path)
+    (part,) = dataset.parts
+    gone = replace(dataset, parts=(replace(part, folder=tmp_path),))
     (tmp_path / "episodes").mkdir()
     name = dataset.episodes[0].name
-    facts = (dataset.folder / "episodes" / f"{name}.json").read_text()
+    facts = dataset.episode_file(0, ".json").read_text()
     (tmp_path / "episodes" / f"{name}.json").write_text(re.sub("/raw/", "/gone/", facts))
     with pytest.raises(UserError, match=rf"timing.ablation.*gone/{name}\.h5"):
         RawRows(gone, Images(), "plain")[np.array([0])]

@@ -93,6 +93,7 @@ datasets:
     kind: lerobot
     path: lekiwi
     camera: observation.images.wrist
+    actions: {dimensions: [linear_x, angular_z], scale: {linear_x: 0.2, angular_z: 0.4}}
     split: {train: 0.5, val: 0.25, test: 0.25, stratify_by: []}
 """
 
@@ -123,6 +124,10 @@ def test_a_dataset_of_videos_is_imported_trained_on_and_scored(with_video):
     assert {"av", "libavcodec"} <= set(provenance["versions"])
     scores = read_json(with_video.folder / SCORES)
     assert scores["episodes"] == 2 and np.isfinite(scores["policy"]["rmse"]["overall"])
+    assert scores["recorded_units"] == {"linear_x": 0.2, "angular_z": 0.4}
+    zero = scores["baselines"]["zero"]["mae"]  # of a robot that stands: what was driven
+    driven = np.abs(np.load(place / "actions.npy"))[:, [0, 2]] / [0.2, 0.4]
+    assert all(0 < zero[name] <= most for name, most in zip(zero, [1, *driven.max(0)], strict=True))
 
 
 def test_a_prompt_that_needs_a_side_is_refused_in_a_plan_that_trains(with_video, tmp_path):

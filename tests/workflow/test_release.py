@@ -60,7 +60,7 @@ def test_scores_are_those_of_the_results_with_what_they_are_counted_over(policy,
     for score in scores[:4]:
         assert score.metric_args["episodes"] == evaluation["episodes"]
         assert score.metric_args["windows"] == evaluation["windows"]
-        assert "raw command units" in score.metric_name and score.dataset_split == "test"
+        assert "command units" in score.metric_name and score.dataset_split == "test"
     assert scores[4].metric_args["rollouts"] == rollouts["drivers"]["policy"]["success"]["trials"]
     text = (released / "README.md").read_text()
     assert f"| {scores[0].metric_value:.4f} | {evaluation['episodes']} episodes," in text

@@ -1,46 +1,25 @@
 """What an edit makes run again: that, and nothing else."""
 
-import os
 import re
 import shutil
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from mobile_vla.commands import STAGES
 from mobile_vla.provenance import code
-from support.edits import page, rows
+from support.edits import REPORT, edited, expected, page, rows
 from support.project import ROOT, Project
 
-REPORT = {"figures": 1, "tables": 1, "page": 1}
-EDITS = {row["edit"]: row for row in rows() if "moves" not in row}
-
-
-def expected(reruns):
-    if reruns == "nothing":
-        return {}
-    jobs = {name: count for name, count in reruns.items() if name != "report"}
-    return {**jobs, **(REPORT if "report" in reruns else {})}
+KEPT = {"moves", "several", "mixture"}  # rows that other tests check
+EDITS = {row["edit"]: row for row in rows() if not KEPT & row.keys()}
 
 
 @pytest.fixture(scope="module")
 def project(finished, tmp_path_factory):
     """A copy of the finished project, in which edits are undone after each test."""
     return finished.copy(tmp_path_factory.mktemp("edited") / "project")
-
-
-@contextmanager
-def edited(project, row):
-    file = project.folder / row["file"]
-    before, times = file.read_bytes(), file.stat()
-    project.edit(row["file"], row["old"], row["new"])
-    try:
-        yield
-    finally:
-        file.write_bytes(before)
-        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def test_a_fresh_clone_shows_the_whole_plan(tmp_path):

@@ -194,6 +194,8 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
             written = isinstance(kind, type) and issubclass(kind, Files)  # defaults are patterns
             for field in fields(kind):
                 default = inspect.Parameter.empty if written else field.default
+                if field.default_factory is not MISSING:
+                    default = field.default_factory()
                 _add_option(parser, field.name, of_field[field.name], default)
         elif placed and not staged:
             # of a list there must be one at least
@@ -248,11 +250,16 @@ def _inputs(values: Mapping[str, Any]) -> Iterator[Path]:
         if isinstance(value, Gathered):
             yield from value.files(values["results"])
         elif is_dataclass(value) and not isinstance(value, Files):
-            yield from (path for path in vars(value).values() if isinstance(path, Path))
-        elif isinstance(value, Path):
-            yield value
-        elif isinstance(value, list):
-            yield from (path for path in value if isinstance(path, Path))
+            yield from (path for own in vars(value).values() for path in _paths(own))
+        else:
+            yield from _paths(value)
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """Yield a path, or those of a list."""
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, Path):
+            yield one
 
 
 def _settings(kind: type[Settings]) -> Callable[[str], Settings]:

@@ -110,7 +110,7 @@ class ManifestFiles(Files):
     manifest: Path = Path("datasets/{dataset}/manifest.json")
     """The episodes that are used, in order, and those that are not, with the reasons."""
     actions: Path = Path("datasets/{dataset}/actions.npy")
-    """(rows, 3) float32 in raw command units."""
+    """(rows, 3) float32 in command units."""
 
 
 @dataclass(frozen=True)
@@ -220,13 +220,13 @@ class EvaluationFiles(Files):
     evaluation: Path = Path("experiments/{experiment}/{run}/evaluation.json")
     predictions: Path = Path("experiments/{experiment}/{run}/predictions.npz")
     """N scored windows with chunks of C actions: `episode` (N,) text, `last_frame` (N,), `ahead`
-    (C,) frames from the window's last one to each step, `frame` (N, C), `mask` (N, C); and in raw
+    (C,) frames from the window's last one to each step, `frame` (N, C), `mask` (N, C); and in
     command units (N, C, A) float32 `truth`, `prediction`, `baseline_NAME` and `control_NAME`."""
 
 
 @dataclass(frozen=True)
 class OtherEvaluationFiles(EvaluationFiles):
-    """A run's scores on another dataset."""
+    """A run's scores on another dataset, or on one of its mixture's datasets by itself."""
 
     LOG = "evaluate/{experiment}/{run}/on/{dataset}.log"
 

@@ -14,9 +14,7 @@ from mobile_vla.files import read_json, sha256_of, write_json
 class Result(BaseModel):
     """The content of a result file, or a part of it; fields stand in the file's order."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -10,6 +10,8 @@ rule audit_dataset:
         **outputs(DataAuditFiles),
     log:
         DataAuditFiles.log(),
+    wildcard_constraints:
+        dataset=with_episodes(),
     conda:
         ENVIRONMENT
     params:
@@ -36,6 +38,8 @@ rule audit_experiments:
         provenance=AUDIT["provenance"],
     log:
         AuditFiles.log(),
+    wildcard_constraints:
+        dataset=with_episodes(),
     conda:
         ENVIRONMENT
     params:
@@ -53,6 +57,8 @@ rule flags:
         **outputs(FlagFiles),
     log:
         FlagFiles.log(),
+    wildcard_constraints:
+        dataset=with_episodes(),
     conda:
         ENVIRONMENT
     params:

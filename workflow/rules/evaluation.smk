@@ -48,3 +48,25 @@ rule evaluate_on:
         checkpoint=checkpoint_folder,
     shell:
         command("evaluate_on")
+
+
+# Of a policy that was trained on a mixture also the scores on each of its datasets, by itself.
+rule score_member:
+    input:
+        whole=EvaluationFiles.below().evaluation,
+        whole_predictions=ancient(str(EvaluationFiles.below().predictions)),
+        manifest=ManifestFiles.below().manifest,
+        split=SplitFiles.below().split,
+    output:
+        **outputs(OtherEvaluationFiles),
+    log:
+        OtherEvaluationFiles.log(),
+    wildcard_constraints:
+        experiment=mixed(),
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("score_member", project.evaluate, "experiment", "run"),
+        settings=settings_of("score_member"),
+    shell:
+        command("score_member")

@@ -17,7 +17,7 @@ def raw_path(wildcards):
     name = wildcards.dataset
     if project.datasets[name].kind == "recorded":
         folder = Path(project.dataset_folder(name)).expanduser()
-        return str(recorded(name)[wildcards.episode][0].relative_to(folder))
+        return str(recorded(name)[wildcards.episode].file.relative_to(folder))
     return str(RawFiles.below(**wildcards).raw)
 
 
@@ -44,9 +44,9 @@ def checkpoint_folder(wildcards, output):
 
 
 def raw_content(wildcards):
-    """Return the identity of a recorded file's bytes; that of one made here stands in its JSON."""
+    """Return the identity of a recorded episode's bytes; that of one made here is in its JSON."""
     if project.datasets[wildcards.dataset].kind == "recorded":
-        return recorded(wildcards.dataset)[wildcards.episode][1]
+        return recorded(wildcards.dataset)[wildcards.episode].content
     return ""
 
 
@@ -97,22 +97,34 @@ def backbone_weights(name):
 
 
 def feature_files(name, dataset, view="plain"):
-    """Return the features of a dataset that an experiment reads; None where it reads frames."""
-    key = project.feature_key(name, view)
-    if key.cut == "pixels":
-        return None
+    """Return the features of a dataset that an experiment reads; none where it reads frames.
+
+    Of a mixture they are those of its datasets, which experiments on one of them read, too.
+    """
     backbone = project.experiments[name].backbone
-    return FeatureFiles.below(dataset=dataset, backbone=backbone, cut=key.cut, key=key.key)
+    keys = {own: project.feature_key(name, view, own) for own in project.members(dataset)}
+    return [
+        FeatureFiles.below(dataset=own, backbone=backbone, cut=key.cut, key=key.key)
+        for own, key in keys.items()
+        if key.cut != "pixels"
+    ]
 
 
 def described(files):
-    """Return the description of features, if there are any."""
-    return [] if files is None else str(files.description)
+    """Return the descriptions of features."""
+    return [str(each.description) for each in files]
 
 
 def stored(files):
     """Return the features that are described."""
-    return [] if files is None else [ancient(str(files.features))]
+    return [ancient(str(each.features)) for each in files]
+
+
+def of_members(kind, field, marked=str):
+    """Return an input function that lists a file of each of a mixture's datasets."""
+    return lambda w: [
+        marked(str(getattr(kind.below(dataset=name), field))) for name in project.members(w.dataset)
+    ]
 
 
 def run_feature_files(wildcards):
@@ -123,7 +135,7 @@ def run_feature_files(wildcards):
 def mirrored_feature_files(wildcards):
     """Return the mirror images' features, where an experiment learns from them."""
     if not project.experiments[wildcards.experiment].augment.mirror:
-        return None
+        return []
     return feature_files(wildcards.experiment, dataset_of(wildcards), "mirrored")
 
 
@@ -144,12 +156,12 @@ def possible_prompts(wildcards):
     All experiments on it are looked at. It reads no file for that.
     """
     experiment = project.experiments[wildcards.experiment]
-    for name in (experiment.dataset, *experiment.evaluate_on):
+    for name in (*project.members(experiment.dataset), *experiment.evaluate_on):
         if project.datasets[name].kind == "lerobot":
             asked = {
-                other: one.prompt
+                other: project.policy(other).prompt_of(name)
                 for other, one in project.experiments.items()
-                if name in (one.dataset, *one.evaluate_on)
+                if name in (*project.members(one.dataset), *one.evaluate_on)
             }
             with mistakes_without_traceback():
                 check_prompts(name, imported(name), asked, source)
@@ -177,7 +189,7 @@ def other_stored(wildcards):
 def promptless_features(wildcards):
     """Return an experiment's features where they hold no prompt: a readout has read the right one."""
     if project.feature_key(wildcards.experiment).cut == "readout":
-        return None
+        return []
     return run_feature_files(wildcards)
 
 
@@ -198,6 +210,16 @@ def scored_elsewhere():
         f"{re.escape(name)}(?=/[^/]+/on/(?:{one_of(experiment.evaluate_on)})/)"
         for name, experiment in project.experiments.items()
         if experiment.evaluate_on
+    ]
+    return "|".join(patterns) or "(?!)"
+
+
+def mixed():
+    """Return a pattern of the experiments on mixtures, each followed by one of its datasets."""
+    patterns = [
+        f"{re.escape(name)}(?=/[^/]+/on/(?:{one_of(project.members(experiment.dataset))})/)"
+        for name, experiment in project.experiments.items()
+        if project.is_mixture(experiment.dataset)
     ]
     return "|".join(patterns) or "(?!)"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -32,18 +31,20 @@ def actions_of(facts: EpisodeFacts) -> np.ndarray:
     return np.array(facts.actions, dtype=np.float64).reshape(-1, len(ACTION_COLUMNS))
 
 
-def scenario_in_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
+def scenario_in_name(facts: EpisodeFacts, declared: Declared) -> Iterator[Finding]:
     """The name says the whole scenario; without a side, no prompt can say where to pass."""
+    if declared.has_scenarios:
+        return
     missing = [key for key, value in facts.scenario.items() if value is None]
-    if "side" not in missing and follows_scheme(Path(facts.file).stem):
+    if "side" not in missing and follows_scheme(facts.stem):
         return
     code = "name_outside_scheme"
     remedy = "rename the file; stratification counts what is missing as unknown"
     if "side" in missing:
         code = "scenario_incomplete"
         remedy = (
-            "rename the file, or leave such episodes out with `on_warning: quarantine`: "
-            "a prompt that names the side cannot be made for it"
+            "rename the file, name it in a table (`scenarios`), or leave such episodes out with "
+            "`on_warning: quarantine`: a prompt that names the side cannot be made for it"
         )
     found = f"the name does not say {', '.join(missing)}"
     if not missing:
@@ -53,7 +54,7 @@ def scenario_in_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
 
 def episode_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """The attribute repeats the file's name: a difference means a renamed or mixed-up file."""
-    name, stem = single(facts.attributes.get("episode_name")), Path(facts.file).stem
+    name, stem = single(facts.attributes.get("episode_name")), facts.stem
     if isinstance(name, str) and name != stem:
         yield of_episode(
             facts,
@@ -232,18 +233,21 @@ def all_zero(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
 
 def beyond_scale(facts: EpisodeFacts, declared: Declared) -> Iterator[Finding]:
     """Predicted dimensions stay within the declared scale, or they would be clipped."""
-    dimensions, scale = declared.actions.dimensions, declared.actions.scale
+    dimensions, limits = declared.actions.dimensions, declared.actions.limits
     size = np.abs(actions_of(facts)[:, columns_of(dimensions)])  # (T, A)
-    beyond: np.ndarray = size > scale * (1 + TOLERANCE)
+    beyond: np.ndarray = size > np.array(limits) * (1 + TOLERANCE)
     if beyond.any():
         row, column = map(int, np.argwhere(beyond)[0])
+        largest = zip(dimensions, size.max(axis=0), strict=True)
         yield of_episode(
             facts,
             "actions_beyond_scale",
             f"actions, row {row}, {dimensions[column]}",
-            found=f"{beyond.mean():.1%} of the values are beyond the scale, up to {size.max():g}",
-            expected=f"at most {scale:g} either way",
-            remedy="raise the dataset's `actions.scale`: what is beyond it is clipped",
+            found=f"{beyond.mean():.1%} of the values are beyond the scale; the largest: "
+            + ", ".join(f"{name} {value:g}" for name, value in largest),
+            expected=f"at most {declared.actions.said} either way",
+            remedy="raise the dataset's `actions.scale`, which may be one for each dimension: what "
+            "is beyond it is clipped",
             frames=np.flatnonzero(beyond.any(axis=1)).tolist(),
         )
 

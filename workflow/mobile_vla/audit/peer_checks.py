@@ -78,10 +78,11 @@ def frame_sizes(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]
 
 def normalised_actions(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[Finding]:
     """Commands are raw: a largest one of exactly 1 was divided by the scale already."""
-    scale = declared.actions.scale
-    if abs(scale - 1) <= TOLERANCE:
+    limits = np.array(declared.actions.limits)
+    scaled = np.abs(limits - 1) > TOLERANCE
+    if not scaled.any():
         return
-    columns = columns_of(declared.actions.dimensions)
+    columns = np.array(columns_of(declared.actions.dimensions))[scaled]
     largest = {facts.episode: float(np.abs(actions_of(facts)[:, columns]).max()) for facts in every}
     moving = [facts for facts in every if largest[facts.episode] > 0]
     concerned = [facts for facts in moving if abs(largest[facts.episode] - 1) <= TOLERANCE]
@@ -95,7 +96,7 @@ def normalised_actions(every: Sequence[EpisodeFacts], declared: Declared) -> Ite
             facts,
             "actions_normalised",
             "actions",
-            found=f"the largest command is exactly 1, and the scale is {scale:g}",
+            found=f"the largest command is exactly 1, and the scale is {declared.actions.said}",
             expected="raw commands, which the scale makes normalised ones",
             remedy=remedy,
         )

@@ -62,7 +62,7 @@ def plot(finding: Finding, facts: EpisodeFacts) -> Plot:
     right = (WIDTH - 2 * EDGE) / max(facts.frames, 1)
     middle = HEIGHT / 2
     high = middle - EDGE
-    lines = {}
+    lines: dict[str, str] = {}
     for name, values in zip(ACTION_COLUMNS, actions.T, strict=True):
         if values.any():
             heights = middle - high * values[::step] / largest

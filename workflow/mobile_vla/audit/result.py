@@ -94,7 +94,7 @@ class Lengths(Result):
 
 
 class ActionStatistics(Result):
-    """Statistics of one column of the actions over all frames, in raw command units."""
+    """Statistics of one column of the actions over all frames, in command units."""
 
     mean: float
     """Mean."""

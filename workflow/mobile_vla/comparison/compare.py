@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mobile_vla.comparison.experiments import experiment_scores
 from mobile_vla.comparison.pairs import compare_group
-from mobile_vla.comparison.result import ComparisonResult, NotCompared
+from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, NotCompared
 from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.comparison import CompareSettings
 from mobile_vla.errors import UserError
@@ -43,15 +43,42 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
                 )
     groups = _groups(experiments)
     uncertainty = settings.uncertainty
+    on_members = _on_members(settings, results, experiments)
     result = ComparisonResult(
         confidence=uncertainty.confidence,
         experiments=[experiment_scores(runs, uncertainty) for runs in experiments.values()],
         groups=[compare_group(group, uncertainty) for group in groups],
-        not_compared=_not_compared(groups),
+        not_compared=_not_compared(groups, on_members),
+        on_members=on_members,
     )
     result.write(outputs.comparison)
     for experiment in result.experiments:
         log.info("%s: %s", experiment.experiment, experiment.verdict.summary())
+
+
+def _on_members(
+    settings: CompareSettings, results: Path, experiments: Experiments
+) -> list[ComparableGroup]:
+    """Compare experiments on mixtures with those on one of their datasets, scored on that one."""
+    scored: dict[str, Experiments] = {}
+    for run in settings.runs:
+        for dataset, files in run.on_members(results).items():
+            scores = RunScores.read(files, run.experiment, run.run)
+            scored.setdefault(dataset, {}).setdefault(run.experiment, []).append(scores)
+    found = []
+    for dataset, mixed in scored.items():
+        alone = {
+            name: runs
+            for name, runs in experiments.items()
+            if runs[0].evaluation.dataset == dataset
+        }
+        groups = _groups({**mixed, **alone})
+        found += [
+            compare_group(group, settings.uncertainty, mixed.keys())
+            for group in groups
+            if group.keys() & alone.keys() and group.keys() & mixed.keys()
+        ]
+    return found
 
 
 def _why_not_comparable(first: EvaluationResult, second: EvaluationResult) -> str | None:
@@ -94,10 +121,14 @@ def _first(group: Experiments) -> EvaluationResult:
     return next(iter(group.values()))[0].evaluation
 
 
-def _not_compared(groups: Sequence[Experiments]) -> list[NotCompared]:
-    """Return which groups are not compared, and why."""
+def _not_compared(
+    groups: Sequence[Experiments], on_members: Sequence[ComparableGroup]
+) -> list[NotCompared]:
+    """Return which groups are not compared, and why: not even on a dataset of a mixture."""
+    compared = [{member.experiment for member in group.experiments} for group in on_members]
     return [
         NotCompared(experiments=(list(one), list(other)), why=why)
         for one, other in itertools.combinations(groups, 2)
-        if (why := _why_not_comparable(_first(one), _first(other))) is not None
+        if not any(names & one.keys() and names & other.keys() for names in compared)
+        and (why := _why_not_comparable(_first(one), _first(other))) is not None
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 
 import numpy as np
@@ -34,11 +34,16 @@ NO_OTHER = "there is no other experiment on the same data"
 Experiments = Mapping[str, Sequence[RunScores]]
 
 
-def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> ComparableGroup:
+def compare_group(
+    experiments: Experiments, uncertainty: Uncertainty, with_one_of: Collection[str] | None = None
+) -> ComparableGroup:
     """Return each experiment's error on the common steps, and the paired differences.
 
     Common are the steps of the same episode, frame and number of frames ahead, which every window
     and chunk of every experiment allows; on other steps their difficulty would differ too.
+
+    Args:
+        with_one_of: experiments of which each pair must have one; there are no letters then.
     """
     runs = [run for members in experiments.values() for run in members]
     names = sorted({name for run in runs for name in np.unique(run.names).tolist()})
@@ -49,6 +54,7 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
     }
     first = runs[0].evaluation
     episodes, steps, pairs, why = 0, 0, list[ExperimentPair](), NO_COMMON_STEP
+    selected = any(run.evaluation.selected_on_scored for run in runs)
     maes: list[MeanWithInterval | None] = [None] * len(experiments)
     if all(len(keys) for keys in common.values()):
         sums = [
@@ -61,10 +67,16 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
         maes = [mean_with_interval(boot, i, uncertainty.confidence) for i in range(len(sums))]
         episodes, steps = len(sums[0].episodes), int(sums[0].steps.sum())
         if len(experiments) > 1:
-            selected = any(run.evaluation.selected_on_scored for run in runs)
-            pairs = _pairs(list(experiments), errors, values, selected, uncertainty)
+            named = list(experiments)
+            chosen = [
+                (a, b)
+                for a, b in itertools.combinations(range(len(named)), 2)
+                if with_one_of is None or {named[a], named[b]} & set(with_one_of)
+            ]
+            pairs = _pairs(named, chosen, errors, values, selected, uncertainty)
         why = NO_OTHER
-    letters = _letters(list(experiments), maes, pairs)
+    tested = bool(pairs) and episodes >= FEWEST and not selected and with_one_of is None
+    letters = _letters(list(experiments), maes, pairs) if tested else {}
     return ComparableGroup(
         dataset=first.dataset,
         scored_on=first.scored_on,
@@ -88,9 +100,7 @@ def compare_group(experiments: Experiments, uncertainty: Uncertainty) -> Compara
 def _letters(
     names: Sequence[str], maes: Sequence[MeanWithInterval | None], pairs: Sequence[ExperimentPair]
 ) -> dict[str, list[str]]:
-    """Return each experiment's letters, the lowest error first; none without pairs."""
-    if not pairs:
-        return {}
+    """Return each experiment's letters, the lowest error first."""
     error = {name: mae.value for name, mae in zip(names, maes, strict=True) if mae is not None}
     ranked = sorted(error, key=error.__getitem__)
     return compact_letters(ranked, {own.experiments for own in pairs if own.better is not None})
@@ -105,13 +115,13 @@ def _by_episode(sums: ErrorSums, episodes: Sequence[str]) -> np.ndarray:
 
 def _pairs(
     names: Sequence[str],
+    places: Sequence[tuple[int, int]],
     errors: np.ndarray,
     values: np.ndarray,
     selected_on_scored: bool,
     uncertainty: Uncertainty,
 ) -> list[ExperimentPair]:
     """Return the difference of each pair, with intervals corrected for their number."""
-    places = list(itertools.combinations(range(len(names)), 2))
     paired = np.stack([errors[:, a] - errors[:, b] for a, b in places], axis=1)
     boot = bootstrap(paired, values, uncertainty.draws, uncertainty.seed)
     p_values = [boot.p_value(index, uncertainty.confidence) for index in range(len(places))]

@@ -1,8 +1,10 @@
-"""The form of ``comparison.json``; all errors are in raw command units."""
+"""The form of ``comparison.json``; all errors are in command units."""
 
 from __future__ import annotations
 
 from typing import Literal
+
+from pydantic import Field
 
 from mobile_vla.evaluation.result import BestBaseline, Difference, Verdict
 from mobile_vla.result import Result
@@ -40,7 +42,7 @@ class Measure(Result):
     moving command is right; ``macro_f1``: of the motion classes; ``rmse``: root of the mean squared
     error; ``displacement``: average displacement error, in command steps."""
     tolerance: float | None
-    """The tolerance, in raw command units; null for the other measures."""
+    """The tolerance, in command units; null for the other measures."""
     policy: float
     baseline: str
     """The baseline that is best by this measure."""
@@ -127,7 +129,7 @@ class GroupMember(Result):
     """For each run, how many of its scored steps are not common to the group."""
     letters: list[str]
     """Those that share a letter are tied: no pair of them is conclusive. ``a`` has the lowest
-    error; none where ``why_no_pairs`` has a reason."""
+    error; none where no pair can be conclusive: too few episodes, or they chose a checkpoint."""
 
 
 class ComparableGroup(Result):
@@ -171,3 +173,6 @@ class ComparisonResult(Result):
     """Experiments beside each other, on the steps that all of a group predict."""
     not_compared: list[NotCompared]
     """Pairs of groups that are not compared."""
+    on_members: list[ComparableGroup] = Field(default=[], exclude_if=lambda groups: not groups)
+    """By dataset of a mixture: experiments on the mixture beside those on the dataset alone, scored
+    on that dataset. Only pairs with an experiment on a mixture; no letters."""

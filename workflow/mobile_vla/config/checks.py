@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mobile_vla.config.audit import ACCEPTABLE, CATALOGUE
-from mobile_vla.config.entries import Experiment, SimulatedDataset
+from mobile_vla.config.entries import Experiment, MixtureDataset, SimulatedDataset
 from mobile_vla.config.mistakes import likely
+from mobile_vla.config.mixtures import mixture_checks
 from mobile_vla.config.model import Photometric
 from mobile_vla.config.project import MOST_RUNS, Project
-from mobile_vla.config.prompt import INSTRUCTION, SCENARIO_KEYS
+from mobile_vla.config.prompt import INSTRUCTION, SCENARIO_KEYS, Prompt
 from mobile_vla.config.reporting import Sweep
 from mobile_vla.config.split import Holdout
 from mobile_vla.config.windows import Actions
@@ -22,22 +23,30 @@ Names = Mapping[str, Sequence[str]]
 
 def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
     """Yield every combination of settings that cannot work."""
+    usable = set()  # datasets with which the rest can be checked
     for name, dataset in project.datasets.items():
-        yield from _accepted(("datasets", name, "accept"), dataset.accept)
+        if isinstance(dataset, MixtureDataset):
+            mistakes = list(mixture_checks(project, names["datasets"], name, dataset))
+            yield from mistakes
+            if mistakes or not dataset.datasets.keys() <= project.datasets.keys():
+                continue
+        else:
+            yield from _accepted(("datasets", name, "accept"), dataset.accept)
+        usable.add(name)
     runs = 0
     for name, experiment in project.experiments.items():
         at = ("experiments", name)
-        if experiment.dataset in project.datasets:
-            runs += len(experiment.seeds) * project.datasets[experiment.dataset].split.count
+        if experiment.dataset in usable:
+            runs += len(project.runs_of(name))
         if runs > MOST_RUNS:
             found = f"{runs} runs up to here, one for each experiment, seed and fold"
             yield (at, found, f"{MOST_RUNS} at most", "name fewer seeds, folds or experiments")
             return
-        yield from _names(names, at, experiment)
+        yield from _names(project, names, at, experiment)
         yield from _init_from(project, names, at, experiment)
-        yield from _evaluate_on(project, names, at, experiment)
+        yield from _evaluate_on(project, names, at, experiment, experiment.dataset in usable)
         yield from _processes(at, experiment)
-        if experiment.dataset in project.datasets:
+        if experiment.dataset in usable:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
             yield from _policy(project, at, experiment)
@@ -70,12 +79,14 @@ def _matched(project: Project, sweep: Sweep) -> Iterator[Finding]:
         )
 
 
-def _names(names: Names, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+def _names(
+    project: Project, names: Names, at: tuple[str, str], experiment: Experiment
+) -> Iterator[Finding]:
     for kind, value, known in (
         ("dataset", experiment.dataset, names["datasets"]),
         ("backbone", experiment.backbone, names["backbones"]),
     ):
-        if value not in known:
+        if value not in known and (kind != "dataset" or value not in project.datasets):
             yield ((*at, kind), f"unknown {kind} {value!r}", likely(value, known), "")
     if len(set(experiment.seeds)) != len(experiment.seeds):
         yield ((*at, "seeds"), f"{list(experiment.seeds)}", "each seed once", "")
@@ -163,14 +174,15 @@ def _processes(at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]
 
 
 def _evaluate_on(
-    project: Project, names: Names, at: tuple[str, str], experiment: Experiment
+    project: Project, names: Names, at: tuple[str, str], experiment: Experiment, usable: bool
 ) -> Iterator[Finding]:
-    own = project.datasets.get(experiment.dataset)
+    own = project.single(experiment.dataset) if usable else None
+    trained_on = project.members(experiment.dataset) if usable else {experiment.dataset: None}
     for place, name in enumerate(experiment.evaluate_on):
         path = (*at, "evaluate_on", place)
         if name not in names["datasets"]:
             yield (path, f"unknown dataset {name!r}", likely(name, names["datasets"]), "")
-        elif name == experiment.dataset:
+        elif name in trained_on:
             yield (
                 path,
                 f"{name!r}, which the experiment trains on",
@@ -180,6 +192,10 @@ def _evaluate_on(
         elif name in experiment.evaluate_on[:place]:
             yield (path, f"{name!r} stands twice", "each dataset once", "remove one of the two")
         other = project.datasets.get(name)
+        if isinstance(other, MixtureDataset):
+            expected = "datasets with episodes, each by itself"
+            yield (path, f"{name!r} is a mixture", expected, f"name the datasets of {name!r}")
+            continue
         if own is None or other is None:
             continue  # it has mistakes of its own, which are reported
         if other.actions != own.actions:
@@ -200,12 +216,12 @@ def _evaluate_on(
 
 
 def _actions(actions: Actions) -> str:
-    return f"{', '.join(actions.dimensions)} at scale {actions.scale:g}"
+    return f"{', '.join(actions.dimensions)} at scale {actions.said}"
 
 
 def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
     needed = experiment.frames_needed
-    for name in (experiment.dataset, *experiment.evaluate_on):
+    for name in (*project.members(experiment.dataset), *experiment.evaluate_on):
         dataset = project.datasets.get(name)
         if not isinstance(dataset, SimulatedDataset):
             continue  # lengths are known after ingest; training checks them first thing
@@ -222,19 +238,26 @@ def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> I
 
 
 def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
-    template, words = experiment.prompt.template, experiment.prompt.words.get("side", {})
-    if (
-        not isinstance(project.datasets[experiment.dataset], SimulatedDataset)
-        or f"{{{INSTRUCTION}}}" in template
-    ):
-        return  # the rest of the prompts is known after ingest; training checks it first thing
+    for name, member in project.members(experiment.dataset).items():
+        # The rest of the prompts is known after ingest; training checks it first thing.
+        if isinstance(project.datasets[name], SimulatedDataset):
+            place: tuple[str, ...] = (*at, "prompt")
+            if member.prompt is not None:
+                place = ("datasets", experiment.dataset, "datasets", name, "prompt")
+            yield from _same_prompt(place, member.prompt or experiment.prompt)
+
+
+def _same_prompt(at: tuple[str, ...], prompt: Prompt) -> Iterator[Finding]:
+    template, words = prompt.template, prompt.words.get("side", {})
+    if f"{{{INSTRUCTION}}}" in template:
+        return
     others = {key: key for key in SCENARIO_KEYS if key != "side"}
     left, right = (
         template.format(**others, side=words.get(side, side)) for side in ("left", "right")
     )
     if left == right:
         yield (
-            (*at, "prompt", "template"),
+            (*at, "template"),
             f"the prompt {template!r} is the same for left and right",
             "prompts that differ where the scenarios do, or language cannot be learnt",
             "put {side} into the template",
@@ -243,8 +266,8 @@ def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> I
 
 def _policy(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
     """Check augmentation, padding and rollouts against the policy that they are for."""
-    actions = project.datasets[experiment.dataset].actions
-    cut, dimensions = experiment.policy(actions).cut, actions.dimensions
+    policy = project.policy(at[1])
+    cut, dimensions = policy.cut, policy.actions.dimensions
     changed = [name for name, value in Photometric.part_of(experiment.augment) if value]
     if changed and cut != "pixels":
         yield (
@@ -260,6 +283,13 @@ def _policy(project: Project, at: tuple[str, str], experiment: Experiment) -> It
             f"{experiment.padding.action_dim} outputs for {', '.join(dimensions)} and a gripper",
             f"at least {len(dimensions) + 1}",
             "raise it, or say `padding: null` to predict the velocities alone",
+        )
+    if experiment.timing.ablation and project.is_mixture(experiment.dataset):
+        yield (
+            (*at, "timing", "ablation"),
+            f"a comparison with the plain way of training, on the mixture {experiment.dataset!r}",
+            "a single dataset: the plain way reads the raw files of one folder",
+            "compare in an experiment on one of its datasets",
         )
     if experiment.rollout.execute > experiment.chunk:
         yield (

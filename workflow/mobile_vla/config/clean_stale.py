@@ -92,7 +92,7 @@ def _made(project: Project) -> Iterator[tuple[type[Files], dict[str, str]]]:
         yield TimingFiles, {"experiment": name}
         for run in project.runs_of(name):
             yield EvaluationFiles, {"experiment": name, "run": run}
-            for dataset in experiment.evaluate_on:
+            for dataset in (*project.mixed(name), *experiment.evaluate_on):
                 yield OtherEvaluationFiles, {"experiment": name, "run": run, "dataset": dataset}
     page = project.page()
     for figure in page.figures:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.config.uncertainty import Uncertainty
-from mobile_vla.layout import EvaluationFiles
+from mobile_vla.layout import EvaluationFiles, OtherEvaluationFiles
 
 
 class ComparedRun(Settings):
@@ -14,6 +14,16 @@ class ComparedRun(Settings):
 
     experiment: str
     run: str
+    members: tuple[str, ...] = ()
+    """The datasets of a mixture, on each of which it is scored by itself."""
+
+    def on_members(self, results: Path) -> dict[str, OtherEvaluationFiles]:
+        """Return its scores on each dataset of its mixture."""
+        names = {"experiment": self.experiment, "run": self.run}
+        return {
+            dataset: OtherEvaluationFiles.below(results, **names, dataset=dataset)
+            for dataset in self.members
+        }
 
 
 class CompareSettings(Gathered):
@@ -28,4 +38,5 @@ class CompareSettings(Gathered):
             EvaluationFiles.below(results, experiment=own.experiment, run=own.run)
             for own in self.runs
         ]
+        each += [files for own in self.runs for files in own.on_members(results).values()]
         return [*(one.evaluation for one in each), *(one.predictions for one in each)]

@@ -14,3 +14,11 @@ class ManifestSettings(Settings):
 
     dataset: str
     on_error: OnError
+
+
+class MixSettings(Settings):
+    """What ``mix_manifests`` and ``mix_splits`` are given: no weights, which training alone has."""
+
+    dataset: str
+    members: tuple[str, ...]
+    """The mixture's datasets, in its order."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mobile_vla.config.audit import Accepted, OnWarning
+from mobile_vla.config.audit import Accepted, Declared, OnWarning
 from mobile_vla.config.base import Count, Place, Positive, Seed, Settings, Text
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
-from mobile_vla.config.ingest import Images
+from mobile_vla.config.fields import MOST_COLUMNS, Fields
+from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.language import Language
 from mobile_vla.config.latency import Latency
 from mobile_vla.config.model import Augment, FullFinetune, Head, Lora, Padding, PolicySettings
@@ -22,9 +24,8 @@ from mobile_vla.config.split import Holdout, Split
 from mobile_vla.config.timing import Timing
 from mobile_vla.config.training import Training
 from mobile_vla.config.units import Units
-from mobile_vla.config.windows import Actions, Dimension, Windows
-
-MOST_COLUMNS = 1000
+from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.conventions import Dimension
 
 
 def _column(value: Any) -> int | str:
@@ -67,6 +68,15 @@ class _Dataset(Settings):
     accept: Accepted = Field(default_factory=dict)
     """Warnings and infos that you have looked at, each with a reason; docs/audit.md lists all."""
 
+    @property
+    def declared(self) -> Declared:
+        """What the data are held against."""
+        return Declared(actions=self.actions, color_settled=self.images.color is not None)
+
+    def ingest(self, name: str, episode: str) -> IngestSettings:
+        """Return what ``ingest`` is given for an episode of the dataset of that name."""
+        return IngestSettings(dataset=name, episode=episode, images=self.images.settled())
+
 
 class SimulatedDataset(_Dataset):
     """Episodes from the simulator, in the format of recorded ones."""
@@ -106,6 +116,21 @@ class RecordedDataset(_Dataset):
     """The folder of the episodes, absolute or relative to the project."""
     pattern: Annotated[str, Field(max_length=200), AfterValidator(_pattern)] = "*.h5"
     """Which of its files are episodes; ``**/*.h5`` looks into subfolders too."""
+    fields: Fields | None = None
+    """Where images and actions stand, in another layout than the collector's. ``python -m
+    mobile_vla describe FILE`` prints it."""
+    scenarios: Place | None = None
+    """A CSV file with a line for each episode: ``episode``, and what its name does not say of
+    ``side``, ``obstacles``, ``layout``, ``style`` and ``distance``."""
+
+    @property
+    def declared(self) -> Declared:
+        """What the data are held against."""
+        return super().declared.model_copy(update={"has_scenarios": self.scenarios is not None})
+
+    def ingest(self, name: str, episode: str) -> IngestSettings:
+        """Return the same; where in its file it stands, and what the table says, is added."""
+        return super().ingest(name, episode).model_copy(update={"fields": self.fields})
 
 
 class LerobotDataset(_Dataset):
@@ -133,9 +158,40 @@ class LerobotDataset(_Dataset):
         return self
 
 
-Dataset = Annotated[
-    SimulatedDataset | RecordedDataset | LerobotDataset, Field(discriminator="kind")
-]
+class MixedDataset(Settings):
+    """A dataset of a mixture. A number alone is its weight."""
+
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    """How often an epoch of training draws each of its windows: 2 twice, 0.5 every other one."""
+    prompt: Prompt | None = None
+    """The instruction of its episodes; null: that of the experiment."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weight_alone(cls, data: Any) -> Any:
+        number = isinstance(data, int | float | str) and not isinstance(data, bool)
+        return {"weight": data} if number else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
+        number = {"exclusiveMinimum": 0, "maximum": 1000, "type": "number"}
+        return {"anyOf": [number, handler(core)]}
+
+
+class MixtureDataset(Settings):
+    """Several datasets that one policy is trained on, each with its own episodes and split."""
+
+    kind: Literal["mixture"]
+    """Says that the episodes are those of other datasets."""
+    datasets: Annotated[dict[str, MixedDataset], Field(min_length=2)]
+    """Names from ``datasets``, each with its weight, such as ``{lab: 1, lab_autumn: 2}``."""
+
+
+_NAMES: dict[str, Any] = {
+    "anyOf": [{"type": "string"}, {"items": {"type": "string"}, "minItems": 1, "type": "array"}]
+}
+SingleDataset = SimulatedDataset | RecordedDataset | LerobotDataset
+Dataset = Annotated[SingleDataset | MixtureDataset, Field(discriminator="kind")]
 
 
 class Experiment(Windows):
@@ -146,8 +202,8 @@ class Experiment(Windows):
     note: Text | None = None
     """Why it is there, in your words, such as what is to be found out: the report's table of
     settings shows it. A preset's note stands for experiments without one."""
-    dataset: str
-    """A name from ``datasets``."""
+    dataset: Annotated[str, WithJsonSchema(_NAMES)]
+    """A name from ``datasets``, or a list of them: a mixture with the weight 1 for each."""
     backbone: str
     """A name from ``backbones``."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
@@ -185,8 +241,10 @@ class Experiment(Windows):
     rollout: Rollout = Rollout()
     """How the policy is evaluated in closed loop in a simulated world."""
 
-    def policy(self, actions: Actions) -> PolicySettings:
-        """Return what shapes the policy; ``actions`` are those of the dataset.
+    def policy(
+        self, actions: Actions, members: Mapping[str, MixedDataset] | None = None
+    ) -> PolicySettings:
+        """Return what shapes the policy; ``actions`` and ``members`` are those of the dataset.
 
         The settings of a kind of fine-tuning that the experiment does not use are left out, so
         that changing them changes nothing.
@@ -200,6 +258,7 @@ class Experiment(Windows):
             head=self.head,
             padding=self.padding,
             prompt=self.prompt,
+            prompts={name: own.prompt for name, own in (members or {}).items() if own.prompt},
             actions=actions,
             mirror=self.augment.mirror,
         )

@@ -12,7 +12,7 @@ from mobile_vla.config.uncertainty import Uncertainty
 
 
 class DeadBand(Settings):
-    """The largest absolute command that counts as 0, in raw command units."""
+    """The largest absolute command that counts as 0, in command units."""
 
     linear_x: NotNegative = 0.5
     """Of linear_x; the default is a little less than half a key press."""
@@ -32,7 +32,7 @@ class Evaluation(Settings):
     tolerances: Annotated[tuple[Positive, ...], Field(min_length=2)] = (
         *(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2),
     )
-    """Errors in raw command units at which the share of matching steps is reported."""
+    """Errors in command units at which the share of matching steps is reported."""
     neighbours: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32)
     """Of these numbers the nearest-neighbours baseline takes the best on validation."""
     ridge: Annotated[tuple[Positive, ...], Field(min_length=1)] = (

@@ -24,7 +24,9 @@ from mobile_vla.config.mistakes import (
     short,
     unknown,
 )
-from mobile_vla.config.project import Name, Project
+from mobile_vla.config.mixtures import expand_lists
+from mobile_vla.config.named import Name
+from mobile_vla.config.project import Project
 from mobile_vla.config.reading import CANNOT_BE_READ, MAX_DEPTH, MAX_ENTRIES, Document, read
 from mobile_vla.errors import Problem, Problems
 
@@ -130,6 +132,11 @@ def load_project(
         problems += mistakes
         sections["experiments"], mistakes = _experiments(config, source)
         problems += mistakes
+        datasets = config.get("datasets")
+        if isinstance(datasets, dict):
+            mixtures, mistakes = expand_lists(sections["experiments"], datasets, source)
+            sections["datasets"] = {**datasets, **mixtures}
+            problems += mistakes
         if problems and not sections["experiments"]:
             raise Problems(HEADING, _distinct(problems))
     project, mistakes = _validate(sections, source)
@@ -243,6 +250,8 @@ def _check_presets(config: Mapping[str, Any], source: Source) -> list[Problem]:
             found, expected = "a preset that names another", "its settings written out"
             problems.append(source.problem(("presets", name, "preset"), found, expected))
         whole[name] = {**STAND_INS, **preset} if isinstance(preset, dict) else preset
+        if isinstance(preset, dict) and isinstance(preset.get("dataset"), list):
+            whole[name]["dataset"] = STAND_INS["dataset"]  # checked in experiments that have it
     try:
         _Presets.model_validate({"presets": whole})
     except ValidationError as error:

@@ -133,10 +133,16 @@ class PolicySettings(Settings):
     """Outputs besides the velocities."""
     prompt: Prompt
     """The prompts."""
+    prompts: dict[str, Prompt] = Field(default_factory=dict)
+    """By dataset, those of a mixture's datasets that have another."""
     actions: Actions
     """The predicted dimensions and their scale."""
     mirror: bool = False
     """Whether it learns from mirror images too, so that their prompts are in its table."""
+
+    def prompt_of(self, dataset: str) -> Prompt:
+        """Return the prompt of a dataset's episodes."""
+        return self.prompts.get(dataset, self.prompt)
 
     @property
     def cut(self) -> Cut:

@@ -3,137 +3,68 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from mobile_vla.config.audit import (
     AuditedExperiment,
     AuditSettings,
     DataAuditSettings,
-    Declared,
     FlagSettings,
 )
 from mobile_vla.config.backbone import (
-    Backbone,
     BackboneSettings,
     PretrainedBackbone,
-    RandomBackbone,
 )
-from mobile_vla.config.base import Positive, Settings
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
-from mobile_vla.config.data import ManifestSettings
-from mobile_vla.config.entries import Dataset, Experiment, SimulatedDataset
+from mobile_vla.config.data import ManifestSettings, MixSettings
 from mobile_vla.config.evaluation import EvaluateSettings
-from mobile_vla.config.features import VIEWS, ExtractSettings, FeatureKey, Features, View
+from mobile_vla.config.features import ExtractSettings
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.language import LanguageSettings
 from mobile_vla.config.latency import LatencySettings
 from mobile_vla.config.model import Photometric
+from mobile_vla.config.named import Named
 from mobile_vla.config.reporting import (
     FigureSettings,
     PageSettings,
     PartialSettings,
-    Report,
     ReportedRun,
     StoredFeatures,
-    Sweep,
     TableSettings,
     drawable,
 )
 from mobile_vla.config.rollout import RolloutSettings
-from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings
 from mobile_vla.config.training import Matched, TrainSettings
-from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Windows
 
-LONGEST_NAME = 200  # a file's name has at most 255 bytes
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=LONGEST_NAME)]
 MOST_RUNS = 10_000
 RUN = re.compile(r"seed(\d+)(?:-fold(\d+))?")
 
 
-class Project(Settings):
+class Project(Named):
     """config.yaml, with ``defaults`` already merged into each experiment.
 
     Its methods return what each stage is given. A stage's settings hold what the stage uses and
     nothing else: whatever is not among them cannot make it run again.
     """
 
-    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
-    """Named sets of episodes."""
-    backbones: Annotated[dict[Name, Backbone], Field(min_length=1)]
-    """Named vision-language models."""
-    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
-    """Named ways of training a policy."""
-    sweeps: dict[str, Sweep] = Field(default_factory=dict)
-    """What experiments with a sweep became; not written, but made of them."""
-    features: Features = Features()
-    """How the features that experiments share are computed."""
-    uncertainty: Uncertainty = Uncertainty()
-    """How sure a claim must be, in each experiment's verdict and between experiments."""
-    report: Report = Report()
-    """What the report's page says of itself."""
-    memory_limit_gb: Positive | None = None
-    """Memory (10⁹ bytes) that a training step may take, such as 14 on a 16 GB Jetson; a run that
-    would take more is refused at its start. It changes no result, and reruns nothing."""
-
-    def reported_experiments(self) -> dict[str, Experiment]:
-        """Return the experiments of the report: those that are more than timed."""
-        return {name: one for name, one in self.experiments.items() if not one.timing_only}
-
-    def runs_of(self, name: str) -> list[str]:
-        """Return an experiment's runs: ``seed0``, or with several folds ``seed0-fold2``."""
-        experiment = self.experiments[name]
-        folds = self.datasets[experiment.dataset].split.count
-        return [
-            f"seed{seed}-fold{fold}" if folds > 1 else f"seed{seed}"
-            for seed in experiment.seeds
-            for fold in range(folds)
-        ]
-
-    def first_run(self, name: str) -> str:
-        """Return an experiment's first run: the one that is timed."""
-        return self.runs_of(name)[0]
-
-    def runs(self) -> Iterator[tuple[str, str]]:
-        """Yield each (experiment, run) of the report."""
-        for name in self.reported_experiments():
-            for run in self.runs_of(name):
-                yield name, run
-
-    def used_datasets(self) -> list[str]:
-        """Return the datasets that the report needs, in the order of config.yaml."""
-        reported = self.reported_experiments().values()
-        used = {name for one in reported for name in (one.dataset, *one.evaluate_on)}
-        return [name for name in self.datasets if name in used]
-
-    def simulation(self, dataset: str) -> dict[str, SimulateSettings] | None:
-        """Return a simulated dataset's episodes by name; None for a recorded one."""
-        settings = self.datasets[dataset]
-        if isinstance(settings, SimulatedDataset):
-            return simulated_episodes(settings.simulation)
-        return None
-
-    def is_random(self, backbone: str) -> bool:
-        """Whether a backbone's weights are drawn here rather than read from a checkpoint."""
-        return isinstance(self.backbones[backbone], RandomBackbone)
-
     def ingest(self, dataset: str, episode: str) -> IngestSettings:
         """Return what ``ingest`` is given for one episode."""
-        images = self.datasets[dataset].images.settled()
-        return IngestSettings(dataset=dataset, episode=episode, images=images)
+        return self.single(dataset).ingest(dataset, episode)
 
     def manifest(self, dataset: str) -> ManifestSettings:
         """Return what ``manifest`` is given."""
-        return ManifestSettings(dataset=dataset, on_error=self.datasets[dataset].on_error)
+        return ManifestSettings(dataset=dataset, on_error=self.single(dataset).on_error)
 
     def split(self, dataset: str) -> SplitSettings:
         """Return what ``split`` is given."""
-        return SplitSettings(dataset=dataset, split=self.datasets[dataset].split)
+        return SplitSettings(dataset=dataset, split=self.single(dataset).split)
+
+    def mix(self, dataset: str) -> MixSettings:
+        """Return what the commands are given that put a mixture together."""
+        return MixSettings(dataset=dataset, members=tuple(self.members(dataset)))
 
     def audit_data(self, dataset: str, left_out: str = "") -> DataAuditSettings:
         """Return what ``audit_data`` is given.
@@ -144,9 +75,9 @@ class Project(Settings):
         """
         return DataAuditSettings(
             dataset=dataset,
-            declared=self._declared(dataset),
-            on_warning=self.datasets[dataset].on_warning,
-            accept=self.datasets[dataset].accept,
+            declared=self.single(dataset).declared,
+            on_warning=self.single(dataset).on_warning,
+            accept=self.single(dataset).accept,
             left_out=left_out,
         )
 
@@ -155,9 +86,13 @@ class Project(Settings):
         return AuditSettings(
             **dict(self.audit_data(dataset)),
             experiments=tuple(
-                AuditedExperiment(name=name, windows=Windows.part_of(one), prompt=one.prompt)
+                AuditedExperiment(
+                    name=name,
+                    windows=Windows.part_of(one),
+                    prompt=self.members(one.dataset)[dataset].prompt or one.prompt,
+                )
                 for name, one in self.reported_experiments().items()
-                if one.dataset == dataset
+                if dataset in self.members(one.dataset)
             ),
         )
 
@@ -165,13 +100,9 @@ class Project(Settings):
         """Return what ``flags`` is given."""
         return FlagSettings(
             dataset=dataset,
-            declared=self._declared(dataset),
-            accepted=tuple(sorted(self.datasets[dataset].accept)),
+            declared=self.single(dataset).declared,
+            accepted=tuple(sorted(self.single(dataset).accept)),
         )
-
-    def _declared(self, dataset: str) -> Declared:
-        settings = self.datasets[dataset]
-        return Declared(actions=settings.actions, color_settled=settings.images.color is not None)
 
     def backbone(self, name: str) -> BackboneSettings:
         """Return what ``backbone`` is given: of a local checkpoint no place."""
@@ -179,52 +110,6 @@ class Project(Settings):
         if isinstance(backbone, PretrainedBackbone) and backbone.revision is None:
             backbone = backbone.model_copy(update={"checkpoint": "."})  # its bytes are tracked
         return BackboneSettings(name=name, backbone=backbone)
-
-    def dataset_folder(self, dataset: str) -> str | None:
-        """Return the folder of a dataset as it is written; None for one that is made here.
-
-        It is among no settings, since no result depends on it.
-        """
-        settings = self.datasets[dataset]
-        return None if isinstance(settings, SimulatedDataset) else settings.path
-
-    def checkpoint_folder(self, name: str) -> str | None:
-        """Return the folder of a local checkpoint, likewise; None for another backbone."""
-        backbone = self.backbones[name]
-        if isinstance(backbone, PretrainedBackbone) and backbone.revision is None:
-            return backbone.checkpoint
-        return None
-
-    def feature_key(self, name: str, view: View = "plain") -> FeatureKey:
-        """Return what the features that an experiment reads of a view depend on."""
-        experiment = self.experiments[name]
-        cut = experiment.policy(self.datasets[experiment.dataset].actions).cut
-        return FeatureKey(
-            cut=cut,
-            view=view,
-            precision=experiment.training.precision,
-            prompt=experiment.prompt if cut == "readout" else None,
-        )
-
-    def feature_keys(
-        self, experiments: Iterable[str] | None = None
-    ) -> dict[tuple[str, str, str, str], FeatureKey]:
-        """Return features of experiments, or of all, by (dataset, backbone, cut, key).
-
-        At the cut ``pixels`` the frames themselves are read, and nothing is stored.
-        """
-        found: dict[tuple[str, str, str, str], FeatureKey] = {}
-        for name in self.experiments if experiments is None else experiments:
-            experiment = self.experiments[name]
-            datasets = {
-                "plain": (experiment.dataset, *experiment.evaluate_on),
-                "mirrored": (experiment.dataset,) if experiment.augment.mirror else (),
-            }
-            for view in VIEWS:
-                key = self.feature_key(name, view)
-                for dataset in datasets[view] if key.cut != "pixels" else ():
-                    found[dataset, experiment.backbone, key.cut, key.key] = key
-        return found
 
     def extract(self, dataset: str, backbone: str, cut: str, key: str) -> ExtractSettings:
         """Return what ``features`` is given."""
@@ -246,7 +131,7 @@ class Project(Settings):
             "fold": int(named[2] or 0),
             "subset": experiment.subset,
             "windows": Windows.part_of(experiment),
-            "policy": experiment.policy(self.datasets[experiment.dataset].actions),
+            "policy": self.policy(name),
         }
 
     def _trained_run(self, name: str, run: str) -> dict[str, Any]:
@@ -260,7 +145,8 @@ class Project(Settings):
         experiment = self.experiments[name]
         return TrainSettings(
             **self._run(name, run),
-            images=self.datasets[experiment.dataset].images.settled(),
+            images=self.single(experiment.dataset).images.settled(),
+            weights=self.weights(experiment.dataset),
             photometric=Photometric.part_of(experiment.augment),
             training=experiment.trained(),
             matched=self._matched(name),
@@ -280,6 +166,7 @@ class Project(Settings):
                     batch_size=training.batch_size,
                     accumulation=training.accumulation,
                     epochs=training.epochs,
+                    weights=self.weights(experiment.dataset),
                 )
         return None
 
@@ -312,30 +199,22 @@ class Project(Settings):
         run, latency = self.first_run(name), self.experiments[name].latency
         return LatencySettings(**self._trained_run(name, run), latency=latency)
 
-    def rolled_out(self) -> list[str]:
-        """Return the experiments whose world is known: those on simulated datasets."""
-        return [
-            name
-            for name, experiment in self.reported_experiments().items()
-            if isinstance(self.datasets[experiment.dataset], SimulatedDataset)
-        ]
-
     def rollout(self, name: str, run: str) -> RolloutSettings:
         """Return what ``rollout`` is given for one run of an experiment on a simulated dataset."""
         experiment = self.experiments[name]
-        dataset = self.datasets[experiment.dataset]
-        assert isinstance(dataset, SimulatedDataset)  # see `rolled_out`
         return RolloutSettings(
             **self._trained_run(name, run),
-            images=dataset.images.settled(),
-            world=dataset.simulation.world,
+            worlds=self.worlds(experiment.dataset),
             rollout=experiment.rollout,
             uncertainty=self.uncertainty,
         )
 
     def compare(self) -> CompareSettings:
         """Return what ``compare`` is given."""
-        runs = tuple(ComparedRun(experiment=name, run=run) for name, run in self.runs())
+        runs = tuple(
+            ComparedRun(experiment=name, run=run, members=self.mixed(name))
+            for name, run in self.runs()
+        )
         return CompareSettings(runs=runs, uncertainty=self.uncertainty)
 
     def tables(self) -> TableSettings:
@@ -355,6 +234,7 @@ class Project(Settings):
                 run=run,
                 dataset=reported[name].dataset,
                 backbone=reported[name].backbone,
+                members=self.mixed(name),
                 evaluate_on=reported[name].evaluate_on,
                 rolled_out=name in rolled_out,
                 ablation=reported[name].timing.ablation,
@@ -370,6 +250,7 @@ class Project(Settings):
         return PageSettings(
             runs=runs,
             datasets=tuple(self.used_datasets()),
+            mixtures=tuple(self.mixtures()),
             sweeps=sweeps,
             figures=drawable(runs, sweeps),
             features=tuple(
@@ -377,9 +258,9 @@ class Project(Settings):
                 for dataset, backbone, cut, key in self.feature_keys(reported)
             ),
             units={
-                name: self.datasets[name].units
-                for name in self.used_datasets()
-                if self.datasets[name].units
+                name: self.single(name).units
+                for name in (*self.used_datasets(), *self.mixtures())
+                if self.single(name).units
             },
             notes={name: one.note for name, one in reported.items() if one.note},
             title=self.report.title,

@@ -95,6 +95,8 @@ class ReportedRun(Settings):
     run: str
     dataset: str
     backbone: str
+    members: tuple[str, ...] = ()
+    """The datasets of a mixture, on each of which it is scored by itself."""
     evaluate_on: tuple[str, ...] = ()
     rolled_out: bool = False
     """Whether its dataset is simulated, so that there are rollouts."""
@@ -111,7 +113,7 @@ class ReportedRun(Settings):
         kinds = [kind for kind in RUN_KINDS if self.rolled_out or kind is not RolloutFiles]
         others = (
             OtherEvaluationFiles.job(results, **self.names(), dataset=dataset)
-            for dataset in self.evaluate_on
+            for dataset in (*self.members, *self.evaluate_on)
         )
         return [*(kind.job(results, **self.names()) for kind in kinds), *others]
 
@@ -121,7 +123,7 @@ class ReportedRun(Settings):
         training = TrainingFiles.below(results, **names)
         others = (
             OtherEvaluationFiles.below(results, **names, dataset=dataset).evaluation
-            for dataset in self.evaluate_on
+            for dataset in (*self.members, *self.evaluate_on)
         )
         return [
             training.metrics,
@@ -191,7 +193,7 @@ class ReportSettings(Gathered):
 
     def table_names(self) -> list[str]:
         """Return the names of the tables; some are made only where there is something in them."""
-        others = any(run.evaluate_on for run in self.runs)
+        others = any(run.members or run.evaluate_on for run in self.runs)
         needed = {"sweeps": bool(self.sweeps), "elsewhere": others}
         return [name for name in TABLES if needed.get(name, True)]
 
@@ -215,6 +217,8 @@ class FigureSettings(ReportSettings):
     """What ``figures`` is given."""
 
     datasets: tuple[str, ...]
+    """Those with episodes: of a mixture its datasets."""
+    mixtures: tuple[str, ...] = ()
     figures: tuple[str, ...]
     """Their names, in the order of the page."""
     language: Language = "en"
@@ -239,7 +243,8 @@ class FigureSettings(ReportSettings):
 
     def drawn(self, results: Path) -> list[Path]:
         """Return what only the figures read: data and predictions; and the audits."""
-        data = [ManifestFiles.below(results, dataset=name) for name in self.datasets]
+        named = (*self.datasets, *self.mixtures)
+        data = [ManifestFiles.below(results, dataset=name) for name in named]
         return [
             *(path for files in data for path in files.listed()),
             *(AuditFiles.below(results, dataset=name).report for name in self.datasets),
@@ -284,6 +289,10 @@ class PageSettings(FigureSettings, TableSettings):
             kind.provenance(results, dataset=name)
             for kind in (ManifestFiles, SplitFiles, DataAuditFiles, AuditFiles)
             for name in self.datasets
+        ] + [
+            kind.provenance(results, dataset=name)
+            for kind in (ManifestFiles, SplitFiles)
+            for name in self.mixtures
         ]
         backbones = [BackboneFiles.provenance(results, backbone=run.backbone) for run in self.runs]
         features = [FeatureFiles.provenance(results, **one.model_dump()) for one in self.features]

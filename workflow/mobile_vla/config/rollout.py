@@ -28,10 +28,18 @@ class Rollout(Settings):
     """Rollouts that are kept as film strips: half of them failures, if there are any."""
 
 
+class DatasetWorld(Settings):
+    """The world of a simulated dataset, and how its pictures become frames."""
+
+    dataset: str
+    images: Images
+    world: World
+
+
 class RolloutSettings(TrainedRunSettings):
     """What the ``rollout`` stage is given: one run of one experiment, and its dataset's world."""
 
-    images: Images
-    world: World
+    worlds: tuple[DatasetWorld, ...]
+    """Of a mixture those of all its simulated datasets."""
     rollout: Rollout
     uncertainty: Uncertainty

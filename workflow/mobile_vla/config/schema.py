@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mobile_vla.config.base import Settings
 from mobile_vla.config.project import Project
 from mobile_vla.errors import UserError
 
@@ -31,6 +35,14 @@ def config_schema() -> dict[str, Any]:
     """Return the schema of config.yaml as it is written, with ``defaults`` still apart."""
     project = Project.model_json_schema()
     definitions = project.pop("$defs")
+    described = {"Project": project, **definitions}
+    for model in _subclasses(Settings):
+        properties = described.get(model.__name__, {}).get("properties", {})
+        for name, meaning in meanings(model).items():
+            if name in properties:
+                properties[name] = dict(
+                    sorted({**properties[name], "description": meaning}.items())
+                )
     # In the file nothing of an experiment is required: the rest comes from `defaults`.
     definitions["Experiment"].pop("required", None)
     definitions["Experiment"]["properties"] |= SWEEP
@@ -57,6 +69,33 @@ def config_schema() -> dict[str, Any]:
         **{key: value for key, value in project.items() if key != "title"},
         "$defs": definitions,
     }
+
+
+def meanings(kind: type) -> dict[str, str]:
+    """Return the docstring below each attribute of a class and of those that it inherits from.
+
+    Pydantic's ``use_attribute_docstrings`` reads them too, but whenever a model is imported, which
+    took a third of the import of all settings.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if base.__module__.partition(".")[0] != kind.__module__.partition(".")[0]:
+            continue
+        (tree,) = ast.parse(inspect.cleandoc("\n" + inspect.getsource(base))).body
+        assert isinstance(tree, ast.ClassDef)
+        for field, text in zip(tree.body, tree.body[1:], strict=False):
+            if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+                continue
+            found.pop(field.target.id, None)  # what it inherits means something else
+            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                found[field.target.id] = inspect.cleandoc(str(text.value.value))
+    return found
+
+
+def _subclasses(kind: type[Settings]) -> Iterator[type[Settings]]:
+    for own in kind.__subclasses__():
+        yield own
+        yield from _subclasses(own)
 
 
 def schema(file: Path, *, check: bool = False) -> None:

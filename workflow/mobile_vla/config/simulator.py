@@ -74,12 +74,19 @@ def simulated_episodes(simulation: Simulation) -> dict[str, SimulateSettings]:
     return _episodes(range(simulation.scenes), simulation.world)
 
 
-def unseen_episodes(world: World, scenes: int) -> dict[str, SimulateSettings]:
+def unseen_episodes(world: World, scenes: int, skipped: int = 0) -> dict[str, SimulateSettings]:
     """Return episodes of scenes that no dataset of the same world can hold, by name.
 
     They are the same for all policies, so that these can be compared scene by scene.
+
+    Args:
+        world: that they are drawn from.
+        scenes: how many.
+        skipped: how many come before the first: where several worlds' scenes stand side by side,
+            each has numbers of its own.
     """
-    return _episodes(range(UNSEEN, UNSEEN + scenes), world)
+    first = UNSEEN + skipped
+    return _episodes(range(first, first + scenes), world)
 
 
 def _episodes(scenes: Iterable[int], world: World) -> dict[str, SimulateSettings]:

@@ -77,6 +77,7 @@ class Matched(Settings):
     batch_size: int
     accumulation: int
     epochs: int
+    weights: dict[str, float] = Field(default_factory=dict)
 
 
 class TrainSettings(RunSettings):
@@ -85,6 +86,8 @@ class TrainSettings(RunSettings):
     images: Images = Images().settled()
     """How the frames were made: the policy takes it along to the robot."""
     photometric: Photometric = Photometric()
+    weights: dict[str, float] = Field(default_factory=dict)
+    """By dataset of a mixture, how often an epoch draws each of its windows; empty for others."""
     training: Training
     matched: Matched | None = None
     """With it, that run's steps are done, in place of so many epochs."""

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mobile_vla.config.base import Settings
+from mobile_vla.conventions import Dimension
 
 Frames = Annotated[int, Field(ge=1, le=10_000)]
-Dimension = Literal["linear_x", "linear_y", "angular_z"]
+
+
+Full = Annotated[float, Field(ge=1e-6, le=1e6)]
+Scale = Annotated[
+    Annotated[Full, Tag("same")] | Annotated[dict[Dimension, Full], Tag("each")],
+    Discriminator(lambda value: "each" if isinstance(value, dict) else "same"),
+]
 
 
 class Actions(Settings):
-    """Which velocities are predicted, and the constant that scales them to [-1, 1]."""
+    """Which velocities are predicted, and what scales them to [-1, 1].
+
+    The unit of commands and errors is the command unit: what is recorded, or with a scale for each
+    dimension that scale, so that metres and degrees are not added.
+    """
 
     dimensions: Annotated[tuple[Dimension, ...], Field(min_length=1)] = ("linear_x", "linear_y")
     """The predicted dimensions of the action, in this order."""
-    scale: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.15
-    """Raw command units that become 1.0; declared, stored with the policy, inverted exactly."""
+    scale: Scale = 1.15
+    """The recorded command that becomes 1.0: one for all dimensions, or one for each, such as
+    ``{linear_x: 0.3, angular_z: 60}``; declared, stored with the policy, inverted exactly."""
     constant: Literal["keep", "leave_out"] = "keep"
     """A dimension that never varies in the training episodes: ``keep`` predicts it like the others;
     ``leave_out`` takes it out of the loss, and the policy answers the constant."""
@@ -27,7 +39,36 @@ class Actions(Settings):
     def _distinct(self) -> Self:
         if len(set(self.dimensions)) != len(self.dimensions):
             raise ValueError(f"each dimension once, found {', '.join(self.dimensions)}")
+        if isinstance(self.scale, dict) and set(self.scale) != set(self.dimensions):
+            raise ValueError(
+                f"the scale is that of {', '.join(self.scale) or 'no dimension'}; expected one "
+                f"number, or one for each of {', '.join(self.dimensions)}"
+            )
         return self
+
+    @property
+    def full(self) -> float:
+        """The command that becomes 1.0, in command units."""
+        return 1.0 if isinstance(self.scale, dict) else self.scale
+
+    @property
+    def units(self) -> tuple[float, ...]:
+        """What one command unit of each dimension is, as recorded."""
+        if isinstance(self.scale, dict):
+            return tuple(self.scale[name] for name in self.dimensions)
+        return (1.0,) * len(self.dimensions)
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The recorded command of each dimension that becomes 1.0."""
+        return tuple(self.full * unit for unit in self.units)
+
+    @property
+    def said(self) -> str:
+        """The scale in words, such as ``1.15`` or ``linear_x 0.3, angular_z 60``."""
+        if not isinstance(self.scale, dict):
+            return f"{self.scale:g}"
+        return ", ".join(f"{name} {self.scale[name]:g}" for name in self.dimensions)
 
 
 class Windows(Settings):

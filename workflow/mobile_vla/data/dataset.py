@@ -13,6 +13,19 @@ from mobile_vla.data.result import Episode, Manifest
 from mobile_vla.errors import UserError
 
 
+@dataclass(frozen=True)
+class Part:
+    """A dataset of a mixture; a dataset that is no mixture is the only part of itself."""
+
+    name: str
+    digest: str
+    """Digest of its own manifest."""
+    rows: int
+    """Frames of its episodes: those of the first part come first."""
+    folder: Path
+    """Where its manifest lies; the frames are in ``episodes/`` below it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A dataset's episodes in the manifest's order, with their actions.
@@ -29,9 +42,11 @@ class Dataset:
     offsets: np.ndarray
     """(E,) int64, the first row of each episode."""
     actions: np.ndarray
-    """(rows, 3) float32 in raw command units, columns :data:`ACTION_COLUMNS`."""
-    folder: Path
-    """Where the manifest lies; the frames are in ``episodes/`` below it."""
+    """(rows, 3) float32 as recorded, columns :data:`ACTION_COLUMNS`."""
+    parts: tuple[Part, ...]
+    """The datasets of a mixture, or this one alone."""
+    part: np.ndarray
+    """(E,) int64, index in ``parts`` of each episode's."""
     _indices: Mapping[str, int] = field(repr=False)
 
     @classmethod
@@ -58,7 +73,11 @@ class Dataset:
             lengths=lengths,
             offsets=np.cumsum(lengths) - lengths,
             actions=values,
-            folder=manifest.parent,
+            parts=_parts(content, manifest.parent),
+            part=np.repeat(
+                np.arange(max(len(content.members), 1)),
+                [one.episodes for one in content.members] or [len(lengths)],
+            ),
             _indices={episode.name: index for index, episode in enumerate(content.episodes)},
         )
 
@@ -72,6 +91,21 @@ class Dataset:
                 "the split or policy was made from another version of this dataset"
             ) from None
 
+    @property
+    def is_mixture(self) -> bool:
+        """Whether its episodes are those of several datasets."""
+        return len(self.parts) > 1
+
+    def part_of(self, index: int) -> Part:
+        """Return the part that an episode belongs to."""
+        return self.parts[self.part[index]]
+
+    def episode_file(self, index: int, suffix: str) -> Path:
+        """Return where ``ingest`` wrote an episode's facts (``.json``) or frames (``.npy``)."""
+        name, part = self.episodes[index].name, self.part_of(index)
+        own = name.removeprefix(member_prefix(part.name)) if self.is_mixture else name
+        return part.folder / "episodes" / f"{own}{suffix}"
+
     def __len__(self) -> int:
         return len(self.episodes)
 
@@ -79,3 +113,21 @@ class Dataset:
     def rows(self) -> int:
         """Number of frames of all episodes together."""
         return len(self.actions)
+
+
+def member_prefix(dataset: str) -> str:
+    """Return what the names of a dataset's episodes, and of their groups, begin with in a mixture.
+
+    No episode's own name has a slash.
+    """
+    return f"{dataset}/"
+
+
+def _parts(content: Manifest, folder: Path) -> tuple[Part, ...]:
+    """Return the parts of a dataset whose manifest lies in a folder; members lie beside it."""
+    if not content.members:
+        return (Part(content.dataset, content.digest, content.rows, folder),)
+    return tuple(
+        Part(one.dataset, one.digest, one.rows, folder.parent / one.dataset)
+        for one in content.members
+    )

@@ -68,9 +68,8 @@ class FrameStore:
 
 def open_frames(dataset: Dataset) -> FrameStore:
     """Open the frames of a dataset."""
-    folder = dataset.folder / "episodes"
     return FrameStore(
-        [folder / f"{episode.name}.npy" for episode in dataset.episodes],
+        [dataset.episode_file(index, ".npy") for index in range(len(dataset))],
         dataset.lengths,
         [episode.frames_sha256 for episode in dataset.episodes],
     )

@@ -67,27 +67,57 @@ class PromptTable:
             UserError: they pass on different sides, but their prompts are all the same, so that
                 language could never be learnt.
         """
-        problems = [
-            Problem(name, "; ".join(map(lacking, missing)))
-            for value, name in zip(values, names, strict=True)
-            if (missing := lacks(prompt, value))
-        ]
-        if problems:
-            raise Problems(
-                f"the prompt {prompt.template!r} needs what some episodes do not say; rename them "
-                "by the scheme, leave them out with `on_warning: quarantine`, or change the "
-                "template",
-                problems,
-            )
-        rendered = [render(prompt, value) for value in values]
-        texts = tuple(sorted(set(rendered)))
-        sides = sides_with_same_prompt(rendered, values)
-        if sides is not None:
-            raise UserError(
-                f"the prompt is {texts[0]!r} for all episodes, although they pass on the {sides}; "
-                "put {side} into `prompt.template` in config.yaml, or language cannot be learnt"
-            )
-        return cls(texts, tuple(texts.index(text) for text in rendered))
+        return cls.of_each([prompt] * len(values), values, names)
+
+    @classmethod
+    def of_each(
+        cls, prompts: Sequence[Prompt], values: Sequence[Values], names: Sequence[str]
+    ) -> PromptTable:
+        """Render the prompts of episodes that need not have the same one.
+
+        Errors are those of :meth:`of`, for each of the prompts.
+        """
+        rendered: list[str] = [""] * len(values)
+        for prompt in _distinct(prompts):
+            of_prompt = [place for place, other in enumerate(prompts) if other == prompt]
+            own = [values[place] for place in of_prompt]
+            texts = _rendered(prompt, own, [names[place] for place in of_prompt])
+            for place, text in zip(of_prompt, texts, strict=True):
+                rendered[place] = text
+        texts = sorted(set(rendered))
+        return cls(tuple(texts), tuple(texts.index(text) for text in rendered))
+
+
+def _distinct(prompts: Sequence[Prompt]) -> list[Prompt]:
+    found: list[Prompt] = []
+    for prompt in prompts:
+        if prompt not in found:
+            found.append(prompt)
+    return found
+
+
+def _rendered(prompt: Prompt, values: Sequence[Values], names: Sequence[str]) -> list[str]:
+    """Return the texts of episodes of one prompt; errors are those of :meth:`PromptTable.of`."""
+    problems = [
+        Problem(name, "; ".join(map(lacking, missing)))
+        for value, name in zip(values, names, strict=True)
+        if (missing := lacks(prompt, value))
+    ]
+    if problems:
+        raise Problems(
+            f"the prompt {prompt.template!r} needs what some episodes do not say; rename them "
+            "by the scheme, say it in a table (`scenarios`), leave them out with `on_warning: "
+            "quarantine`, or change the template",
+            problems,
+        )
+    texts = [render(prompt, value) for value in values]
+    sides = sides_with_same_prompt(texts, values)
+    if sides is not None:
+        raise UserError(
+            f"the prompt is {texts[0]!r} for all episodes, although they pass on the {sides}; "
+            "put {side} into `prompt.template` in config.yaml, or language cannot be learnt"
+        )
+    return texts
 
 
 def lacking(key: str) -> str:

@@ -51,8 +51,24 @@ class Quarantined(Result):
     """Codes of the warnings that it is left out for, with ``on_warning: quarantine``."""
 
 
+class Member(Result):
+    """A dataset of a mixture, as its manifest was when the mixture's was made."""
+
+    dataset: str
+    """Name of the dataset."""
+    digest: str
+    """Digest of its manifest."""
+    episodes: int
+    """Number of its episodes: those of the first dataset come first, then those of the next."""
+    rows: int
+    """Frames of its episodes together."""
+
+
 class Manifest(Result):
-    """``manifest.json``: the episodes of a dataset, and those that are left out."""
+    """``manifest.json``: the episodes of a dataset, and those that are left out.
+
+    Of a mixture it holds the episodes of all its datasets, each named ``DATASET/EPISODE``.
+    """
 
     dataset: str
     """Name of the dataset."""
@@ -64,6 +80,8 @@ class Manifest(Result):
     """The episodes that are used, in the order of their rows."""
     quarantined: tuple[Quarantined, ...]
     """The episodes that are not used, with the reasons."""
+    members: tuple[Member, ...] = Field(default=(), exclude_if=lambda members: not members)
+    """The datasets of a mixture, in the order of their rows; not there for other datasets."""
     actions_file: FileDigest
     """Identity of ``actions.npy``."""
 

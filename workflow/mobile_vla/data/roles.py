@@ -66,7 +66,10 @@ def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = Non
                 "less, or leave `subset` out to train on all of them"
             )
         episodes = [dataset.episodes[index] for index in train]
-        order = subset_order(episodes, basis.stratify_by, basis.seed)
+        draws = [DRAW] * len(train)
+        if dataset.is_mixture:  # each dataset has its share of a subset, as each cell has
+            draws = [f"{DRAW} {dataset.part_of(index).name}" for index in train]
+        order = subset_order(episodes, basis.stratify_by, basis.seed, draws)
         of["train"] = tuple(sorted(train[place] for place in order[:subset]))
     return Roles(of, fold, folds, chosen.held_out)
 
@@ -113,7 +116,12 @@ def _misplaced(fold: Fold, dataset: Dataset) -> list[str]:
     return texts + [f"{name} has no role" for name in groups if name not in role_of]
 
 
-def subset_order(episodes: Sequence[Episode], keys: Sequence[ScenarioKey], seed: int) -> list[int]:
+def subset_order(
+    episodes: Sequence[Episode],
+    keys: Sequence[ScenarioKey],
+    seed: int,
+    draws: Sequence[str] | None = None,
+) -> list[int]:
     """Return the order in which training episodes are taken: a subset of N is its first N.
 
     Subsets are nested, so that runs on 13, 100 and 1,000 episodes can be compared. Groups stay
@@ -121,18 +129,22 @@ def subset_order(episodes: Sequence[Episode], keys: Sequence[ScenarioKey], seed:
     (seed, group), and the i-th of n stands at (i + u) / n, where u in [0, 1) is the cell's phase:
     in each beginning of the order, every cell has its share rounded up or down.
 
+    Args:
+        draws: of each episode the draw that its cell belongs to; cells of two draws are two cells.
+
     Returns:
         The indices of all of ``episodes``, a function of the episodes, the keys and the seed alone.
     """
     members: dict[str, list[int]] = defaultdict(list)
     for index, episode in enumerate(episodes):
         members[episode.group].append(index)
-    cells: dict[Cell, list[str]] = defaultdict(list)
+    cells: dict[tuple[str, Cell], list[str]] = defaultdict(list)
     for group, indices in members.items():
-        cells[cell_of([episodes[index].scenario for index in indices], keys)].append(group)
+        cell = cell_of([episodes[index].scenario for index in indices], keys)
+        cells[draws[indices[0]] if draws else DRAW, cell].append(group)
     place: dict[str, float] = {}
-    for cell, groups in cells.items():
-        phase = phase_of(cell, seed, DRAW)
+    for (draw, cell), groups in cells.items():
+        phase = phase_of(cell, seed, draw)
         for number, group in enumerate(sorted(groups, key=lambda name: rank(name, seed, DRAW))):
             place[group] = (number + phase) / len(groups)
     ordered = sorted(members, key=lambda group: (place[group], rank(group, seed, DRAW)))

@@ -48,7 +48,7 @@ def split(settings: SplitSettings, outputs: SplitFiles, *, manifest: Path) -> No
         _require_validation(assigned, episodes, settings.split)
     except UserError as error:
         raise UserError(f"dataset {settings.dataset}: {error}") from None
-    folds = tuple(_written(roles, episodes) for roles in assigned)
+    folds = tuple(roles.written(episodes) for roles in assigned)
     digests = {episode.name: episode.raw_sha256 for episode in episodes}
     shared = [text for fold in folds for text in shared_content(fold.roles, digests)]
     if shared:
@@ -99,25 +99,27 @@ class FoldRoles:
             if not count["val"] and (count["train"] or self.held_out is None)
         ]
 
-
-def _written(fold: FoldRoles, episodes: Sequence[Episode]) -> Fold:
-    """Return a fold as ``split.json`` holds it; episodes in the manifest's order."""
-    names = [episode.name for episode in episodes]
-    return Fold(
-        held_out=fold.held_out,
-        roles={
-            role: tuple(name for name in names if fold.roles.get(name) == role) for role in ROLES
-        },
-        unused=tuple(
-            UnusedEpisode(episode=name, reason=fold.unused[name])
-            for name in names
-            if name in fold.unused
-        ),
-        cells=tuple(
-            CellCounts(cell=dict(cell), train=count["train"], val=count["val"], test=count["test"])
-            for cell, count in fold.counts().items()
-        ),
-    )
+    def written(self, episodes: Sequence[Episode]) -> Fold:
+        """Return the fold as ``split.json`` holds it; episodes in the manifest's order."""
+        names = [episode.name for episode in episodes]
+        return Fold(
+            held_out=self.held_out,
+            roles={
+                role: tuple(name for name in names if self.roles.get(name) == role)
+                for role in ROLES
+            },
+            unused=tuple(
+                UnusedEpisode(episode=name, reason=self.unused[name])
+                for name in names
+                if name in self.unused
+            ),
+            cells=tuple(
+                CellCounts(
+                    cell=dict(cell), train=count["train"], val=count["val"], test=count["test"]
+                )
+                for cell, count in self.counts().items()
+            ),
+        )
 
 
 def make_folds(episodes: Sequence[Episode], split: Split) -> list[FoldRoles]:

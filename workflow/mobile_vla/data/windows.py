@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,9 +34,27 @@ class WindowTable:
     """(N, C) bool, True where the action exists and counts."""
     mirrored: np.ndarray
     """(N,) bool, True for the mirror image of a window."""
+    part: np.ndarray
+    """(N,) int64, index of the window's dataset in ``Dataset.parts``."""
+    weights: tuple[float, ...]
+    """How often an epoch of training draws each window, by part."""
 
     def __len__(self) -> int:
         return len(self.episode)
+
+    def drawn(self, part: int) -> int:
+        """Return how many windows of a part an epoch draws, those that it draws again included."""
+        return _drawn(int((self.part == part).sum()), self.weights[part])
+
+    @property
+    def drawn_windows(self) -> int:
+        """How many windows an epoch draws."""
+        return sum(map(self.drawn, range(len(self.weights))))
+
+    def weighted(self, dataset: Dataset, weights: Mapping[str, float]) -> WindowTable:
+        """Return these windows, drawn as often as the weights of their datasets' names say."""
+        of_parts = tuple(weights.get(part.name, 1.0) for part in dataset.parts)
+        return replace(self, weights=of_parts)
 
     def with_mirror_images(self, rows: int) -> WindowTable:
         """Return 2N windows: these, and their mirror images, at row ``rows + r`` for row r."""
@@ -47,7 +65,14 @@ class WindowTable:
             targets=np.concatenate([self.targets, self.targets + rows]),
             mask=np.tile(self.mask, (2, 1)),
             mirrored=np.repeat([False, True], len(self)),
+            part=np.tile(self.part, 2),
+            weights=self.weights,
         )
+
+
+def _drawn(windows: int, weight: float) -> int:
+    """Return how many of so many windows an epoch draws: with a weight, one at least."""
+    return max(round(windows * weight), 1) if windows else 0
 
 
 def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) -> WindowTable:
@@ -93,6 +118,8 @@ def make_windows(dataset: Dataset, episodes: Sequence[int], windows: Windows) ->
         targets=offset + np.minimum(steps, length - 1),  # (N, C)
         mask=steps < length,  # (N, C)
         mirrored=np.zeros(len(episode), dtype=bool),
+        part=dataset.part[episode],
+        weights=(1.0,) * len(dataset.parts),
     )
 
 

@@ -1,1 +1,1 @@
-"""Scores a policy: errors in raw command units, and the baselines that it has to beat."""
+"""Scores a policy: errors in command units, and the baselines that it has to beat."""

@@ -25,7 +25,7 @@ GROUPS: tuple[Key, ...] = (
 class TrainingFrames:
     """The R frames of the training episodes: all that these baselines are fitted on."""
 
-    actions: np.ndarray  # (R, A) in raw command units
+    actions: np.ndarray  # (R, A) in command units
     frame: np.ndarray  # (R,) index of each frame within its episode
     scenario: np.ndarray  # (R,) index in `scenarios`
     scenarios: tuple[Scenario, ...]  # each training episode's scenario
@@ -103,7 +103,7 @@ def previous_action(actions: np.ndarray, rows: np.ndarray, windows: ScoredWindow
 def vision_free_baselines(
     train: TrainingFrames, actions: np.ndarray, rows: np.ndarray, windows: ScoredWindows
 ) -> dict[str, np.ndarray]:
-    """Return by name the baselines that need no image, (N, C, A) float32 in raw command units.
+    """Return by name the baselines that need no image, (N, C, A) float32 in command units.
 
     Args:
         actions: (rows, A) all actions of the scored dataset.

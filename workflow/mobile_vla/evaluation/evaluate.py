@@ -74,7 +74,7 @@ def score_policy(
     windows = ScoredWindows.of(
         samples.dataset,
         samples.table,
-        samples.raw_actions,
+        samples.commands,
         settings.windows.target,
         actions.dimensions,
     )
@@ -85,7 +85,8 @@ def score_policy(
     rules = ScoringRules(
         evaluation=settings.evaluation,
         uncertainty=settings.uncertainty,
-        scale=actions.scale,
+        scale=actions.full,
+        units=actions.units,
         fixed=tuple(data.fixed),
         huber_delta=settings.huber_delta,
         cell=DatasetSplit.read(scored.split).settings.stratify_by,

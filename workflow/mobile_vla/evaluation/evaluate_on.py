@@ -51,7 +51,7 @@ def evaluate_on(
         make_windows(other, scored, settings.windows),
         open_rows(other, data.backbone.digest, data.precision, inputs.on_features, "plain"),
         labels,
-        settings.policy.actions.scale,
+        settings.policy.actions.full,
     )
     of_scored = ScoredData(samples, roles, "test", inputs.on_split)
     score_policy(settings, inputs.policy, data, of_scored, outputs)

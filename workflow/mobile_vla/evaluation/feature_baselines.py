@@ -23,7 +23,7 @@ class WindowVectors:
 
     vectors: np.ndarray  # (N, D) float32, memory-mapped, so that it costs no memory
     side: np.ndarray  # (N,) int, index of each window's side in `SIDES`
-    chunks: np.ndarray  # (N, C, A) float32 in raw command units
+    chunks: np.ndarray  # (N, C, A) float32 in command units
     mask: np.ndarray  # (N, C) bool, true where the step exists
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Errors of S predicted actions against the truth, both (S, A) in raw command units.
+"""Errors of S predicted actions against the truth, both (S, A) in command units.
 
 Every value counts once: a mean over windows' means would weigh partly masked windows more."""
 
@@ -14,7 +14,7 @@ from mobile_vla.evaluation.result import Errors
 def errors(prediction: np.ndarray, truth: np.ndarray, dimensions: Sequence[str]) -> Errors:
     """Return MAE, MSE, RMSE and R², overall and for each dimension.
 
-    MAE and RMSE are in raw command units, MSE in their square. The overall RMSE is the root of the
+    MAE and RMSE are in command units, MSE in their square. The overall RMSE is the root of the
     overall MSE, not the mean of the dimensions' RMSE. R² is 1 − Σ(error²) / Σ((truth − mean)²); the
     overall R² uses the sums over the dimensions (scikit-learn's ``variance_weighted``). It is None
     where the truth does not vary.

@@ -27,7 +27,7 @@ from mobile_vla.runs.samples import Samples
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Predictions of the same windows, each (N, C, A) float32 in raw command units."""
+    """Predictions of the same windows, each (N, C, A) float32 in command units."""
 
     policy: np.ndarray
     baselines: dict[str, np.ndarray]  # by name; the policy has to beat them
@@ -70,9 +70,9 @@ def predict_all(
     size, precision = settings.evaluation.batch_size, data.precision
     predicted = predict(policy, samples, size, precision, settings.title)
     dataset, train = data.dataset, data.roles.of["train"]
-    frames = TrainingFrames.of(dataset, data.samples["val"].raw_actions, train)
+    frames = TrainingFrames.of(dataset, data.samples["val"].commands, train)
     last_rows = samples.table.frames[:, -1]
-    baselines = vision_free_baselines(frames, samples.raw_actions, last_rows, windows)
+    baselines = vision_free_baselines(frames, samples.commands, last_rows, windows)
     predictions = Predictions(predicted, baselines, {}, {}, {})
     _predict_from_features(settings, data, samples, predictions)
     baselines["untrained"] = untrained
@@ -105,7 +105,7 @@ def _predict_from_features(
         predictions.absent.update(nearest_neighbours=reason, ridge=reason)
         return
     train, val, scored = (
-        vectors_of(each.dataset, each.table, each.rows, each.raw_actions)
+        vectors_of(each.dataset, each.table, each.rows, each.commands)
         for each in (data.samples["train"], data.samples["val"], samples)
     )
     evaluation = settings.evaluation

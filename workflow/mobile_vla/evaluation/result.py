@@ -1,12 +1,13 @@
 """The form of ``evaluation.json``: a run's errors beside those of its baselines and controls.
 
-All errors are in raw command units, except the loss.
+All errors are in command units, except the loss.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from mobile_vla.model.result import TrainedOn
@@ -251,8 +252,10 @@ class EvaluationResult(ScoredRun):
 
     selected_on_scored: bool
     """Whether the scored episodes selected the checkpoint: then there is no verdict."""
-    unit: Literal["raw command units"]
+    unit: Literal["command units"]
     """Unit of all errors but the loss."""
+    recorded_units: dict[str, float]
+    """By dimension what one command unit is, as recorded: 1, or the dimension's own scale."""
     action_scale: float
     """The command that becomes 1 in normalised units."""
     dimensions: tuple[str, ...]
@@ -317,6 +320,11 @@ class EvaluationResult(ScoredRun):
         if predictor == POLICY:
             return "prediction"
         return f"control_{predictor}" if predictor in self.controls else f"baseline_{predictor}"
+
+    @property
+    def units(self) -> np.ndarray:
+        """What one command unit of each dimension is, as recorded: (A,) float32."""
+        return np.array([self.recorded_units[name] for name in self.dimensions], np.float32)
 
     @property
     def policy_mae(self) -> float:

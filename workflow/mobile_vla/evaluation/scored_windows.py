@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mobile_vla.config.windows import Dimension
+from mobile_vla.conventions import Dimension
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.windows import WindowTable
 
@@ -23,7 +23,7 @@ class ScoredSteps:
     episode: np.ndarray  # (S,) index of its episode in `ScoredWindows.episodes`
     frame: np.ndarray  # (S,) the action's frame, counted from 0 within the episode
     step: np.ndarray  # (S,) place in the chunk, from 0
-    truth: np.ndarray  # (S, A) float64 in raw command units
+    truth: np.ndarray  # (S, A) float64 in command units
 
     def __len__(self) -> int:
         return len(self.window)
@@ -38,7 +38,7 @@ class ScoredWindows:
     episode: np.ndarray  # (N,) index of each window's episode
     last_frame: np.ndarray  # (N,) index within the episode of the window's last frame
     ahead: np.ndarray  # (C,) frames from the window's last one to each step, from 0 or 1
-    truth: np.ndarray  # (N, C, A) float32 in raw command units
+    truth: np.ndarray  # (N, C, A) float32 in command units
     mask: np.ndarray  # (N, C) bool, true where the step exists
     dimensions: tuple[Dimension, ...]
 

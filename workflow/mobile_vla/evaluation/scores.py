@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from mobile_vla.evaluation.predictors import Predictions
 from mobile_vla.evaluation.result import (
     POLICY,
     BestBaseline,
+    Displacement,
     EpisodeError,
     EvaluationResult,
     Loss,
@@ -44,10 +46,11 @@ class ScoringRules:
 
     evaluation: Evaluation
     uncertainty: Uncertainty
-    scale: float  # the action scale
+    scale: float  # the command that becomes 1, in command units
     fixed: tuple[str, ...]  # dimensions that never vary in training, and are not learnt
     huber_delta: float  # where the loss turns from square to linear, in normalised units
     cell: tuple[str, ...]  # keys of the scenario that the split is stratified by
+    units: tuple[float, ...]  # what one command unit of each dimension is, as recorded
 
 
 def check_predictions(run: ScoredRun, windows: ScoredWindows, prediction: np.ndarray) -> None:
@@ -108,6 +111,11 @@ def score(
     )
     executed = executed_steps(windows)
     sections = executed.episodes()
+    recorded = {name: values * np.array(rules.units) for name, values in flat.items()}
+    driven = steps.truth * np.array(rules.units)
+    displaced = partial(
+        mean_displacements, predictions=recorded, truth=driven, dimensions=dimensions
+    )
     signs = {
         name: signs_of(values, dimensions, rules.evaluation.dead_band)
         for name, values in {**flat, "truth": steps.truth}.items()
@@ -119,7 +127,8 @@ def score(
     return EvaluationResult(
         **dict(run),
         selected_on_scored=selected_on_scored,
-        unit="raw command units",
+        unit="command units",
+        recorded_units=dict(zip(dimensions, rules.units, strict=True)),
         action_scale=rules.scale,
         dimensions=dimensions,
         episodes=len(np.unique(steps.episode)),
@@ -136,12 +145,18 @@ def score(
         mae=_mean_errors(sums, uncertainty),
         differences=conclusion.differences,
         verdict=conclusion.verdict,
-        displacement=mean_displacements(sections, flat, steps.truth, dimensions),
-        per_episode=_episode_errors(windows, flat[POLICY], sections, sums, best.name),
+        displacement=displaced(sections),
+        per_episode=_episode_errors(
+            windows,
+            displacement_errors(sections, recorded[POLICY], driven, dimensions),
+            sums,
+            best.name,
+        ),
         parts=of_choices(windows, flat, choices),
         segments={
-            kind: _segments(executed.segments(choices[kind]), windows, flat)
+            kind: _segments(found, windows, displaced(found)) if found else None
             for kind in ("turns", "stops")
+            for found in [executed.segments(choices[kind])]
         },
         by_step=by_step(windows, flat),
         by_frame=by_frame(windows, flat),
@@ -195,17 +210,12 @@ def _mean_errors(sums: ErrorSums, uncertainty: Uncertainty) -> dict[str, Predict
 
 
 def _episode_errors(
-    windows: ScoredWindows,
-    prediction: np.ndarray,
-    sections: list[np.ndarray],
-    sums: ErrorSums,
-    best: str,
+    windows: ScoredWindows, displaced: np.ndarray, sums: ErrorSums, best: str
 ) -> list[EpisodeError]:
-    """Return the policy's errors in each episode that has a step."""
+    """Return the policy's errors in each episode that has a step; ``displaced`` are (E, 2)."""
     steps, means = windows.steps, sums.mae()
     _, first = np.unique(steps.window, return_index=True)
     _, number = np.unique(steps.episode[first], return_counts=True)
-    displaced = displacement_errors(sections, prediction, steps.truth, windows.dimensions)
     return [
         EpisodeError(
             episode=name,
@@ -220,15 +230,15 @@ def _episode_errors(
     ]
 
 
-def _segments(sections: list[np.ndarray], windows: ScoredWindows, flat: Flat) -> Segments | None:
-    """Return the displacement within critical segments; None without a segment."""
-    if not sections:
-        return None
+def _segments(
+    sections: list[np.ndarray], windows: ScoredWindows, displaced: dict[str, Displacement]
+) -> Segments:
+    """Return the displacement within critical segments, of which there is one at least."""
     steps = windows.steps
     return Segments(
         segments=len(sections),
         episodes=len({int(steps.episode[section[0]]) for section in sections}),
-        displacement=mean_displacements(sections, flat, steps.truth, windows.dimensions),
+        displacement=displaced,
     )
 
 

@@ -13,7 +13,7 @@ from mobile_vla.evaluation.scored_windows import ScoredSteps, ScoredWindows
 from mobile_vla.evaluation.trajectories import ExecutedSteps
 
 Flat = dict[str, np.ndarray]
-"""By predictor (``policy``, then the baselines), the scored steps (S, A) in raw command units."""
+"""By predictor (``policy``, then the baselines), the scored steps (S, A) in command units."""
 
 
 def by_step(windows: ScoredWindows, flat: Flat) -> list[Slice]:

@@ -1,6 +1,7 @@
 """Trajectory integration, and average and final displacement errors (ADE, FDE), open-loop.
 
-Lengths are in command steps, no metres: a command of 1, held for the one frame of each command."""
+Lengths are in command steps, no metres: a recorded command of 1, held for the one frame of each
+command."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class ErrorSums:
 
     names: tuple[str, ...]  # of the K predictors
     episodes: tuple[str, ...]  # names of the n episodes that have a step
-    absolute: np.ndarray  # (n, K) in raw command units
+    absolute: np.ndarray  # (n, K) in command units
     values: np.ndarray  # (n,) number of values that each sum is over
     steps: np.ndarray  # (n,) number of steps
 
@@ -103,7 +103,7 @@ def conclude(
 
     Args:
         best: name of the baseline with the lowest error.
-        changes: by control, mean absolute change of the prediction, in raw command units.
+        changes: by control, mean absolute change of the prediction, in command units.
         selected_on_scored: whether the scored episodes chose the checkpoint.
     """
     to_baselines = differences(sums, baselines, uncertainty)
@@ -182,7 +182,7 @@ def use_of(change: float, difference: Difference, scale: float, episodes: int) -
     """Return how a policy uses a part of its input.
 
     Args:
-        change: mean absolute change of the prediction without that part, in raw command units.
+        change: mean absolute change of the prediction without that part, in command units.
         difference: of the errors, policy less policy without it.
     """
     if change < SLIGHT * scale:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mobile_vla.config.features import View
-from mobile_vla.data.dataset import Dataset
+from mobile_vla.data.dataset import Dataset, Part
 from mobile_vla.data.frames import FrameStore, open_frames
 from mobile_vla.data.mirror import mirrored_frames
 from mobile_vla.errors import UserError
@@ -55,19 +56,24 @@ class FrameRows:
         return torch.from_numpy(seen(self.frames[rows], self.view))
 
 
-class BothViews:
-    """A dataset's ``count`` rows followed by those of its mirror image."""
+class JoinedRows:
+    """Rows of several stores, one store after another: of datasets, or of a dataset's views.
 
-    def __init__(self, plain: Rows, mirrored: Rows, count: int):
-        self.views, self.count = (plain, mirrored), count
+    Args:
+        stores: each with the number of its rows.
+    """
+
+    def __init__(self, *stores: tuple[Rows, int]):
+        self.stores = [store for store, _ in stores]
+        self.ends = np.cumsum([count for _, count in stores])
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
-        """Return the features of rows (n,) in [0, 2 · count) as (n, …)."""
-        later = rows >= self.count  # (n,)
+        """Return the features of rows (n,), counted through all stores, as (n, …)."""
+        owner = np.searchsorted(self.ends, rows, side="right")  # (n,)
         parts = [
-            (np.flatnonzero(chosen), view[rows[chosen] % self.count])
-            for view, chosen in zip(self.views, (~later, later), strict=True)
-            if chosen.any()
+            (chosen, self.stores[place][rows[chosen] - (self.ends[place - 1] if place else 0)])
+            for place in np.unique(owner)
+            for chosen in [np.flatnonzero(owner == place)]
         ]
         if len(parts) == 1:
             return parts[0][1]
@@ -81,26 +87,44 @@ def seen(frames: np.ndarray, view: View) -> np.ndarray:
 
 
 def open_rows(
-    dataset: Dataset, backbone: str, precision: str, features: Path | None, view: View
+    dataset: Dataset, backbone: str, precision: str, features: Sequence[Path], view: View
 ) -> Rows:
     """Open what an experiment reads: its features, or the frames where nothing is stored.
 
     Args:
         backbone: digest of the backbone that they must have been computed with.
         precision: resolved number format that they must have been computed in.
-        features: the JSON of a feature file; None at the cut ``pixels``.
+        features: the JSON of a feature file, of a mixture one for each of its datasets, in their
+            order; none at the cut ``pixels``.
 
     Raises:
         UserError: the features belong to another dataset, backbone or precision, or the file is
             damaged.
     """
-    if features is None:
+    if not features:
         return FrameRows(open_frames(dataset), view)
+    if len(features) != len(dataset.parts):
+        names = ", ".join(part.name for part in dataset.parts)
+        raise UserError(
+            f"{len(features)} files of features for the datasets {names}; expected one for each; "
+            "run snakemake again"
+        )
+    stores = [
+        (_open_store(part, backbone, precision, path, view), part.rows)
+        for part, path in zip(dataset.parts, features, strict=True)
+    ]
+    return stores[0][0] if len(stores) == 1 else JoinedRows(*stores)
+
+
+def _open_store(
+    part: Part, backbone: str, precision: str, features: Path, view: View
+) -> FeatureStore:
+    """Open the stored features of a dataset, which other experiments may read, too."""
     described = FeatureDescription.read(features)
     if described.key.view != view:
         raise UserError(f"{features} (key.view): {described.key.view}, expected {view}")
     for what, digest, expected in (
-        ("dataset", described.manifest, dataset.digest),
+        ("dataset", described.manifest, part.digest),
         ("backbone", described.backbone, backbone),
     ):
         if digest != expected:

@@ -29,7 +29,7 @@ def write_episode(
     Args:
         path: ``EPISODE.h5`` to write, whole or not at all.
         images: T images (H, W, 3) uint8.
-        actions: (T, 3) float32, raw command units.
+        actions: (T, 3) float32, command units.
         size: (H, W).
         event_types: T texts; None writes none, as with the instruction.
     """

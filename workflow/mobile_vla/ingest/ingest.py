@@ -6,20 +6,24 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 
+from mobile_vla.config.fields import Fields
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.files import atomic_path
 from mobile_vla.ingest.chunks import image_blocks
 from mobile_vla.ingest.episode import RawEpisode, read_episode
+from mobile_vla.ingest.groups import content_of, matching, wild_parts
 from mobile_vla.ingest.image_statistics import NO_STATISTICS, FrameMeasures
 from mobile_vla.ingest.isolation import Announce, isolated
 from mobile_vla.ingest.machine import named
-from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw
+from mobile_vla.ingest.places import Places
+from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw, reading, rejection
 from mobile_vla.ingest.resize import to_frame
-from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics
-from mobile_vla.ingest.scenario import parse_scenario
+from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, Scenario
+from mobile_vla.ingest.scenario import VALUES, parse_scenario
 from mobile_vla.ingest.values import single
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.result import FileDigest
@@ -47,8 +51,8 @@ def ingest(
     defects: list[Defect] = []
     with named(raw), atomic_path(outputs.frames) as temporary:
         try:
-            identity = fingerprint(raw)
-            episode, statistics = isolated(partial(_read, raw, settings.images, temporary))
+            identity = identify(raw, settings.fields, settings.inside)
+            episode, statistics = isolated(partial(_read, raw, settings, temporary))
         except Rejected as rejected:
             defects = rejected.defects
             np.save(temporary, np.zeros((0, *FRAME_SHAPE), dtype=np.uint8))
@@ -58,30 +62,74 @@ def ingest(
         file=file,
         sha256=None if identity is None else identity.sha256,
         size=0 if identity is None else identity.size,
-        # By the file's name: that of an episode in a subfolder begins with the folder's.
-        scenario=parse_scenario(raw.stem),
+        inside=settings.inside,
+        scenario=_scenario(settings, raw),
         group=scene if isinstance(scene, str) and scene else settings.episode,
         frames=len(episode.actions),
         frame_file=FileDigest.of(outputs.frames),
+        image_place=episode.place,
         raw_shape=episode.shape,
         actions=episode.actions.tolist(),
         event_types=episode.event_types,
         instruction=episode.instruction,
+        state=None if episode.state is None else episode.state.tolist(),
         attributes=episode.attributes,
         image_statistics=statistics,
-        errors=defects,
-        notes=episode.notes,
+        errors=_within(settings.inside, defects),
+        notes=_within(settings.inside, episode.notes),
     ).write(outputs.facts)
 
 
+def identify(raw: Path, fields: Fields | None, inside: str) -> FileDigest:
+    """Return the identity of an episode's bytes: its file's, or its group's in a file of several.
+
+    Raises:
+        Rejected: there is nothing to read.
+        MachineError: the machine could not read it.
+    """
+    return content_of(raw, fields, inside) if inside else fingerprint(raw)
+
+
+def _without_groups(file: h5py.File, pattern: str) -> Rejected:
+    """Return why a file of several episodes counted as one when the workflow was planned."""
+    with reading("file"):
+        found = matching(file, pattern)
+    if found:
+        said = "groups that could not be read when the workflow was planned"
+        return rejection("unreadable", "file", said, "an intact HDF5 file")
+    said = f"no group that matches {pattern!r}"
+    remedy = "correct `fields.episodes`, or take the file out of the dataset's `pattern`"
+    return rejection("missing_dataset", "file", said, "a group for each episode", remedy)
+
+
+def _within(group: str, defects: Iterable[Defect]) -> list[Defect]:
+    """Return defects with places that begin at the episode's group."""
+    return [
+        one.model_copy(update={"place": one.place.removeprefix(f"{group}/")}) for one in defects
+    ]
+
+
+def _scenario(settings: IngestSettings, raw: Path) -> Scenario:
+    """Return what a table says of an episode, or its name."""
+    if settings.scenario is not None:
+        return {key: settings.scenario.get(key) for key in VALUES}
+    # By the file's name: that of an episode in a subfolder begins with the folder's.
+    pattern = settings.fields and settings.fields.episodes
+    parts = wild_parts(pattern, settings.inside) if pattern and settings.inside else []
+    return parse_scenario("_".join([raw.stem, *parts]))
+
+
 def _read(
-    raw: Path, images: Images, path: Path, announce: Announce
+    raw: Path, settings: IngestSettings, path: Path, announce: Announce
 ) -> tuple[RawEpisode, ImageStatistics]:
     announce("file")
+    fields = settings.fields
     with open_raw(raw) as file:
-        episode = read_episode(file, announce)
+        if fields is not None and fields.episodes is not None and not settings.inside:
+            raise _without_groups(file, fields.episodes)
+        episode = read_episode(file, announce, Places.of(fields, settings.inside))
         blocks = image_blocks(file, episode.place, announce)
-        return episode, _convert(blocks, len(episode.actions), images, path)
+        return episode, _convert(blocks, len(episode.actions), settings.images, path)
 
 
 def _convert(

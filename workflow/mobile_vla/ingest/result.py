@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from pathlib import PurePath
 
 import numpy as np
 from pydantic import Field, JsonValue
@@ -90,27 +91,33 @@ class EpisodeFacts(Result):
     file: str
     """Path of the raw file; of a recorded one below the dataset's folder, wherever that lies."""
     sha256: str | None
-    """SHA-256 of the raw file; None where there is nothing to read."""
+    """SHA-256 of the raw file, or of what is read of its group; None where there is nothing."""
     size: int
-    """Bytes of the raw file."""
+    """Bytes of the same."""
+    inside: str = Field(default="", exclude_if=lambda inside: not inside)
+    """Path of the episode's group in a raw file of several episodes; not in the file elsewhere."""
     scenario: Scenario
-    """What the raw file's name says."""
+    """What the raw file's name says, or the table of scenarios."""
     group: str
     """The attribute ``scene``, or the episode's name: a group stays on one side of the split."""
     frames: int
     """T, the number of frames and of actions."""
     frame_file: FileDigest
     """Identity of ``EPISODE.npy``."""
+    image_place: str = ""
+    """Path in the raw file of the images; empty for a rejected episode."""
     raw_shape: tuple[int, int, int] | None
     """(H, W, 3) of the raw images; None for a rejected episode."""
     actions: list[list[float]]
-    """(T, 3) linear_x, linear_y and angular_z in raw command units."""
+    """(T, 3) linear_x, linear_y and angular_z in command units."""
     event_types: list[str] | None
     """(T,) the collector's events; None where the file has none."""
     instruction: str | None
-    """The file's ``language_instruction``."""
+    """The file's ``language_instruction``, or the text that ``fields`` names."""
+    state: list[list[float]] | None = Field(default=None, exclude_if=lambda state: state is None)
+    """(T, S) the robot's own state, where ``fields`` names it; not in the file elsewhere."""
     attributes: dict[str, JsonValue]
-    """The file's attributes."""
+    """The attributes of the file, or of the episode's group."""
     image_statistics: ImageStatistics
     """Statistics of the frames."""
     errors: list[Defect]
@@ -119,7 +126,17 @@ class EpisodeFacts(Result):
     """What ingest read all the same, or did without; not in the file where there is nothing."""
 
     @property
+    def stem(self) -> str:
+        """Name that was recorded: that of the group, or of the file without its suffix."""
+        return PurePath(self.inside).name or PurePath(self.file).stem
+
+    @property
+    def place(self) -> str:
+        """Path of the raw file and, where it holds several episodes, of the group in it."""
+        return f"{self.file}/{self.inside}" if self.inside else self.file
+
+    @property
     def raw(self) -> FileDigest:
-        """Identity of the raw file of an episode that can be used."""
+        """Identity of the raw file, or of its group, of an episode that can be used."""
         assert self.sha256 is not None
         return FileDigest(sha256=self.sha256, size=self.size)

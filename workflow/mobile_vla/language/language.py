@@ -39,7 +39,8 @@ def language(
     data = open_run(settings, inputs, settings.precision)
     policy = load_policy(inputs.policy, settings.policy, data)
     samples, dataset = data.samples["val"], data.dataset
-    prompts = prompts_by_kind(dataset.episodes, settings.policy.prompt, settings.language)
+    prompts_of = [settings.policy.prompt_of(dataset.part_of(i).name) for i in range(len(dataset))]
+    prompts = prompts_by_kind(dataset.episodes, prompts_of, settings.language)
     texts = tuple(sorted({text for of_kind in prompts.values() for text in of_kind}))
     policy.use_prompts(texts, data.backbone.processor())
     places = {text: place for place, text in enumerate(texts)}
@@ -52,7 +53,7 @@ def language(
     )
     table = samples.table
     windows = SwapWindows(
-        truth=samples.raw_actions[table.targets],
+        truth=samples.commands[table.targets],
         mask=table.mask,
         episode=table.episode,
         sides=[
@@ -75,7 +76,7 @@ def language(
             for kind, of_kind in prompts.items()
         },
     )
-    threshold = settings.language.threshold * settings.policy.actions.scale
+    threshold = settings.language.threshold * settings.policy.actions.full
     result = score_prompt_swap(run, predicted, windows, threshold, settings.uncertainty)
     result.write(outputs.language)
     log.info("%s: %s; %s", settings.title, result.verdict, result.why)

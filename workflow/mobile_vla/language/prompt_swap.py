@@ -24,21 +24,23 @@ OPPOSITE = "opposite"
 
 
 def prompts_by_kind(
-    episodes: Sequence[Episode], prompt: Prompt, language: Language
+    episodes: Sequence[Episode], prompts: Sequence[Prompt], language: Language
 ) -> dict[str, list[str]]:
-    """Return the E episodes' texts of each kind of prompt.
+    """Return the E episodes' texts of each kind of prompt; ``prompts`` are those of the episodes.
 
     ``right`` is as in training, ``opposite`` has left and right exchanged.
     """
-    values = [prompt_values(episode) for episode in episodes]
+    pairs = list(zip(prompts, map(prompt_values, episodes), strict=True))
     texts = {
-        RIGHT: [render(prompt, of_episode) for of_episode in values],
-        OPPOSITE: [render(prompt, mirrored_values(of_episode)) for of_episode in values],
-        "constant": [language.constant] * len(values),
+        RIGHT: [render(prompt, values) for prompt, values in pairs],
+        OPPOSITE: [render(prompt, mirrored_values(values)) for prompt, values in pairs],
+        "constant": [language.constant] * len(pairs),
     }
     if language.paraphrase is not None:
-        paraphrase = prompt.model_copy(update={"template": language.paraphrase})
-        texts["paraphrase"] = [render(paraphrase, of_episode) for of_episode in values]
+        changed = {"template": language.paraphrase}
+        texts["paraphrase"] = [
+            render(prompt.model_copy(update=changed), values) for prompt, values in pairs
+        ]
     return texts
 
 
@@ -50,7 +52,7 @@ LATERAL = ("linear_y", "angular_z")
 class SwapWindows:
     """N windows that are predicted under several prompts."""
 
-    truth: np.ndarray  # (N, C, A) in raw command units
+    truth: np.ndarray  # (N, C, A) in command units
     mask: np.ndarray  # (N, C) True where the step exists
     episode: np.ndarray  # (N,) index of each window's episode in `sides`
     sides: Sequence[str | None]  # by episode; None where its opposite prompt is the same text
@@ -82,8 +84,8 @@ def score_prompt_swap(
     its meaning, does not use it.
 
     Args:
-        predicted: by kind of prompt, (N, C, A) in raw command units.
-        threshold: smallest shift that counts, in raw command units.
+        predicted: by kind of prompt, (N, C, A) in command units.
+        threshold: smallest shift that counts, in command units.
     """
     mask, dimensions = windows.mask, windows.dimensions
     mirrored = windows.truth * SIGNS[columns_of(dimensions)]

@@ -13,13 +13,13 @@ LanguageVerdict = Literal["language used", "language ignored", "language reverse
 class LateralShift(PairedMean):
     """The shift of the first command to the left under a left prompt, against a right prompt.
 
-    In raw command units; a mean over the windows of an episode, then over episodes.
+    In command units; a mean over the windows of an episode, then over episodes.
     """
 
     dimension: str
     """The lateral dimension: `linear_y`, or `angular_z` where that is not predicted."""
     threshold: float
-    """Smallest shift that counts, in raw command units."""
+    """Smallest shift that counts, in command units."""
 
 
 class SwappedRun(Result):
@@ -36,7 +36,7 @@ class SwappedRun(Result):
 
 
 class LanguageResult(SwappedRun):
-    """Actions of a run's policy under other prompts; errors and shifts in raw command units."""
+    """Actions of a run's policy under other prompts; errors and shifts in command units."""
 
     dimensions: tuple[str, ...]
     episodes: int

@@ -38,7 +38,7 @@ def latency(
     """
     use_threads(settings.threads, threads, "training.threads")
     # Frames in any case: a robot has no stored features.
-    data = open_run(settings, replace(inputs, features=None), settings.precision)
+    data = open_run(settings, replace(inputs, features=[]), settings.precision)
     device = default_device()
     formats = dict.fromkeys([data.precision, "fp32", resolve("auto", device)])  # without repeats
     measured: list[PrecisionLatency] = []
@@ -81,7 +81,7 @@ def _measure(
     memory = peak_memory(device)
     label = f"{settings.title} in {precision}"
     predicted = predict(policy, samples, settings.latency.batch_size, precision, label, "pixels")
-    errors = np.abs(predicted.astype(np.float64) - samples.raw_actions[samples.table.targets])
+    errors = np.abs(predicted.astype(np.float64) - samples.commands[samples.table.targets])
     mae = float(errors[samples.table.mask].mean())
     p50, p95, p99 = (float(np.quantile(seconds, share)) for share in (0.5, 0.95, 0.99))
     return PrecisionLatency(

@@ -26,7 +26,7 @@ class PrecisionLatency(Result):
     memory_bytes: int
     """Peak memory so far: on a GPU that of its tensors, on a CPU that of the whole process."""
     validation_mae: float
-    """Mean absolute error on the validation windows, in raw command units."""
+    """Mean absolute error on the validation windows, in command units."""
     mae_change: float
     """That error less that of the first number format."""
 

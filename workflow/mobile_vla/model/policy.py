@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class Policy(nn.Module):
         processor: its processor.
         texts: the prompts that the policy is trained with.
         seed: seed of adapters, head and action token.
-        fixed: dimensions that are not learnt, with the constant to answer in raw command units.
+        fixed: dimensions that are not learnt, with the constant to answer in command units.
     """
 
     fixed: Tensor
@@ -72,7 +73,7 @@ class Policy(nn.Module):
         self.settings = settings
         self.texts = texts
         self.fixed_values = dict(fixed or {})
-        dimensions, scale = settings.actions.dimensions, settings.actions.scale
+        dimensions, scale = settings.actions.dimensions, settings.actions.full
         constants = [self.fixed_values.get(name, math.nan) for name in dimensions]
         # (A,) in normalised units, NaN where the head's output counts
         self.register_buffer("fixed", normalise(torch.tensor(constants), scale), persistent=False)
@@ -251,8 +252,13 @@ class Policy(nn.Module):
         return outputs if padded else outputs[..., : len(self.fixed)]
 
     def denormalise(self, actions: Tensor) -> Tensor:
-        """Turn normalised actions into raw command units."""
-        return denormalise(actions, self.settings.actions.scale)
+        """Turn normalised actions into command units."""
+        return denormalise(actions, self.settings.actions.full)
+
+    def recorded(self, commands: np.ndarray) -> np.ndarray:
+        """Turn command units (…, A) into commands as the training episodes recorded them."""
+        units = np.array(self.settings.actions.units, dtype=commands.dtype)
+        return np.asarray(commands * units)
 
 
 def skeleton(config: Any, settings: PolicySettings) -> nn.ModuleDict:

@@ -22,6 +22,13 @@ class TrainedOn(Result):
     fold: int
     subset: int | None
     """How many training episodes were used; None for all of them."""
+    members: tuple[str, ...] = Field(default=(), exclude_if=lambda members: not members)
+    """The datasets of a mixture."""
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets that were trained on: of a mixture its members."""
+        return self.members or (self.dataset,)
 
 
 class TrainedBackbone(Result):
@@ -42,7 +49,7 @@ class PolicyMetrics(Result):
     train_loss: float
     val_loss: float
     val_mae: dict[str, float]
-    """Mean absolute error of each dimension, in raw command units."""
+    """Mean absolute error of each dimension, in command units."""
     clipped: float
     """Share of the predictions that lie beyond the action scale."""
 
@@ -86,7 +93,7 @@ class PolicyCore(Result):
     tokens: str
     """Digest of the tokens that the tokenizer made of them."""
     fixed: dict[str, float]
-    """Dimensions that were not learnt, with their constants in raw command units."""
+    """Dimensions that were not learnt, with their constants in command units."""
 
 
 class PolicyOrigin(Result):

@@ -47,7 +47,7 @@ class Stream:
         """Predict from the newest frames, (B, 224, 224, 3) uint8 RGB, and those before them.
 
         Returns:
-            (B, C, A) float32 in raw command units; with ``target: next`` the chunk's first action
+            (B, C, A) float32 as recorded; with ``target: next`` the chunk's first action
             belongs to the step after this one, with ``current`` to this one.
 
         Raises:
@@ -64,5 +64,4 @@ class Stream:
             else:
                 self.readouts = torch.cat([self.readouts[:, 1:], newest], dim=1)  # (B, W, D)
             normalised = policy.chunks(self.readouts).float()  # (B, C, A)
-        actions: np.ndarray = policy.denormalise(normalised).cpu().numpy()
-        return actions
+        return policy.recorded(policy.denormalise(normalised).cpu().numpy())

@@ -51,7 +51,7 @@ def release(policy: Path, folder: Path, *, license: str, base_model: str | None 
     card: Any = ModelCard(text if text.startswith("---") else f"---\n{{}}\n---\n{text}")
     card.data.license = license
     card.data.pipeline_tag = "robotics"
-    card.data.datasets = [described.data.dataset]
+    card.data.datasets = list(described.data.datasets)
     card.data.base_model = base_model or card.data.base_model
     card.data.model_name = f"{described.experiment} {described.run}"
     card.data.eval_results = scores

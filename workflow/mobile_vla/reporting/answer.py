@@ -167,9 +167,7 @@ def _alone(group: Group) -> str:
 def _believed(group: Group) -> str:
     """Return which experiments are ahead of their baselines, and which errors prove nothing."""
     t = group.t
-    if not group.judged:
-        return ""
-    if group.scores[group.names[0]].episodes < FEWEST:
+    if not group.judged or group.scores[group.names[0]].episodes < FEWEST:
         return _replayed(group)
     parts: dict[tuple[str, str], list[str]] = {}
     for name in group.names:

@@ -52,6 +52,7 @@ class Run:
     language: LanguageResult
     latency: LatencyResult  # of the experiment, measured with its first run's policy
     rollouts: RolloutResult | None = None  # None where its dataset is not simulated
+    members: tuple[EvaluationResult, ...] = ()  # on each dataset of its mixture by itself
     elsewhere: tuple[EvaluationResult, ...] = ()  # on other datasets, as `evaluate_on` lists them
 
     @property
@@ -188,6 +189,7 @@ def _load_run(
         language=read(LanguageResult, LanguageFiles.below(results, **names).language),
         latency=latency,
         rollouts=read(RolloutResult, rollouts) if run.rolled_out else None,
+        members=tuple(map(score_on, run.members)),
         elsewhere=tuple(map(score_on, run.evaluate_on)),
     )
 

@@ -96,15 +96,17 @@ class Material:
 
     @cached_property
     def loaded(self) -> tuple[Dataset, ...]:
-        """The datasets with their actions."""
-        return tuple(
-            Dataset.load(files.manifest, files.actions)
-            for files in (ManifestFiles.below(self.results, dataset=name) for name in self.datasets)
-        )
+        """The datasets with their actions; of a mixture its datasets."""
+        return tuple(map(self._load, self.datasets))
+
+    def _load(self, name: str) -> Dataset:
+        files = ManifestFiles.below(self.results, dataset=name)
+        return Dataset.load(files.manifest, files.actions)
 
     def dataset_of(self, scored: EvaluationResult) -> Dataset:
         """Return the dataset that a run was scored on."""
-        return next(dataset for dataset in self.loaded if dataset.name == scored.dataset)
+        known = (dataset for dataset in self.loaded if dataset.name == scored.dataset)
+        return next(known, None) or self._load(scored.dataset)
 
     def predictions_of(self, run: Run) -> Path:
         """Return a run's ``predictions.npz``."""

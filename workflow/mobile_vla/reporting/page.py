@@ -16,6 +16,7 @@ from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import FIGURES, PageSettings
 from mobile_vla.data.result import DatasetSplit, Role
 from mobile_vla.errors import UserError
+from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import read_json, write_text
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles
 from mobile_vla.reporting import format as text
@@ -90,7 +91,7 @@ def write_page(
         "colors": {name: color_of(name, names) for name in names},
         "scores": scores,
         "answers": answers(scores, runs, datasets, t),
-        "rankings": rankings(scores, runs, t),
+        "rankings": rankings(scores, runs, settings.units, t),
         "optional_columns": OPTIONAL,
         "advice": advise(
             Facts(scores, runs, {own.manifest.dataset: own for own in datasets}, sweeps, t)
@@ -118,10 +119,18 @@ def write_page(
 
 def _scales(runs: Sequence[Run]) -> str:
     """Return the commands that become 1, with their datasets where these have different ones."""
-    scales = dict.fromkeys((run.evaluation.action_scale, run.settings.dataset) for run in runs)
+    scales = dict.fromkeys((_scale(run.evaluation), run.settings.dataset) for run in runs)
     if len({scale for scale, _ in scales}) == 1:
-        return text.number(next(iter(scales))[0])
-    return ", ".join(f"{text.number(scale)} ({dataset})" for scale, dataset in scales)
+        return next(iter(scales))[0]
+    return ", ".join(f"{scale} ({dataset})" for scale, dataset in scales)
+
+
+def _scale(scored: EvaluationResult) -> str:
+    """Return the recorded command that becomes 1, of each dimension where they have their own."""
+    units = scored.recorded_units
+    if all(unit == 1 for unit in units.values()):
+        return text.number(scored.action_scale)
+    return ", ".join(f"{name} {unit:g}" for name, unit in units.items())
 
 
 def _figures(settings: PageSettings, derived: Path) -> dict[str, dict[str, str]]:

@@ -55,7 +55,7 @@ def partial_report(settings: PartialSettings, results: Path) -> None:
     )
     report = PartialFiles.below(results).report
     derived = report.parent
-    compared = tuple(ComparedRun(experiment=run.experiment, run=run.run) for run in runs)
+    compared = tuple(ComparedRun(**run.names(), members=run.members) for run in runs)
     compare(
         CompareSettings(runs=compared, uncertainty=settings.uncertainty),
         results,

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, ExperimentScores
+from mobile_vla.config.units import Units
 from mobile_vla.reporting.format import MISSING, aligned, duration, parameters, percent, size
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.units import text_in_units
 from mobile_vla.reporting.verdict import KINDS, standing
 from mobile_vla.statistics.result import MeanWithInterval
 
 STEPS = (1, 2, 2.5, 5, 10)  # of an axis, times a power of ten
 TICKS = 4  # of an axis, about
-FAR = 3  # times the largest best baseline, beyond which an error is drawn at the axis' end
 OPTIONAL = ("skill", "image", "prompt", "training_time", "trained", "policy_size")
 
 
@@ -69,6 +70,7 @@ class Row:
     kind: str  # how the verdict is coloured
     mae: Cell
     interval: str
+    physical: str  # the error in metres or radians a second; empty where the dataset says no units
     baseline: Cell
     at: float
     beyond: bool  # whether the error is larger than the axis
@@ -90,17 +92,25 @@ class Ranking:
     rows: tuple[Row, ...]
     axis: Axis
     ranked: bool  # whether pairs were compared, so that the rows have an order
+    lettered: bool  # whether pairs were tested, so that letters say who is tied
     partial: bool  # whether some experiment also predicts steps that others do not
     driven: bool  # whether some experiment was rolled out
+    physical: bool  # whether errors stand in metres or radians a second, too
 
 
-def rankings(scores: ComparisonResult, runs: Sequence[Run], t: Texts) -> tuple[Ranking, ...]:
-    """Return a table for each group of experiments that may be compared."""
+def rankings(
+    scores: ComparisonResult, runs: Sequence[Run], units: Mapping[str, Units], t: Texts
+) -> tuple[Ranking, ...]:
+    """Return a table for each group of experiments that may be compared.
+
+    Args:
+        units: by dataset, what one recorded unit of a command is.
+    """
     of_experiment = {own.experiment: own for own in scores.experiments}
     runs_of = grouped(runs, lambda run: run.experiment)
     labels = group_labels(scores.groups)
     return tuple(
-        _ranking(group, label, of_experiment, runs_of, t)
+        _ranking(group, label, of_experiment, runs_of, units, t)
         for group, label in zip(scores.groups, labels, strict=True)
     )
 
@@ -131,6 +141,7 @@ def _ranking(
     label: str,
     scores: dict[str, ExperimentScores],
     runs_of: dict[str, tuple[Run, ...]],
+    units: Mapping[str, Units],
     t: Texts,
 ) -> Ranking:
     names = ranked_names(group)
@@ -141,13 +152,16 @@ def _ranking(
     # a baseline's error is over all steps of its experiment
     comparable = {name: not partial or members[name].mae is None for name in names}
     best = {name: scores[name].best_baseline for name in names}
-    axis = _axis(list(errors.values()), [best[name].mae for name in names if comparable[name]])
+    failed = max(mae for name in names for mae in scores[name].baselines.values())
+    drawn = [best[name].mae for name in names if comparable[name]]
+    axis = _axis(list(errors.values()), drawn, failed)
     rows = []
     for name in names:
         error, runs = errors[name], runs_of[name]
         mae, baseline = texts[name]
         word = standing(scores[name])
         at = axis.place(error.value)
+        physical = text_in_units(runs[0].evaluation, units, "mae", "overall", error.value)
         rows.append(
             Row(
                 experiment=name,
@@ -156,6 +170,7 @@ def _ranking(
                 kind=KINDS[word],
                 mae=Cell(mae, error.value),
                 interval=_interval(error, mae, t),
+                physical=physical,
                 baseline=Cell(
                     f"{t.words(best[name].name)} {baseline}"
                     if comparable[name]
@@ -168,9 +183,7 @@ def _ranking(
                 high=axis.place(error.high),
                 baseline_at=axis.place(best[name].mae) if comparable[name] else None,
                 success=success_of(runs, t),
-                language="; ".join(
-                    dict.fromkeys(t(f"said.{run.language.verdict}") for run in runs)
-                ),
+                language=_language(runs, t),
                 seeds=_seeds(scores[name], t),
                 optional=_optional(scores[name], runs, t),
             )
@@ -188,17 +201,20 @@ def _ranking(
         rows=tuple(rows),
         axis=axis,
         ranked=ranked,
+        lettered=any(row.letters for row in rows),
         partial=partial,
         driven=any(row.success.value is not None for row in rows),
+        physical=any(row.physical for row in rows),
     )
 
 
-def _axis(errors: Sequence[MeanWithInterval], baselines: Sequence[float]) -> Axis:
-    """Return a table's axis; a failure far beyond all baselines does not squeeze the others."""
+def _axis(errors: Sequence[MeanWithInterval], baselines: Sequence[float], failed: float) -> Axis:
+    """Return a table's axis; a failure beyond the worst baseline does not squeeze the others."""
     ends = [[error.value, error.low or error.value, error.high or error.value] for error in errors]
-    limit = FAR * max([*baselines, min(error.value for error in errors)])
-    near = [values for values in ends if max(values) <= limit]
-    return Axis.around([*(value for values in near or ends for value in values), *baselines])
+    near = [values for values in ends if values[0] <= failed]
+    limit = failed if near else math.inf
+    held = [min(value, limit) for values in near or ends for value in values]
+    return Axis.around([*held, *baselines])
 
 
 def shown_errors(

@@ -14,7 +14,7 @@ from mobile_vla.statistics.result import MeanWithInterval
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of a sweep; errors in raw command units."""
+    """One combination of a sweep; errors in command units."""
 
     experiment: str
     values: dict[str, str]  # by swept setting, as text

@@ -156,7 +156,7 @@ def verdict_lines(scores: ComparisonResult) -> Iterator[Line]:
 
 def pair_lines(scores: ComparisonResult) -> Iterator[Line]:
     """Yield the difference of each pair of experiments on the same steps; columns :data:`PAIR`."""
-    for group in scores.groups:
+    for group in (*scores.groups, *scores.on_members):
         for pair in group.pairs:
             one, other = pair.experiments
             yield {
@@ -233,7 +233,7 @@ def sweep_lines(sweep: SweepTable) -> Iterator[Line]:
 
 def elsewhere_lines(run: Run, units: Mapping[str, Units]) -> Iterator[Line]:
     """Yield the errors of a run on other datasets."""
-    for scored in run.elsewhere:
+    for scored in (*run.members, *run.elsewhere):
         mae = scored.policy.mae
         yield {
             **_fields(run, "experiment", "run"),

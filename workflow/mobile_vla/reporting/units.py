@@ -21,7 +21,7 @@ def in_units(
     and for ``overall`` where the dimensions have different ones.
 
     Args:
-        units: by dataset, what one unit of a command is in each dimension.
+        units: by dataset, what one recorded unit of a command is in each dimension.
         metric: such as ``mae``.
         name: a dimension, or ``overall``.
         value: the error in command units.
@@ -30,7 +30,8 @@ def in_units(
     names = scored.dimensions if name == "overall" else (name,)
     if metric not in METRICS or not all(own in said for own in names):
         return None
-    each = {unit_of(said[own]) for own in names}
+    of_unit = {own: unit_of(said[own]) for own in names}
+    each = {(scored.recorded_units[own] * factor, unit) for own, (factor, unit) in of_unit.items()}
     if len(each) > 1:
         return None
     factor, unit = each.pop()

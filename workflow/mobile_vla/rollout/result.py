@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from pydantic import Field
+
 from mobile_vla.result import FileDigest, Result
 from mobile_vla.statistics.result import PairedMean, Proportion
 
@@ -64,6 +66,17 @@ class SceneOutcomes(Result):
     """Outcome of the replay of the most frequent actions."""
 
 
+class WorldRollouts(Result):
+    """The rollouts in the world of one of a mixture's datasets."""
+
+    dataset: str
+    rollouts: int
+    frame_limit: int
+    """Number of frames until a timeout."""
+    success: dict[str, Proportion]
+    """By driver."""
+
+
 class RolloutResult(Result):
     """A run's policy, the expert and the replay in closed loop in the same unseen scenes.
 
@@ -78,17 +91,19 @@ class RolloutResult(Result):
     """Name of the dataset that the policy was trained on."""
     manifest: str
     scenes: int
-    """Number of scenes, each passed on both sides."""
+    """Number of scenes, each passed on both sides; of a mixture those of all worlds together."""
     rollouts: int
     execute: int
     """Steps of a chunk that are carried out before the next prediction takes over."""
     frame_limit: int
-    """Number of frames until a timeout."""
+    """Number of frames until a timeout; of a mixture the largest."""
     drivers: dict[str, DriverResult]
     """Results of `policy`, `expert` and `replay`."""
     against_replay: DriverComparison
     """The policy against the replay of the most frequent actions."""
     against_expert: DriverComparison
+    by_dataset: list[WorldRollouts] = Field(default=[], exclude_if=lambda worlds: not worlds)
+    """By dataset of a mixture, of those that are simulated; not there for other datasets."""
     each: list[SceneOutcomes]
     paths_file: FileDigest
     """Identity of `rollouts.npz`."""

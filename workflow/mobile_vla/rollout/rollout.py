@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.ingest import Images
 from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, unseen_episodes
 from mobile_vla.data.dataset import Dataset
@@ -24,11 +26,12 @@ from mobile_vla.model.precision import resolve
 from mobile_vla.model.streaming import Stream
 from mobile_vla.result import FileDigest
 from mobile_vla.rollout.drivers import ExpertDriver, FrequentActions, PolicyDriver, ReplayDriver
-from mobile_vla.rollout.result import RolloutResult
+from mobile_vla.rollout.result import RolloutResult, WorldRollouts
 from mobile_vla.rollout.simulation import BatchDriver, roll_out
 from mobile_vla.rollout.summary import (
     compare_drivers,
     scene_outcomes,
+    success_rate,
     summarise_driver,
     trajectory_arrays,
 )
@@ -37,6 +40,16 @@ from mobile_vla.runs.policy import open_policy
 from mobile_vla.simulator.driver import instruction
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RolledWorld:
+    """The scenes of a dataset's world, and how robots are rolled out in them."""
+
+    dataset: str
+    episodes: list[SimulateSettings]
+    images: Images
+    limit: int  # frames until a timeout
 
 
 def rollout(
@@ -55,8 +68,17 @@ def rollout(
     precision = resolve(settings.precision, default_device())
     policy = open_policy(inputs.policy, settings.policy, origin, precision, checkpoint)
     scenes, batch_size = settings.rollout.scenes, settings.rollout.batch_size
-    episodes = list(unseen_episodes(settings.world, scenes).values())
-    prompt_of = _use_prompts(policy, checkpoint.processor(), episodes)
+    worlds = [
+        RolledWorld(
+            world.dataset,
+            list(unseen_episodes(world.world, scenes, skipped=place * scenes).values()),
+            world.images,
+            math.ceil(world.world.frames * settings.rollout.time_limit),
+        )
+        for place, world in enumerate(settings.worlds)
+    ]
+    episodes = [episode for world in worlds for episode in world.episodes]
+    prompt_of = _use_prompts(policy, checkpoint.processor(), worlds)
     frequent = FrequentActions(dataset, train)
 
     def policy_driver(batch: Sequence[SimulateSettings]) -> BatchDriver:
@@ -68,15 +90,23 @@ def rollout(
         "expert": ExpertDriver,
         "replay": lambda batch: ReplayDriver(frequent, batch),
     }
-    limit = math.ceil(settings.world.frames * settings.rollout.time_limit)
-    rollouts = {
-        name: roll_out(
-            episodes, driver_of, images=settings.images, limit=limit, batch_size=batch_size
-        )
+    by_world = {
+        name: [
+            roll_out(
+                world.episodes,
+                driver_of,
+                images=world.images,
+                limit=world.limit,
+                batch_size=batch_size,
+            )
+            for world in worlds
+        ]
         for name, driver_of in drivers.items()
     }
+    rollouts = {name: [one for own in each for one in own] for name, each in by_world.items()}
+    images = [world.images for world in worlds for _ in world.episodes]
     arrays: dict[str, Any] = trajectory_arrays(
-        episodes, rollouts, settings.images, settings.rollout.film_strips
+        episodes, rollouts, images, settings.rollout.film_strips
     )
     with atomic_path(outputs.paths) as temporary:
         np.savez(temporary, **arrays)
@@ -86,16 +116,28 @@ def rollout(
         run=settings.run,
         dataset=dataset.name,
         manifest=dataset.digest,
-        scenes=scenes,
+        scenes=scenes * len(worlds),
         rollouts=len(episodes),
         execute=settings.rollout.execute,
-        frame_limit=limit,
+        frame_limit=max(world.limit for world in worlds),
         drivers={
             name: summarise_driver(episodes, of_driver, rollouts["expert"], uncertainty)
             for name, of_driver in rollouts.items()
         },
         against_replay=compare_drivers(episodes, rollouts, "replay", uncertainty),
         against_expert=compare_drivers(episodes, rollouts, "expert", uncertainty),
+        by_dataset=[
+            WorldRollouts(
+                dataset=world.dataset,
+                rollouts=len(world.episodes),
+                frame_limit=world.limit,
+                success={
+                    name: success_rate(each[place], uncertainty) for name, each in by_world.items()
+                },
+            )
+            for place, world in enumerate(worlds)
+            if dataset.is_mixture
+        ],
         each=scene_outcomes(episodes, rollouts),
         paths_file=FileDigest.of(outputs.paths),
     )
@@ -104,23 +146,23 @@ def rollout(
     log.info(
         "%s: %d rollouts in %d unseen scenes, success: %s; %s, %s",
         settings.title,
-        len(episodes),
-        scenes,
+        result.rollouts,
+        result.scenes,
         ", ".join(rates),
         result.against_replay.verdict,
         result.against_expert.verdict,
     )
 
 
-def _use_prompts(
-    policy: Policy, processor: Any, episodes: Sequence[SimulateSettings]
-) -> dict[str, int]:
+def _use_prompts(policy: Policy, processor: Any, worlds: Sequence[RolledWorld]) -> dict[str, int]:
     """Give the policy the prompts of episodes; return the index of each one's by its name."""
+    episodes = [episode for world in worlds for episode in world.episodes]
     values = [
         {**parse_scenario(episode.episode), "instruction": instruction(episode)}
         for episode in episodes
     ]
     names = [episode.episode for episode in episodes]
-    table = PromptTable.of(policy.settings.prompt, values, names)
+    prompts = [policy.settings.prompt_of(world.dataset) for world in worlds for _ in world.episodes]
+    table = PromptTable.of_each(prompts, values, names)
     policy.use_prompts(table.texts, processor)
     return dict(zip(names, table.of_episode, strict=True))

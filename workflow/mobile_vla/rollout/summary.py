@@ -23,9 +23,16 @@ from mobile_vla.rollout.simulation import FinishedRollout, frame_of
 from mobile_vla.simulator.world import Pose
 from mobile_vla.statistics.intervals import FEWEST
 from mobile_vla.statistics.proportions import paired_mean, proportion
+from mobile_vla.statistics.result import Proportion
 
 Rollouts = Mapping[str, Sequence[FinishedRollout]]
 """N rollouts by driver: ``policy``, ``expert`` and ``replay``, in the same scenes."""
+
+
+def success_rate(rollouts: Sequence[FinishedRollout], uncertainty: Uncertainty) -> Proportion:
+    """Return the proportion of rollouts that succeed."""
+    succeeded = sum(rollout.outcome == "success" for rollout in rollouts)
+    return proportion(succeeded, len(rollouts), uncertainty)
 
 
 def summarise_driver(
@@ -49,7 +56,7 @@ def summarise_driver(
     for episode, rollout in zip(episodes, rollouts, strict=True):
         successes[episode.side].append(rollout.outcome == "success")
     return DriverResult(
-        success=proportion(counts["success"], len(rollouts), uncertainty),
+        success=success_rate(rollouts, uncertainty),
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
         success_by_side={
             side: proportion(sum(successes[side]), len(successes[side]), uncertainty)
@@ -108,10 +115,13 @@ REDUCED = 2  # an image keeps every other pixel of a frame: 112 × 112
 def trajectory_arrays(
     episodes: Sequence[SimulateSettings],
     rollouts: Mapping[str, Sequence[FinishedRollout]],
-    images: Images,
+    images: Sequence[Images],
     count: int,
 ) -> dict[str, np.ndarray]:
-    """Return the content of ``rollouts.npz``, with ``count`` film strips of the policy."""
+    """Return the content of ``rollouts.npz``, with ``count`` film strips of the policy.
+
+    ``images`` are of each rollout how its pictures become frames.
+    """
     scenes = [rollout.scene for rollout in rollouts["policy"]]
     boxes = [(scene.box.x, scene.box.y, scene.box.depth, scene.box.width) for scene in scenes]
     targets = [(scene.target.x, scene.target.y) for scene in scenes]
@@ -143,14 +153,14 @@ def _shown(rollouts: Sequence[FinishedRollout], count: int) -> np.ndarray:
 
 
 def _film_strips(
-    rollouts: Sequence[FinishedRollout], shown: np.ndarray, images: Images
+    rollouts: Sequence[FinishedRollout], shown: np.ndarray, images: Sequence[Images]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each strip's frames (S, 6), and the images (S, 6, 112, 112, 3) uint8."""
     frames = [
         np.linspace(0, len(rollouts[row].poses) - 1, STRIP).round().astype(int) for row in shown
     ]
     views = [
-        frame_of(rollouts[row].scene, Pose(*rollouts[row].poses[frame]), images)
+        frame_of(rollouts[row].scene, Pose(*rollouts[row].poses[frame]), images[row])
         for row, of_strip in zip(shown, frames, strict=True)
         for frame in of_strip
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mobile_vla.backbone.checkpoint import Checkpoint
@@ -13,7 +14,7 @@ from mobile_vla.data.prompts import PromptTable
 from mobile_vla.data.result import Role
 from mobile_vla.data.roles import Roles, load_split
 from mobile_vla.data.windows import WindowTable, make_windows
-from mobile_vla.features.store import BothViews, Rows, open_rows
+from mobile_vla.features.store import JoinedRows, Rows, open_rows
 from mobile_vla.files import sha256_of
 from mobile_vla.machine import default_device
 from mobile_vla.model.precision import resolve
@@ -31,14 +32,16 @@ class RunInputs:
     split: Path
     backbone: Path  # `backbone.json`
     checkpoint: Path | None = None  # the folder of a local checkpoint, as it lies now
-    features: Path | None = None  # JSON of the features; none where frames are read
+    # JSON of the features, one for each dataset of a mixture; none where frames are read
+    features: list[Path] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingInputs(RunInputs):
     """What a run is trained on."""
 
-    mirrored: Path | None = None  # JSON of the mirror images' features, if it learns from them
+    # JSON of the mirror images' features, if it learns from them
+    mirrored: list[Path] = field(default_factory=list)
     init_from: Path | None = None  # the `policy.json` to start from
 
 
@@ -56,7 +59,7 @@ class OtherDatasetInputs(PolicyInputs):
     on_manifest: Path
     on_actions: Path
     on_split: Path
-    on_features: Path | None = None  # JSON of its features; none at the cut `pixels`
+    on_features: list[Path] = field(default_factory=list)  # JSON; none at the cut `pixels`
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,13 @@ def open_run(
     inputs: RunInputs,
     precision: Precision,
     photometric: Photometric | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> RunData:
     """Open the backbone, the dataset, a fold of its split, and the windows of each role.
 
     Where the policy learns from mirror images and they can be read, the training windows are
     followed by their mirror images: at the cut ``pixels``, or with ``mirrored`` features.
+    ``weights`` are those of a mixture's datasets, by which an epoch draws training windows.
 
     Raises:
         UserError: no episode of a role is long enough, prompts do not tell scenarios apart, no
@@ -100,17 +105,18 @@ def open_run(
         for role, episodes in roles.of.items()
     }
     samples = {
-        role: Samples(dataset, table, rows, labels, policy.actions.scale)
+        role: Samples(dataset, table, rows, labels, policy.actions.full)
         for role, table in tables.items()
     }
     learnt: Rows = rows
     table = tables["train"]
-    mirrored = inputs.mirrored if isinstance(inputs, TrainingInputs) else None
-    if policy.mirror and (policy.cut == "pixels" or mirrored is not None):
+    mirrored = inputs.mirrored if isinstance(inputs, TrainingInputs) else []
+    if policy.mirror and (policy.cut == "pixels" or mirrored):
         flipped = open_rows(dataset, checkpoint.digest, resolved, mirrored, "mirrored")
-        learnt = BothViews(rows, flipped, dataset.rows)
+        learnt = JoinedRows((rows, dataset.rows), (flipped, dataset.rows))
         table = table.with_mirror_images(dataset.rows)
-    samples["train"] = Samples(dataset, table, learnt, labels, policy.actions.scale, photometric)
+    table = table.weighted(dataset, weights or {})
+    samples["train"] = Samples(dataset, table, learnt, labels, policy.actions.full, photometric)
     return RunData(
         backbone=checkpoint,
         precision=resolved,
@@ -131,4 +137,5 @@ def trained_on(dataset: Dataset, split: Path, settings: RunSettings) -> TrainedO
         split=sha256_of(split),
         fold=settings.fold,
         subset=settings.subset,
+        members=tuple(part.name for part in dataset.parts) if dataset.is_mixture else (),
     )

@@ -23,7 +23,7 @@ class Labels:
     Row R + r is the mirror image of row r.
     """
 
-    actions: np.ndarray  # (R or 2R, A) float32, the predicted dimensions in raw command units
+    actions: np.ndarray  # (R or 2R, A) float32, the predicted dimensions in command units
     prompts: PromptTable  # the distinct prompts
     prompt_of_row: np.ndarray  # (R or 2R,) int64, index of each row's prompt
 
@@ -37,16 +37,21 @@ class Labels:
         actions, lengths = dataset.actions, dataset.lengths
         names = [episode.name for episode in dataset.episodes]
         values = [prompt_values(episode) for episode in dataset.episodes]
+        prompts_of = [
+            policy.prompt_of(dataset.part_of(index).name) for index in range(len(dataset))
+        ]
         if policy.mirror:
             actions = np.concatenate([actions, actions * SIGNS + 0.0])  # + 0.0: no negative zeros
             lengths = np.tile(lengths, 2)
             names = [*names, *(f"{name} (mirrored)" for name in names)]
             values = [*values, *map(mirrored_values, values)]
-        prompts = PromptTable.of(policy.prompt, values, names)
+            prompts_of = [*prompts_of, *prompts_of]
+        prompts = PromptTable.of_each(prompts_of, values, names)
         if policy.mirror:
             _told_apart(dataset, prompts)
         return cls(
-            actions[:, columns_of(policy.actions.dimensions)],
+            actions[:, columns_of(policy.actions.dimensions)]
+            / np.array(policy.actions.units, dtype=actions.dtype),
             prompts,
             np.repeat(np.asarray(prompts.of_episode, dtype=np.int64), lengths),
         )

@@ -28,7 +28,7 @@ def predict(
     label: str,
     cut: Cut | None = None,
 ) -> np.ndarray:
-    """Predict the chunk of every window, (N, C, A) float32 in raw command units.
+    """Predict the chunk of every window, (N, C, A) float32 in command units.
 
     Only a batch of features is in memory at a time. ``cut`` is where the samples' features were
     taken, by default the policy's cut.
@@ -63,7 +63,7 @@ def predict_under_prompts(
         prompt_of_row: by kind of prompt, (rows,) the index of each row's prompt.
 
     Returns:
-        By kind of prompt, (N, C, A) float32 in raw command units.
+        By kind of prompt, (N, C, A) float32 in command units.
     """
 
     def forward(indices: np.ndarray, batch: Batch) -> Tensor:

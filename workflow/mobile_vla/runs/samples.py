@@ -56,8 +56,8 @@ class Samples:
         photometric: Photometric | None = None,
     ):
         self.dataset, self.table, self.rows = dataset, table, rows
-        self.raw_actions = labels.actions  # (rows, A)
-        self.actions = normalise(torch.from_numpy(self.raw_actions), scale)  # (rows, A)
+        self.commands = labels.actions  # (rows, A) in command units
+        self.actions = normalise(torch.from_numpy(self.commands), scale)  # (rows, A)
         self.prompt_of_row = torch.from_numpy(labels.prompt_of_row)
         self.photometric = photometric if photometric and photometric.changes else None
 

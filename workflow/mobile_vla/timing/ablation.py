@@ -91,7 +91,7 @@ def _measure(
     """Return each variant's seconds an epoch, round by round, and its operations an epoch."""
     device = trainer.accelerator.device
     steps = list(itertools.islice(itertools.cycle(trainer.epoch_steps(0)), rounds + 1))
-    total = len(trainer.samples)
+    total = trainer.samples.table.drawn_windows
     seconds: list[list[float]] = [[] for _ in variants]
     flops: list[float] = []
     for number, batches in enumerate(steps):

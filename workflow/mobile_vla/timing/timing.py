@@ -16,7 +16,7 @@ from mobile_vla.config.features import VIEWS
 from mobile_vla.config.timing import TimeSettings
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.data.frames import open_frames
-from mobile_vla.features.store import BothViews, FrameRows
+from mobile_vla.features.store import FrameRows, JoinedRows
 from mobile_vla.files import write_text
 from mobile_vla.layout import TimingFiles
 from mobile_vla.machine import contended, device_name, peak_memory, use_threads
@@ -75,7 +75,7 @@ def timing(
     """
     run = settings.run
     use_threads(run.training.threads, threads, "training.threads")
-    data = open_run(run, inputs, run.training.precision, run.photometric)
+    data = open_run(run, inputs, run.training.precision, run.photometric, run.weights)
     steps = steps_of(run.matched, data.dataset, inputs.split, run.fold)
     estimate = check_run(run, data, steps, memory_limit_gb)
     trainer = build_trainer(run, data, steps)
@@ -119,7 +119,7 @@ def _timed(
     seconds = [step.seconds for step in steps]
     # An epoch's last step may be a short one, so its windows count and not its steps.
     per_second = statistics.median(step.windows / step.seconds for step in steps)
-    per_epoch = len(trainer.samples) / per_second + validation
+    per_epoch = trainer.samples.table.drawn_windows / per_second + validation
     return TimingResult(
         experiment=run.experiment,
         run=run.run,
@@ -197,8 +197,8 @@ def _ablation(run: TrainSettings, data: RunData, raw_folder: Path | None) -> lis
     variants = variants_of(
         samples,
         run.policy.cut,
-        BothViews(raw[0], raw[-1], count),
-        BothViews(frames[0], frames[-1], count),
+        JoinedRows(*((rows, count) for rows in raw)),
+        JoinedRows(*((rows, count) for rows in frames)),
         data.precision,
         trainer.accelerator.device,
     )

@@ -29,20 +29,19 @@ def epoch_steps(
 def epoch_batches(
     table: WindowTable, size: int, segment: int, seed: int, epoch: int
 ) -> list[np.ndarray]:
-    """Return an epoch's window indices in batches, a function of seed and epoch: each window once.
+    """Return an epoch's window indices in batches, a function of seed and epoch.
 
-    The episodes are put end to end in random order and cut into segments of neighbouring windows,
-    which share most of their frames; batches are filled with segments drawn at random. All batches
-    but one are full.
+    Each window is drawn once or, in a mixture, as often as its dataset's weight says. The episodes
+    are put end to end in random order and cut into segments of neighbouring windows, which share
+    most of their frames; batches are filled with segments drawn at random. All batches but one are
+    full.
 
     Args:
         size: windows of a batch; here those of an optimiser step, if it is of several batches.
         segment: neighbouring windows that stay together; with 1 windows are drawn independently.
     """
     random, segment = np.random.default_rng([seed, epoch]), min(segment, size)
-    # An episode and its mirror image are two sequences: they share no frame.
-    sequence_of = table.episode * 2 + table.mirrored  # (N,)
-    sequences = [np.flatnonzero(sequence_of == index) for index in np.unique(sequence_of)]
+    sequences = epoch_sequences(table, seed, epoch)
     line = np.concatenate([sequences[i] for i in random.permutation(len(sequences))])
     if max(map(len, sequences)) > segment:
         # The line begins at any window, so that an episode is cut at other places in each epoch.
@@ -54,6 +53,32 @@ def epoch_batches(
     order = np.concatenate([drawn, line[whole:]])  # (N,)
     batches = np.split(order, range(size, len(order), size))
     return [batches[i] for i in random.permutation(len(batches))]
+
+
+def epoch_sequences(table: WindowTable, seed: int, epoch: int) -> list[np.ndarray]:
+    """Return the windows that an epoch draws, in sequences of neighbours: indices in the table.
+
+    A window of a dataset with weight w is drawn w times. Where w is no whole number, the rest of it
+    is a part of the dataset's windows, as many in each epoch, and in the next epoch those that
+    follow: they stand in an order that depends on the seed, and begin anew at its end. How often
+    two windows of a dataset have been drawn differs by 1 at most.
+    """
+    # An episode and its mirror image are two sequences: they share no frame.
+    sequence_of = table.episode * 2 + table.mirrored  # (N,)
+    sequences = [np.flatnonzero(sequence_of == index) for index in np.unique(sequence_of)]
+    found: list[np.ndarray] = []
+    for part in range(len(table.weights)):
+        own = [sequence for sequence in sequences if table.part[sequence[0]] == part]
+        count = sum(map(len, own))
+        whole, rest = divmod(table.drawn(part), count) if count else (0, 0)
+        found += own * whole
+        if rest:
+            order = np.random.default_rng([seed, part, count]).permutation(len(own))
+            line = np.concatenate([own[place] for place in order])  # (count,)
+            taken = line[(epoch * rest + np.arange(rest)) % count]
+            ends = np.flatnonzero((np.diff(taken) != 1) | (np.diff(sequence_of[taken]) != 0))
+            found += np.split(taken, ends + 1)
+    return found
 
 
 def steps_per_epoch(windows: int, batch_size: int, accumulation: int) -> int:
@@ -70,5 +95,7 @@ def steps_of(other: Matched | None, dataset: Dataset, split: Path, fold: int) ->
     if other is None:
         return None
     episodes = load_split(split, dataset, fold, other.subset).of["train"]
-    windows = len(make_windows(dataset, episodes, other.windows)) * (2 if other.mirror else 1)
-    return steps_per_epoch(windows, other.batch_size, other.accumulation) * other.epochs
+    table = make_windows(dataset, episodes, other.windows).weighted(dataset, other.weights)
+    if other.mirror:
+        table = table.with_mirror_images(dataset.rows)
+    return steps_per_epoch(table.drawn_windows, other.batch_size, other.accumulation) * other.epochs

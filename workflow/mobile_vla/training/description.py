@@ -14,7 +14,13 @@ from mobile_vla.model.policy import Policy
 from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin
 from mobile_vla.runs.data import RunData
 from mobile_vla.training.loop import Position, best_of, skipped_steps
-from mobile_vla.training.result import Epoch, PaddingResult, ParameterCounts, TrainingResult
+from mobile_vla.training.result import (
+    Epoch,
+    MixtureShare,
+    PaddingResult,
+    ParameterCounts,
+    TrainingResult,
+)
 from mobile_vla.training.trainer import Trainer
 
 ADAPTERS = """
@@ -28,7 +34,7 @@ CARD = """\
 ---
 library_name: {library}
 pipeline_tag: robotics{base}
-datasets: [{dataset}]
+datasets: [{datasets}]
 tags: [robotics, {model_type}, velocity-policy]
 ---
 # {experiment}, {run}
@@ -49,14 +55,14 @@ say what disagrees. `policy.json` holds all of it; only this file may be edited.
 - **Instruction**: one of these, word by word.
 {prompts}
 - **Velocities**: {dimensions}, in the raw command units of the training episodes, where
-  {scale:g} became 1.0. What they are in metres a second is the robot's to know.{fixed} The
+  {scale} became 1.0. What they are in metres a second is the robot's to know.{fixed} The
   chunk's first action belongs to {target}.
 
 ## Data
 
 Dataset `{dataset}` (manifest {manifest}…, split {split}…, fold {fold}{subset}){mirrored}.
 
-{counts}
+{counts}{mixture}
 
 ## Validation
 
@@ -128,14 +134,15 @@ def model_card(
         trained=_trained(settings, data),
         resize=crop,
         size=FRAME_SIZE,
-        color=(settings.images.color or "rgb").upper(),
+        color=_color(settings, data),
         prompts="\n".join(prompts),
         dimensions=", ".join(actions.dimensions),
-        scale=actions.scale,
+        scale=actions.said,
         fixed=f" {constants[0].upper()}{constants[1:]}." if constants else "",
         target="the step after the newest picture"
         if windows.target == "next"
         else "the step of the newest picture",
+        datasets=", ".join(trained_on.datasets),
         dataset=trained_on.dataset,
         manifest=trained_on.manifest[:12],
         split=trained_on.split[:12],
@@ -143,12 +150,22 @@ def model_card(
         subset="" if trained_on.subset is None else f", {trained_on.subset} training episodes",
         mirrored=", and the training episodes' mirror images" if settings.policy.mirror else "",
         counts=_counts(data),
+        mixture=_mixture(data),
         metrics=_metrics(first, epoch),
         epoch=epoch.epoch,
         start="The first pictures of a drive, before the window is full, are like in training."
         if windows.start == "repeat" or windows.window == 1
         else f"Of the first {windows.window - 1} control steps of a drive it has learnt nothing.",
     )
+
+
+def _color(settings: TrainSettings, data: RunData) -> str:
+    """Return in which order colours are stored; of a mixture in the files of its first dataset."""
+    color = (settings.images.color or "rgb").upper()
+    if not data.dataset.is_mixture:
+        return color
+    first = data.dataset.parts[0].name
+    return f"{color} in the dataset\n  `{first}`, and `predict` reads episodes as that one's are"
 
 
 def _trained(settings: TrainSettings, data: RunData) -> str:
@@ -172,6 +189,20 @@ def _counts(data: RunData) -> str:
         frames = int(data.dataset.lengths[members].sum())
         count = len(data.samples[role]) if role in data.samples else 0
         lines.append(f"| {title} | {len(members)} | {frames} | {count} |")
+    return "\n".join(lines)
+
+
+def _mixture(data: RunData) -> str:
+    """Return how the training windows of an epoch come from the datasets of a mixture."""
+    shares = mixture_shares(data)
+    if not shares:
+        return ""
+    lines = [
+        *("", "", "An epoch draws training windows of several datasets by their weights.", ""),
+        "| dataset | weight | training episodes | windows drawn |",
+        "| --- | --- | --- | --- |",
+        *(f"| `{own.dataset}` | {own.weight:g} | {own.episodes} | {own.drawn} |" for own in shares),
+    ]
     return "\n".join(lines)
 
 
@@ -225,7 +256,25 @@ def summary_of(
             role: int(data.dataset.lengths[list(members)].sum())
             for role, members in data.roles.of.items()
         },
+        mixture=mixture_shares(data),
     )
+
+
+def mixture_shares(data: RunData) -> list[MixtureShare]:
+    """Return what each dataset of a mixture contributes to training; of no mixture nothing."""
+    dataset, table = data.dataset, data.samples["train"].table
+    episodes = dataset.part[list(data.roles.of["train"])]
+    return [
+        MixtureShare(
+            dataset=part.name,
+            weight=table.weights[place],
+            episodes=int((episodes == place).sum()),
+            windows=int((table.part == place).sum()),
+            drawn=table.drawn(place),
+        )
+        for place, part in enumerate(dataset.parts)
+        if dataset.is_mixture
+    ]
 
 
 def _padding(trainer: Trainer, best: Epoch) -> PaddingResult | None:

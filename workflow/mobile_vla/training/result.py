@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from mobile_vla.config.features import Cut
 from mobile_vla.errors import UserError
 from mobile_vla.files import atomic_path
@@ -35,7 +37,7 @@ class Epoch(Result):
     gradient_norm: float
     """Norm of the last gradient before its end that a step was done with, before clipping."""
     val_mae: dict[str, float]
-    """Mean absolute error of each dimension, in raw command units: a column each."""
+    """Mean absolute error of each dimension, in command units: a column each."""
     clipped: float
     """Share of the predictions that lie beyond the action scale."""
     skipped: int | None = None
@@ -121,6 +123,20 @@ class PaddingResult(Result):
     """That loss of the best epoch."""
 
 
+class MixtureShare(Result):
+    """What a dataset of a mixture contributes to training."""
+
+    dataset: str
+    weight: float
+    """How often an epoch draws each of its windows."""
+    episodes: int
+    """Training episodes of it."""
+    windows: int
+    """Training windows of it, with mirror images."""
+    drawn: int
+    """Windows of it that an epoch draws."""
+
+
 class TrainingResult(Result):
     """``training_results.json``: a summary of a run; times in seconds, losses as in metrics.csv."""
 
@@ -164,6 +180,8 @@ class TrainingResult(Result):
     """By role, as episodes and frames; those of ``train`` with mirror images."""
     episodes: dict[str, int]
     frames: dict[str, int]
+    mixture: list[MixtureShare] = Field(default=[], exclude_if=lambda shares: not shares)
+    """By dataset of a mixture; not there for another dataset."""
 
 
 class MemoryEstimate(Result):

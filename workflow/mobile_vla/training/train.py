@@ -79,7 +79,8 @@ def train(
         Interrupted: SIGTERM or SIGINT came; the state is saved, and the same call goes on.
     """
     use_threads(settings.training.threads, threads, "training.threads")
-    data = open_run(settings, inputs, settings.training.precision, settings.photometric)
+    precision, weights = settings.training.precision, settings.weights
+    data = open_run(settings, inputs, precision, settings.photometric, weights)
     steps = steps_of(settings.matched, data.dataset, inputs.split, settings.fold)
     if memory_limit_gb is not None:
         check_run(settings, data, steps, memory_limit_gb)
@@ -123,7 +124,7 @@ def _fingerprint(
             "versions": versions(("torch", "transformers", "peft", "accelerate", "numpy")),
             "data": data.trained_on.model_dump(),
             "backbone": data.backbone.digest,
-            "features": [path and read_json(path) for path in (inputs.features, inputs.mirrored)],
+            "features": [read_json(path) for path in (*inputs.features, *inputs.mirrored)],
             "init_from": inputs.init_from and sha256_of(inputs.init_from),
             "precision": data.precision,
             "device": trainer.accelerator.device.type,
@@ -165,7 +166,7 @@ class _Run:
                 shutil.rmtree(self.snapshots, ignore_errors=True)
                 shutil.rmtree(events, ignore_errors=True)
             self.events = Events(events, step)
-        windows = len(data.samples["train"])
+        windows = data.samples["train"].table.drawn_windows
         self.progress = Progress(
             self.title,
             windows * trainer.total_steps // trainer.steps_per_epoch,
@@ -183,9 +184,9 @@ class _Run:
             log.info("%s: goes on after step %d", self.title, self.position.step)
         trained = trainable_parameters(self.trainer.policy)
         log.info(
-            "%s: %d training windows, %d validation windows, %d steps, trained: %s",
+            "%s: %d training windows an epoch, %d validation windows, %d steps, trained: %s",
             self.title,
-            len(self.data.samples["train"]),
+            self.data.samples["train"].table.drawn_windows,
             len(self.data.samples["val"]),
             self.trainer.total_steps,
             ", ".join(f"{part} {count:,}" for part, count in trained.items()),

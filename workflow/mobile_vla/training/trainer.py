@@ -53,7 +53,7 @@ class Validation:
     """The result of a pass over the validation windows."""
 
     loss: float  # mean Huber loss in normalised units
-    mae: dict[str, float]  # mean absolute error of each dimension, in raw command units
+    mae: dict[str, float]  # mean absolute error of each dimension, in command units
     clipped: float  # share of the predictions beyond the action scale
     padded: dict[str, float]  # with padding, RoboVLMs' losses under their names there
 
@@ -128,7 +128,7 @@ class Trainer:
         device, half = self.accelerator.device.type, precision == "fp16"
         self.scaler = torch.amp.GradScaler(device, enabled=half)
         size, accumulation = training.batch_size, training.accumulation
-        self.steps_per_epoch = steps_per_epoch(len(samples), size, accumulation)
+        self.steps_per_epoch = steps_per_epoch(samples.table.drawn_windows, size, accumulation)
         self.total_steps = self.steps_per_epoch * training.epochs if steps is None else steps
         self.epochs = math.ceil(self.total_steps / self.steps_per_epoch)
 

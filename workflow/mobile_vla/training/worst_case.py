@@ -55,7 +55,8 @@ def largest_batch(
 ) -> tuple[int, int]:
     """Return how many distinct frames F and windows B a process holds at most."""
     training, samples = settings.training, data.samples["train"]
-    table, windows = samples.table, min(training.batch_size, len(samples))
+    table = samples.table
+    windows = min(training.batch_size, table.drawn_windows)
     windows = -(-windows // training.processes)
     if samples.photometric is not None:  # with it, no two windows share a picture
         return windows * table.frames.shape[1], windows
@@ -72,7 +73,7 @@ def _batches(
 ) -> Iterator[np.ndarray]:
     """Yield the window indices of each batch of the run."""
     training = settings.training
-    per_epoch = steps_per_epoch(len(table), training.batch_size, training.accumulation)
+    per_epoch = steps_per_epoch(table.drawn_windows, training.batch_size, training.accumulation)
     total = per_epoch * training.epochs if steps is None else steps
     whole, rest = divmod(total, per_epoch)
     for epoch in range(math.ceil(total / per_epoch)):

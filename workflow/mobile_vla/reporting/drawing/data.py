@@ -43,14 +43,15 @@ def action_sequences(material: Material) -> Drawn:
     heights = [min(max(LINE * len(dataset), LOWEST), HIGHEST) for dataset in datasets]
     figure = new_figure(0.6 + sum(heights) + 0.5 * len(datasets))
     grid = figure.subplots(len(datasets), width, squeeze=False, height_ratios=heights)
-    largest = max(float(np.abs(data.actions).max(initial=0.0)) for data in datasets) or 1.0
+    most = np.stack([np.abs(data.actions).max(axis=0, initial=0.0) for data in datasets]).max(0)
     parts = []
     for axes, dataset in zip(grid, datasets, strict=True):
         order = _sorted(dataset)
         for position, column in enumerate(columns[dataset.name]):
-            picture = _sequences(axes[position], dataset, order, column, largest, position == 0)
+            ax, first = axes[position], position == 0
+            picture = _sequences(ax, dataset, order, column, most[column], first)
             title = ACTION_COLUMNS[column]
-            axes[position].set_title(f"{dataset.name}: {title}" if position == 0 else title)
+            ax.set_title(f"{dataset.name}: {title}" if first else title)
         hide(list(axes[len(columns[dataset.name]) :]))
         lengths = dataset.lengths
         low, high = (t.count(int(n), "frame") for n in (lengths.min(), lengths.max()))
@@ -64,7 +65,7 @@ def action_sequences(material: Material) -> Drawn:
             )
         )
     bar = figure.colorbar(picture, ax=list(grid.flat), shrink=0.7, pad=0.015)
-    bar.set_label("command units")
+    bar.set_label("share of the largest command")
     bar.outline.set_visible(False)
     for ax in grid[-1]:
         ax.set_xlabel("frame")
@@ -102,10 +103,8 @@ def _sequences(
     values = np.full((len(order), int(dataset.lengths.max())), np.nan, dtype=np.float32)
     for row, index in enumerate(order):
         start, length = dataset.offsets[index], dataset.lengths[index]
-        values[row, :length] = dataset.actions[start : start + length, column]
-    picture = ax.imshow(
-        values, aspect="auto", cmap=COLORMAP, vmin=-largest, vmax=largest, interpolation="none"
-    )
+        values[row, :length] = dataset.actions[start : start + length, column] / (largest or 1)
+    picture = ax.imshow(values, aspect="auto", cmap=COLORMAP, vmin=-1, vmax=1, interpolation="none")
     ax.grid(visible=False)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     sides = groupby(order, key=lambda index: dataset.episodes[index].scenario.get("side"))

@@ -42,7 +42,7 @@ NEARLY = 0.02  # of the scale: shorter arrows are a dot
 
 @dataclass(frozen=True)
 class Trace:
-    """The first step of each of an episode's N chunks, in raw command units."""
+    """The first step of each of an episode's N chunks, in command units."""
 
     frame: np.ndarray  # (N,) that the action belongs to, counted from 0
     prediction: np.ndarray  # (N, A)
@@ -95,7 +95,8 @@ def episodes(material: Material) -> Drawn:
     ax = figure.subplots()
     down, across = SIDE + HEADING, SIDE + GAP
     canvas = np.zeros((len(chosen) * down, PICTURES * across - GAP, 4), dtype=np.uint8)
-    scale = float(np.abs(dataset.actions).max()) or 1.0
+    commands = dataset.actions[:, columns_of(run.evaluation.dimensions)]
+    scale = float(np.abs(commands / run.evaluation.units).max()) or 1.0
     for row, (kind, episode) in enumerate(chosen):
         trace = stitch(path, episode.episode, str(run.settings.settings.get("target")))
         first = int(dataset.offsets[dataset.index(episode.episode)])
@@ -146,7 +147,7 @@ def _arrows(
 
 @dataclass(frozen=True)
 class _Example:
-    """An episode with what a run predicts of it, in raw command units."""
+    """An episode with what a run predicts of it, in command units."""
 
     truth: np.ndarray  # (T, A) of all frames
     frames: list[np.ndarray]  # of each line the frames that it is over, counted from 0
@@ -159,7 +160,8 @@ def _example(material: Material, run: Run, episode: EpisodeError) -> _Example:
     dataset = material.dataset_of(scored)
     index = dataset.index(episode.episode)
     first, length = int(dataset.offsets[index]), int(dataset.lengths[index])
-    truth = dataset.actions[first : first + length][:, columns_of(scored.dimensions)]
+    commands = dataset.actions[first : first + length][:, columns_of(scored.dimensions)]
+    truth = commands / scored.units
     with np.load(path, allow_pickle=False) as data:
         mask = data["mask"]
         if episode.windows >= mask.shape[1]:
@@ -251,7 +253,8 @@ def predicted_paths(material: Material) -> Drawn:
         for row in np.flatnonzero(data["episode"] == episode.episode):
             kept = data["mask"][row]
             chunk = np.zeros((int(kept.sum()), 3))
-            chunk[:, columns_of(run.evaluation.dimensions)] = data["prediction"][row][kept]
+            predicted = data["prediction"][row][kept] * run.evaluation.units
+            chunk[:, columns_of(run.evaluation.dimensions)] = predicted
             _chunk(ax, poses[int(data["frame"][row][0])], chunk, color)
         ax.plot(0, 0, "o", color=BASELINE, ms=6)
         ax.set_title(f"{KINDS[kind]}: MAE {number(episode.mae)}\n({episode.windows} windows)")
