@@ -1,6 +1,6 @@
 """What the audit says about the quality of demonstrations: recall of planted faults, false alarms.
 
-    python tests/benchmarks/demonstrations.py            50 seeds, about five minutes on two cores
+    python tests/benchmarks/demonstrations.py            50 seeds, ten minutes of processor time
 
 Each seed is a simulated world of its own: 24 drives with slips, in other light, with a camera's
 noise, each recorded until shortly after its arrival. A fault is planted in one of the first 13. Its
@@ -146,7 +146,7 @@ def main() -> None:
         for found in pool.map(measure, range(SEEDS)):
             total.update(found)
     small, large = SIZES
-    print(f"| finding | planted in one drive | detected of {small} drives | of {large} |")
+    print(f"| finding | planted in one drive | detected among {small} drives | among {large} |")
     print("| --- | --- | --- | --- |")
     rows = [
         *PLANTS,
@@ -154,7 +154,7 @@ def main() -> None:
         *(("command_offset", what) for what in OF_SET),
     ]
     for code, what in rows:
-        shares = (f"{total[code, what, size] / SEEDS:.0%}" for size in SIZES)
+        shares = (f"{100 * total[code, what, size] / SEEDS:.0f} %" for size in SIZES)
         print(f"| `{code}` | {what} | {' | '.join(shares)} |")
     print(f"\n| finding | false alarms among {SEEDS} × {small} drives | of {SEEDS} × {large} |")
     print("| --- | --- | --- |")
