@@ -151,13 +151,11 @@ def plain_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """Frames show something: they are not black, white or all of one colour."""
     if facts.image_statistics.max == 1:
         return  # of such images nothing else is worth saying
-    mean: np.ndarray = np.array(facts.image_statistics.frame_mean)  # (T,)
-    std: np.ndarray = np.array(facts.image_statistics.frame_std)  # (T,)
-    black, white = mean < BLACK_BELOW, mean > WHITE_ABOVE
+    black, white, flat = _plain(facts)
     for code, what, where in (
         ("black_frames", "black", black),
         ("white_frames", "white", white),
-        ("flat_frames", "of nearly one colour", (std < FLAT_BELOW) & ~black & ~white),
+        ("flat_frames", "of nearly one colour", flat),
     ):
         if where.any():
             frames = np.flatnonzero(where).tolist()
@@ -170,6 +168,19 @@ def plain_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
                 remedy="look at the camera's recording; leave the episode out if it is useless",
                 frames=frames,
             )
+
+
+def _plain(facts: EpisodeFacts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which frames are black, white, and else of nearly one colour, (T,) bool each."""
+    mean: np.ndarray = np.array(facts.image_statistics.frame_mean)  # (T,)
+    std: np.ndarray = np.array(facts.image_statistics.frame_std)  # (T,)
+    black, white = mean < BLACK_BELOW, mean > WHITE_ABOVE
+    return black, white, (std < FLAT_BELOW) & ~black & ~white
+
+
+def plain_frames_of(facts: EpisodeFacts) -> np.ndarray:
+    """Return which frames show nothing: black, white or of nearly one colour, (T,) bool."""
+    return np.any(_plain(facts), axis=0)
 
 
 def frozen_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:

@@ -105,6 +105,22 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
     ("Language", "info"): {
         "name_outside_scheme": "a name that does not follow the scheme",
     },
+    ("Demonstrations", "warning"): {
+        "blurred": "pictures far less sharp than those of the other episodes",
+        "clipped_pixels": "far more pixels black or white to the camera than in other episodes",
+        "near_duplicate": "the commands of another episode, and nearly its pictures",
+        "other_command_offset": "pictures move sooner or later after commands than in the others",
+    },
+    ("Demonstrations", "info"): {
+        "much_idle": "far more frames without a command than in the other episodes",
+        "many_reversals": "velocities change their sign far more often than in the others",
+        "jerky_commands": "commands far less smooth than in the other episodes",
+        "other_length": "far more or fewer frames than the other episodes of the scenario",
+        "blurred_frames": "single frames far less sharp than those around them",
+        "other_brightness": "pictures far darker or brighter than in the other episodes",
+        "other_pictures": "pictures unlike those of the other episodes",
+        "command_offset": "pictures do not move in the frame after a command, but sooner or later",
+    },
     ("Set", "error"): {
         "no_episodes": "no episode of the dataset can be used",
         "no_windows": "no episode is long enough for an experiment's window and chunk",

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import math
 from pathlib import PurePath
 
+import numpy as np
 from pydantic import Field, JsonValue
 
 from mobile_vla.result import FileDigest, Result
 
+THUMBNAIL = 8  # pixels, both ways
+THUMBNAILS = 32  # of an episode, at most
+
 Scenario = dict[str, str | None]
 """obstacles, layout, side, style and distance; None where the file's name does not say."""
+
+
+def thumbnail_step(length: int) -> int:
+    """Return s: an episode of T frames has thumbnails of its frames 0, s, 2 s ..."""
+    return max(math.ceil(length / THUMBNAILS), 1)
 
 
 class Defect(Result):
@@ -51,6 +62,25 @@ class ImageStatistics(Result):
     """Clearly coloured pixels; None for a rejected episode."""
     repeats: list[int]
     """Indices of the frames whose raw image equals the one before."""
+    sharpness: list[float]
+    """(T,) variance of the Laplacian of each frame's grey levels: low where it is blurred."""
+    dark: list[float]
+    """(T,) share of each frame's pixels with a grey level of 5 or less."""
+    bright: list[float]
+    """(T,) share of each frame's pixels with a grey level of 250 or more."""
+    pan: list[float]
+    """(T,) shift to the right since the frame before, as an estimated share of the width."""
+    zoom: list[float]
+    """(T,) growth from the centre since the frame before, as an estimated share of the size."""
+    change: list[float]
+    """(T,) mean absolute difference to the frame before, at 16×16 pixels; 0 at the first."""
+    thumbnails: str
+    """(K, 8, 8) uint8 grey levels of up to 32 frames, every so many, as base64."""
+
+    def small_pictures(self) -> np.ndarray:
+        """Return the thumbnails, (K, 8, 8) uint8: frames 0, s, 2 s ... (:func:`thumbnail_step`)."""
+        content = base64.b64decode(self.thumbnails)
+        return np.frombuffer(content, dtype=np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
 
 
 class EpisodeFacts(Result):
