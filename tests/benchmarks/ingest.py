@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -29,6 +29,7 @@ from mobile_vla.config.audit import DataAuditSettings
 from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes
+from mobile_vla.ingest.image_statistics import FrameMeasures
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.layout import EpisodeFiles
@@ -99,6 +100,13 @@ def bare(path: Path, span: int) -> None:
                 to_frame(image, Images())
 
 
+def measure(frames: Sequence[np.ndarray]) -> None:
+    """Take all statistics of an episode's frames, the quality of its pictures among them."""
+    measures = FrameMeasures(len(frames))
+    for index, frame in enumerate(frames):
+        measures.add(index, frame)
+
+
 def whole(path: Path, folder: Path) -> None:
     """Ingest."""
     settings = IngestSettings(dataset="a", episode="a", images=Images().settled())
@@ -135,6 +143,9 @@ def memory(pid: int) -> int:
 def of_ingest(folder: Path) -> None:
     """Print times and memory by the chunks' span and the episode's length."""
     images = pictures(FRAMES)
+    frames = [to_frame(image, Images().settled()) for image in images]
+    measuring = statistics.median(processor_time(lambda: measure(frames)) for _ in range(REPEATS))
+    print(f"measuring a frame: {1e3 / FRAMES * measuring:.2f} ms")
     print("frames to a chunk   read + resize, ms a frame   ingest   ratio (median, max)")
     for span in SPANS:
         path = write(folder / f"{span}.h5", images, span)

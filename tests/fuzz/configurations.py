@@ -22,6 +22,12 @@ datasets:
     kind: recorded
     path: .
     pattern: "*.h5"
+    fields:
+      episodes: "data/demo_*"
+      images: obs/front
+      actions: {linear_x: "actions[0]", angular_z: twist/z}
+      instruction: "@lang"
+    scenarios: sides.csv
     images: {color: bgr}
     actions: {scale: 1.15}
     on_error: quarantine

@@ -13,8 +13,8 @@ from support.limited import MEMORY
 from support.project import ROOT
 
 SEED = 20251106
-FEW = {"configurations": 100, "texts": 40, "episodes": 20}
-MANY = {"configurations": 2500, "texts": 300, "episodes": 300}
+FEW = {"configurations": 100, "texts": 40, "episodes": 20, "layouts": 6}
+MANY = {"configurations": 2500, "texts": 300, "episodes": 300, "layouts": 200}
 SIZES = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.long)]
 
 
@@ -68,3 +68,8 @@ def test_texts(size):
 @pytest.mark.parametrize("size", SIZES)
 def test_damaged_episodes(size):
     check(outcomes("episodes", size))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_damaged_files_of_several_episodes(size):
+    check(outcomes("layouts", size))

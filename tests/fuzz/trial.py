@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 from support.limited import limited
 
 Case = tuple[str, Callable[[], object]]
+
+BYTES = ("_flip", "_blank", "_cut", "_splice")
+"""The damages that do to any file; the others are done to arrays at its top."""
 
 
 def configurations(seed: int, count: int) -> Iterator[Case]:
@@ -82,9 +88,47 @@ def episodes(seed: int, count: int) -> Iterator[Case]:
         yield name, lambda raw=raw: read(raw)
 
 
+def layouts(seed: int, count: int) -> Iterator[Case]:
+    """Yield damaged files of several episodes, which are described, listed and read."""
+    from fuzz.episodes import damaged, damages
+    from mobile_vla.config.entries import RecordedDataset
+    from mobile_vla.config.mistakes import Source
+    from mobile_vla.describing.describe import describe
+    from mobile_vla.errors import UserError
+    from mobile_vla.ingest import isolation
+    from mobile_vla.ingest.ingest import ingest
+    from mobile_vla.ingest.recorded import recorded_episodes, recorded_files
+    from mobile_vla.layout import EpisodeFiles
+    from support.hdf5_layouts import write_robomimic
+
+    isolation.STALL_SECONDS = 4.0  # instead of two minutes: some of the damages make HDF5 loop
+    good, folder = Path("image.h5"), Path("several")
+    write_robomimic(good, demos=3)
+    folder.mkdir()
+    fields = {"episodes": "data/demo_*", "images": "obs/agentview_image", "actions": "actions"}
+    given = {"kind": "recorded", "path": str(folder), "fields": fields}
+    dataset, source = RecordedDataset.model_validate(given), Source()
+    files = EpisodeFiles(Path("one.json"), Path("one.npy"))
+
+    def read(raw: Path) -> None:
+        with suppress(UserError), redirect_stdout(io.StringIO()):
+            describe(raw)
+        found = recorded_files("made", dataset, source)
+        for one in recorded_episodes("made", dataset, found, source, Path("cache.json")).values():
+            ingest(one.settings, files, raw=one.file)
+
+    in_bytes = (one for one in damages(seed + 1, 10 * count) if one[0].endswith(BYTES))
+    for name, damage in itertools.islice(in_bytes, count):
+        raw = damaged(good, folder / good.name, damage)
+        yield name, lambda raw=raw: read(raw)
+
+
 def main(kind: str, seed: str, count: str) -> None:
     """Print how each input ended."""
-    kinds = {"configurations": configurations, "texts": texts, "episodes": episodes}
+    kinds = {
+        **{"configurations": configurations, "texts": texts},
+        **{"episodes": episodes, "layouts": layouts},
+    }
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for name, work in kinds[kind](int(seed), int(count)):

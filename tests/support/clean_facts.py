@@ -46,8 +46,8 @@ def found(every, actions=None, **changes):
     return [(one.code, one.severity, one.episode, one.place) for one in findings]
 
 
-def statistics(**changes):
-    return facts_of(NAMES[0]).image_statistics.model_copy(update=changes)
+def statistics(name=NAMES[0], frames=18, **changes):
+    return facts_of(name, frames).image_statistics.model_copy(update=changes)
 
 
 def first(**changes):
@@ -63,8 +63,8 @@ MEAN = [110.0] * FRAMES
 LIKE_OTHER = facts_of(NAMES[1])
 
 
-def colours(red, blue):
-    return statistics(strong=StrongColors(red=red, blue=blue))
+def colours(red, blue, name=NAMES[0]):
+    return statistics(name, strong=StrongColors(red=red, blue=blue))
 
 
 def run(folder, every, frames=(), **changes):

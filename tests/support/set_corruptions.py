@@ -40,6 +40,7 @@ SETS = {
         [
             warning("cell_too_short", "experiment usual, right far core", THE_SET),
             warning("too_short", "experiment usual", THE_SET),
+            ("info", "other_length", "episode_20251103_100741_1box_hori_right_core_far", "actions"),
             THIN,
         ],
     ),

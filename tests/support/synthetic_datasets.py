@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.manifest import manifest
 from mobile_vla.data.result import ROLES, DatasetSplit, Episode, Fold, Manifest, SplitBasis
 from mobile_vla.files import digest_of
-from mobile_vla.ingest.result import EpisodeFacts, ImageStatistics, StrongColors
+from mobile_vla.ingest.result import (
+    THUMBNAIL,
+    EpisodeFacts,
+    ImageStatistics,
+    StrongColors,
+    thumbnail_step,
+)
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import ManifestFiles
 from mobile_vla.result import FileDigest
@@ -50,10 +57,25 @@ def facts_of(name: str, frames: int = 18, **changes: Any) -> EpisodeFacts:
             max=240,
             strong=StrongColors(red=0.2, blue=0.01),
             repeats=[],
+            sharpness=[400.0] * frames,
+            dark=[0.0] * frames,
+            bright=[0.0] * frames,
+            pan=[0.0] * frames,
+            zoom=[0.0] * frames,
+            change=[0.0] * frames,
+            thumbnails=_thumbnails(name, frames),
         ),
         "errors": [],
     }
     return EpisodeFacts.model_validate({**facts, **changes})
+
+
+def _thumbnails(name: str, frames: int) -> str:
+    """Return thumbnails of nothing in particular, of no two episodes the same."""
+    rng = np.random.default_rng(int(digest_of(name, 8), 16))
+    picture = rng.integers(90, 130, size=(THUMBNAIL, THUMBNAIL), dtype=np.uint8).tobytes()
+    count = len(range(0, frames, thumbnail_step(frames)))
+    return base64.b64encode(picture * count).decode()
 
 
 def changed(facts: EpisodeFacts, **changes: Any) -> EpisodeFacts:

@@ -257,9 +257,12 @@ def test_prompts_must_differ_where_the_sides_do():
 
 
 def test_the_order_of_colours_is_judged_by_clearly_coloured_things():
-    cool = [changed(facts, image_statistics=colours(0.01, 0.2)) for facts in whole()]
-    grey = [changed(facts, image_statistics=colours(0.001, 0.004)) for facts in whole()]
-    even = [changed(facts, image_statistics=colours(0.1, 0.15)) for facts in whole()]
+    def all_of(red, blue):
+        return [
+            changed(facts, image_statistics=colours(red, blue, facts.episode)) for facts in whole()
+        ]
+
+    cool, grey, even = all_of(0.01, 0.2), all_of(0.001, 0.004), all_of(0.1, 0.15)
     assert found(cool) == [("probable_bgr", "warning", None, "images")]
     settled = Declared(color_settled=True)
     assert not assessed(cool, settings(declared=settled))[0]
@@ -294,7 +297,7 @@ def test_normalised_images_are_not_called_black_as_well():
 def test_lists_of_frames_are_bounded():
     odd = [index % 2 == 0 for index in range(400)]
     mean, std = [1.0 if dark else 100.0 for dark in odd], [40.0] * 400
-    shown = statistics(frame_mean=mean, frame_std=std)
+    shown = statistics(frames=400, frame_mean=mean, frame_std=std)
     facts = facts_of(NAMES[0], 400, image_statistics=shown)
     findings, _ = assessed([facts], settings())
     (finding,) = [one for one in findings if one.code == "black_frames"]

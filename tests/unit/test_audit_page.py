@@ -136,16 +136,17 @@ def test_episodes_left_out_for_warnings_count_nowhere(tmp_path):
     name = "episode_20251103_101500_1box_hori_left_core_close"
     attributes = {**facts_of(name).attributes, "num_frames": 8}
     every = [*whole(), facts_of(name, frames=9, attributes=attributes)]
-    kept, _ = run(tmp_path / "kept", every)
-    assert [finding.code for finding in kept.findings] == ["too_short", "num_frames_differs"]
+    about_it = ["num_frames_differs", "other_length"]
+    kept, _ = run(tmp_path / "kept", every, frames=[name])
+    assert [finding.code for finding in kept.findings] == ["too_short", *about_it]
     assert kept.statistics.lengths.min == 9 and kept.statistics.flagged == 0
-    out, page = run(tmp_path / "out", every, on_warning="quarantine")
-    assert [finding.code for finding in out.findings] == ["num_frames_differs"]
+    out, page = run(tmp_path / "out", every, frames=[name], on_warning="quarantine")
+    assert [finding.code for finding in out.findings] == about_it
     assert out.statistics.lengths.min == 18 and out.statistics.flagged == 1
     assert "1 left out for their warnings" in page
-    accept = {"num_frames_differs": "known"}
-    same, _ = run(tmp_path / "same", every, on_warning="quarantine", accept=accept)
-    assert [finding.code for finding in same.findings] == ["too_short", "num_frames_differs"]
+    changes = {"on_warning": "quarantine", "accept": {"num_frames_differs": "known"}}
+    same, _ = run(tmp_path / "same", every, frames=[name], **changes)
+    assert [finding.code for finding in same.findings] == ["too_short", *about_it[::-1]]
 
 
 def test_thumbnails_show_the_frames_and_are_bounded(tmp_path):
@@ -203,7 +204,9 @@ def test_pictures_are_shared_fairly(counts, total):
 
 
 def test_doubtful_colours_are_shown_both_ways(tmp_path):
-    every = [changed(facts, image_statistics=colours(0.01, 0.2)) for facts in whole()]
+    every = [
+        changed(facts, image_statistics=colours(0.01, 0.2, facts.episode)) for facts in whole()
+    ]
     report, page = run(tmp_path, every, frames=sorted(NAMES)[:2])
     assert [picture.swapped for picture in report.thumbnails] == [False, True] * 2
     assert "red and blue swapped</figcaption>" in page

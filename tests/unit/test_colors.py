@@ -9,7 +9,7 @@ from mobile_vla.audit.audit_data import assess_data
 from mobile_vla.config.audit import DataAuditSettings, Declared
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import Simulation, simulated_episodes
-from mobile_vla.ingest.ingest import strong_colors
+from mobile_vla.ingest.image_statistics import strong_colors
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import StrongColors
 from mobile_vla.simulator.camera import render

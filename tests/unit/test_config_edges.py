@@ -12,7 +12,7 @@ from mobile_vla.config.loading import read_project, read_with_source
 from mobile_vla.config.mistakes import Source
 from mobile_vla.config.schema import config_schema
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.ingest.recorded import recorded_episodes
+from mobile_vla.ingest.recorded import recorded_files
 from mobile_vla.lerobot.listing import lerobot_episodes
 from support.config_text import BASE, load, problems
 
@@ -299,7 +299,7 @@ def test_a_checkpoint_that_is_not_there_is_said_in_the_plan(tmp_path, made):
 @pytest.mark.parametrize(
     ("section", "key", "rest", "check"),
     [
-        ("datasets", "path", {"kind": "recorded"}, recorded_episodes),
+        ("datasets", "path", {"kind": "recorded"}, recorded_files),
         ("datasets", "path", {"kind": "lerobot"}, lerobot_episodes),
         ("backbones", "checkpoint", {}, check_folder),
     ],

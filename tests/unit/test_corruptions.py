@@ -20,8 +20,9 @@ from mobile_vla.files import sha256_of
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
+from support import corruption_cases, quality_corruptions, set_corruptions
 from support.clean_facts import assessed
-from support.corruption_cases import FILES, IT, THE_SET
+from support.corruption_cases import IT, THE_SET
 from support.episode_corruptions import (
     CHUNK,
     FRAMES,
@@ -37,7 +38,9 @@ from support.episode_corruptions import (
     replace,
 )
 from support.recorded import write_episode, write_folder
-from support.set_corruptions import SETS
+
+FILES = corruption_cases.FILES | quality_corruptions.FILES
+SETS = set_corruptions.SETS | quality_corruptions.SETS
 
 NAME = "episode_20251201_120000_1box_hori_left_core_close"
 NOBODY = 65534

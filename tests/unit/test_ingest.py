@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.files import sha256_of
@@ -81,6 +82,12 @@ def test_a_good_file_gives_facts_and_frames(good):
     np.testing.assert_allclose(statistics.frame_std, expected.std((1, 2, 3)), atol=1e-3)
     assert statistics.repeats == []
     assert statistics.max == expected.max()
+    for listed in (statistics.sharpness, statistics.dark, statistics.bright, statistics.change):
+        assert len(listed) == FRAMES and min(listed) >= 0
+    assert max(map(abs, statistics.pan)) > 0.01  # the box moves
+    grey = np.stack([np.asarray(Image.fromarray(one).convert("L")) for one in expected])
+    small = grey.reshape(FRAMES, 8, 28, 8, 28).mean((2, 4))
+    np.testing.assert_allclose(statistics.small_pictures(), small, atol=1)
     lower = expected[:, 112:].astype(int)
     for name, margin in (
         ("red", lower[..., 0] - lower[..., 2]),

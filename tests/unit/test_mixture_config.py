@@ -11,7 +11,7 @@ from support.config_text import load, problems
 TEXT = """\
 datasets:
   lab: {kind: simulated, simulation: {scenes: 3, world: {frames: 20}}}
-  autumn: {kind: simulated, simulation: {scenes: 4, world: {frames: 30}}}
+  autumn: {kind: simulated, simulation: {scenes: 4, world: {frames: 30, seed: 1}}}
   hall: {kind: recorded, path: /data}
   both:
     kind: mixture
@@ -150,7 +150,7 @@ DIFFERENCES = {
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_datasets_that_one_policy_cannot_learn_from_are_refused(tmp_path, name):
     setting, found = DIFFERENCES[name]
-    text = edited("world: {frames: 30}}", f"world: {{frames: 30}}}}, {setting}")
+    text = edited("seed: 1}}", f"seed: 1}}}}, {setting}")
     wrong = problems(text, tmp_path)
     assert len(wrong) == 2  # of the mixture, and of the list
     assert [place.split(".")[0] for place in wrong] == ["7 (datasets", "17 (experiments"]
@@ -172,6 +172,11 @@ OTHERS = {
     "ablation": ("mixed: {}", "mixed: {timing: {ablation: true}}", "on the mixture 'both'"),
     "too short": ("frames: 20", "frames: 12", "the episodes of 'lab' have 12"),
     "one prompt": ("{weight: 2}", "{weight: 2, prompt: {template: go}}", "the prompt 'go'"),
+    "the same scenes": (
+        ", seed: 1",
+        "",
+        "'lab' and 'autumn' are simulated with the `world.seed` 0",
+    ),
     "the name of a list": ("  both:", "  lab+autumn: {kind: simulated}\n  both:", "is named"),
 }
 
@@ -188,3 +193,11 @@ def test_a_mixture_with_a_mistake_hides_no_other_mistake(tmp_path):
     found = [problem.found for problem in problems(text, tmp_path).values()]
     assert any("unknown dataset 'autum'" in one for one in found)
     assert any("need 104 frames" in one or "chunk 100" in one for one in found)
+
+
+def test_each_run_trains_on_the_same_fold_of_every_dataset(tmp_path):
+    folds = "split: {kind: kfold, folds: 3, seed: %d}"
+    text = edited("world: {frames: 20}}", "world: {frames: 20}}, " + folds % 0)
+    project = load(text.replace("seed: 1}}", "seed: 1}}, " + folds % 1), tmp_path)
+    assert project.runs_of("mixed") == ["seed0-fold0", "seed0-fold1", "seed0-fold2"]
+    assert project.train("listed", "seed0-fold2").fold == 2

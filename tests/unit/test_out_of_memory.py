@@ -135,6 +135,7 @@ def test_a_policy_that_is_too_large_to_build_is_no_fault(
     made = zip(("policy", "last", "metrics", "results"), OUTPUTS, strict=True)
     given |= {name: tmp_path / path for name, path in made}
     given["settings"] = settings.model_copy(update={"policy": policy}).model_dump_json()
+    given["features"] = given["features"][0]
     status, text = logged("train", *(w for n, v in given.items() for w in (f"--{n}", v)))
     assert status == 1, text
     assert "train: out of memory (" in text and f"the largest first: {place}, " in text

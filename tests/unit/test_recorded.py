@@ -12,10 +12,10 @@ import pytest
 from mobile_vla.config.entries import RecordedDataset
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.mistakes import Source
-from mobile_vla.errors import UserError
+from mobile_vla.errors import UserError, first_of
 from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
-from mobile_vla.ingest.recorded import left_out, named, recorded_episodes
+from mobile_vla.ingest.recorded import left_out, recorded_files
 from mobile_vla.ingest.scenario import follows_scheme
 from mobile_vla.layout import EpisodeFiles
 from support import recorded
@@ -53,7 +53,7 @@ def test_it_is_independent_and_a_script(tmp_path):
 def listed(folder, pattern="*.h5"):
     """Return the episodes of a folder, and the files that are left out."""
     dataset = RecordedDataset(kind="recorded", path=str(folder), pattern=pattern)
-    files = recorded_episodes("d", dataset, Source())
+    files = recorded_files("d", dataset, Source())
     return sorted(files), left_out(dataset, files.values())
 
 
@@ -101,7 +101,7 @@ def test_files_that_the_pattern_nearly_matches_are_named(tmp_path, other):
 
 
 def test_many_files_are_named_in_a_line():
-    assert named([f"{number}.hdf5" for number in range(9)]).endswith("4.hdf5 and 4 more")
+    assert first_of([f"{number}.hdf5" for number in range(9)]).endswith("4.hdf5 and 4 more")
 
 
 def test_results_below_the_folder_are_not_left_out(tmp_path, monkeypatch):

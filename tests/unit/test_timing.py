@@ -43,6 +43,8 @@ from mobile_vla.timing.timing import timing
 from mobile_vla.training.train import train
 from mobile_vla.training.trainer import Trainer
 from mobile_vla.training.worst_case import worst_case
+from support.hdf5_layouts import write_robomimic
+from support.ingested import CONFIG, ingested
 from support.recorded import write_folder
 from support.tiny import make_backbone
 
@@ -143,6 +145,16 @@ def test_raw_images_become_the_frames_that_ingest_made(files):
     for view in ("plain", "mirrored"):
         raw = RawRows(dataset, Images(color="bgr"), view)[rows]
         assert torch.equal(raw, FrameRows(open_frames(dataset), view)[rows])
+
+
+def test_raw_images_of_another_layout_become_the_same_frames(tmp_path):
+    write_robomimic(tmp_path / "image.hdf5", demos=2)
+    (tmp_path / "config.yaml").write_text(CONFIG.format(path=tmp_path))
+    made = ingested(tmp_path)
+    dataset = Dataset.load(made.manifest, made.actions)
+    rows = np.array([9, 10, 8, 3])
+    raw = RawRows(dataset, Images(color="rgb"), "plain", tmp_path)[rows]
+    assert torch.equal(raw, FrameRows(open_frames(dataset), "plain")[rows])
 
 
 def test_a_raw_file_that_is_gone_is_named(files, tmp_path):

@@ -93,6 +93,7 @@ TOOLS = _by_name(
     Command("release", "releasing"),
     Command("export_lerobot", "lerobot", extra="lerobot"),
     Command("import_robovlms", "importing"),
+    Command("describe", "describing"),
     Command("clean_stale", "config"),
     Command("plan", "planning"),
     Command("schema", "config"),

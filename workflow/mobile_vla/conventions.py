@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 FRAME_SIZE = 224  # pixels, both ways: what Kosmos-2's vision tower takes
 FRAME_SHAPE = (FRAME_SIZE, FRAME_SIZE, 3)
 
-ACTION_COLUMNS = ("linear_x", "linear_y", "angular_z")
+Dimension = Literal["linear_x", "linear_y", "angular_z"]
+"""A velocity of an action."""
+
+ACTION_COLUMNS: tuple[Dimension, ...] = get_args(Dimension)
 
 ScenarioKey = Literal["obstacles", "layout", "side", "style", "distance"]
 """The parts of the scenario that an episode's name says."""

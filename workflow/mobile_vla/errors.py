@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 LONGEST = 2000  # characters of a text of a message
 MOST = 50  # problems that a message lists
+NAMED = 5  # names in a sentence
 AGAIN = "run the same command again"
 """What to do after a job was asked to end; README.md says it in the same words."""
 
@@ -48,6 +49,12 @@ class Problem:
         if self.remedy:
             lines.append(f"    to do:    {_shown(self.remedy)}")
         return "\n".join(lines)
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Return the first of some names as text, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _shown(text: str) -> str:

@@ -14,11 +14,13 @@ from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
 from mobile_vla.backbone.local import check_folder
 from mobile_vla.backbone.result import checkpoint_files
 from mobile_vla.config.audit import DataAuditSettings
+from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.lerobot import ImportSettings
 from mobile_vla.config.reasons import setting_line, setting_names, settings_made_by
 from mobile_vla.config.simulator import SimulateSettings
-from mobile_vla.ingest.recorded import left_out, named, recorded_episodes
+from mobile_vla.ingest.recorded import left_out, recorded_episodes, recorded_files
 from mobile_vla.least_memory import check_least_memory
+from mobile_vla.errors import first_of
 from mobile_vla.gpus import visible
 from mobile_vla.layout import *  # a class for the files of each command
 from mobile_vla.lerobot.listing import lerobot_episodes
@@ -40,10 +42,18 @@ CONTENT_CACHE = RESULTS / ".cache/content.json"
 
 
 @cache
-def recorded_files(dataset):
-    """Return the files of a recorded dataset by episode."""
+def files_of(dataset):
+    """Return the files of a recorded dataset by name."""
     with mistakes_without_traceback():
-        return recorded_episodes(dataset, project.datasets[dataset], source)
+        return recorded_files(dataset, project.datasets[dataset], source)
+
+
+@cache
+def recorded(dataset):
+    """Return the episodes of a recorded dataset by name."""
+    settings, files = project.datasets[dataset], files_of(dataset)
+    with mistakes_without_traceback():
+        return recorded_episodes(dataset, settings, files, source, CONTENT_CACHE)
 
 
 @cache
@@ -51,7 +61,7 @@ def files_left_out(dataset):
     """Return the files beside the episodes that look like some, as text."""
     if project.datasets[dataset].kind != "recorded":
         return ""
-    return named(left_out(project.datasets[dataset], recorded_files(dataset).values()))
+    return first_of(left_out(project.datasets[dataset], files_of(dataset).values()))
 
 
 def audited_data(dataset) -> DataAuditSettings:
@@ -69,7 +79,9 @@ def imported(dataset):
 # What is wrong with a folder is said at once, and in words.
 for name in project.used_datasets():
     if project.datasets[name].kind == "recorded":
-        recorded_files(name)
+        files_of(name)
+        if project.datasets[name].scenarios is not None:
+            recorded(name)
     if project.datasets[name].kind == "lerobot":
         imported(name)
 for name in sorted({one.backbone for one in project.reported_experiments().values()}):
@@ -156,14 +168,6 @@ def settings_of(command):
 
 
 @cache
-def recorded(dataset):
-    """Return the files of a recorded dataset by episode, and the identity of their bytes."""
-    files = recorded_files(dataset)
-    ids = content_ids(list(files.values()), CONTENT_CACHE)
-    return {episode: (path, ids[path]) for episode, path in files.items()}
-
-
-@cache
 def simulated(dataset):
     """Return the episodes of a simulated dataset by name."""
     return project.simulation(dataset)
@@ -172,6 +176,13 @@ def simulated(dataset):
 def simulated_episode(dataset, episode) -> SimulateSettings:
     """Return the settings of a simulated episode."""
     return simulated(dataset)[episode]
+
+
+def ingested_episode(dataset, episode) -> IngestSettings:
+    """Return what is read of an episode, which depends on its dataset's kind."""
+    if project.datasets[dataset].kind == "recorded":
+        return recorded(dataset)[episode].settings
+    return project.ingest(dataset, episode)
 
 
 def imported_episode(dataset, episode) -> ImportSettings:

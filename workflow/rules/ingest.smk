@@ -9,7 +9,7 @@ rule ingest:
     conda:
         ENVIRONMENT
     params:
-        *tracked("ingest", project.ingest, "dataset", "episode"),
+        *tracked("ingest", ingested_episode, "dataset", "episode"),
         raw_content,
         settings=settings_of("ingest"),
         raw=raw_path,

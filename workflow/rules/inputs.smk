@@ -17,7 +17,7 @@ def raw_path(wildcards):
     name = wildcards.dataset
     if project.datasets[name].kind == "recorded":
         folder = Path(project.dataset_folder(name)).expanduser()
-        return str(recorded(name)[wildcards.episode][0].relative_to(folder))
+        return str(recorded(name)[wildcards.episode].file.relative_to(folder))
     return str(RawFiles.below(**wildcards).raw)
 
 
@@ -44,9 +44,9 @@ def checkpoint_folder(wildcards, output):
 
 
 def raw_content(wildcards):
-    """Return the identity of a recorded file's bytes; that of one made here stands in its JSON."""
+    """Return the identity of a recorded episode's bytes; that of one made here is in its JSON."""
     if project.datasets[wildcards.dataset].kind == "recorded":
-        return recorded(wildcards.dataset)[wildcards.episode][1]
+        return recorded(wildcards.dataset)[wildcards.episode].content
     return ""
 
 

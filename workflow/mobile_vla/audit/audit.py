@@ -47,7 +47,7 @@ def audit(settings: AuditSettings, outputs: AuditFiles, *, data: Path, facts: li
         thumbnails=checked.thumbnails,
     )
     report.write(outputs.report)
-    write_text(outputs.page, render_page(report))
+    write_text(outputs.page, render_page(report, [one for one in every if one.frames]))
     accepted = report.totals.accepted == len(report.findings)
     log.log(logging.INFO if accepted else logging.WARNING, "%s", table(report))
 

@@ -6,7 +6,6 @@ import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,7 +106,7 @@ def _date(facts: EpisodeFacts) -> str:
     stated = str(facts.attributes.get("collection_datetime", ""))
     if re.match(r"\d{4}-\d{2}-\d{2}", stated):
         return stated[:10]
-    named = re.search(r"(?:^|_)(\d{4})(\d{2})(\d{2})_\d{6}(?:_|$)", Path(facts.file).stem)
+    named = re.search(r"(?:^|_)(\d{4})(\d{2})(\d{2})_\d{6}(?:_|$)", facts.stem)
     return "-".join(named.groups()) if named else "unknown"
 
 

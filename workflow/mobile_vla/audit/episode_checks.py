@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -32,18 +31,20 @@ def actions_of(facts: EpisodeFacts) -> np.ndarray:
     return np.array(facts.actions, dtype=np.float64).reshape(-1, len(ACTION_COLUMNS))
 
 
-def scenario_in_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
+def scenario_in_name(facts: EpisodeFacts, declared: Declared) -> Iterator[Finding]:
     """The name says the whole scenario; without a side, no prompt can say where to pass."""
+    if declared.has_scenarios:
+        return
     missing = [key for key, value in facts.scenario.items() if value is None]
-    if "side" not in missing and follows_scheme(Path(facts.file).stem):
+    if "side" not in missing and follows_scheme(facts.stem):
         return
     code = "name_outside_scheme"
     remedy = "rename the file; stratification counts what is missing as unknown"
     if "side" in missing:
         code = "scenario_incomplete"
         remedy = (
-            "rename the file, or leave such episodes out with `on_warning: quarantine`: "
-            "a prompt that names the side cannot be made for it"
+            "rename the file, name it in a table (`scenarios`), or leave such episodes out with "
+            "`on_warning: quarantine`: a prompt that names the side cannot be made for it"
         )
     found = f"the name does not say {', '.join(missing)}"
     if not missing:
@@ -53,7 +54,7 @@ def scenario_in_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
 
 def episode_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """The attribute repeats the file's name: a difference means a renamed or mixed-up file."""
-    name, stem = single(facts.attributes.get("episode_name")), Path(facts.file).stem
+    name, stem = single(facts.attributes.get("episode_name")), facts.stem
     if isinstance(name, str) and name != stem:
         yield of_episode(
             facts,
@@ -150,13 +151,11 @@ def plain_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
     """Frames show something: they are not black, white or all of one colour."""
     if facts.image_statistics.max == 1:
         return  # of such images nothing else is worth saying
-    mean: np.ndarray = np.array(facts.image_statistics.frame_mean)  # (T,)
-    std: np.ndarray = np.array(facts.image_statistics.frame_std)  # (T,)
-    black, white = mean < BLACK_BELOW, mean > WHITE_ABOVE
+    black, white, flat = _plain(facts)
     for code, what, where in (
         ("black_frames", "black", black),
         ("white_frames", "white", white),
-        ("flat_frames", "of nearly one colour", (std < FLAT_BELOW) & ~black & ~white),
+        ("flat_frames", "of nearly one colour", flat),
     ):
         if where.any():
             frames = np.flatnonzero(where).tolist()
@@ -169,6 +168,19 @@ def plain_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
                 remedy="look at the camera's recording; leave the episode out if it is useless",
                 frames=frames,
             )
+
+
+def _plain(facts: EpisodeFacts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which frames are black, white, and else of nearly one colour, (T,) bool each."""
+    mean: np.ndarray = np.array(facts.image_statistics.frame_mean)  # (T,)
+    std: np.ndarray = np.array(facts.image_statistics.frame_std)  # (T,)
+    black, white = mean < BLACK_BELOW, mean > WHITE_ABOVE
+    return black, white, (std < FLAT_BELOW) & ~black & ~white
+
+
+def plain_frames_of(facts: EpisodeFacts) -> np.ndarray:
+    """Return which frames show nothing: black, white or of nearly one colour, (T,) bool."""
+    return np.any(_plain(facts), axis=0)
 
 
 def frozen_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def of_episode(
         code=code,
         severity=CATALOGUE[code].severity,
         episode=None if facts is None else facts.episode,
-        file=None if facts is None else facts.file,
+        file=None if facts is None else facts.place,
         place=place,
         frames=tuple(frames[:LISTED]),
         found=found,

@@ -10,6 +10,8 @@ from pathlib import Path
 from mobile_vla.audit.episode_checks import EPISODE_CHECKS
 from mobile_vla.audit.findings import of_episode
 from mobile_vla.audit.peer_checks import PEER_CHECKS
+from mobile_vla.audit.picture_checks import PICTURE_CHECKS
+from mobile_vla.audit.quality_checks import QUALITY_CHECKS
 from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared, FlagSettings
 from mobile_vla.data.result import Flags
@@ -50,7 +52,7 @@ def inspect(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[Findi
     for facts in sound:
         for check in EPISODE_CHECKS:
             yield from check(facts, declared)
-    for check_peers in PEER_CHECKS:
+    for check_peers in (*PEER_CHECKS, *QUALITY_CHECKS, *PICTURE_CHECKS):
         yield from check_peers(sound, declared)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mobile_vla.audit.plots import HEIGHT, WIDTH, command_plots
 from mobile_vla.audit.result import Audit, Finding, Thumbnail
 from mobile_vla.config.audit import CATALOGUE, SEVERITIES
 from mobile_vla.ingest.frame_file import open_frame_file
@@ -30,8 +31,9 @@ Place = tuple[str, int, bool]
 """Episode, frame, and whether red and blue are swapped."""
 
 
-def render_page(report: Audit) -> str:
-    """Return the page of an audit."""
+def render_page(report: Audit, every: Sequence[EpisodeFacts]) -> str:
+    """Return the page of an audit, with plots of the commands of usable episodes."""
+    plots = command_plots(report.findings, {facts.episode: facts for facts in every})
     groups: dict[tuple[bool, str], list[Finding]] = defaultdict(list)
     for finding in report.findings:
         groups[finding.accepted is not None, finding.code].append(finding)
@@ -46,6 +48,7 @@ def render_page(report: Audit) -> str:
                 "meaning": CATALOGUE[code].meaning,
                 "members": members,
                 "pictures": [picture for picture in report.thumbnails if picture.code == code],
+                "plots": plots.get(code, []),
                 # What all members share stands above their table, what differs in a column.
                 "varied": [
                     key
@@ -56,6 +59,7 @@ def render_page(report: Audit) -> str:
             for (_, code), members in groups.items()
         ],
         shown=SHOWN,
+        size=(WIDTH, HEIGHT),
     )
 
 

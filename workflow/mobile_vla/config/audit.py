@@ -51,14 +51,14 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
         "left_open": "the recorder did not close the file: what it wrote last may be missing",
     },
     ("Structure", "error"): {
-        "missing_dataset": "images or actions are not there",
+        "missing_dataset": "images, actions or a state that `fields` names are not there",
         "not_a_dataset": "a group stands where an array should",
-        "wrong_shape": "an array of another rank or shape than the contract's",
+        "wrong_shape": "an array of another rank or shape, or without a column that `fields` names",
         "wrong_dtype": "an array of another type than the contract's",
         "no_frames": "T = 0",
-        "unequal_length": "images, actions and events of different lengths",
+        "unequal_length": "images, actions, states and events of different lengths",
         "absurd_size": "a declared length or width that no episode has",
-        "not_finite": "NaN or infinity among the actions",
+        "not_finite": "NaN or infinity among the actions or states",
     },
     ("Structure", "warning"): {
         "num_frames_differs": "the attribute num_frames is not the number of images",
@@ -94,16 +94,32 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
     },
     ("Language", "error"): {
         "same_prompt": "episodes pass on different sides, and their prompts are the same",
-        "prompt_incomplete": "a prompt needs what the names of some episodes do not say",
+        "prompt_incomplete": "a prompt needs what some episodes do not say",
     },
     ("Language", "warning"): {
-        "scenario_incomplete": "the name does not say on which side the robot passes",
-        "unclear_instruction": "an instruction in a form without a clear meaning: not read",
+        "scenario_incomplete": "nothing says on which side the robot passes",
+        "unclear_instruction": "no instruction where `fields` says, or one without a clear meaning",
         "instruction_contradicts_name": "the file's instruction names the other side",
         "episode_name_differs": "the attribute episode_name is not the file's name",
     },
     ("Language", "info"): {
         "name_outside_scheme": "a name that does not follow the scheme",
+    },
+    ("Demonstrations", "warning"): {
+        "blurred": "pictures far less sharp than those of the other episodes",
+        "clipped_pixels": "far more pixels black or white to the camera than in other episodes",
+        "near_duplicate": "the commands of another episode, and nearly its pictures",
+        "other_command_offset": "pictures move sooner or later after commands than in the others",
+    },
+    ("Demonstrations", "info"): {
+        "much_idle": "far more frames without a command than in the other episodes",
+        "many_reversals": "velocities change their sign far more often than in the others",
+        "jerky_commands": "commands far less smooth than in the other episodes",
+        "other_length": "far more or fewer frames than the other episodes of the scenario",
+        "blurred_frames": "single frames far less sharp than those around them",
+        "other_brightness": "pictures far darker or brighter than in the other episodes",
+        "other_pictures": "pictures unlike those of the other episodes",
+        "command_offset": "pictures do not move in the frame after a command, but sooner or later",
     },
     ("Set", "error"): {
         "no_episodes": "no episode of the dataset can be used",
@@ -155,6 +171,8 @@ class Declared(Settings):
     """The predicted dimensions and their scale."""
     color_settled: bool = False
     """Whether config.yaml says in which order colours are stored."""
+    has_scenarios: bool = False
+    """Whether a table says the scenarios, and names need not."""
 
 
 class AuditedExperiment(Settings):

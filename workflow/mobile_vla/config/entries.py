@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mobile_vla.config.audit import Accepted, OnWarning
+from mobile_vla.config.audit import Accepted, Declared, OnWarning
 from mobile_vla.config.base import Count, Place, Positive, Seed, Settings, Text
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
-from mobile_vla.config.ingest import Images
+from mobile_vla.config.fields import MOST_COLUMNS, Fields
+from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.language import Language
 from mobile_vla.config.latency import Latency
 from mobile_vla.config.model import Augment, FullFinetune, Head, Lora, Padding, PolicySettings
@@ -23,9 +24,8 @@ from mobile_vla.config.split import Holdout, Split
 from mobile_vla.config.timing import Timing
 from mobile_vla.config.training import Guard, Training
 from mobile_vla.config.units import Units
-from mobile_vla.config.windows import Actions, Dimension, Windows
-
-MOST_COLUMNS = 1000
+from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.conventions import Dimension
 
 
 def _column(value: Any) -> int | str:
@@ -68,6 +68,15 @@ class _Dataset(Settings):
     accept: Accepted = Field(default_factory=dict)
     """Warnings and infos that you have looked at, each with a reason; docs/audit.md lists all."""
 
+    @property
+    def declared(self) -> Declared:
+        """What the data are held against."""
+        return Declared(actions=self.actions, color_settled=self.images.color is not None)
+
+    def ingest(self, name: str, episode: str) -> IngestSettings:
+        """Return what ``ingest`` is given for an episode of the dataset of that name."""
+        return IngestSettings(dataset=name, episode=episode, images=self.images.settled())
+
 
 class SimulatedDataset(_Dataset):
     """Episodes from the simulator, in the format of recorded ones."""
@@ -107,6 +116,21 @@ class RecordedDataset(_Dataset):
     """The folder of the episodes, absolute or relative to the project."""
     pattern: Annotated[str, Field(max_length=200), AfterValidator(_pattern)] = "*.h5"
     """Which of its files are episodes; ``**/*.h5`` looks into subfolders too."""
+    fields: Fields | None = None
+    """Where images and actions stand, in another layout than the collector's. ``python -m
+    mobile_vla describe FILE`` prints it."""
+    scenarios: Place | None = None
+    """A CSV file with a line for each episode: ``episode``, and what its name does not say of
+    ``side``, ``obstacles``, ``layout``, ``style`` and ``distance``."""
+
+    @property
+    def declared(self) -> Declared:
+        """What the data are held against."""
+        return super().declared.model_copy(update={"has_scenarios": self.scenarios is not None})
+
+    def ingest(self, name: str, episode: str) -> IngestSettings:
+        """Return the same; where in its file it stands, and what the table says, is added."""
+        return super().ingest(name, episode).model_copy(update={"fields": self.fields})
 
 
 class LerobotDataset(_Dataset):

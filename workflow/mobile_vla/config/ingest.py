@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from mobile_vla.config.base import Settings
+from mobile_vla.config.fields import Fields
+from mobile_vla.conventions import ScenarioKey
 
 
 class Images(Settings):
@@ -28,3 +30,9 @@ class IngestSettings(Settings):
     episode: str
     images: Images
     """With the colour order settled: saying that it is rgb reads nothing again."""
+    fields: Fields | None = None
+    """Where the parts of an episode stand; None for the collector's layout."""
+    inside: str = ""
+    """Path of the episode's group in a file that holds several."""
+    scenario: dict[ScenarioKey, str] | None = None
+    """What a table says of the episode; None: what its name says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mobile_vla.config.entries import MixtureDataset, SingleDataset
+from mobile_vla.config.entries import MixtureDataset, SimulatedDataset, SingleDataset
 from mobile_vla.config.mistakes import Source, likely, short
 from mobile_vla.config.named import TOGETHER, Named
 from mobile_vla.config.reading import Path_
@@ -97,6 +97,19 @@ def mixture_checks(
                 expected,
                 f"give both the same {what}",
             )
+    seeds: dict[int, str] = {}
+    for member, own in members.items():
+        if isinstance(own, SimulatedDataset):
+            seed = own.simulation.world.seed
+            before = seeds.setdefault(seed, member)
+            if before != member:
+                yield (
+                    at,
+                    f"{before!r} and {member!r} are simulated with the `world.seed` {seed}",
+                    "a seed for each: with the same one they have the same scenes, which one could "
+                    "be trained on and the other scored on",
+                    f"give {member!r} another `simulation.world.seed`",
+                )
 
 
 def _differences(first: SingleDataset, other: SingleDataset) -> Iterator[tuple[str, str, str, str]]:

@@ -9,7 +9,6 @@ from mobile_vla.config.audit import (
     AuditedExperiment,
     AuditSettings,
     DataAuditSettings,
-    Declared,
     FlagSettings,
 )
 from mobile_vla.config.backbone import (
@@ -53,8 +52,7 @@ class Project(Named):
 
     def ingest(self, dataset: str, episode: str) -> IngestSettings:
         """Return what ``ingest`` is given for one episode."""
-        images = self.single(dataset).images.settled()
-        return IngestSettings(dataset=dataset, episode=episode, images=images)
+        return self.single(dataset).ingest(dataset, episode)
 
     def manifest(self, dataset: str) -> ManifestSettings:
         """Return what ``manifest`` is given."""
@@ -77,7 +75,7 @@ class Project(Named):
         """
         return DataAuditSettings(
             dataset=dataset,
-            declared=self._declared(dataset),
+            declared=self.single(dataset).declared,
             on_warning=self.single(dataset).on_warning,
             accept=self.single(dataset).accept,
             left_out=left_out,
@@ -102,13 +100,9 @@ class Project(Named):
         """Return what ``flags`` is given."""
         return FlagSettings(
             dataset=dataset,
-            declared=self._declared(dataset),
+            declared=self.single(dataset).declared,
             accepted=tuple(sorted(self.single(dataset).accept)),
         )
-
-    def _declared(self, dataset: str) -> Declared:
-        settings = self.single(dataset)
-        return Declared(actions=settings.actions, color_settled=settings.images.color is not None)
 
     def backbone(self, name: str) -> BackboneSettings:
         """Return what ``backbone`` is given: of a local checkpoint no place."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from mobile_vla.config.windows import Dimension
+from mobile_vla.conventions import Dimension
 
 PATTERN = r"^(\d+(\.\d+)? )?(m|rad)/s$"
 Unit = Annotated[str, Field(json_schema_extra={"pattern": PATTERN})]

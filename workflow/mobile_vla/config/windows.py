@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from mobile_vla.config.base import Settings
+from mobile_vla.conventions import Dimension
 
 Frames = Annotated[int, Field(ge=1, le=10_000)]
-Dimension = Literal["linear_x", "linear_y", "angular_z"]
 
 
 Full = Annotated[float, Field(ge=1e-6, le=1e6)]

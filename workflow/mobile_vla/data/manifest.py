@@ -95,7 +95,7 @@ def manifest(
         quarantined=tuple(
             Quarantined(
                 episode=episode.episode,
-                file=episode.file,
+                file=episode.place,
                 errors=tuple(episode.errors),
                 warnings=() if episode.errors else warnings[episode.episode],
             )
@@ -110,7 +110,7 @@ def _check_names(dataset: str, every: Sequence[EpisodeFacts]) -> None:
     problems = [
         Problem(
             f"dataset {dataset}",
-            f"two episodes named {first.episode}: {first.file} and {second.file}",
+            f"two episodes named {first.episode}: {first.place} and {second.place}",
             "each name once",
             "rename one of the files, or narrow the dataset's pattern",
         )
@@ -128,7 +128,7 @@ def _problems(
 ) -> list[Problem]:
     problems = []
     for facts in out:
-        file = facts.file if raw_folder is None else str(raw_folder / facts.file)
+        file = facts.place if raw_folder is None else str(raw_folder / facts.place)
         problems += [
             Problem(
                 f"{file}, {error.place}",

@@ -106,8 +106,8 @@ def _rendered(prompt: Prompt, values: Sequence[Values], names: Sequence[str]) ->
     if problems:
         raise Problems(
             f"the prompt {prompt.template!r} needs what some episodes do not say; rename them "
-            "by the scheme, leave them out with `on_warning: quarantine`, or change the "
-            "template",
+            "by the scheme, say it in a table (`scenarios`), leave them out with `on_warning: "
+            "quarantine`, or change the template",
             problems,
         )
     texts = [render(prompt, value) for value in values]

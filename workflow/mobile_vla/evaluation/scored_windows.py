@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mobile_vla.config.windows import Dimension
+from mobile_vla.conventions import Dimension
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.windows import WindowTable
 

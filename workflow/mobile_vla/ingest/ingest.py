@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
-from PIL import Image, ImageChops
 
+from mobile_vla.config.fields import Fields
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.conventions import FRAME_SHAPE, FRAME_SIZE
+from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.files import atomic_path
 from mobile_vla.ingest.chunks import image_blocks
 from mobile_vla.ingest.episode import RawEpisode, read_episode
+from mobile_vla.ingest.groups import content_of, matching, wild_parts
+from mobile_vla.ingest.image_statistics import NO_STATISTICS, FrameMeasures
 from mobile_vla.ingest.isolation import Announce, isolated
 from mobile_vla.ingest.machine import named
-from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw
+from mobile_vla.ingest.places import Places
+from mobile_vla.ingest.rawfile import Rejected, fingerprint, open_raw, reading, rejection
 from mobile_vla.ingest.resize import to_frame
-from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, StrongColors
-from mobile_vla.ingest.scenario import parse_scenario
+from mobile_vla.ingest.result import Defect, EpisodeFacts, ImageStatistics, Scenario
+from mobile_vla.ingest.scenario import VALUES, parse_scenario
 from mobile_vla.ingest.values import single
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.result import FileDigest
-
-LEVELS = np.arange(256)
-STRONG = 64  # of 255: least difference of red and blue in a clearly coloured pixel
-NO_STATISTICS = ImageStatistics(
-    mean=None, frame_mean=[], frame_std=[], max=None, strong=None, repeats=[]
-)
 
 
 def ingest(
@@ -54,8 +51,8 @@ def ingest(
     defects: list[Defect] = []
     with named(raw), atomic_path(outputs.frames) as temporary:
         try:
-            identity = fingerprint(raw)
-            episode, statistics = isolated(partial(_read, raw, settings.images, temporary))
+            identity = identify(raw, settings.fields, settings.inside)
+            episode, statistics = isolated(partial(_read, raw, settings, temporary))
         except Rejected as rejected:
             defects = rejected.defects
             np.save(temporary, np.zeros((0, *FRAME_SHAPE), dtype=np.uint8))
@@ -65,40 +62,81 @@ def ingest(
         file=file,
         sha256=None if identity is None else identity.sha256,
         size=0 if identity is None else identity.size,
-        # By the file's name: that of an episode in a subfolder begins with the folder's.
-        scenario=parse_scenario(raw.stem),
+        inside=settings.inside,
+        scenario=_scenario(settings, raw),
         group=scene if isinstance(scene, str) and scene else settings.episode,
         frames=len(episode.actions),
         frame_file=FileDigest.of(outputs.frames),
+        image_place=episode.place,
         raw_shape=episode.shape,
         actions=episode.actions.tolist(),
         event_types=episode.event_types,
         instruction=episode.instruction,
+        state=None if episode.state is None else episode.state.tolist(),
         attributes=episode.attributes,
         image_statistics=statistics,
-        errors=defects,
-        notes=episode.notes,
+        errors=_within(settings.inside, defects),
+        notes=_within(settings.inside, episode.notes),
     ).write(outputs.facts)
 
 
+def identify(raw: Path, fields: Fields | None, inside: str) -> FileDigest:
+    """Return the identity of an episode's bytes: its file's, or its group's in a file of several.
+
+    Raises:
+        Rejected: there is nothing to read.
+        MachineError: the machine could not read it.
+    """
+    return content_of(raw, fields, inside) if inside else fingerprint(raw)
+
+
+def _without_groups(file: h5py.File, pattern: str) -> Rejected:
+    """Return why a file of several episodes counted as one when the workflow was planned."""
+    with reading("file"):
+        found = matching(file, pattern)
+    if found:
+        said = "groups that could not be read when the workflow was planned"
+        return rejection("unreadable", "file", said, "an intact HDF5 file")
+    said = f"no group that matches {pattern!r}"
+    remedy = "correct `fields.episodes`, or take the file out of the dataset's `pattern`"
+    return rejection("missing_dataset", "file", said, "a group for each episode", remedy)
+
+
+def _within(group: str, defects: Iterable[Defect]) -> list[Defect]:
+    """Return defects with places that begin at the episode's group."""
+    return [
+        one.model_copy(update={"place": one.place.removeprefix(f"{group}/")}) for one in defects
+    ]
+
+
+def _scenario(settings: IngestSettings, raw: Path) -> Scenario:
+    """Return what a table says of an episode, or its name."""
+    if settings.scenario is not None:
+        return {key: settings.scenario.get(key) for key in VALUES}
+    # By the file's name: that of an episode in a subfolder begins with the folder's.
+    pattern = settings.fields and settings.fields.episodes
+    parts = wild_parts(pattern, settings.inside) if pattern and settings.inside else []
+    return parse_scenario("_".join([raw.stem, *parts]))
+
+
 def _read(
-    raw: Path, images: Images, path: Path, announce: Announce
+    raw: Path, settings: IngestSettings, path: Path, announce: Announce
 ) -> tuple[RawEpisode, ImageStatistics]:
     announce("file")
+    fields = settings.fields
     with open_raw(raw) as file:
-        episode = read_episode(file, announce)
+        if fields is not None and fields.episodes is not None and not settings.inside:
+            raise _without_groups(file, fields.episodes)
+        episode = read_episode(file, announce, Places.of(fields, settings.inside))
         blocks = image_blocks(file, episode.place, announce)
-        return episode, _convert(blocks, len(episode.actions), images, path)
+        return episode, _convert(blocks, len(episode.actions), settings.images, path)
 
 
 def _convert(
     blocks: Iterable[tuple[int, np.ndarray]], length: int, images: Images, path: Path
 ) -> ImageStatistics:
     """Write the frames of an episode's images, and return their statistics."""
-    channel_mean = np.zeros((length, 3))
-    frame_std = np.zeros(length)
-    strong = np.zeros((length, 2))
-    largest = 0
+    measures = FrameMeasures(length)
     repeats: list[int] = []
     previous: np.ndarray | None = None
     # Written frame by frame: the pages of a memory map would count as memory of this job.
@@ -110,50 +148,10 @@ def _convert(
             for index, image in enumerate(block, start=first):
                 frame = to_frame(image, images)  # (224, 224, 3)
                 file.write(frame.data)
-                channel_mean[index], frame_std[index], top = _statistics(frame)
-                strong[index] = strong_colors(frame)
-                largest = max(largest, top)
+                measures.add(index, frame)
                 if previous is not None and np.array_equal(image, previous):
                     repeats.append(index)
                 previous = image
             previous = block[-1].copy()  # a view would keep the whole block in memory
             del block, image
-    red, blue = _rounded(strong.mean(axis=0), 5)
-    return ImageStatistics(
-        mean=_rounded(channel_mean.mean(axis=0)),
-        frame_mean=_rounded(channel_mean.mean(axis=1)),
-        frame_std=_rounded(frame_std),
-        max=largest,
-        strong=StrongColors(red=red, blue=blue),
-        repeats=repeats,
-    )
-
-
-def _statistics(frame: np.ndarray) -> tuple[np.ndarray, float, int]:
-    """Return each channel's mean, (3,), the standard deviation of all values, and the largest."""
-    # From histograms: exact whole numbers, in a tenth of the time of numpy's own mean.
-    counts = np.array(Image.fromarray(frame).histogram()).reshape(3, 256)
-    sums, squares = counts @ LEVELS, counts @ LEVELS**2  # (3,)
-    mean = sums.sum() / frame.size
-    std = math.sqrt(max(squares.sum() / frame.size - mean**2, 0.0))
-    return sums * 3 / frame.size, std, int(np.flatnonzero(counts.any(axis=0))[-1])
-
-
-def strong_colors(frame: np.ndarray) -> tuple[float, float]:
-    """Return the shares of an RGB frame's lower half that are clearly red and clearly blue.
-
-    A pixel counts where its red or its blue exceeds the other by more than a quarter of the range.
-    The upper half is left out because the sky is there.
-    """
-    lower = Image.fromarray(frame[FRAME_SIZE // 2 :])
-    red, _, blue = lower.split()
-    count = lower.width * lower.height
-    more_red, more_blue = (
-        sum(ImageChops.subtract(more, less).histogram()[STRONG + 1 :]) / count
-        for more, less in ((red, blue), (blue, red))
-    )
-    return more_red, more_blue
-
-
-def _rounded(values: np.ndarray, digits: int = 3) -> list[float]:
-    return [round(float(value), digits) for value in values]
+    return measures.result(repeats)

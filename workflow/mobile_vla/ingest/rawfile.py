@@ -16,9 +16,6 @@ from mobile_vla.ingest.machine import MEMORY, asks_too_much, blame
 from mobile_vla.ingest.result import Defect
 from mobile_vla.result import FileDigest
 
-IMAGES = ("images", "observations/images")
-"""Where an episode's images may lie."""
-
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, II.A
 SUPERBLOCK = 96  # bytes of the longest superblock (version 0 with 8-byte addresses)
@@ -70,12 +67,19 @@ def fingerprint(path: Path) -> FileDigest:
         Rejected: there is no readable, ordinary file at ``path``.
         MachineError: reading it failed for another reason.
     """
+    with _reached(path):
+        return FileDigest.of(path)
+
+
+@contextmanager
+def _reached(path: Path) -> Iterator[None]:
+    """Turn what is wrong with a path into a defect."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a directory" if stat.S_ISDIR(mode) else "neither a file nor a link to one"
             raise _no_episode("not_a_file", kind, "name the episode's file")
-        return FileDigest.of(path)
+        yield
     except OSError as error:
         raise _unreachable(path, error) from None
     except ValueError as error:  # a null byte in the path
@@ -108,6 +112,8 @@ def open_raw(path: Path) -> h5py.File:
         Rejected: it is not HDF5, or its structure is damaged or cut off.
         MachineError: opening it failed for another reason.
     """
+    with _reached(path), path.open("rb"):
+        pass
     try:
         return _opened(path)
     except HDF5_ERRORS as error:
@@ -186,11 +192,31 @@ def reading(place: str) -> Iterator[None]:
 def find(file: h5py.File, path: str) -> h5py.Dataset | None:
     """Return a dataset by its path, or None where the file has none.
 
+    Raises:
+        Rejected: the path leads out of the file, in a circle, or to something else than a dataset.
+    """
+    found = locate(file, path)
+    if found is None:
+        return None
+    if not isinstance(found, h5py.Dataset):
+        kind = f"a {type(found).__name__.lower()}"
+        remedy = "store the array under its name"
+        raise rejection("not_a_dataset", path, kind, "a dataset", remedy)
+    if found.is_virtual:
+        raise _not_contained(path, "a virtual dataset")
+    if found.external:
+        raise _not_contained(path, f"raw data in {found.external[0][0]}")
+    return found
+
+
+def locate(file: h5py.File, path: str) -> h5py.Group | h5py.Dataset | None:
+    """Return what stands at a path, or None.
+
     Links are followed step by step, because a soft link may lead to an external one and HDF5 would
     open the other file.
 
     Raises:
-        Rejected: the path leads out of the file, in a circle, or to something else than a dataset.
+        Rejected: the path leads out of the file, or in a circle.
     """
     parts, group = [part for part in path.split("/") if part], file["/"]
     links = 0
@@ -210,14 +236,6 @@ def find(file: h5py.File, path: str) -> h5py.Dataset | None:
             target = getattr(link, "filename", "of an unknown kind")
             raise _not_contained(path, f"a link into another file, {target}")
         group = group[part]
-    if not isinstance(group, h5py.Dataset):
-        found = f"a {type(group).__name__.lower()}"
-        remedy = "store the array under its name"
-        raise rejection("not_a_dataset", path, found, "a dataset", remedy)
-    if group.is_virtual:
-        raise _not_contained(path, "a virtual dataset")
-    if group.external:
-        raise _not_contained(path, f"raw data in {group.external[0][0]}")
     return group
 
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import math
+from pathlib import PurePath
+
+import numpy as np
 from pydantic import Field, JsonValue
 
 from mobile_vla.result import FileDigest, Result
 
+THUMBNAIL = 8  # pixels, both ways
+THUMBNAILS = 32  # of an episode, at most
+
 Scenario = dict[str, str | None]
 """obstacles, layout, side, style and distance; None where the file's name does not say."""
+
+
+def thumbnail_step(length: int) -> int:
+    """Return s: an episode of T frames has thumbnails of its frames 0, s, 2 s ..."""
+    return max(math.ceil(length / THUMBNAILS), 1)
 
 
 class Defect(Result):
@@ -49,6 +62,25 @@ class ImageStatistics(Result):
     """Clearly coloured pixels; None for a rejected episode."""
     repeats: list[int]
     """Indices of the frames whose raw image equals the one before."""
+    sharpness: list[float]
+    """(T,) variance of the Laplacian of each frame's grey levels: low where it is blurred."""
+    dark: list[float]
+    """(T,) share of each frame's pixels with a grey level of 5 or less."""
+    bright: list[float]
+    """(T,) share of each frame's pixels with a grey level of 250 or more."""
+    pan: list[float]
+    """(T,) shift to the right since the frame before, as an estimated share of the width."""
+    zoom: list[float]
+    """(T,) growth from the centre since the frame before, as an estimated share of the size."""
+    change: list[float]
+    """(T,) mean absolute difference to the frame before, at 16×16 pixels; 0 at the first."""
+    thumbnails: str
+    """(K, 8, 8) uint8 grey levels of up to 32 frames, every so many, as base64."""
+
+    def small_pictures(self) -> np.ndarray:
+        """Return the thumbnails, (K, 8, 8) uint8: frames 0, s, 2 s ... (:func:`thumbnail_step`)."""
+        content = base64.b64decode(self.thumbnails)
+        return np.frombuffer(content, dtype=np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
 
 
 class EpisodeFacts(Result):
@@ -59,17 +91,21 @@ class EpisodeFacts(Result):
     file: str
     """Path of the raw file; of a recorded one below the dataset's folder, wherever that lies."""
     sha256: str | None
-    """SHA-256 of the raw file; None where there is nothing to read."""
+    """SHA-256 of the raw file, or of what is read of its group; None where there is nothing."""
     size: int
-    """Bytes of the raw file."""
+    """Bytes of the same."""
+    inside: str = Field(default="", exclude_if=lambda inside: not inside)
+    """Path of the episode's group in a raw file of several episodes; not in the file elsewhere."""
     scenario: Scenario
-    """What the raw file's name says."""
+    """What the raw file's name says, or the table of scenarios."""
     group: str
     """The attribute ``scene``, or the episode's name: a group stays on one side of the split."""
     frames: int
     """T, the number of frames and of actions."""
     frame_file: FileDigest
     """Identity of ``EPISODE.npy``."""
+    image_place: str = ""
+    """Path in the raw file of the images; empty for a rejected episode."""
     raw_shape: tuple[int, int, int] | None
     """(H, W, 3) of the raw images; None for a rejected episode."""
     actions: list[list[float]]
@@ -77,9 +113,11 @@ class EpisodeFacts(Result):
     event_types: list[str] | None
     """(T,) the collector's events; None where the file has none."""
     instruction: str | None
-    """The file's ``language_instruction``."""
+    """The file's ``language_instruction``, or the text that ``fields`` names."""
+    state: list[list[float]] | None = Field(default=None, exclude_if=lambda state: state is None)
+    """(T, S) the robot's own state, where ``fields`` names it; not in the file elsewhere."""
     attributes: dict[str, JsonValue]
-    """The file's attributes."""
+    """The attributes of the file, or of the episode's group."""
     image_statistics: ImageStatistics
     """Statistics of the frames."""
     errors: list[Defect]
@@ -88,7 +126,17 @@ class EpisodeFacts(Result):
     """What ingest read all the same, or did without; not in the file where there is nothing."""
 
     @property
+    def stem(self) -> str:
+        """Name that was recorded: that of the group, or of the file without its suffix."""
+        return PurePath(self.inside).name or PurePath(self.file).stem
+
+    @property
+    def place(self) -> str:
+        """Path of the raw file and, where it holds several episodes, of the group in it."""
+        return f"{self.file}/{self.inside}" if self.inside else self.file
+
+    @property
     def raw(self) -> FileDigest:
-        """Identity of the raw file of an episode that can be used."""
+        """Identity of the raw file, or of its group, of an episode that can be used."""
         assert self.sha256 is not None
         return FileDigest(sha256=self.sha256, size=self.size)

@@ -13,10 +13,8 @@ import h5py
 import numpy as np
 
 from mobile_vla.ingest.chunks import check_storage
+from mobile_vla.ingest.places import Places
 from mobile_vla.ingest.rawfile import Rejected, find, rejection
-
-EVENT_TYPES = "action_event_types"
-INSTRUCTION = "language_instruction"
 
 MAX_TEXTS = 100_000
 MAX_TEXT_BYTES = 4096  # of an entry of fixed length; the collector's instruction has 256
@@ -25,42 +23,45 @@ MAX_TEXT = 1000  # characters of an attribute or instruction that are kept
 QUOTED = 60  # characters of a text in a message
 
 
-def read_event_types(file: h5py.File) -> list[str] | None:
+def read_event_types(file: h5py.File, places: Places) -> list[str] | None:
     """Return the text of each entry of ``action_event_types``; None where the file has none.
 
     Raises:
         Rejected: the entries are no texts, or lie in a table.
     """
-    dataset = find(file, EVENT_TYPES)
+    place, dataset = places.events, find(file, places.events)
     if dataset is None or not dataset.size:
         return None
     expected = "a text a frame, (T,) strings"
-    entries = _entries(dataset, EVENT_TYPES, expected)
+    entries = _entries(dataset, place, expected)
     if not entries or sum(length > 1 for length in entries) > 1:
-        raise _unclear(EVENT_TYPES, f"texts of shape {entries}", expected)
-    return list(_read(dataset, EVENT_TYPES, expected))
+        raise unclear(place, f"texts of shape {entries}", expected)
+    return list(_read(dataset, place, expected))
 
 
-def read_instruction(file: h5py.File) -> str | None:
-    """Return the text of ``language_instruction``, once or many times the same; None for none.
+def read_instruction(file: h5py.File, places: Places) -> str | None:
+    """Return the instruction's text, stored once or many times the same; None for none.
 
     Raises:
-        Rejected: it is no text, or there are several.
+        Rejected: it is no text, there are several, or none stands where config.yaml says.
     """
-    dataset = find(file, INSTRUCTION)
+    place, dataset = places.instruction, find(file, places.instruction)
+    if dataset is None and places.needs_instruction:
+        raise unclear(place, "no such dataset", "a text")
     if dataset is None or not dataset.size:
         return None
     expected = "one string, such as S256"
-    _entries(dataset, INSTRUCTION, expected)
-    texts = dict.fromkeys(text.strip() for text in _read(dataset, INSTRUCTION, expected))
+    _entries(dataset, place, expected)
+    texts = dict.fromkeys(text.strip() for text in _read(dataset, place, expected))
     texts.pop("", None)
     if len(texts) > 1:
         quoted = ", ".join(f"{text[:QUOTED]!r}" for text in list(texts)[:2])
-        raise _unclear(INSTRUCTION, f"{len(texts)} different texts: {quoted}", expected)
+        raise unclear(place, f"{len(texts)} different texts: {quoted}", expected)
     return next(iter(texts), None)
 
 
-def _unclear(place: str, found: str, expected: str) -> Rejected:
+def unclear(place: str, found: str, expected: str) -> Rejected:
+    """Return the defect of a text without a clear meaning."""
     return rejection("unclear", place, found, expected, "store it as the contract says")
 
 
@@ -82,11 +83,11 @@ def _entries(dataset: h5py.Dataset, place: str, expected: str) -> tuple[int, ...
         or (kind.kind == "V" and kind.names is None and kind.subdtype is None)
         or h5py.check_enum_dtype(kind)
     ):
-        raise _unclear(place, f"values of type {kind}, which are no texts", expected)
+        raise unclear(place, f"values of type {kind}, which are no texts", expected)
     if width > MAX_TEXT_BYTES:
-        raise _unclear(place, f"texts of {width:,} bytes", f"at most {MAX_TEXT_BYTES:,} bytes each")
+        raise unclear(place, f"texts of {width:,} bytes", f"at most {MAX_TEXT_BYTES:,} bytes each")
     if np.prod(entries, dtype=float) > MAX_TEXTS:
-        raise _unclear(place, f"texts of shape {entries}", f"at most {MAX_TEXTS:,} texts")
+        raise unclear(place, f"texts of shape {entries}", f"at most {MAX_TEXTS:,} texts")
     check_storage(dataset, place)
     return entries
 
@@ -111,7 +112,7 @@ def _read(dataset: h5py.Dataset, place: str, expected: str) -> Iterator[str]:
             else:
                 text = text_of_bytes(value.tobytes())
             if text is None:
-                raise _unclear(place, f"values of type {dataset.dtype} that are no text", expected)
+                raise unclear(place, f"values of type {dataset.dtype} that are no text", expected)
             yield text
 
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from mobile_vla.config.entries import MixtureDataset
+from mobile_vla.config.entries import MixtureDataset, RecordedDataset
+from mobile_vla.config.fields import Fields
 from mobile_vla.config.loading import read_project
 from mobile_vla.config.prompt import INSTRUCTION, Prompt
 from mobile_vla.conventions import ACTION_COLUMNS
@@ -24,10 +25,20 @@ from mobile_vla.data.result import Manifest
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import write_json, write_text
 from mobile_vla.ingest.chunks import image_blocks
-from mobile_vla.ingest.episode import read_episode
+from mobile_vla.ingest.episode import RawEpisode, read_episode
+from mobile_vla.ingest.groups import content_of
+from mobile_vla.ingest.places import Places
 from mobile_vla.ingest.rawfile import open_raw
 from mobile_vla.ingest.result import EpisodeFacts
-from mobile_vla.lerobot.result import ACTION, INFO, OURS, VERSION, ExportedDataset, ExportedEpisode
+from mobile_vla.lerobot.result import (
+    ACTION,
+    INFO,
+    OURS,
+    STATE,
+    VERSION,
+    ExportedDataset,
+    ExportedEpisode,
+)
 from mobile_vla.lerobot.tables import (
     INDICES,
     LEVELS,
@@ -114,8 +125,9 @@ def export_lerobot(
             f"its datasets one by one: {', '.join(settings.datasets)}"
         )
     place = results / "datasets" / dataset
-    recorded = settings.kind == "recorded"
+    recorded = isinstance(settings, RecordedDataset)
     raw_folder = Path(project.dataset_folder(dataset) or "") if recorded else Path()
+    fields = settings.fields if isinstance(settings, RecordedDataset) else None
     listed = place / "manifest.json"
     if not listed.is_file():
         raise UserError(
@@ -127,12 +139,12 @@ def export_lerobot(
         for episode in manifest.episodes
     ]
     tasks = _tasks(facts, task)
-    shape = _shape(facts)
+    shape, state = _shape(facts), _state(facts)
     bgr = settings.images.settled().color == "bgr"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".exporting-") as unfinished:
         target = Path(unfinished, folder.name)
-        written = _Written(target, CAMERAS + camera, fps, bgr)
+        written = _Written(target, CAMERAS + camera, fps, bgr, fields, state)
         for episode, text in zip(facts, tasks, strict=True):
             written.add(raw_folder.expanduser() / episode.file, episode, text)
         written.close(shape)
@@ -194,6 +206,17 @@ def _shape(facts: Sequence[EpisodeFacts]) -> tuple[int, int, int]:
     return shapes[0]
 
 
+def _state(facts: Sequence[EpisodeFacts]) -> int:
+    """Return the length of all episodes' states, 0 for none; refuse several."""
+    lengths = sorted({len(episode.state[0]) if episode.state else 0 for episode in facts})
+    if len(lengths) > 1:
+        raise UserError(
+            f"the states have different lengths ({', '.join(map(str, lengths))}), and a "
+            "LeRobotDataset has one; export datasets of one length each, by their `pattern`"
+        )
+    return lengths[0]
+
+
 @dataclass
 class _Written:
     """A dataset that is written episode by episode."""
@@ -202,6 +225,10 @@ class _Written:
     camera: str
     fps: int
     bgr: bool
+    fields: Fields | None
+    """Where the parts of an episode stand; None for the collector's layout."""
+    state: int
+    """Length of the robot's state, 0 where there is none."""
     frames: int = 0
     file: int = 0
     """Number of the data file that is written to."""
@@ -216,12 +243,13 @@ class _Written:
 
     def add(self, path: Path, facts: EpisodeFacts, task: str) -> None:
         """Write the rows of an episode from its raw file, and note where they are."""
-        facts.raw.verify(path, "it was ingested with others: run snakemake again, then export")
+        self._verify(path, facts)
         number, length = len(self.rows), facts.frames
         levels = np.zeros_like(self.levels)
         with open_raw(path) as raw:
-            episode = read_episode(raw, _ignore)
-            columns = self._columns(episode.actions, number, task)
+            places = Places.of(self.fields, facts.inside)
+            episode = read_episode(raw, _ignore, places)
+            columns = self._columns(episode, number, task)
             images = []
             for _, block in image_blocks(raw, episode.place, _ignore):
                 for image in block[..., ::-1] if self.bgr else block:
@@ -256,13 +284,23 @@ class _Written:
         for name, values in columns.items():
             self.values.setdefault(name, []).append(values)
 
-    def _columns(self, actions: np.ndarray, number: int, task: str) -> dict[str, np.ndarray]:
-        length = len(actions)
+    def _verify(self, path: Path, facts: EpisodeFacts) -> None:
+        """Check that a raw episode is as it was ingested."""
+        remedy = "it was ingested with others: run snakemake again, then export"
+        if not facts.inside:
+            facts.raw.verify(path, remedy)
+        elif content_of(path, self.fields, facts.inside) != facts.raw:
+            found = "its bytes are not those that were read"
+            raise UserError(f"{path}, {facts.inside}: {found}; {remedy}")
+
+    def _columns(self, episode: RawEpisode, number: int, task: str) -> dict[str, np.ndarray]:
+        length = len(episode.actions)
         at = np.arange(length, dtype=np.int64)
         task_index = self.tasks.setdefault(task, len(self.tasks))
         indices = (at, np.full_like(at, number), at + self.frames, np.full_like(at, task_index))
         return {
-            ACTION: actions,
+            ACTION: episode.actions,
+            **({} if episode.state is None else {STATE: episode.state}),
             "timestamp": (at / self.fps).astype(np.float32),
             **dict(zip(INDICES, indices, strict=True)),
         }
@@ -273,7 +311,7 @@ class _Written:
         if self.writer is not None and self.size > DATA_MB * 2**20:
             self.writer.close()
             self.writer, self.file, self.size = None, self.file + 1, size
-        schema = data_schema(self.camera)
+        schema = data_schema(self.camera, self.state)
         if self.writer is None:
             path = self.folder / DATA.format(**_numbers(self.file))
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -314,7 +352,7 @@ class _Written:
                 "splits": {"train": f"0:{len(self.rows)}"},
                 "data_path": DATA,
                 "video_path": None,
-                "features": described_features(self.camera, shape),
+                "features": described_features(self.camera, shape, self.state),
             },
         )
 

@@ -12,6 +12,7 @@ from mobile_vla.result import Result
 
 VERSION = "v3.0"
 ACTION = "action"
+STATE = "observation.state"
 INFO = "meta/info.json"
 OURS = "meta/mobile_vla.json"
 """What the format has no place for, such as the episodes' names; LeRobot does not read it."""

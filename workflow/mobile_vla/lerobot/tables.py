@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from mobile_vla.conventions import ACTION_COLUMNS
-from mobile_vla.lerobot.result import ACTION
+from mobile_vla.lerobot.result import ACTION, STATE
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """An image of the library `datasets`: the bytes of a file, here PNG, and its name."""
@@ -26,34 +26,46 @@ QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 LEVELS = 256
 
 
-def data_schema(camera: str) -> pa.Schema:
+def data_schema(camera: str, state: int = 0) -> pa.Schema:
     """Return the columns of a data file, a row for each frame.
 
     Its metadata say to the library `datasets` which column holds images.
+
+    Args:
+        camera: feature that holds the images.
+        state: length of the robot's state, 0 where there is none.
     """
     dimensions = len(ACTION_COLUMNS)
+    vectors = {ACTION: dimensions, **({STATE: state} if state else {})}
     value = {"dtype": "float32", "_type": "Value"}
     features: dict[str, Any] = {
         camera: {"_type": "Image"},
-        ACTION: {"feature": value, "length": dimensions, "_type": "Sequence"},
+        **{
+            name: {"feature": value, "length": length, "_type": "Sequence"}
+            for name, length in vectors.items()
+        },
         "timestamp": value,
         **{name: {"dtype": "int64", "_type": "Value"} for name in INDICES},
     }
     fields = [
         pa.field(camera, IMAGE),
-        pa.field(ACTION, pa.list_(pa.float32(), dimensions)),
+        *(pa.field(name, pa.list_(pa.float32(), length)) for name, length in vectors.items()),
         pa.field("timestamp", pa.float32()),
         *(pa.field(name, pa.int64()) for name in INDICES),
     ]
     return pa.schema(fields, {"huggingface": json.dumps({"info": {"features": features}})})
 
 
-def described_features(camera: str, shape: Sequence[int]) -> dict[str, dict[str, Any]]:
+def described_features(
+    camera: str, shape: Sequence[int], state: int = 0
+) -> dict[str, dict[str, Any]]:
     """Return the features of ``info.json``: the columns and their shapes."""
     names = list(ACTION_COLUMNS)
+    states = {STATE: {"dtype": "float32", "shape": [state], "names": None}} if state else {}
     return {
         camera: {"dtype": "image", "shape": list(shape), "names": ["height", "width", "channels"]},
         ACTION: {"dtype": "float32", "shape": [len(names)], "names": names},
+        **states,
         "timestamp": {"dtype": "float32", "shape": [1], "names": None},
         **{name: {"dtype": "int64", "shape": [1], "names": None} for name in INDICES},
     }

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -54,6 +54,37 @@ def content_ids(paths: Sequence[Path], cache: Path) -> dict[Path, str]:
     if waiting:
         ids.update(_hash(waiting, known, cache))
     return {path: ids[path] for path in paths}  # not in the order in which hashing ended
+
+
+def kept_ids(
+    path: Path, asked: str, look: Callable[[], dict[str, str] | None], cache: Path
+) -> dict[str, str]:
+    """Return identities of what stands in a file, which are looked up again when it changes.
+
+    Args:
+        path: the file, which need not exist.
+        asked: what is looked for, as text.
+        look: looks it up; None is not kept.
+        cache: as of :func:`content_ids`.
+
+    Returns:
+        What ``look`` returned, without a file or with None nothing.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return {}
+    name = f"{path.absolute()} {asked}"
+    key = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
+    known = _read(cache)
+    entry = known.get(name)
+    if entry is not None and entry[0] == key:
+        return dict(json.loads(entry[1]))
+    found = look()
+    if found is not None:
+        known[name] = [key, json.dumps(found)]
+        _write(cache, known)
+    return found or {}
 
 
 def _hash(waiting: dict[Path, str], known: dict[str, list[str]], cache: Path) -> dict[Path, str]:

@@ -17,7 +17,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.features.store import Rows, seen
 from mobile_vla.ingest.encoded import read_image
 from mobile_vla.ingest.machine import MachineError
-from mobile_vla.ingest.rawfile import IMAGES, Rejected, open_raw
+from mobile_vla.ingest.rawfile import Rejected, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.runs.samples import Batch, Samples
@@ -83,10 +83,9 @@ class RawRows:
         path = self.raw_folder / facts.file
         try:
             with open_raw(path) as file:
-                place = next(place for place in IMAGES if place in file)
-                stored = file[place]
+                stored = file[facts.image_place]
                 return [to_frame(read_image(stored, row), self.images) for row in wanted.tolist()]
-        except (OSError, MachineError, Rejected):
+        except (OSError, KeyError, MachineError, Rejected):
             raise UserError(
                 "config.yaml (timing.ablation): the plain way of training begins with the raw "
                 f"images, and {path} cannot be read any more; bring it back, or say "

@@ -1,0 +1,223 @@
+"""Check how good demonstrations are, each against its peers.
+
+An episode is compared by numbers of ``quality``. It is reported where its number is several robust
+standard deviations (1.4826 times the median absolute deviation) from the peers' median. A least
+spread is assumed, because a few equal drives would make any other one an outlier.
+``tests/benchmarks/demonstrations.py`` measures what is detected and what is reported falsely.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mobile_vla.audit.findings import SetCheck, of_episode, spans
+from mobile_vla.audit.quality import (
+    TRACE,
+    blurred_frames,
+    brightness,
+    clipped,
+    clipped_frames,
+    idle_frames,
+    idle_share,
+    reversal_frames,
+    reversals,
+    roughness,
+    sharpness,
+)
+from mobile_vla.audit.result import Finding
+from mobile_vla.config.audit import Declared
+from mobile_vla.ingest.result import EpisodeFacts
+
+PEERS = 8  # others, at least: of fewer neither median nor spread says anything
+FAR = 4.0  # robust standard deviations from the median
+SIGMA = 1.4826  # of a normal distribution, in median absolute deviations
+ORDINARY = (0.1, 0.9)  # quantiles between which peers are called ordinary
+
+Number = Callable[[EpisodeFacts], float | None]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of each episode, and from which distance on it is reported."""
+
+    code: str
+    place: str
+    number: Number
+    """The number, None where the episode has none."""
+    spread: float
+    """Least robust standard deviation that is assumed of the peers."""
+    side: Literal["high", "low", "both"]
+    text: str
+    """How the number reads."""
+    remedy: str
+    frames: Callable[[EpisodeFacts], Sequence[int]]
+    """The frames that show it."""
+    logarithmic: bool = False
+    """Whether ratios count, not differences."""
+    same_scenario: bool = False
+    """Whether the peers are those of the same scenario, where there are enough of them."""
+
+
+def middle(facts: EpisodeFacts) -> list[int]:
+    """Return the frame in the middle."""
+    return [facts.frames // 2]
+
+
+MEASURES = (
+    Measure(
+        code="much_idle",
+        place="actions",
+        number=idle_share,
+        spread=0.05,
+        side="high",
+        text="no command in {:.0%} of the frames",
+        remedy="look whether the driver hesitated or the recording ran on; cut it, or leave the "
+        "episode out: it teaches the robot to stand still",
+        frames=idle_frames,
+    ),
+    Measure(
+        code="many_reversals",
+        place="actions",
+        number=reversals,
+        spread=3.0,
+        side="high",
+        text="{:.0f} reversals of a velocity in 100 frames",
+        remedy="look whether the driver went to and fro; leave the episode out if it did",
+        frames=reversal_frames,
+    ),
+    Measure(
+        code="jerky_commands",
+        place="actions",
+        number=roughness,
+        spread=0.3,
+        side="high",
+        text="a log dimensionless jerk of -{:.1f}",
+        remedy="look whether the joystick or its driver trembled; filter the commands, or leave "
+        "the episode out",
+        frames=middle,
+    ),
+    Measure(
+        code="other_length",
+        place="actions",
+        number=lambda facts: float(facts.frames),
+        spread=1.5,
+        side="both",
+        text="{:.0f} frames",
+        remedy="look whether the recording was cut short or ran on",
+        frames=lambda facts: [facts.frames - 1],
+        same_scenario=True,
+    ),
+    Measure(
+        code="blurred",
+        place="images",
+        number=sharpness,
+        spread=0.2,
+        side="low",
+        text="a variance of the Laplacian of {:.1f} at a brightness of 128",
+        remedy="look at the pictures: the lens may be dirty or out of focus",
+        frames=middle,
+        logarithmic=True,
+    ),
+    Measure(
+        code="clipped_pixels",
+        place="images",
+        number=clipped,
+        spread=0.02,
+        side="high",
+        text="{:.0%} of the pixels black or white",
+        remedy="look at the pictures: exposure or lamp may be wrong, and what is clipped is lost",
+        frames=clipped_frames,
+    ),
+    Measure(
+        code="other_brightness",
+        place="images",
+        number=brightness,
+        spread=0.15,
+        side="both",
+        text="a mean of {:.0f} of 255",
+        remedy="look whether exposure or light was another one; a policy sees both as they are",
+        frames=middle,
+        logarithmic=True,
+    ),
+)
+
+
+def far_from_peers(measure: Measure) -> SetCheck:
+    """Return the check that an episode's number is about that of its peers."""
+
+    def check(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
+        known = [facts for facts in every if measure.number(facts) is not None]
+        numbers = np.array([measure.number(facts) for facts in known])  # (E,)
+        rows: dict[object, list[int]] = defaultdict(list)
+        if measure.same_scenario:
+            for row, facts in enumerate(known):
+                rows[tuple(facts.scenario.values())].append(row)
+        for row, facts in enumerate(known):
+            group = rows[tuple(facts.scenario.values())] if measure.same_scenario else []
+            alike = len(group) > PEERS
+            others = [one for one in group if one != row]
+            peers = numbers[others] if alike else np.delete(numbers, row)
+            if len(peers) < PEERS or not outlying(numbers[row], peers, measure):
+                continue
+            low, high = np.quantile(peers, ORDINARY)
+            yield of_episode(
+                facts,
+                measure.code,
+                measure.place,
+                found=measure.text.format(numbers[row]),
+                expected=f"{_between(measure.text, low, high)}, as in 80 % of {len(peers)} "
+                f"{'episodes of its scenario' if alike else 'other episodes'}",
+                remedy=measure.remedy,
+                frames=measure.frames(facts),
+            )
+
+    return check
+
+
+def outlying(number: float, peers: np.ndarray, measure: Measure) -> bool:
+    """Whether a number is too far from those of the peers, (n,), on a side that counts."""
+    if measure.logarithmic:
+        number, peers = math.log(number + TRACE), np.log(peers + TRACE)
+    centre = float(np.median(peers))
+    spread = max(SIGMA * float(np.median(np.abs(peers - centre))), measure.spread)
+    distance = (number - centre) / spread
+    sides = {"high": distance, "low": -distance, "both": abs(distance)}
+    return sides[measure.side] > FAR
+
+
+def _between(text: str, low: float, high: float) -> str:
+    """Return a text with a range in the place of its number."""
+    before, _, rest = text.partition("{")
+    form, _, after = rest.partition("}")
+    ends = [f"{{{form}}}".format(value) for value in (low, high)]
+    return before + " to ".join(dict.fromkeys(ends)) + after
+
+
+def blurred_frames_of(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
+    """Single frames are as sharp as those around them."""
+    for facts in every:
+        frames = blurred_frames(facts)
+        if frames:
+            yield of_episode(
+                facts,
+                "blurred_frames",
+                f"images, {spans(frames)}",
+                found=f"{len(frames)} of {facts.frames} frames are far less sharp than those "
+                "around them",
+                expected="at least a quarter of their variance of the Laplacian",
+                remedy="look at the pictures: the robot may have turned or shaken too fast for "
+                "the camera",
+                frames=frames,
+            )
+
+
+QUALITY_CHECKS: tuple[SetCheck, ...] = (
+    *(far_from_peers(measure) for measure in MEASURES),
+    blurred_frames_of,
+)
