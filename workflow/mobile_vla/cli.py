@@ -205,7 +205,7 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
         else:
             _add_option(parser, name, kind, parameter.default)
     parser.add_argument("--log", type=Path, help="file that messages are written to as well")
-    if staged:
+    if command.replace("-", "_") in STAGES:
         parser.add_argument("--record", type=Path, help="JSON file for the circumstances")
     return parser
 
