@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import library as operators
 
 FPS, EPISODES, FRAMES, SIZE = 30, 8, 24, (96, 128)
 CAMERAS = ("front", "wrist")
@@ -30,12 +31,12 @@ def load_library() -> Any:
     torchvision's compiled operators, which a dataset does not need, are missing where torch is
     another build than torchvision was made for; then their descriptions are left out, too.
     """
-    register = torch.library.register_fake
+    register = operators.register_fake
     if not hasattr(torch.ops.torchvision, "nms"):
-        torch.library.register_fake = lambda *_, **__: lambda function: function
+        operators.register_fake = lambda *_, **__: lambda function: function
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    torch.library.register_fake = register
+    operators.register_fake = register
     return LeRobotDataset
 
 
