@@ -3,7 +3,7 @@
     library.py create FOLDER [--video]    writes a dataset as LeKiwi's recorder does
     library.py read FOLDER                prints what the library reads, as JSON
 
-The first also made ``tests/data/lerobot/lekiwi_video``.
+``tests/data/lerobot/lekiwi_video`` was made likewise.
 """
 
 from __future__ import annotations
