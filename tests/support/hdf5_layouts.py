@@ -28,6 +28,15 @@ FRAMES = 9
 SIZE = (24, 32)
 
 
+ROBOMIMIC = {
+    "episodes": "data/demo_*",
+    "images": "obs/agentview_image",
+    "actions": "actions",
+    "instruction": "@ep_meta/lang",
+}
+"""The `fields` of what :func:`write_robomimic` writes; its three columns are the velocities."""
+
+
 def drive(seed: int, frames: int = FRAMES) -> tuple[np.ndarray, np.ndarray]:
     """Return linear and angular velocity (T,) float64: from rest, straight on and round a bend."""
     rng = np.random.default_rng(seed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mobile_vla.config.loading import read_with_source
 from mobile_vla.data.manifest import manifest
 from mobile_vla.ingest.ingest import ingest
@@ -30,6 +32,13 @@ experiments:
   lora: {{}}
 """
 """A configuration for a file that ``support.hdf5_layouts.write_robomimic`` wrote."""
+
+
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read files without a child, which saves a fork; what it is for is tested in test_ingest."""
+    for module in ("ingest", "groups"):
+        name = f"mobile_vla.ingest.{module}.isolated"
+        monkeypatch.setattr(name, lambda work: work(lambda place: None))
 
 
 def ingested(folder: Path, name: str = "theirs") -> ManifestFiles:

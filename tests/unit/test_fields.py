@@ -12,7 +12,16 @@ from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
-from support.hdf5_layouts import FRAMES, drive, pictures, write_aloha, write_recon, write_robomimic
+from support.hdf5_layouts import (
+    FRAMES,
+    ROBOMIMIC,
+    drive,
+    pictures,
+    write_aloha,
+    write_recon,
+    write_robomimic,
+)
+from support.ingested import in_this_process
 
 RECON = {
     "images": "images/rgb_left",
@@ -26,20 +35,11 @@ ALOHA = {
     "actions": {"linear_x": "base_action[0]", "angular_z": "base_action[1]"},
     "state": "observations/qpos",
 }
-ROBOMIMIC = {
-    "episodes": "data/demo_*",
-    "images": "obs/agentview_image",
-    "actions": "actions",
-    "instruction": "@ep_meta/lang",
-}
 
 
 @pytest.fixture(autouse=True)
 def without_a_child(monkeypatch):
-    """Read in this process, which saves a fork; what the child is for is tested in test_ingest."""
-    for module in ("ingest", "groups"):
-        name = f"mobile_vla.ingest.{module}.isolated"
-        monkeypatch.setattr(name, lambda work: work(lambda place: None))
+    in_this_process(monkeypatch)
 
 
 def read(path, fields, inside="", **more):

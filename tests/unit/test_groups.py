@@ -23,22 +23,13 @@ from mobile_vla.ingest.machine import machine_error
 from mobile_vla.ingest.recorded import recorded_episodes, recorded_files
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
-from support.hdf5_layouts import add_demo, write_recon, write_robomimic
-
-FIELDS = {
-    "episodes": "data/demo_*",
-    "images": "obs/agentview_image",
-    "actions": "actions",
-    "instruction": "@ep_meta/lang",
-}
+from support.hdf5_layouts import ROBOMIMIC, add_demo, write_recon, write_robomimic
+from support.ingested import in_this_process
 
 
 @pytest.fixture(autouse=True)
 def without_a_child(monkeypatch):
-    """Read in this process, which saves a fork; what the child is for is tested in test_ingest."""
-    for module in ("ingest", "groups"):
-        name = f"mobile_vla.ingest.{module}.isolated"
-        monkeypatch.setattr(name, lambda work: work(lambda place: None))
+    in_this_process(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +46,7 @@ def path(written, tmp_path):
 
 
 def dataset(folder, **more):
-    fields = more.pop("fields", FIELDS)
+    fields = more.pop("fields", ROBOMIMIC)
     settings = {"kind": "recorded", "path": str(folder), "pattern": "*.hdf5", "fields": fields}
     return RecordedDataset.model_validate({**settings, **more})
 
@@ -134,7 +125,7 @@ def test_what_is_not_read_changes_nothing(path):
 
 
 def test_texts_of_any_length_are_identified_by_their_letters_and_not_their_addresses(path):
-    text = {**FIELDS, "instruction": "words"}
+    text = {**ROBOMIMIC, "instruction": "words"}
     with h5py.File(path, "r+") as file:
         for demo, words in (("demo_0", ["go", "go"]), ("demo_1", ["go", "go"]), ("demo_2", ["to"])):
             file[f"data/{demo}/words"] = words
@@ -154,7 +145,7 @@ def test_a_file_is_looked_into_again_when_it_changes_and_not_before(path, monkey
     monkeypatch.undo()
     os.utime(path, ns=(1, 1))
     assert contents(path) == before
-    other = {**FIELDS, "images": "next_obs/agentview_image"}
+    other = {**ROBOMIMIC, "images": "next_obs/agentview_image"}
     assert not set(contents(path, fields=other).values()) & set(before.values())
 
 
@@ -281,7 +272,7 @@ def test_two_episodes_of_one_name_are_refused(path):
     shutil.copy(path, path.parent / "image--demo_1.hdf5")
     with h5py.File(path.parent / "image--demo_1.hdf5", "r+") as file:
         file.move("data/demo_0", "data/x")
-    fields = {**FIELDS, "episodes": "data/*"}
+    fields = {**ROBOMIMIC, "episodes": "data/*"}
     with h5py.File(path, "r+") as file:
         file["data/demo_1--x"] = file["data/demo_1"]
     with pytest.raises(UserError, match="give the same episode 'image--demo_1--x'"):
@@ -298,7 +289,7 @@ def test_patterns_stand_for_one_level_a_part(path, tmp_path):
         assert matching(file, "/tue/run_?") == ["tue/run_1", "tue/run_2"]
         assert matching(file, "mon/run_1") == ["mon/run_1"]
         assert matching(file, "sun/*") == matching(file, "run_*") == matching(file, "notes") == []
-    only = {**FIELDS, "episodes": "data/demo_1"}
+    only = {**ROBOMIMIC, "episodes": "data/demo_1"}
     assert list(listed(path, fields=only)) == ["image--demo_1"]
 
 
@@ -310,7 +301,7 @@ def test_thousands_of_groups_are_listed(tmp_path):
 
 
 def test_the_identity_of_a_group_is_that_of_its_bytes(path):
-    fields = Fields.model_validate(FIELDS)
+    fields = Fields.model_validate(ROBOMIMIC)
     one = content_of(path, fields, "data/demo_0")
     assert one.sha256 == groups_of(path, fields)["data/demo_0"]
     with h5py.File(path) as file:
