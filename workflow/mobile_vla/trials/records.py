@@ -49,7 +49,7 @@ class Driven(Record):
 
     ticket: str
     policy: str
-    """Digest of the policy's digest with the key's salt."""
+    """Digest of the policy's digest with salt and ticket: no two drives have the same."""
     begun: datetime
     """UTC, as all times."""
     ended: datetime | None
@@ -102,9 +102,9 @@ class Key(Record):
         """EXPERIMENT/RUN by ticket."""
         return {ticket: name for part in self.parts for ticket, name in part.policies.items()}
 
-    def salted(self, digest: str) -> str:
-        """Return a policy's digest as ``drives.jsonl`` has it."""
-        return hashlib.sha256(f"{self.parts[0].salt}{digest}".encode()).hexdigest()
+    def salted(self, ticket: str, digest: str) -> str:
+        """Return a policy's digest as ``drives.jsonl`` has it: which drives share one is hidden."""
+        return hashlib.sha256(f"{self.parts[0].salt}{ticket}{digest}".encode()).hexdigest()
 
     def sealed(self) -> str:
         """Return the key as a text that nobody reads by accident: compressed, in base64."""
