@@ -99,17 +99,14 @@ def chance_of_evidence(
     reached, border = np.zeros(steps + 1), np.log(threshold)
     if log_evidence(wins, losses) >= border:
         return reached + 1
+    logs, m = _log_factorials(wins + losses + steps + 1), wins + losses
     alive = np.ones(1)  # (k + 1,) the probability of each number of further wins, E below it
     for k in range(1, steps + 1):
         more = np.arange(k)
-        win = (
-            np.full(k, 0.5)
-            if prior is None
-            else (wins + more + prior) / (wins + losses + k - 1 + 2 * prior)
-        )
+        win = 0.5 if prior is None else (wins + more + prior) / (m + k - 1 + 2 * prior)
         alive = np.append(alive * (1 - win), 0.0) + np.append(0.0, alive * win)
-        more = np.arange(k + 1)
-        over = log_evidence(wins + more, losses + k - more) >= border
+        won, lost = logs[wins : wins + k + 1], logs[losses : losses + k + 1][::-1]
+        over = (m + k) * np.log(2) + won + lost - logs[m + k + 1] >= border
         reached[k] = reached[k - 1] + alive[over].sum()
         alive[over] = 0.0
     return reached

@@ -94,6 +94,8 @@ class Trial:
     unblinded: datetime | None
     drives: int
     """Drives whose outcome counts."""
+    versions: dict[str, int]
+    """By policy, how many versions of it drove, today's included whether or not it did."""
 
 
 @dataclass
@@ -137,6 +139,10 @@ def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
     judged = _judged(lines[OUTCOMES], tickets, unblinded.outcomes if unblinded else None)
     today = {name: key.salted(digest) for name, digest in policies.items() if digest is not None}
     found = {row.ticket: _cell(row, key, driven, judged, today) for row in schedule}
+    drove: dict[str, set[str]] = {name: set() for name in key.letters}
+    for ticket, name in key.policies.items():
+        if ticket in driven.of:
+            drove[name].add(driven.of[ticket].policy)
     void = [
         row
         for row in schedule
@@ -161,6 +167,7 @@ def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
         ],
         unblinded=unblinded.unblinded if unblinded else None,
         drives=sum(cell.state == "scored" for cell in stands),
+        versions={name: len(drove[name] | {today.get(name, "")}) for name in key.letters},
     )
 
 
