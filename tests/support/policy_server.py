@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mobile_vla.serving.access import Access
 from mobile_vla.serving.application import Limits, Server
 from mobile_vla.serving.listening import open_listener
-from mobile_vla.serving.web import Access
 
 LIMITS = Limits(sessions=3, idle_seconds=600.0, max_body_mb=0.4)
 PERIOD = 30.0  # seconds: no answer of a test comes too late by chance

@@ -78,7 +78,7 @@ class TrialFolder:
         Raises:
             UserError: key or schedule were changed.
         """
-        path = self.path / KEY
+        schedule, path = self.schedule(), self.path / KEY
         if not path.is_file():
             raise UserError(f"{path}: not there; {RESTORE}: without it no drive can be counted")
         try:
@@ -86,7 +86,7 @@ class TrialFolder:
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: not as `schedule` wrote it ({error!r}); {RESTORE}") from None
         rows: dict[str, list[Scheduled]] = {}
-        for row in self.schedule():
+        for row in schedule:
             rows.setdefault(row.key, []).append(row)
         made = {
             part.digest(here)

@@ -37,7 +37,7 @@ from mobile_vla.trials.records import (
 
 log = logging.getLogger(__name__)
 
-SYMBOLS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # without those that are read for others
+SYMBOLS = "34679ACDEFHJKMNPQRTWXY"  # without those that are read for others
 LENGTH = 8
 LONGEST_NOTE = 500  # characters
 
@@ -222,9 +222,12 @@ class Ledger:
             UserError: as :meth:`admit`.
         """
         name, _ = self.admit(ticket)
-        policy = self.files.key().salted(self.digests[name])
-        begun = Begun(ticket=ticket, policy=policy, begun=now())
         with self.files.locked():
+            key = self.files.key()
+            policy = key.salted(ticket, self.digests[name])
+            begun = Begun(ticket=ticket, policy=policy, begun=now())
+            if (noted := key.with_version(name, self.digests[name])) is not key:
+                self.files.write_key(noted)
             write_json(self.files.path / DRIVING, begun.model_dump(mode="json"))
         self.open = begun
 
@@ -232,6 +235,8 @@ class Ledger:
         """Write the line of the drive under way."""
         if self.open is not None:
             with self.files.locked():
+                if self.open.ticket in self.files.outcomes():
+                    ending = "scored"
                 self._write(self.open, ended, steps, ending)
             self.open = None
 

@@ -137,12 +137,7 @@ def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
         lines[DRIVES], schedule[0].key, tickets, unblinded.drives if unblinded else None
     )
     judged = _judged(lines[OUTCOMES], tickets, unblinded.outcomes if unblinded else None)
-    today = {name: key.salted(digest) for name, digest in policies.items() if digest is not None}
-    found = {row.ticket: _cell(row, key, driven, judged, today) for row in schedule}
-    drove: dict[str, set[str]] = {name: set() for name in key.letters}
-    for ticket, name in key.policies.items():
-        if ticket in driven.of:
-            drove[name].add(driven.of[ticket].policy)
+    found = {row.ticket: _cell(row, key, driven, judged, policies) for row in schedule}
     void = [
         row
         for row in schedule
@@ -167,7 +162,12 @@ def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
         ],
         unblinded=unblinded.unblinded if unblinded else None,
         drives=sum(cell.state == "scored" for cell in stands),
-        versions={name: len(drove[name] | {today.get(name, "")}) for name in key.letters},
+        versions={
+            name: len(
+                {digest for digest in (*key.versions.get(name, ()), policies.get(name)) if digest}
+            )
+            for name in key.letters
+        },
     )
 
 
@@ -176,7 +176,7 @@ def _cell(
     key: Key,
     driven: _Rows[Driven],
     judged: _Rows[Judged],
-    today: Mapping[str, str],
+    policies: Mapping[str, str | None],
 ) -> Cell:
     """Return what came of one ticket."""
     name, drive, said_of = (
@@ -192,7 +192,8 @@ def _cell(
         return Cell(name, "due")  # until the row that takes its place
     if drive is None:
         return Cell(name, "due" if said_of is None else "missing")
-    if drive.policy != today.get(name):
+    today = policies.get(name)
+    if today is None or drive.policy != key.salted(row.ticket, today):
         return Cell(name, "earlier", begun=begun)
     if said_of is None:
         return Cell(name, "unscored", begun=begun)

@@ -39,6 +39,8 @@ def unblind(trial: str) -> None:
 def _fix(files: TrialFolder) -> None:
     """Note which rows there are."""
     with files.locked():
+        if not files.lines(DRIVES):
+            raise UserError(f"{files.path}: nothing was driven; there is nothing to tell apart yet")
         unscored = sorted(begun_tickets(files) - files.outcomes().keys())
         if unscored:
             raise UserError(
