@@ -69,7 +69,7 @@ class Client:
 def serving(server: Server, token: str | None = None) -> Iterator[Client]:
     """Let a server answer in a thread of this process."""
     with open_listener("127.0.0.1", 0) as listener:
-        http = server.http(Access(token, "127.0.0.1"))
+        http = server.http(Access(token, "127.0.0.1", server.pages))
         thread = threading.Thread(target=asyncio.run, args=(http.run(listener),))
         thread.start()
         try:

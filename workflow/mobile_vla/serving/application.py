@@ -150,7 +150,7 @@ class Server:
             return self.limits.body_bytes
         if self.page is not None and request.path == PATH and request.method in ("GET", "POST"):
             return FORM_BYTES if request.method == "POST" else 0
-        known = {"/health": "GET", "/reset": "POST", "/step": "POST"}
+        known = {"/health": "GET", "/reset": "POST", "/step": "POST", **dict.fromkeys(self.pages)}
         raise RequestError(
             405 if request.path in known else 404,
             "no_such_request",
