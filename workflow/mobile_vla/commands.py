@@ -78,6 +78,7 @@ STAGES = _by_name(
     Command("rollout", "rollout", (*PREDICTING, "pillow")),
     Command("language", "language", PREDICTING),
     Command("latency", "latency", PREDICTING),
+    Command("trials", "trials", ("numpy",)),
     Command("figures", "reporting", ("matplotlib", "numpy", "pyyaml"), gathers=True),
     Command("tables", "reporting", gathers=True),
     Command("page", "reporting", ("jinja2", "pyyaml"), gathers=True),

@@ -29,6 +29,8 @@ from mobile_vla.provenance.content import content_ids
 from mobile_vla.reporting.texts import FOLDER as SOURCES
 from mobile_vla.reporting.texts import template_files, texts_file
 from mobile_vla.templates import template_file
+from mobile_vla.trials.files import FOLDER as TRIALS
+from mobile_vla.trials.files import TRACKED
 from mobile_vla.commands import STAGES
 
 
@@ -102,6 +104,7 @@ wildcard_constraints:
     key=one_of(sorted({key for *_, key in project.feature_keys()})),
     experiment=one_of(project.experiments),
     run=one_of(sorted({run for name in project.experiments for run in project.runs_of(name)})),
+    trial=one_of(project.trials),
 
 
 def literal(path):

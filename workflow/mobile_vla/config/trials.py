@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mobile_vla.config.base import Place, Settings
+from mobile_vla.config.base import Place, Settings, Share
 
 MOST_POLICIES = 10
 MOST_BLOCKS = 10_000
@@ -23,3 +23,13 @@ class Trial(Settings):
     columns, such as how to set it up, are printed on the sheet."""
     blocks: Annotated[int, Field(ge=1, le=MOST_BLOCKS)]
     """How many blocks are planned; in each every policy drives a scene once."""
+
+
+class TrialSettings(Settings):
+    """What ``trials`` is given: its blocks are those of the schedule."""
+
+    trial: str
+    policies: tuple[str, ...]
+    """EXPERIMENT/RUN of each."""
+    confidence: Share
+    """Of the rates' intervals, and of decisions over all pairs together."""

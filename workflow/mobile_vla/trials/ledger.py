@@ -222,9 +222,12 @@ class Ledger:
             UserError: as :meth:`admit`.
         """
         name, _ = self.admit(ticket)
-        policy = self.files.key().salted(ticket, self.digests[name])
-        begun = Begun(ticket=ticket, policy=policy, begun=now())
         with self.files.locked():
+            key = self.files.key()
+            policy = key.salted(ticket, self.digests[name])
+            begun = Begun(ticket=ticket, policy=policy, begun=now())
+            if (noted := key.with_version(name, self.digests[name])) is not key:
+                self.files.write_key(noted)
             write_json(self.files.path / DRIVING, begun.model_dump(mode="json"))
         self.open = begun
 

@@ -94,6 +94,8 @@ class Trial:
     unblinded: datetime | None
     drives: int
     """Drives whose outcome counts."""
+    versions: dict[str, int]
+    """By policy, how many versions of it drove, today's included whether or not it did."""
 
 
 @dataclass
@@ -160,6 +162,12 @@ def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
         ],
         unblinded=unblinded.unblinded if unblinded else None,
         drives=sum(cell.state == "scored" for cell in stands),
+        versions={
+            name: len(
+                {digest for digest in (*key.versions.get(name, ()), policies.get(name)) if digest}
+            )
+            for name in key.letters
+        },
     )
 
 

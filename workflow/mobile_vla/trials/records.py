@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from mobile_vla.files import canonical_json, digest_of
 
@@ -96,6 +96,8 @@ class Key(Record):
     letters: dict[str, str]
     """A, B, … by policy, in random order: the names that the page has before unblinding."""
     parts: tuple[KeyPart, ...]
+    versions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By policy the digests of its versions that drove: each pair of versions was looked at."""
 
     @property
     def policies(self) -> dict[str, str]:
@@ -105,6 +107,13 @@ class Key(Record):
     def salted(self, ticket: str, digest: str) -> str:
         """Return a policy's digest as ``drives.jsonl`` has it: which drives share one is hidden."""
         return hashlib.sha256(f"{self.parts[0].salt}{ticket}{digest}".encode()).hexdigest()
+
+    def with_version(self, name: str, digest: str) -> Key:
+        """Return the key with a version of a policy that drives."""
+        known = self.versions.get(name, ())
+        if digest in known:
+            return self
+        return self.model_copy(update={"versions": {**self.versions, name: (*known, digest)}})
 
     def sealed(self) -> str:
         """Return the key as a text that nobody reads by accident: compressed, in base64."""
