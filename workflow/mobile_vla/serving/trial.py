@@ -87,7 +87,7 @@ class TrialPage:
     """The page with five large buttons. Only forms that it made itself are taken."""
 
     def __init__(self, trial: Trial):
-        self.trial, self.secret = trial, secrets.token_hex(16)
+        self.trial, self.secret, self.last = trial, secrets.token_hex(16), ""
 
     def taken(self, body: bytes) -> Mapping[str, str]:
         """Return what a form says.
@@ -105,7 +105,9 @@ class TrialPage:
         return form
 
     def shown(self, said: str = "", wrong: bool = False) -> Page:
-        """Return the page, with what became of the last form."""
+        """Return the page, with what became of the last form; a success stays until the next."""
+        if said and not wrong:
+            self.last = said
         try:
             due = self.trial.due()
         except RefusedError as error:  # its files were changed
@@ -116,6 +118,7 @@ class TrialPage:
         elif due.drove:
             main = _buttons(due, self.secret)
         else:
+            said = said or self.last
             refresh = f'<meta http-equiv="refresh" content="2;url={PATH}">'
             main = f"<h1>Next: {_ticket(due)}</h1>{_place(due)}<p>{START}</p>"
         if said:
@@ -126,7 +129,7 @@ class TrialPage:
             f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n{refresh}'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>Trial {name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-            f'<p class="trial">Trial {name}</p>\n<main>{main}</main>\n</body>\n</html>\n'
+            f"<header>Trial {name}</header>\n<main>{main}</main>\n</body>\n</html>\n"
         )
 
 
@@ -173,7 +176,7 @@ STYLE = """
 body { font: 17px/1.5 system-ui, sans-serif; color: #1d2733; background: #fff;
        max-width: 60rem; margin: 1.5rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.7rem; margin: .4rem 0; }
-.trial { color: #46525f; margin: 0; }
+header { color: #46525f; margin: 0; }
 .ticket { font-family: ui-monospace, monospace; letter-spacing: .06em; white-space: nowrap; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .8rem 0; }
 dt { color: #46525f; } dd { margin: 0; overflow-wrap: anywhere; }
