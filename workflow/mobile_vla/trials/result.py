@@ -112,8 +112,6 @@ class TrialResult(Result):
     """A blind trial on the robot: `trials.json`. Its files lie in `trials/NAME`."""
 
     trial: str
-    experiments: list[str]
-    """Those whose runs take part, in the order of config.yaml."""
     unblinded: str | None
     """When (UTC); null before: then policies are letters."""
     confidence: float
