@@ -126,7 +126,7 @@ def test_a_table_of_scenes_that_cannot_be_used_is_refused(project, tmp_path, old
 def test_what_cannot_be_scheduled_is_refused(project, tmp_path):
     with pytest.raises(UserError, match="has no trial 'hal'; expected hall"):
         schedule("hal")
-    with pytest.raises(UserError, match=r"SCHEDULE\.csv is not there; leave `--extend` out"):
+    with pytest.raises(UserError, match=r"SCHEDULE\.csv is not there; leave it out"):
         schedule("hall", extend=3)
     schedule("hall")
     with pytest.raises(UserError, match="expected 1 block at least"):
@@ -136,6 +136,24 @@ def test_what_cannot_be_scheduled_is_refused(project, tmp_path):
     file.write_text(file.read_text().replace("finetune: none", "finetune: none, seeds: [1]"))
     with pytest.raises(UserError, match="found lora/seed0, head_only/seed1, expected"):
         schedule("hall", extend=1)
+
+
+def test_a_policy_that_lost_is_left_out_of_further_blocks_by_its_letter(project, tmp_path):
+    config = CONFIG.replace("head_only: {fine", "r8: {lora: {r: 8}}\n  head_only: {fine")
+    config = config.replace("[lora/seed0,", "[lora/seed0, r8/seed0,")
+    (tmp_path / "config.yaml").write_text(config)
+    schedule("hall")
+    key = project.key()
+    (lost,) = (policy for policy, letter in key.letters.items() if letter == "B")
+    for wrong in ("D", "AB", "ABC"):
+        with pytest.raises(UserError, match=f"--without {wrong}: expected letters of A, B, C"):
+            schedule("hall", extend=4, without=wrong)
+    with pytest.raises(UserError, match="only with `--extend`"):
+        schedule("hall", without="B")
+    schedule("hall", extend=4, without="b")
+    blocks = read_trial(project.path, {}).blocks
+    assert [lost in block.cells for block in blocks] == [True] * 5 + [False] * 4
+    assert [len(block.cells) for block in blocks] == [3] * 5 + [2] * 4
 
 
 def test_a_drive_is_scored_by_its_ticket(project, caplog):

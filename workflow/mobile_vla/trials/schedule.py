@@ -14,8 +14,10 @@ from mobile_vla.config.trials import Trial
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.layout import RESULTS, TrainingFiles
 from mobile_vla.trials.files import (
+    DRIVES,
     FOLDER,
-    KEY,
+    OUTCOMES,
+    RESTORE,
     SCHEDULE,
     SHEET,
     TrialFolder,
@@ -32,7 +34,7 @@ SCENE, INSTRUCTION = "scene", "instruction"
 MOST_SCENES = 10_000
 
 
-def schedule(trial: str, *, extend: int | None = None) -> None:
+def schedule(trial: str, *, extend: int | None = None, without: str | None = None) -> None:
     """Write the schedule of a trial, its key, and a sheet for the clipboard.
 
     They lie in trials/TRIAL beside config.yaml. A schedule that is there is never changed.
@@ -40,29 +42,15 @@ def schedule(trial: str, *, extend: int | None = None) -> None:
     Args:
         trial: its name in config.yaml.
         extend: append so many blocks to the schedule that is there.
+        without: letters of the policies that these blocks leave out, such as `BC`, because they
+            are worse than another.
 
     Raises:
         UserError: the trial is not in config.yaml, or cannot be scheduled.
     """
     settings = trial_of(trial)
     files = TrialFolder(FOLDER / trial)
-    there = (files.path / SCHEDULE).exists() or (files.path / KEY).exists()
-    if there and extend is None:
-        raise UserError(
-            f"{files.path / SCHEDULE}: it is there already, and what was driven hangs on it; "
-            f"`schedule {trial} --extend N` appends N blocks"
-        )
-    if extend is not None and not (there and extend >= 1):
-        raise UserError(
-            f"--extend {extend}: "
-            + (
-                "expected 1 block at least"
-                if there
-                else f"{files.path / SCHEDULE} is not there; leave `--extend` out"
-            )
-        )
-    if there and files.unblinded() is not None:
-        raise UserError(f"{files.path}: the names were told; schedule a trial of another name")
+    _check_call(files, extend, without)
     digests = digests_of(settings)
     check_distinct(digests, f"config.yaml (trials.{trial}.policies)")
     scenes = read_scenes(Path(settings.scenes).expanduser())
@@ -81,7 +69,8 @@ def schedule(trial: str, *, extend: int | None = None) -> None:
                     f"{', '.join(settings.policies)}, expected {', '.join(key.letters)}, as the "
                     "schedule was drawn for; compare others in a trial of their own"
                 )
-        part, rows = drawn(settings.policies, scenes, before, extend or settings.blocks, draw)
+        driving = _driving(key, without)
+        part, rows = drawn(driving, scenes, before, extend or settings.blocks, draw)
         files.write_key(key.model_copy(update={"parts": (*key.parts, part)}))
         files.append(SCHEDULE, [row_of(row) for row in rows])
         write_sheet(files, trial, scenes)
@@ -92,6 +81,49 @@ def schedule(trial: str, *, extend: int | None = None) -> None:
         extend or settings.blocks,
         files.path / SHEET,
     )
+
+
+def _check_call(files: TrialFolder, extend: int | None, without: str | None) -> None:
+    """Refuse what would overwrite a schedule, or extend none.
+
+    Raises:
+        UserError: so it is.
+    """
+    path, name = files.path / SCHEDULE, files.path.name
+    if without is not None and extend is None:
+        raise UserError("--without: only with `--extend`; in the first blocks all policies drive")
+    if extend is None:
+        if path.exists():
+            raise UserError(
+                f"{path}: it is there already, and what was driven hangs on it; "
+                f"`schedule {name} --extend N` appends N blocks"
+            )
+        driven = [one for one in (DRIVES, OUTCOMES) if (files.path / one).exists()]
+        if driven:
+            raise UserError(f"{path}: not there, and {driven[0]} is; {RESTORE}")
+    elif extend < 1 or not path.exists():
+        lacks = (
+            "expected 1 block at least" if path.exists() else f"{path} is not there; leave it out"
+        )
+        raise UserError(f"--extend {extend}: {lacks}")
+    elif files.unblinded() is not None:
+        raise UserError(f"{files.path}: the names were told; schedule a trial of another name")
+
+
+def _driving(key: Key, without: str | None) -> list[str]:
+    """Return the policies that go on.
+
+    Raises:
+        UserError: a letter is none of the trial's, or fewer than two are left.
+    """
+    left_out = set((without or "").upper())
+    driving = [policy for policy, letter in key.letters.items() if letter not in left_out]
+    if left_out - set(key.letters.values()) or len(driving) < 2:
+        raise UserError(
+            f"--without {without}: expected letters of {', '.join(sorted(key.letters.values()))}, "
+            "so that two policies are left at least"
+        )
+    return driving
 
 
 def drawn(
