@@ -48,6 +48,7 @@ def test_a_decision_stands_whatever_comes_after_it_and_so_does_its_interval():
     later = pair_of(a="ssssssss" + "c" * 8, b="cccccccc" + "s" * 8)
     assert (later.better, later.decided_after, later.difference) == ("a", 8, 0)
     assert later.p == pytest.approx(9 / 256) and later.low > 0
+    assert later.weaker and not pair_of(a="sssssssss", b="ccccccccc").weaker
     changed = pair_of(a="s" * 20 + "c" * 40, b="c" * 20 + "s" * 40)  # nothing fits both halves
     assert changed.low is None and changed.high is None and changed.better == "a"
 

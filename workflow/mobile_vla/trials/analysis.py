@@ -44,9 +44,8 @@ class _Pair:
     policies: tuple[str, str]
     results: np.ndarray  # (n,) 1, −1 or 0 for each block in which both have an outcome
     numbers: list[int]  # n, of these blocks
-    worst: tuple[
-        np.ndarray, np.ndarray
-    ]  # (≥ n,) had what is missing gone against the first, second
+    # of all blocks, had what is missing gone against the first, and against the second
+    worst: tuple[np.ndarray, np.ndarray]
 
     @classmethod
     def of(cls, policies: tuple[str, str], blocks: Sequence[DrivenBlock]) -> _Pair:
@@ -183,6 +182,7 @@ def _finish(
         ties=ties,
         missing=missing,
         evidence=float(np.exp(min(logs.max(), LARGEST))),
+        evidence_now=float(np.exp(min(logs[-1], LARGEST))),
         p=float(np.exp(-logs.max())),
         p_holm=p_holm,
         confidence=level,

@@ -59,6 +59,8 @@ class DrivenPair(Result):
     """Blocks that were begun and in which one of the two has no outcome."""
     evidence: float
     """The largest E after any block: 2^m / ((m + 1) · C(m, wins)), m = wins + losses."""
+    evidence_now: float
+    """E after the last block."""
     p: float
     """1 / evidence, 1 at most: valid at every look."""
     p_holm: float
@@ -89,6 +91,11 @@ class DrivenPair(Result):
     """With a chance of 25 % so many more blocks decide; null if 500 do not, or once decided."""
     needed_high: int | None
     """The same with 75 %."""
+
+    @property
+    def weaker(self) -> bool:
+        """Whether what decided would not do so today: the decision stands, and the page says it."""
+        return self.better is not None and self.evidence_now < 1 / (1 - self.confidence)
 
     @property
     def worse(self) -> str | None:
