@@ -33,14 +33,13 @@ def trial_result(name: str, unblinded: str | None, names: tuple[str, str]) -> Tr
     ]
     return TrialResult(
         trial=name,
-        experiments=["lora", "lora_r8"],
         unblinded=unblinded,
         confidence=0.95,
         scheduled=30,
         begun=20,
         comparisons=1,
         policies=policy_rates(names, blocks, 0.05, blind=unblinded is None),
-        pairs=decide(names, blocks, 0.95, earlier=0, remaining=10),
+        pairs=decide(names, blocks, 0.95, earlier=0, scheduled=[names] * 10),
         voids=[] if unblinded is None else [3],
         left_out=[LeftOut(reason="void", rows=1, sentence="1 drive void (1 robot)")],
     )

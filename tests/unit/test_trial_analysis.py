@@ -27,7 +27,9 @@ def driven(**outcomes: str) -> list[DrivenBlock]:
 
 
 def pair_of(earlier: int = 0, remaining: int = 0, **outcomes: str) -> DrivenPair:
-    (pair,) = decide(list(outcomes), driven(**outcomes), 0.95, earlier=earlier, remaining=remaining)
+    (pair,) = decide(
+        list(outcomes), driven(**outcomes), 0.95, earlier=earlier, scheduled=[outcomes] * remaining
+    )
     return pair
 
 
@@ -46,13 +48,14 @@ def test_a_decision_stands_whatever_comes_after_it_and_so_does_its_interval():
     later = pair_of(a="ssssssss" + "c" * 8, b="cccccccc" + "s" * 8)
     assert (later.better, later.decided_after, later.difference) == ("a", 8, 0)
     assert later.p == pytest.approx(9 / 256) and later.low > 0
+    assert later.weaker and not pair_of(a="sssssssss", b="ccccccccc").weaker
     changed = pair_of(a="s" * 20 + "c" * 40, b="c" * 20 + "s" * 40)  # nothing fits both halves
     assert changed.low is None and changed.high is None and changed.better == "a"
 
 
 def test_a_third_policy_takes_more_evidence_and_earlier_versions_count_too():
     outcomes = {"a": "ssssssss", "b": "cccccccc", "c": "ssssssss"}
-    pairs = decide(list(outcomes), driven(**outcomes), 0.95, earlier=0, remaining=0)
+    pairs = decide(list(outcomes), driven(**outcomes), 0.95, earlier=0, scheduled=[])
     assert [pair.policies for pair in pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert [pair.better for pair in pairs] == [None, None, None]
     assert pairs[0].p_holm == pytest.approx(3 * 9 / 256)
@@ -98,8 +101,13 @@ def test_a_forecast_tells_what_the_budget_and_more_drives_would_bring():
     assert 0 < some.chance < 0.5 and 5 < some.needed_low < HORIZON
     assert pair_of(remaining=0, a="s", b="c").chance == 0
     third = decide(
-        ["a", "b", "c"], driven(a="sssssss", b="ccccccc", c="ccccccc"), 0.95, earlier=0, remaining=5
+        ["a", "b", "c"],
+        driven(a="sssssss", b="ccccccc", c="ccccccc"),
+        0.95,
+        earlier=0,
+        scheduled=["abc"] * 3 + ["ab"] * 2,  # c drives in three of them
     )
+    assert [pair.remaining for pair in third] == [5, 3, 3]
     assert third[0].chance < near.chance
 
 

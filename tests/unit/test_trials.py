@@ -62,7 +62,7 @@ def test_before_unblinding_a_result_has_letters_no_name_and_no_single_drive(clea
     found = result(clear)
     assert [own.policy for own in found.policies] == ["A", "B"]
     assert found.unblinded is None and found.voids == []
-    text = found.model_dump_json(exclude={"experiments"})
+    text = found.model_dump_json()
     for policy in POLICIES:
         assert policy not in text and DIGESTS[policy] not in text
     assert [own.history for own in found.policies] == [[], []]
@@ -153,6 +153,8 @@ def test_a_decision_reads_as_a_sentence_for_the_paper(clear):
     assert "this would not hold had" in told(changed(found, holds=False))
     three = changed(found, holds=None).model_copy(update={"comparisons": 3})
     assert "valid at every look, corrected for 3 pairs)." in told(three)
+    weaker = told(changed(found, evidence_now=3.0))
+    assert "valid at every look); decided after 8 blocks, and weaker since" in weaker
     assert "9" in told(found, KOREAN) and "lora/seed0" in told(found, KOREAN)
 
 

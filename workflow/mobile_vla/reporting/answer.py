@@ -244,8 +244,7 @@ def _driven(group: Group) -> str:
     }
     found = [own for name in leaders for own in driven[name]]
     if not found:
-        on_robot = any(own.begun and set(own.experiments) & set(leaders) for own in group.trials)
-        return "" if on_robot else t("answer.not_driven")
+        return "" if any(own.begun for own in group.trials) else t("answer.not_driven")
     rates = {
         driver: t.between(percent(min(values)), percent(max(values)))
         for driver in ("policy", "expert", "replay")

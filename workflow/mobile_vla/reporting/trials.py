@@ -88,6 +88,8 @@ def _decided(trial: TrialResult, pair: DrivenPair, t: Texts) -> str:
     if trial.comparisons > 1:
         text += t("trial.corrected", pairs=t.count(trial.comparisons, "pair"))
     text = t("trial.close", text=text)
+    if pair.weaker and pair.decided_after is not None:
+        text += t("trial.weaker", blocks=t.count(pair.decided_after, "block"))
     if pair.holds is not None:
         key = "trial.holds" if pair.holds else "trial.holds_not"
         text += t(key, blocks=t.count(pair.missing, "block"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,9 +44,8 @@ class _Pair:
     policies: tuple[str, str]
     results: np.ndarray  # (n,) 1, −1 or 0 for each block in which both have an outcome
     numbers: list[int]  # n, of these blocks
-    worst: tuple[
-        np.ndarray, np.ndarray
-    ]  # (≥ n,) had what is missing gone against the first, second
+    # of all blocks, had what is missing gone against the first, and against the second
+    worst: tuple[np.ndarray, np.ndarray]
 
     @classmethod
     def of(cls, policies: tuple[str, str], blocks: Sequence[DrivenBlock]) -> _Pair:
@@ -133,13 +132,13 @@ def decide(
     confidence: float,
     *,
     earlier: int,
-    remaining: int,
+    scheduled: Sequence[Collection[str]],
 ) -> list[DrivenPair]:
     """Decide for each pair of policies which one arrives more often, corrected for all pairs.
 
     Args:
         earlier: number of pairs with an earlier version of a policy: they were looked at, too.
-        remaining: number of blocks that are scheduled and not begun.
+        scheduled: of each block that is not begun, the policies that drive in it.
     """
     pairs = [_Pair.of(pair, blocks) for pair in itertools.combinations(policies, 2)]
     p_values = [float(np.exp(-_log_evidence_by_block(pair.results).max())) for pair in pairs]
@@ -147,19 +146,26 @@ def decide(
     levels = holm_confidence([*p_values, *[None] * earlier], confidence)
     open_pairs = sum(p is None or p > 1 - confidence for p in adjusted)
     return [
-        _finish(pair, p_holm, level, open_pairs / (1 - confidence), remaining)
+        _finish(
+            pair,
+            p_holm,
+            level,
+            threshold=open_pairs / (1 - confidence),
+            remaining=sum(set(pair.policies) <= set(block) for block in scheduled),
+        )
         for pair, p_holm, level in zip(pairs, adjusted, levels, strict=False)
     ]
 
 
 def _finish(
-    pair: _Pair, p_holm: float | None, level: float, threshold: float, remaining: int
+    pair: _Pair, p_holm: float | None, level: float, *, threshold: float, remaining: int
 ) -> DrivenPair:
     """Put together what is known of a pair.
 
     Args:
         level: the confidence of its interval, which agrees with the adjusted p value.
         threshold: the evidence that decides the next pair, for the forecast.
+        remaining: number of blocks that are not begun and in which both drive.
     """
     assert p_holm is not None  # a p value of evidence is always there
     counts = running_counts(pair.results)
@@ -176,6 +182,7 @@ def _finish(
         ties=ties,
         missing=missing,
         evidence=float(np.exp(min(logs.max(), LARGEST))),
+        evidence_now=float(np.exp(min(logs[-1], LARGEST))),
         p=float(np.exp(-logs.max())),
         p_holm=p_holm,
         confidence=level,

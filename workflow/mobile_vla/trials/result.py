@@ -59,6 +59,8 @@ class DrivenPair(Result):
     """Blocks that were begun and in which one of the two has no outcome."""
     evidence: float
     """The largest E after any block: 2^m / ((m + 1) · C(m, wins)), m = wins + losses."""
+    evidence_now: float
+    """E after the last block."""
     p: float
     """1 / evidence, 1 at most: valid at every look."""
     p_holm: float
@@ -91,6 +93,11 @@ class DrivenPair(Result):
     """The same with 75 %."""
 
     @property
+    def weaker(self) -> bool:
+        """Whether what decided would not do so today: the decision stands, and the page says it."""
+        return self.better is not None and self.evidence_now < 1 / (1 - self.confidence)
+
+    @property
     def worse(self) -> str | None:
         """The policy that arrives less often; None where that is inconclusive."""
         others = {self.policies[0]: self.policies[1], self.policies[1]: self.policies[0]}
@@ -112,8 +119,6 @@ class TrialResult(Result):
     """A blind trial on the robot: `trials.json`. Its files lie in `trials/NAME`."""
 
     trial: str
-    experiments: list[str]
-    """Those whose runs take part, in the order of config.yaml."""
     unblinded: str | None
     """When (UTC); null before: then policies are letters."""
     confidence: float

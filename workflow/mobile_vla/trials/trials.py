@@ -59,17 +59,21 @@ def judge(settings: TrialSettings, trial: Trial | None) -> TrialResult:
     )
     left_out += [_not_scheduled(name) for name in settings.policies if trial and name not in names]
     shown = [trial.letters[name] if trial and blind else name for name in names]
-    blocks, voids = _begun(trial, dict(zip(names, shown, strict=True))) if trial else ([], [])
+    names_shown = dict(zip(names, shown, strict=True))
+    blocks, voids = _begun(trial, names_shown) if trial else ([], [])
+    scheduled = [
+        [names_shown[name] for name in block.cells if name in names_shown]
+        for block in (trial.blocks if trial else [])
+        if not _is_begun(block)
+    ]
     shown = sorted(shown) if blind else shown
-    scheduled = len(trial.blocks) if trial else 0
     own_pairs = len(names) * (len(names) - 1) // 2
     comparisons = _comparisons(trial.versions) if trial else own_pairs
     return TrialResult(
         trial=settings.trial,
-        experiments=list(dict.fromkeys(name.partition("/")[0] for name in settings.policies)),
         unblinded=unblinded.isoformat() if unblinded else None,
         confidence=settings.confidence,
-        scheduled=scheduled,
+        scheduled=len(blocks) + len(scheduled),
         begun=len(blocks),
         comparisons=comparisons,
         policies=policy_rates(shown, blocks, alpha, blind=blind),
@@ -78,7 +82,7 @@ def judge(settings: TrialSettings, trial: Trial | None) -> TrialResult:
             blocks,
             settings.confidence,
             earlier=comparisons - own_pairs,
-            remaining=scheduled - len(blocks),
+            scheduled=scheduled,
         ),
         voids=[] if blind else voids,
         left_out=left_out,
@@ -94,11 +98,7 @@ def _begun(trial: Trial, shown: Mapping[str, str]) -> tuple[list[DrivenBlock], l
     def last(block: Block) -> datetime:
         return max((cell.begun for cell in block.cells.values() if cell.begun), default=NEVER)
 
-    begun = [
-        block
-        for block in trial.blocks
-        if any(cell.state != "due" or cell.voids for cell in block.cells.values())
-    ]
+    begun = [block for block in trial.blocks if _is_begun(block)]
     blocks, voids = [], []
     for number, block in enumerate(sorted(begun, key=last), start=1):
         voids += [number] * sum(cell.voids for cell in block.cells.values())
@@ -109,6 +109,11 @@ def _begun(trial: Trial, shown: Mapping[str, str]) -> tuple[list[DrivenBlock], l
         }
         blocks.append(DrivenBlock(number, outcomes))
     return blocks, voids
+
+
+def _is_begun(block: Block) -> bool:
+    """Whether something was driven in a block, be it void."""
+    return any(cell.state != "due" or cell.voids for cell in block.cells.values())
 
 
 def _comparisons(versions: Mapping[str, int]) -> int:
