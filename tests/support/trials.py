@@ -17,9 +17,15 @@ from mobile_vla.trials.files import SCHEDULE, TrialFolder, now, row_of
 from mobile_vla.trials.ledger import Ledger, due, judge
 from mobile_vla.trials.records import LETTERS, Key, Scheduled
 from mobile_vla.trials.schedule import drawn
+from support.config_text import BASE
 from support.numpy_server import PROMPTS, NumpyPolicy
 
 POLICIES = ("lora/seed0", "head_only/seed0")
+CONFIG = f"""{BASE}
+  head_only: {{finetune: none}}
+trials:
+  hall: {{policies: [lora/seed0, head_only/seed0], scenes: scenes.csv, blocks: 5}}
+"""
 DIGESTS: dict[str, str | None] = {name: f"digest of {name}" for name in POLICIES}
 SCENES = [{"scene": f"hall {number}", "instruction": PROMPTS[0]} for number in range(3)]
 

@@ -29,17 +29,8 @@ from mobile_vla.trials.records import Judged
 from mobile_vla.trials.schedule import drawn, read_scenes, schedule
 from mobile_vla.trials.score import score
 from mobile_vla.trials.unblind import unblind
-from support.config_text import BASE
-from support.trials import DIGESTS, POLICIES, SCENES, drive, edit, next_of, scheduled
+from support.trials import CONFIG, DIGESTS, POLICIES, SCENES, drive, edit, next_of, scheduled
 
-CONFIG = (
-    BASE
-    + """\
-  head_only: {finetune: none}
-trials:
-  hall: {policies: [lora/seed0, head_only/seed0], scenes: scenes.csv, blocks: 5}
-"""
-)
 TABLE = "scene,instruction,box\nA,Go left,mark 1\nB,Go right,mark <2>\n"
 
 
@@ -231,6 +222,27 @@ def _append(path, name):
         with files.locked():
             row = Judged(ticket=f"{name}{number}", outcome="success", note="x" * 300, scored=now())
             files.append(OUTCOMES, [row_of(row)])
+
+
+def test_a_line_that_could_not_be_written_is_written_with_the_next_drive(tmp_path, monkeypatch):
+    files = scheduled(tmp_path / "hall")
+    ledger = Ledger(files, {name: str(digest) for name, digest in DIGESTS.items()})
+    first, second = (row.ticket for row in files.schedule()[:2])
+    ledger.begin(first)
+    judge(files, first, "success")
+    monkeypatch.setattr(TrialFolder, "append", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        ledger.end(now(), 3, "scored")
+    monkeypatch.undo()
+    ledger.begin(second)
+    assert [first in line for line in files.lines(DRIVES)] == [True]
+    # a server that was killed after the line, and before it took the note of the drive away
+    note = (files.path / DRIVING).read_text()
+    ledger.end(now(), 3, "fault")
+    ledger.close()
+    (files.path / DRIVING).write_text(note)
+    Ledger(files, {}).close()
+    assert len(files.lines(DRIVES)) == 2 and not (files.path / DRIVING).exists()
 
 
 def test_writers_at_the_same_time_leave_whole_rows_alone(tmp_path):

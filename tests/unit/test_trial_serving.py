@@ -3,12 +3,14 @@
 import json
 import logging
 
+import h5py
 import numpy as np
 import pytest
 
 from mobile_vla.errors import UserError
 from mobile_vla.robot.blind import alike
-from mobile_vla.robot.serve import trial_server
+from mobile_vla.robot.policy import AS_TRAINED
+from mobile_vla.robot.serve import Address, serve, trial_server
 from mobile_vla.serving.access import Access
 from mobile_vla.serving.application import Server
 from mobile_vla.serving.web import Request, RequestError
@@ -19,7 +21,7 @@ from support.numpy_server import PROMPTS, NumpyPolicy
 from support.policy_server import LIMITS, Client, encoded, png, serving
 from support.protocol import frames
 from support.ros import STOP, Robot
-from support.trials import DIGESTS, POLICIES, Page, next_of, numpy_trial, scheduled
+from support.trials import CONFIG, DIGESTS, POLICIES, Page, next_of, numpy_trial, scheduled
 
 LEFT = PROMPTS[0]
 
@@ -192,10 +194,15 @@ def test_the_node_of_the_docs_drives_a_ticket(client, files):
     assert client.server.tried.ticket == ticket
 
 
-def test_an_ending_server_writes_the_drive_and_the_next_one_wants_its_outcome(files):
-    with serving(trial_server(numpy_trial(files), LIMITS)) as client:
+def test_an_ending_server_writes_and_records_the_drive(files, tmp_path):
+    server = trial_server(numpy_trial(files), LIMITS, tmp_path / "drives")
+    with serving(server) as client:
         ticket = begin(client, files)
         client.step("robot", 0, png(frames(1)[0]))
+    assert server.recorder.close(10)
+    (episode,) = (tmp_path / "drives").glob("*.h5")
+    with h5py.File(episode) as file:
+        assert (file.attrs["policy"], file.attrs["ticket"]) == ("trial hall", ticket)
     drive = json.loads(files.lines(DRIVES)[0])
     assert (drive["ticket"], drive["ending"], drive["steps"]) == (ticket, "server_ended", 1)
 
@@ -203,6 +210,26 @@ def test_an_ending_server_writes_the_drive_and_the_next_one_wants_its_outcome(fi
 def test_only_one_server_drives_a_trial(client, files):
     with pytest.raises(UserError, match="another server drives this trial"):
         Ledger(files, {})
+
+
+def test_a_robot_begins_at_once_after_the_command_scored_the_last_drive(client, files):
+    """Its program began again, and knows no drive."""
+    ticket = begin(client, files)
+    client.step("robot", 0, png(frames(1)[0]))
+    judge(files, ticket, "timeout")
+    assert Client(client.port).reset("robot", None, ticket=next_of(files).ticket)[0] == 200
+    assert json.loads(files.lines(DRIVES)[0])["ending"] == "scored"
+
+
+def test_what_cannot_be_served_as_a_trial_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"address": Address(port=0), "limits": LIMITS, "options": AS_TRAINED}
+    for given in ({}, {"policy": tmp_path, "trials": "hall"}):
+        with pytest.raises(UserError, match="a policy's folder, or `--trials NAME`, and not both"):
+            serve(**given, **options)
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    with pytest.raises(UserError, match="lora/seed0, head_only/seed0 is not trained"):
+        serve(trials="hall", **options)
 
 
 def test_a_server_without_a_trial_takes_no_ticket(files):

@@ -184,16 +184,18 @@ class Server:
     async def reset(self, request: Request) -> dict[str, Any]:
         """Begin a robot's drive, under an instruction."""
         given = ResetRequest.of(request.body)
+        policy, instruction = self.policy, given.instruction
+        if self.trial is not None:
+            policy, instruction = admitted(self.trial, given)
+            for drive in list(self.drives.of.values()):  # its outcome is said
+                self._end(drive, "scored")
+        elif given.ticket is not None:
+            raise RequestError(422, "no_trial", "no trial is served; begin without a ticket")
         self.drives.check_free(given.session, given.drive)
         if self.resets >= self.limits.sessions:
             raise RequestError(
                 503, "too_many_requests", f"{self.resets} drives are begun just now; ask again"
             )
-        policy, instruction = self.policy, given.instruction
-        if self.trial is not None:
-            policy, instruction = admitted(self.trial, given)
-        elif given.ticket is not None:
-            raise RequestError(422, "no_trial", "no trial is served; begin without a ticket")
         self.resets += 1
         try:
             prompt, state = await self._in(self.model, lambda: policy.begin(instruction))
@@ -218,8 +220,6 @@ class Server:
         self.drives.check_free(drive.session, before)
         if self.trial is not None and drive.ticket is not None:
             admitted(self.trial, given)  # another may have begun with the ticket meanwhile
-            for other in list(self.drives.of.values()):  # their outcome is said
-                self._end(other, "scored")
             self.trial.begin(drive.ticket)
             self.tried = drive
         ended = self.drives.begin(drive, before)

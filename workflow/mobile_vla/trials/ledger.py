@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 SYMBOLS = "34679ACDEFHJKMNPQRTWXY"  # without those that are read for others
 LENGTH = 8
+KILLED: tuple[datetime | None, int | None, Ending] = None, None, "server_killed"
 LONGEST_NOTE = 500  # characters
 
 
@@ -165,6 +166,7 @@ class Ledger:
     def __init__(self, files: TrialFolder, digests: Mapping[str, str]):
         self.files, self.digests = files, dict(digests)
         self.open: Begun | None = None
+        self.ended = KILLED
         files.key()
         if files.unblinded() is not None:
             raise UserError(
@@ -182,7 +184,7 @@ class Ledger:
         with files.locked():
             left = _under_way(files)
             if left is not None:  # of a server that was killed
-                self._write(left, None, None, "server_killed")
+                self._write(left, *KILLED)
                 log.warning("the drive of %s was under way when a server was killed", left.ticket)
 
     def close(self) -> None:
@@ -222,6 +224,7 @@ class Ledger:
             UserError: as :meth:`admit`.
         """
         name, _ = self.admit(ticket)
+        self._finish()  # the drive before, where its line could not be written
         with self.files.locked():
             key = self.files.key()
             policy = key.salted(ticket, self.digests[name])
@@ -232,18 +235,26 @@ class Ledger:
         self.open = begun
 
     def end(self, ended: datetime, steps: int, ending: Ending) -> None:
-        """Write the line of the drive under way."""
+        """Write the line of the drive under way; where that fails, the next drive tries again."""
+        self.ended = ended, steps, ending
+        self._finish()
+
+    def _finish(self) -> None:
         if self.open is not None:
             with self.files.locked():
+                ended, steps, ending = self.ended
                 if self.open.ticket in self.files.outcomes():
                     ending = "scored"
                 self._write(self.open, ended, steps, ending)
-            self.open = None
+            self.open, self.ended = None, KILLED
 
     def _write(
         self, begun: Begun, ended: datetime | None, steps: int | None, ending: Ending
     ) -> None:
         lines = self.files.lines(DRIVES)
+        if any(f'"{begun.ticket}"' in line for line in lines):  # it was killed after the line
+            (self.files.path / DRIVING).unlink(missing_ok=True)
+            return
         previous = line_digest(lines[-1]) if lines else self.files.schedule()[0].key
         driven = Driven(
             **begun.model_dump(), ended=ended, steps=steps, ending=ending, previous=previous
