@@ -137,7 +137,10 @@ def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
         lines[DRIVES], schedule[0].key, tickets, unblinded.drives if unblinded else None
     )
     judged = _judged(lines[OUTCOMES], tickets, unblinded.outcomes if unblinded else None)
-    found = {row.ticket: _cell(row, key, driven, judged, policies) for row in schedule}
+    names = key.policies
+    found = {
+        row.ticket: _cell(row, names[row.ticket], key, driven, judged, policies) for row in schedule
+    }
     void = [
         row
         for row in schedule
@@ -173,17 +176,14 @@ def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
 
 def _cell(
     row: Scheduled,
+    name: str,
     key: Key,
     driven: _Rows[Driven],
     judged: _Rows[Judged],
     policies: Mapping[str, str | None],
 ) -> Cell:
-    """Return what came of one ticket."""
-    name, drive, said_of = (
-        key.policies[row.ticket],
-        driven.of.get(row.ticket),
-        judged.of.get(row.ticket),
-    )
+    """Return what came of one ticket, which stands for the policy of that name."""
+    drive, said_of = driven.of.get(row.ticket), judged.of.get(row.ticket)
     begun = drive.begun if drive else None
     wrong = driven.wrong.get(row.ticket) or judged.wrong.get(row.ticket)
     if wrong is not None:
