@@ -118,7 +118,8 @@ def judge(
         if ticket not in begun_tickets(files):
             after = due(schedule, outcomes)
             raise UserError(
-                f"{ticket} has not driven; what is due is {after.ticket if after else 'nothing'}"
+                f"{ticket} has not driven yet; expected a drive that took place. What is due is "
+                f"{after.ticket if after else 'nothing'}"
             )
         if outcomes.get(ticket, outcome) != outcome:
             raise UserError(
@@ -236,7 +237,8 @@ class Ledger:
 
     def end(self, ended: datetime, steps: int, ending: Ending) -> None:
         """Write the line of the drive under way; where that fails, the next drive tries again."""
-        self.ended = ended, steps, ending
+        begun = self.open.begun if self.open is not None else ended
+        self.ended = max(ended, begun), steps, ending
         self._finish()
 
     def _finish(self) -> None:
