@@ -10,6 +10,7 @@ import pytest
 
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import drawable
+from mobile_vla.config.trials import TrialSettings
 from mobile_vla.layout import CaptionFiles, TrialFiles
 from mobile_vla.reporting.answer import answers
 from mobile_vla.reporting.load import load_datasets, load_runs
@@ -17,6 +18,7 @@ from mobile_vla.reporting.ranking import rankings
 from mobile_vla.reporting.texts import Texts
 from mobile_vla.trials.analysis import DrivenBlock, decide, policy_rates
 from mobile_vla.trials.result import LeftOut, TrialResult
+from mobile_vla.trials.trials import judge
 from support.report import ENGLISH, drawn, tabulated, written
 from support.results import Results, make_results
 
@@ -47,11 +49,12 @@ def trial_result(name: str, unblinded: str | None, names: tuple[str, str]) -> Tr
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Results of three experiments, two of which drove in a trial, and one that is blind."""
+    """Results of three experiments, and trials: told, blind, and not scheduled yet."""
     made = make_results(tmp_path_factory.mktemp("trials"), 3)
     trials = [
         trial_result("hall", "2026-11-28T12:00:00+00:00", (LORA, LORA_R8)),
         trial_result("yard", None, ("A", "B")),
+        judge(TrialSettings(trial="later", policies=(LORA, LORA_R8), confidence=0.95), None),
     ]
     for own in trials:
         own.write(TrialFiles.below(made.results, trial=own.trial).trial)
@@ -81,6 +84,7 @@ def test_the_first_screen_has_real_drives_in_place_of_simulated_ones(html: str) 
     assert "lora/seed0 arrives more often than lora_r8/seed0: 14 blocks to 0 (p ≤ " in lead
     assert "blind trial yard: Policies are letters until" in lead
     assert "A arrives more often than B" in lead
+    assert "blind trial later: There is no schedule yet" in lead
     assert "In closed loop" not in lead
     table = html[html.index('class="sortable') : html.index("</table>")]
     assert "arrives (real)" in table and "closed-loop success" not in table
@@ -101,7 +105,7 @@ def test_without_real_drives_simulated_ones_are_told_and_a_blind_trial_hides_no_
     made: Results,
 ) -> None:
     runs, t = load_runs(made.settings, made.results), ENGLISH
-    hall, yard = (
+    hall, yard, _ = (
         TrialResult.read(TrialFiles.below(made.results, trial=name).trial)
         for name in made.settings.trials
     )
