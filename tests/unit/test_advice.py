@@ -20,7 +20,7 @@ from mobile_vla.reporting.advice.facts import Advice
 from mobile_vla.reporting.advice.rules import RULES, SHOWN, advise
 from mobile_vla.reporting.load import DatasetFacts, Run
 from mobile_vla.reporting.sweeps import Point, SweepTable
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 from support.advice_facts import FLAT, dataset, equal_drives, facts_of, losses, run_of, stored
 from support.comparisons import compared, judged
 from support.report import ENGLISH

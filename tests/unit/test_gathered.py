@@ -16,7 +16,8 @@ from mobile_vla.config.base import Gathered
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.reporting import FigureSettings, PartialSettings, TableSettings
 from mobile_vla.layout import EpisodeFiles, PartialFiles
-from mobile_vla.reporting.texts import template_files, texts_file
+from mobile_vla.reporting.page_files import template_files
+from mobile_vla.texts import texts_file
 from support.project import ROOT
 from support.report import hollow
 from support.results import UNCERTAINTY, Results, make_results

@@ -19,9 +19,9 @@ from mobile_vla.reporting.format import percent
 from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_errors
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import about, ahead_of, standing, undecided
 from mobile_vla.statistics.intervals import FEWEST
+from mobile_vla.texts import Texts
 
 NAMED = 3  # experiments that a sentence names; of more, their number
 REPLAYS = ("replay", "majority_action")  # baselines that repeat what was driven
