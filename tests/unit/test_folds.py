@@ -241,7 +241,7 @@ def test_the_unused_are_listed_with_their_reason_and_read_without_a_role(tmp_pat
     dataset, path = written(tmp_path, wanted, forget)
     for fold in (0, 1):
         (unused,) = DatasetSplit.read(path).folds[fold].unused
-        assert unused.reason == "its name does not say its side"
+        assert str(unused.reason) == "its name does not say its side"
         roles = load_split(path, dataset, fold)
         assert sorted(i for members in roles.of.values() for i in members) == [
             i for i in range(24) if i != 5

@@ -11,6 +11,7 @@ import yaml
 from markupsafe import Markup
 
 from mobile_vla.errors import UserError
+from mobile_vla.sentence import Sentence
 from mobile_vla.templates import FOLDER
 
 MISSING = "–"
@@ -84,9 +85,29 @@ class Texts:
         text = self.table.get(f"name.{name}")
         return text if isinstance(text, str) else name.replace("_", " ")
 
+    def translated(self, english: str) -> str:
+        """Return a template of a result; what has no translation is the same in all languages."""
+        return str(self.table.get(english, english))
+
+    def said(self, sentence: Sentence) -> str:
+        """Return a sentence of a result."""
+        return sentence.filled(self.translated, str(self.table["and_more"]))
+
+    def place(self, place: str) -> str:
+        """Return a place in a file or a dataset, such as ``images, frames 3-5``."""
+        parts = (part.partition(" ") for part in place.split(", "))
+        return ", ".join(
+            f"{self.table.get(f'place.{word}', word)}{space}{rest}" for word, space, rest in parts
+        )
+
+    def picture(self, episode: str, frame: int, swapped: bool) -> str:
+        """Return what a small picture of a frame shows."""
+        text = f"{episode}, {self('data.frame', frame=frame)}"
+        return text + self("data.swapped") if swapped else text
+
     def motion(self, name: str) -> str:
         """Return how a class of motions reads, such as ``forward left, turning left``."""
-        parts = [part.split() if part[:7] != "turning" else [part] for part in name.split(", ")]
+        parts = [[part] if part[:8] == "turning " else part.split() for part in name.split(", ")]
         return ", ".join(" ".join(self(f"motion.{word}") for word in words) for words in parts)
 
     def cell(self, values: Mapping[str, str | None] | None) -> str:
