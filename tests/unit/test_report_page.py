@@ -380,7 +380,7 @@ def test_the_unit_of_the_errors_is_that_of_the_data(tmp_path: Path) -> None:
     for path in made.evaluations:
         path.write_text(path.read_text().replace('"action_scale": 1.15', '"action_scale": 0.5'))
     said = plain(text_of(made))
-    assert "normalised, 0.500 becomes 1" in said
+    assert "0.500 becomes 1 when normalised" in said
     assert "key press" not in said and "m/s" not in said
 
 

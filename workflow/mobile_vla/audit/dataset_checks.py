@@ -323,9 +323,9 @@ def prompts(
                 "same_prompt",
                 place,
                 found=say(
-                    "{prompt!r} for all episodes, although they pass on the {sides}",
+                    "{prompt!r} for all episodes, although their sides differ: {sides}",
                     prompt=render(prompt, values[0]),
-                    sides=sides,
+                    sides=sides.split(" and the "),
                 ),
                 expected=say(
                     "prompts that differ where the sides do, or language cannot be learnt"
