@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 
+from mobile_vla.audit.result import Audit
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.loading import read_project
 from mobile_vla.errors import AGAIN
@@ -64,8 +65,8 @@ def episodes(project):
 
 
 def warnings(project):
-    found = read(project, f"{DATA}/audit.json")["findings"]
-    return {one["code"]: one["found"] for one in found if one["severity"] == "warning"}
+    found = Audit.read(project.folder / f"{DATA}/audit.json").findings
+    return {one.code: str(one.found) for one in found if one.severity == "warning"}
 
 
 def conclusions(project):

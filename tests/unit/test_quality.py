@@ -33,6 +33,7 @@ from mobile_vla.audit.quality_checks import MEASURES, PEERS, far_from_peers, out
 from mobile_vla.config.audit import CATALOGUE, Declared
 from mobile_vla.ingest.image_statistics import FrameMeasures, image_motion, laplacian_variance
 from mobile_vla.ingest.result import THUMBNAILS, thumbnail_step
+from mobile_vla.texts import Texts
 from support.clean_facts import NAMES, run, statistics, whole
 from support.synthetic_datasets import changed, facts_of
 
@@ -267,7 +268,7 @@ def test_the_page_draws_the_commands_of_what_is_found(tmp_path):
         event_types=["episode_start"] + ["stop_action"] * 13 + ["start_action"] * 4,
     )
     _, page = run(tmp_path, [idle, *whole()[1:]], frames=[NAMES[0]])
-    label = f"Commands of {NAMES[0]}, 18 frames: no command in 76% of the frames"
+    label = f"Commands of {NAMES[0]}: no command in 76% of the frames"
     assert page.count("<svg ") == 1 and f'aria-label="{label}"' in page
     assert page.count('class="mark"') == 13
     assert 'class="linear_x" d="M4,28.0H' in page and 'class="angular_z" d=' not in page
@@ -282,6 +283,6 @@ def test_plots_are_bounded():
         [moved(NAMES[0], 0), *(moved(one, 1) for one in NAMES[1:12])], Declared()
     )
     findings = [finding.model_copy(update={"episode": one}) for one in many]
-    (plots,) = command_plots(findings, many).values()
+    (plots,) = command_plots(findings, many, Texts.of("en")).values()
     assert len(plots) == EACH
     assert max(path.count("V") for path in plots[0].lines.values()) <= POINTS
