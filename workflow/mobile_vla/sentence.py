@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from mobile_vla.result import Result
 
 NAMED = 10  # of a list of names; of more, their number
@@ -56,7 +54,7 @@ def say(text: str, /, **values: Any) -> Sentence:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
+    if hasattr(value, "item"):  # of numpy
         return value.item()
     if isinstance(value, Sentence | str | int | float):
         return value
