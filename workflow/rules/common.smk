@@ -70,10 +70,15 @@ def audited_data(dataset) -> DataAuditSettings:
 
 
 @cache
+def listed(dataset):
+    """Return the episodes of a LeRobotDataset by name, or raise what is wrong with it."""
+    return lerobot_episodes(dataset, project.datasets[dataset], source)
+
+
 def imported(dataset):
-    """Return the episodes of a LeRobotDataset by name."""
+    """Return the same, or say what is wrong and stop."""
     with mistakes_without_traceback():
-        return lerobot_episodes(dataset, project.datasets[dataset], source)
+        return listed(dataset)
 
 
 @cache
@@ -83,8 +88,7 @@ def in_videos(dataset):
     if project.datasets[dataset].kind != "lerobot":
         return False
     try:
-        settings = project.datasets[dataset]
-        return any(one.video for one in lerobot_episodes(dataset, settings, source).values())
+        return any(one.video for one in listed(dataset).values())
     except UserError:
         return False
 
@@ -263,15 +267,18 @@ def video_rule(dataset, job):
 
 
 def video_outputs(job):
-    """Return what such a job writes: each episode's files, and the provenance beside the first."""
+    """Return what such a job writes: each episode's files, and the provenance beside the first.
+
+    They have no wildcard: with one, Snakemake would compare each file with those of every such rule.
+    """
+    dataset = job.settings.dataset
     every = [
-        EpisodeFiles.below(dataset="{dataset}", episode=one.episode)
-        for one in job.settings.episodes
+        EpisodeFiles.below(dataset=dataset, episode=one.episode) for one in job.settings.episodes
     ]
     return {
         "facts": [str(one.facts) for one in every],
         "frames": [str(one.frames) for one in every],
-        "provenance": str(EpisodeFiles.provenance(dataset="{dataset}", episode=job.name)),
+        "provenance": str(EpisodeFiles.provenance(dataset=dataset, episode=job.name)),
     }
 
 

@@ -28,9 +28,7 @@ for (dataset, first), job in jobs_of_videos().items():
         output:
             **video_outputs(job),
         log:
-            EpisodeFiles.log(dataset="{dataset}", episode=first),
-        wildcard_constraints:
-            dataset=one_of([dataset]),
+            EpisodeFiles.log(dataset=dataset, episode=first),
         conda:
             "../../envs/mobile-vla-lerobot.yaml"
         params:

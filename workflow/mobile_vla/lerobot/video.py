@@ -96,7 +96,7 @@ class Video:
                     return
         except av.FFmpegError as error:
             _blame(error, f"frame {frame}")
-            found = f"data that cannot be decoded ({one_line(error)})"
+            found = f"data that cannot be decoded ({_words(error)})"
             raise rejection("damaged_chunk", f"frame {frame}", found, "a frame", AGAIN) from None
         raise _other_time(f"frame {frame}", "the end of the video", times[frame], tolerance)
 
@@ -147,8 +147,14 @@ def _not_opened(error: Exception) -> Rejected:
         remedy = "give yourself the right to read it"
         return rejection("permission_denied", "file", one_line(error), "a video file", remedy)
     _blame(error, "file")
-    found = f"a file that cannot be opened ({one_line(error)})"
+    found = f"a file that cannot be opened ({_words(error)})"
     return rejection("unreadable", "file", found, "a video file", AGAIN)
+
+
+def _words(error: Exception) -> str:
+    """Return what went wrong; libav's texts begin with a number of its own."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or one_line(error)
 
 
 def _blame(error: Exception, place: str) -> None:
