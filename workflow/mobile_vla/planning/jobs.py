@@ -20,7 +20,7 @@ from mobile_vla.provenance.record import Provenance
 PLUGINS = ROOT / "plugins"
 SETTINGS = re.compile(r""" --settings ('(?:[^']|'"'"')*'|\S+)""")
 ON_INPUT = re.compile(r"<<'SETTINGS'\n(.*)\nSETTINGS", re.DOTALL)
-OF_DATASET = re.compile(r"results/datasets/([^/]+)/")
+OF_DATASET = re.compile(r"(?:^|/)results/datasets/([^/]+)/")
 KINDS = ("dataset", "backbone", "experiment", "report")
 """What a line of the plan is about, in the order of the lines."""
 
@@ -48,7 +48,7 @@ class PlannedJob:
             if kind in self.wildcards:
                 return kind, self.wildcards[kind]
         for path in self.outputs if not self.wildcards else ():  # one that imports videos
-            if (match := OF_DATASET.match(path)) is not None:
+            if (match := OF_DATASET.search(path)) is not None:
                 return "dataset", match[1]
         return "report", ""
 
