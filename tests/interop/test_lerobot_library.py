@@ -12,7 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
+from mobile_vla.config.ingest import Images
 from mobile_vla.files import read_json
+from mobile_vla.ingest.resize import to_frame
 from support.lerobot_video import plainly_decoded
 from support.project import ROOT, SMALL, Project
 
@@ -47,8 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("interop")
 
 
-def imported(folder: Path, name: str) -> list[h5py.File]:
-    """Import a dataset that the library wrote; return its episodes' raw files."""
+def built(folder: Path, name: str) -> tuple[Path, list[str]]:
+    """Import a dataset that the library wrote; return the folder of results and the episodes."""
     _, rest = SMALL.split("backbones:\n")
     rest = rest.replace("dataset: demo", f"dataset: {name}")
     rest = rest.replace('"pass on the {side}"', '"{instruction}"')
@@ -58,13 +60,14 @@ def imported(folder: Path, name: str) -> list[h5py.File]:
     project.build(f"{place}/manifest.json")
     listed = read_json(project.folder / place / "manifest.json")["episodes"]
     assert len(listed) == 8
-    return [h5py.File(project.folder / place / f"raw/{one['episode']}.h5") for one in listed]
+    return project.folder / place, [one["episode"] for one in listed]
 
 
 def test_images_of_the_library_are_read_as_it_reads_them(folder: Path) -> None:
     library("create", folder / "pictures")
     theirs = json.loads(library("read", folder / "pictures"))
-    ours = imported(folder, "pictures")
+    place, names = built(folder, "pictures")
+    ours = [h5py.File(place / f"raw/{name}.h5") for name in names]
     images = np.concatenate([file["images"][()] for file in ours])
     assert digests(images) == theirs["pixels"][CAMERA]
     actions = np.concatenate([file["actions"][()] for file in ours])
@@ -73,10 +76,11 @@ def test_images_of_the_library_are_read_as_it_reads_them(folder: Path) -> None:
 
 def test_videos_of_the_library_are_read_to_the_pixel(folder: Path) -> None:
     library("create", folder / "films", "--video")
-    ours = imported(folder, "films")
+    place, names = built(folder, "films")
     (path,) = (folder / "films/videos" / CAMERA).rglob("*.mp4")
-    images = np.concatenate([file["images"][()] for file in ours])
-    np.testing.assert_array_equal(images, plainly_decoded(path))
+    frames = np.concatenate([np.load(place / f"episodes/{name}.npy") for name in names])
+    expected = [to_frame(image, Images()) for image in plainly_decoded(path)]
+    np.testing.assert_array_equal(frames, expected)
 
 
 def test_the_library_reads_what_is_exported(folder: Path) -> None:

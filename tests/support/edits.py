@@ -26,10 +26,11 @@ Jobs that rerun after an edit of a finished project with two experiments, `lora`
 twelve simulated episodes; for the rows about folders, on recorded ones with a local checkpoint; for
 those about files of several episodes, `fields` and tables of scenarios, on six episodes in a file;
 for those about mixtures, `mixed` on two simulated datasets and `alone` on the first of them; for
-those of a trial both experiments take part in one. `report` stands for figures, tables and page.
-Each row is checked by a test in `tests/workflow`: `test_reruns.py`, `test_moved.py`,
-`test_other_layouts.py`, `test_mixture.py` or `test_trial_reruns.py`. `python tests/support/edits.py
-> docs/reruns.md` prints this page.
+those of a trial both experiments take part in one; for those about videos, one experiment on eight
+episodes in a video. `report` stands for figures, tables and page. Each row is checked by a test in
+`tests/workflow`: `test_reruns.py`, `test_moved.py`, `test_other_layouts.py`, `test_mixture.py`,
+`test_trial_reruns.py` or `test_lerobot_datasets.py`. `python tests/support/edits.py >
+docs/reruns.md` prints this page.
 
 | edit | in | reruns |
 | --- | --- | --- |

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from mobile_vla.config.mistakes import Source
 from mobile_vla.data.manifest import manifest
 from mobile_vla.files import read_json, write_json
 from mobile_vla.ingest.ingest import ingest
+from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles, ManifestFiles, RawFiles
 from mobile_vla.lerobot.import_lerobot import import_lerobot
-from mobile_vla.lerobot.listing import ListedEpisode, lerobot_episodes
+from mobile_vla.lerobot.import_videos import import_videos
+from mobile_vla.lerobot.listing import ListedEpisode, lerobot_episodes, video_jobs
 from mobile_vla.result import FileDigest
 from support.policy_server import encoded
 
@@ -64,15 +67,33 @@ def imported(one: ListedEpisode, folder: Path) -> Path:
     """Import an episode into a folder, and return its raw file."""
     raw = folder / f"{one.settings.episode}.h5"
     files = RawFiles(raw, raw.with_suffix(".json"))
-    import_lerobot(one.settings, files, data=one.data, video=one.video)
+    import_lerobot(one.settings, files, data=one.data)
     assert read_json(raw.with_suffix(".json")) == FileDigest.of(raw).model_dump()
     return raw
+
+
+def decoded(
+    dataset: Path, episodes: Iterable[ListedEpisode], folder: Path, **images: Any
+) -> dict[str, tuple[EpisodeFacts, np.ndarray]]:
+    """Import episodes of videos into a folder; return each one's facts and frames by its name."""
+    folder.mkdir(exist_ok=True)
+    found = {}
+    for job in video_jobs(dataset, episodes, Images(**images).settled()):
+        names = [one.episode for one in job.settings.episodes]
+        facts, frames = ([folder / f"{name}{end}" for name in names] for end in (".json", ".npy"))
+        import_videos(job.settings, facts=facts, frames=frames, data=job.data, video=job.video)
+        for name, own, pictures in zip(names, facts, frames, strict=True):
+            read = EpisodeFacts.read(own)
+            assert read.frame_file == FileDigest.of(pictures)
+            found[name] = (read, np.load(pictures))
+    return found
 
 
 def contents(path: Path) -> dict[str, Any]:
     """Return all that a raw file holds."""
     with h5py.File(path) as file:
-        texts = file["action_event_types"].asstr()[()].tolist()
+        has_events = "action_event_types" in file
+        texts = file["action_event_types"].asstr()[()].tolist() if has_events else None
         return {
             "images": file["images"][()],
             "actions": file["actions"][()],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mobile_vla.files import write_json
@@ -126,6 +128,23 @@ def write_dataset(
         path.parent.mkdir(parents=True)
         pq.write_table(pa.table(content), path)
     return actions
+
+
+def append_files(folder: Path) -> None:
+    """Add the episodes of a dataset once more, in files of their own, as LeRobot appends others."""
+    for name in ("data", "meta/episodes"):
+        path = folder / name / "chunk-000/file-000.parquet"
+        table = pq.read_table(path)
+        count = pc.max(table["episode_index"]).as_py() + 1
+        for column in table.column_names:
+            add = 1 if column.endswith("/file_index") and "meta" not in column else 0
+            add = count if column == "episode_index" else add
+            if add:
+                at = table.column_names.index(column)
+                table = table.set_column(at, column, pc.add(table[column], add))
+        pq.write_table(table, path.with_name("file-001.parquet"))
+    for path in folder.glob("videos/*/chunk-000/file-000.mp4"):
+        shutil.copy(path, path.with_name("file-001.mp4"))
 
 
 def video_file(folder: Path, camera: str = FRONT) -> Path:

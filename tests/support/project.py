@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +54,19 @@ class Finished:
     output: str
 
     def jobs(self) -> dict[str, int]:
-        """Return how many jobs of each rule a dry run planned; ``all`` aside."""
+        """Return how many jobs of each rule a dry run planned; ``all`` aside.
+
+        Those that import videos have a rule each, and count as one rule's.
+        """
         table = re.search(r"^job +count\n-+ +-+\n(.*?)\n\n", self.output, re.S | re.M)
         if table is None:
             return {}
-        lines = (line.split() for line in table.group(1).splitlines())
-        return {name: int(count) for name, count in lines if name not in ("all", "total")}
+        jobs = Counter[str]()
+        for line in table.group(1).splitlines():
+            name, count = line.split()
+            if name not in ("all", "total"):
+                jobs["import_videos" if name.startswith("import_videos_") else name] += int(count)
+        return dict(jobs)
 
 
 class Project:

@@ -14,7 +14,9 @@ from mobile_vla.ingest.chunks import image_blocks
 from mobile_vla.ingest.encoded import read_image
 from mobile_vla.ingest.episode import read_episode
 from mobile_vla.ingest.rawfile import Rejected
+from mobile_vla.serving.pictures import decode as as_served
 from support.encoded_files import any_length, files_of
+from support.policy_server import encoded
 from support.recorded import write_episode
 
 FRAMES = 5
@@ -152,3 +154,19 @@ def test_bytes_that_are_no_such_files_have_the_wrong_form(path, data):
         read(path, data)
     assert [defect.code for defect in error.value.defects] == ["wrong_shape"]
     assert "JPEG or PNG" in str(error.value.defects[0].expected)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_pictures_are_upright_by_exif_as_the_server_sees_them(path, pixels, kind):
+    """EXIF says how a camera was held: a turned file with its tag shows what was seen."""
+    for orientation in (1, 3, 6, 8):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        files = [encoded(image, kind, exif=exif.tobytes()) for image in pixels]
+        data = np.array([np.frombuffer(one, np.uint8) for one in files] + [None], dtype=object)[:-1]
+        episode, images = read(path, data, **VLEN)
+        np.testing.assert_array_equal(images, [as_served(one) for one in files])
+        assert episode.shape == images.shape[1:]
+        if kind == "PNG":
+            turns = {1: 0, 3: 2, 6: 3, 8: 1}[orientation]  # to the left, by 90 degrees
+            np.testing.assert_array_equal(images, np.rot90(pixels, turns, axes=(1, 2)))

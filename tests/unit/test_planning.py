@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -113,6 +114,25 @@ def test_a_setting_that_new_code_brings_was_changed_by_nobody():
 def test_a_job_that_only_follows_has_no_reason():
     ran(job())
     assert reasons([job()]) == []
+
+
+def test_a_job_that_imports_videos_is_its_datasets_and_counts_its_episodes():
+    below = "results/datasets/theirs/episodes"
+    names = ("e0.json", "e1.json", "e0.npy", "e1.npy", "e0.provenance.json")
+    planned = PlannedJob(
+        rule="import_videos_theirs_e0",
+        wildcards={},
+        reason="Params have changed since last execution",
+        inputs=(),
+        outputs=tuple(f"{below}/{name}" for name in names),
+        line=f"python -m mobile_vla import_videos --settings {canonical_json(SETTINGS)!r} --x y",
+        tracked=CODE,
+    )
+    assert planned.subject == ("dataset", "theirs")
+    ran(planned, seconds=30.0)
+    assert reasons([planned]) == ["2 episodes changed"]
+    other = replace(planned, outputs=(f"{below}/e9.provenance.json",))
+    assert Estimator().seconds(other) == (30.0, "others")
 
 
 def test_provenance_of_another_version_of_the_project_is_no_mistake():

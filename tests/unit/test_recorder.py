@@ -84,7 +84,8 @@ def test_a_drive_becomes_an_episode(drives):
     _, sent = pictures()
     with h5py.File(path) as file:
         stored = [bytes(one) for one in file["images"]]
-        assert stored[:2] == [picture for picture, _ in sent[:2]]  # as they came
+        kept = [0, 1, 3]  # as they came
+        assert [stored[index] for index in kept] == [sent[index][0] for index in kept]
         given = np.array([answer["actions"] for answer in answers], dtype=np.float32)
         np.testing.assert_array_equal(file["answers"], given)
         # the command at a frame is that which was predicted from the one before

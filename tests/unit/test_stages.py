@@ -14,7 +14,7 @@ LIBRARY = ROOT / "workflow/mobile_vla"
 @pytest.mark.parametrize("command", STAGES.values(), ids=STAGES)
 def test_rules_package_and_settings_of_a_command_have_the_name_of_its_stage(command):
     rules = (ROOT / f"workflow/rules/{command.stage}.smk").read_text(encoding="utf-8")
-    assert re.findall(rf'^        command\("{command.name}"\)$', rules, re.MULTILINE)
+    assert re.findall(rf'^ +command\("{command.name}"\)$', rules, re.MULTILINE)
     assert (LIBRARY / f"config/{command.stage}.py").is_file()
     # the simulator writes raw files, and of its own no other
     assert (LIBRARY / command.stage / "result.py").is_file() or command.stage == "simulator"

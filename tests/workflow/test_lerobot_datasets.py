@@ -3,12 +3,14 @@
 import shutil
 import subprocess
 
-import h5py
 import numpy as np
 import pytest
 
+from mobile_vla.config.ingest import Images
 from mobile_vla.files import read_json
-from support.lerobot_video import plainly_decoded
+from mobile_vla.ingest.resize import to_frame
+from support.edits import rows
+from support.lerobot_video import append_files, plainly_decoded
 from support.project import ROOT, SMALL, Project
 
 LEKIWI = ROOT / "tests/data/lerobot/lekiwi_video"
@@ -87,6 +89,8 @@ def test_a_damaged_file_stops_the_import_of_its_episodes_alone(returned):
     assert "Traceback" not in log
 
 
+VIDEOS = MANIFEST.replace("theirs", "lekiwi")
+EDITS = {row["videos"]: row["reruns"] for row in rows() if "videos" in row}
 VIDEO = """\
 datasets:
   lekiwi:
@@ -116,11 +120,14 @@ def test_a_dataset_of_videos_is_imported_trained_on_and_scored(with_video):
     place = with_video.folder / "results/datasets/lekiwi"
     every = plainly_decoded(with_video.folder / "lekiwi" / MP4)
     for number in (0, 7):
-        with h5py.File(place / f"raw/episode_{number:06d}.h5") as file:
-            np.testing.assert_array_equal(file["images"][()], every[24 * number :][:24])
+        frames = np.load(place / f"episodes/episode_{number:06d}.npy")
+        decoded = every[24 * number :][:24]
+        expected = [to_frame(image, Images()) for image in decoded]
+        np.testing.assert_array_equal(frames, expected)
+    assert not (place / "raw").exists(), "images in full size are stored nowhere"
     facts = read_json(place / "episodes/episode_000007.json")
     assert facts["errors"] == [] and facts["attributes"]["video_codec"] == "av1"
-    provenance = read_json(place / "raw/episode_000007.provenance.json")
+    provenance = read_json(place / "episodes/episode_000000.provenance.json")
     assert {"av", "libavcodec"} <= set(provenance["versions"])
     scores = read_json(with_video.folder / SCORES)
     assert scores["episodes"] == 2 and np.isfinite(scores["policy"]["rmse"]["overall"])
@@ -139,15 +146,49 @@ def test_a_prompt_that_needs_a_side_is_refused_in_a_plan_that_trains(with_video,
     assert copied.snakemake("-n", "audit").status == 0, "the data can be looked at first"
 
 
-def test_only_a_videos_bytes_count(with_video):
-    assert with_video.plan(SCORES) == {}
-    (with_video.folder / "lekiwi").rename(with_video.folder / "moved")
-    with_video.edit("config.yaml", "path: lekiwi", "path: ./moved")
-    assert with_video.plan(SCORES) == {}
-    with_video.edit("config.yaml", "path: ./moved", "path: ./moved\n    rate: 15")
-    assert with_video.plan(MANIFEST.replace("theirs", "lekiwi"))["import_lerobot"] == 8
-    with_video.edit("config.yaml", "rate: 15", "rate: 30")
-    assert with_video.plan(SCORES) == {}
-    with (with_video.folder / "moved" / MP4).open("ab") as file:
+def test_only_a_videos_bytes_count(with_video, tmp_path):
+    copied = with_video.copy(tmp_path / "project")
+    assert copied.plan(SCORES) == {}
+    (copied.folder / "lekiwi").rename(copied.folder / "moved")
+    copied.edit("config.yaml", "path: lekiwi", "path: ./moved")
+    assert copied.plan(SCORES) == {}
+    copied.edit("config.yaml", "path: ./moved", "path: ./moved\n    rate: 15")
+    assert copied.plan(VIDEOS)["import_videos"] == 1
+    copied.edit("config.yaml", "rate: 15", "rate: 30")
+    assert copied.plan(SCORES) == {}
+
+
+@pytest.fixture(scope="module")
+def with_two_videos(with_video, tmp_path_factory):
+    """The same, with more episodes in a second file, which are imported."""
+    copied = with_video.copy(tmp_path_factory.mktemp("two") / "project")
+    append_files(copied.folder / "lekiwi")
+    assert copied.plan(SCORES) == EDITS["append"]
+    copied.build(VIDEOS)
+    return copied
+
+
+def test_a_changed_video_reruns_its_episodes_alone(with_two_videos):
+    path = with_two_videos.folder / "lekiwi" / MP4.replace("000.mp4", "001.mp4")
+    content = path.read_bytes()
+    with path.open("ab") as file:
         file.write(bytes(8))
-    assert with_video.plan(MANIFEST.replace("theirs", "lekiwi"))["import_lerobot"] == 8
+    assert with_two_videos.plan(VIDEOS) == EDITS["changed"]
+    assert with_two_videos.plan("results/datasets/lekiwi/episodes/episode_000007.json") == {}
+    path.write_bytes(content)
+    assert with_two_videos.plan(VIDEOS) == {}
+
+
+def test_what_cannot_be_decoded_stops_at_the_manifest_or_is_left_out(with_two_videos, tmp_path):
+    copied = with_two_videos.copy(tmp_path / "project")
+    path = copied.folder / "lekiwi" / MP4.replace("000.mp4", "001.mp4")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    done = copied.snakemake("--cores", "1", VIDEOS)
+    assert done.status != 0 and "Traceback" not in done.output
+    assert "file-001.mp4/episode_000015" in done.output and "copy the dataset again" in done.output
+    copied.edit("config.yaml", "kind: lerobot", "kind: lerobot\n    on_error: quarantine")
+    copied.build(VIDEOS)
+    manifest = read_json(copied.folder / VIDEOS)
+    used, out = ([one["episode"] for one in manifest[key]] for key in ("episodes", "quarantined"))
+    assert used + out == [f"episode_{number:06d}" for number in range(16)]
+    assert used[8:] and out, "a part of the file can be decoded"

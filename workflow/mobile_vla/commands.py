@@ -21,8 +21,8 @@ class Command:
     """One command: the function ``name`` of the module ``mobile_vla.{stage}.{name}``.
 
     Its rule has its name, too; its rules' file and its settings' module have that of the stage.
-    Settings of a command that gathers list results of all runs. They may be longer than an argument
-    and come on standard input.
+    Long settings, such as those of a command that gathers and lists results of all runs, may be
+    longer than an argument and come on standard input.
     """
 
     name: str
@@ -30,11 +30,17 @@ class Command:
     packages: tuple[str, ...] = ()  # those whose version can change the result
     extra: str | None = None  # the optional extra of this package that it needs
     gathers: bool = False
+    lists_episodes: bool = False
 
     @property
     def module(self) -> str:
         """Full name of the module that holds the command's function."""
         return f"mobile_vla.{self.stage}.{self.name}"
+
+    @property
+    def long_settings(self) -> bool:
+        """Whether its settings come on standard input."""
+        return self.gathers or self.lists_episodes
 
     @property
     def runs_model(self) -> bool:
@@ -54,8 +60,13 @@ def _by_name(*commands: Command) -> dict[str, Command]:
 # Called by rules.
 STAGES = _by_name(
     Command("simulate", "simulator", ("h5py", "numpy", "pillow")),
+    Command("import_lerobot", "lerobot", ("h5py", "numpy", "pillow", "pyarrow"), extra="lerobot"),
     Command(
-        "import_lerobot", "lerobot", ("av", "h5py", "numpy", "pillow", "pyarrow"), extra="lerobot"
+        "import_videos",
+        "lerobot",
+        ("av", "numpy", "pillow", "pyarrow"),
+        extra="lerobot",
+        lists_episodes=True,
     ),
     Command("ingest", "ingest", ("h5py", "numpy", "pillow")),
     Command("manifest", "data", ("numpy",)),

@@ -77,7 +77,7 @@ def place(results: Path, pattern: object, names: dict[str, str]) -> Path:
 
 @dataclass(frozen=True)
 class RawFiles(Files):
-    """A raw episode that was made here: simulated, or imported."""
+    """A raw episode that was made here: simulated, or imported from images in Parquet files."""
 
     LOG = "raw/{dataset}/{episode}.log"
 
@@ -91,7 +91,10 @@ class RawFiles(Files):
 
 @dataclass(frozen=True)
 class EpisodeFiles(Files):
-    """What ``ingest`` makes of one raw episode."""
+    """What ``ingest`` makes of one raw episode, and ``import_videos`` of one in a video.
+
+    A job decodes several episodes of a video, and its provenance lies beside the first.
+    """
 
     LOG = "ingest/{dataset}/{episode}.log"
 

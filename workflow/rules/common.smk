@@ -15,15 +15,15 @@ from mobile_vla.backbone.local import check_folder
 from mobile_vla.backbone.result import checkpoint_files
 from mobile_vla.config.audit import DataAuditSettings
 from mobile_vla.config.ingest import IngestSettings
-from mobile_vla.config.lerobot import ImportSettings
+from mobile_vla.config.lerobot import ImportSettings, VideoSettings
 from mobile_vla.config.reasons import setting_line, setting_names, settings_made_by
 from mobile_vla.config.simulator import SimulateSettings
 from mobile_vla.ingest.recorded import left_out, recorded_episodes, recorded_files
 from mobile_vla.least_memory import check_least_memory
-from mobile_vla.errors import first_of
+from mobile_vla.errors import UserError, first_of
 from mobile_vla.gpus import visible
 from mobile_vla.layout import *  # a class for the files of each command
-from mobile_vla.lerobot.listing import lerobot_episodes
+from mobile_vla.lerobot.listing import lerobot_episodes, video_jobs
 from mobile_vla.lerobot.prompts import check_prompts
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.reporting.page_files import template_files
@@ -84,10 +84,40 @@ def audited_data(dataset) -> DataAuditSettings:
 
 
 @cache
+def listed(dataset):
+    """Return the episodes of a LeRobotDataset by name, or raise what is wrong with it."""
+    return lerobot_episodes(dataset, project.datasets[dataset], source)
+
+
 def imported(dataset):
-    """Return the episodes of a LeRobotDataset by name."""
+    """Return the same, or say what is wrong and stop."""
     with mistakes_without_traceback():
-        return lerobot_episodes(dataset, project.datasets[dataset], source)
+        return listed(dataset)
+
+
+@cache
+def in_videos(dataset):
+    """Whether the images of a dataset stand in video files. Of one that no experiment uses, and
+    that cannot be read, it is not asked any further."""
+    if project.datasets[dataset].kind != "lerobot":
+        return False
+    try:
+        return any(one.video for one in listed(dataset).values())
+    except UserError:
+        return False
+
+
+def jobs_of_videos():
+    """Return the jobs that import the datasets of videos: by the dataset's name and the job's."""
+    return {
+        (name, job.name): job
+        for name in filter(in_videos, project.datasets)
+        for job in video_jobs(
+            Path(project.datasets[name].path).expanduser(),
+            imported(name).values(),
+            project.datasets[name].images.settled(),
+        )
+    }
 
 
 # What is wrong with a folder is said at once, and in words.
@@ -152,11 +182,12 @@ MEMORY_LIMIT_GB = "" if project.memory_limit_gb is None else str(project.memory_
 SETTINGS = {}
 
 
-def tracked(command, make, *wildcards):
+def tracked(command, make, *wildcards, rule=None):
     """Return what a command's result depends on besides its inputs: code, versions and settings.
 
     Each setting is a param of its own, a short line: the reason for a rerun names those that
-    differ. ``make`` returns the command's settings for the values of the named wildcards.
+    differ. ``make`` returns the command's settings for the values of the named wildcards. A command
+    of several rules is told apart by the name of the ``rule``.
     """
 
     @cache
@@ -170,16 +201,16 @@ def tracked(command, make, *wildcards):
     def setting(path):
         return lambda w: setting_line(made_for(w)[1], path)
 
-    SETTINGS[command] = made_for
+    SETTINGS[rule or command] = made_for
     return [*STAGES[command].tracked(), *map(setting, setting_names(settings_made_by(make)))]
 
 
-def settings_of(command):
-    """Return the settings of a command as it is given them, as one JSON text.
+def settings_of(rule):
+    """Return the settings of a rule's command as it is given them, as one JSON text.
 
     What also takes the outputs is no reason for a rerun: the lines of `tracked` are.
     """
-    return lambda w, output: SETTINGS[command](w)[0]
+    return lambda w, output: SETTINGS[rule](w)[0]
 
 
 @cache
@@ -212,9 +243,10 @@ def imported_files(dataset):
     return content_ids(sorted(files), CONTENT_CACHE)
 
 
-def imported_content(dataset, episode):
-    """Return the identity of the bytes of the files that hold an episode of a LeRobotDataset."""
-    return [imported_files(dataset)[file] for file in imported(dataset)[episode].files]
+def imported_content(dataset, *episodes):
+    """Return the identity of the bytes of the files that hold episodes of a LeRobotDataset."""
+    files = {file for episode in episodes for file in imported(dataset)[episode].files}
+    return [imported_files(dataset)[file] for file in sorted(files)]
 
 
 @cache
@@ -229,6 +261,11 @@ def of_kind(kind):
     return one_of(name for name, dataset in project.datasets.items() if dataset.kind == kind)
 
 
+def with_raw_files():
+    """Return a pattern of the datasets whose raw files `ingest` reads: those without videos."""
+    return one_of(name for name in project.datasets if not in_videos(name))
+
+
 def with_episodes():
     """Return a pattern of the datasets with episodes of their own: those that are no mixtures."""
     return one_of(name for name in project.datasets if not project.is_mixture(name))
@@ -237,6 +274,41 @@ def with_episodes():
 def outputs(files):
     """Return the files that a command writes, as a rule's outputs: each with its option's name."""
     return {**files.below().by_name(), "provenance": str(files.provenance())}
+
+
+def video_rule(dataset, job):
+    """Return the name of the rule of a job that imports videos."""
+    return f"import_videos_{dataset}_{job.name}"
+
+
+def video_outputs(job):
+    """Return what such a job writes: each episode's files, and the provenance beside the first.
+
+    They have no wildcard: with one, Snakemake would compare each file with those of every such rule.
+    """
+    dataset = job.settings.dataset
+    every = [
+        EpisodeFiles.below(dataset=dataset, episode=one.episode) for one in job.settings.episodes
+    ]
+    return {
+        "facts": [str(one.facts) for one in every],
+        "frames": [str(one.frames) for one in every],
+        "provenance": str(EpisodeFiles.provenance(dataset=dataset, episode=job.name)),
+    }
+
+
+def video_settings(job):
+    """Return a function that returns the settings of such a job."""
+
+    def settings() -> VideoSettings:
+        return job.settings
+
+    return settings
+
+
+def video_content(dataset, job):
+    """Return a function that returns the identity of the bytes of the files that it reads."""
+    return lambda w: imported_content(dataset, *(one.episode for one in job.settings.episodes))
 
 
 def tracked_results(settings):
@@ -275,7 +347,8 @@ def line_of(made, command):
     With `exec` a signal to the job reaches the library, which ends in good order.
     """
     start = "{resources.launcher}" if "launcher" in made.resources else "python -m mobile_vla"
-    given = f"- --results {literal(placed(RESULTS))}" if command.gathers else "{params.settings:q}"
+    given = "-" if command.long_settings else "{params.settings:q}"
+    given += f" --results {literal(placed(RESULTS))}" if command.gathers else ""
     settings = f" --settings {given}" if "settings" in made.params.keys() else ""
     groups = {"input": made.input, "params": made.params, "output": made.output}
     options = [
@@ -290,7 +363,7 @@ def line_of(made, command):
         options.append("--memory-limit-gb {resources.memory_limit_gb}")
     if "provenance" in made.output.keys():
         options.append("--record {output.provenance:q}")
-    here = " <<'SETTINGS'\n{params.settings}\nSETTINGS\n" if command.gathers else ""
+    here = " <<'SETTINGS'\n{params.settings}\nSETTINGS\n" if command.long_settings else ""
     listed = " ".join(options)
     return f"exec {start} {command.name}{settings} {listed} --log {{log:q}}{here}"
 

@@ -6,6 +6,8 @@ rule ingest:
         **outputs(EpisodeFiles),
     log:
         EpisodeFiles.log(),
+    wildcard_constraints:
+        dataset=with_raw_files(),
     conda:
         ENVIRONMENT
     params:

@@ -24,17 +24,16 @@ def raw_path(wildcards):
 # Where folders from outside lie. No result depends on it, so it must rerun nothing: what a function
 # with `output` returns is no reason for a rerun.
 def raw_folder(wildcards, output):
-    """Return the folder of a job's recorded episodes, if they are such."""
+    """Return the folder of a job's recorded episodes, or of a dataset of videos."""
     name = wildcards.get("dataset") or dataset_of(wildcards)
-    if project.datasets[name].kind != "recorded":
+    if project.datasets[name].kind != "recorded" and not in_videos(name):
         return []
-    return str(Path(project.dataset_folder(name)).expanduser())
+    return str(Path(project.datasets[name].path).expanduser())
 
 
-def imported_video(wildcards, output):
-    """Return the file of an imported episode's images, if they are stored as video."""
-    video = imported(wildcards.dataset)[wildcards.episode].video
-    return [] if video is None else str(video)
+def in_place(*files):
+    """Return the places of files from outside as a job is given them: no reason for a rerun."""
+    return lambda w, output: [str(file) for file in files]
 
 
 def checkpoint_folder(wildcards, output):

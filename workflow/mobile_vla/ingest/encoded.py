@@ -16,6 +16,7 @@ from PIL import Image
 from mobile_vla.ingest.machine import bounded_memory, from_machine
 from mobile_vla.ingest.rawfile import Rejected, one_line, reading, rejection
 from mobile_vla.sentence import say
+from mobile_vla.serving.orientation import SIDEWAYS, orientation_in, upright
 
 SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
@@ -65,17 +66,22 @@ def read_image(dataset: h5py.Dataset, frame: int) -> np.ndarray:
 
 
 def size_of(stored: Any, place: str) -> tuple[int, int]:
-    """Return height and width of the image in a file, which is not decoded."""
-    return _opened(stored, place, lambda picture: (picture.height, picture.width))
+    """Return height and width of the image in a file, upright; it is not decoded."""
+
+    def size(picture: Image.Image) -> tuple[int, int]:
+        sides = picture.height, picture.width
+        return sides[::-1] if orientation_in(picture) in SIDEWAYS else sides
+
+    return _opened(stored, place, size)
 
 
 def decode(stored: Any, place: str) -> np.ndarray:
-    """Return the image in a file, (H, W, 3) uint8 in the file's order of colours.
+    """Return the image in a file, (H, W, 3) uint8 in the file's order of colours, upright by EXIF.
 
     Raises:
         Rejected: it is damaged, too large, or has other values than 8 bits a colour.
     """
-    return _opened(stored, place, lambda picture: np.asarray(picture.convert("RGB")))
+    return _opened(stored, place, lambda picture: np.asarray(upright(picture.convert("RGB"))))
 
 
 def _opened(stored: Any, place: str, read: Callable[[Image.Image], Any]) -> Any:

@@ -6,7 +6,7 @@ import base64
 import math
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image
 
 from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.ingest.result import THUMBNAIL, ImageStatistics, StrongColors, thumbnail_step
@@ -105,14 +105,14 @@ def strong_colors(frame: np.ndarray) -> tuple[float, float]:
     A pixel counts where its red or its blue exceeds the other by more than a quarter of the range.
     The upper half is left out because the sky is there.
     """
-    lower = Image.fromarray(frame[FRAME_SIZE // 2 :])
-    red, _, blue = lower.split()
-    count = lower.width * lower.height
-    more_red, more_blue = (
-        sum(ImageChops.subtract(more, less).histogram()[STRONG + 1 :]) / count
-        for more, less in ((red, blue), (blue, red))
+    lower = frame[FRAME_SIZE // 2 :]
+    difference = lower[..., 0].astype(np.int16)
+    difference -= lower[..., 2]
+    count = difference.size
+    return (
+        np.count_nonzero(difference > STRONG) / count,
+        np.count_nonzero(difference < -STRONG) / count,
     )
-    return more_red, more_blue
 
 
 def laplacian_variance(grey: np.ndarray) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -56,8 +57,7 @@ def ingest(
             episode, statistics = isolated(partial(_read, raw, settings, temporary))
         except Rejected as rejected:
             defects = rejected.defects
-            np.save(temporary, np.zeros((0, *FRAME_SHAPE), dtype=np.uint8))
-    scene = single(episode.attributes.get("scene"))  # its episodes stay on one side of the split
+            write_no_frames(temporary)
     EpisodeFacts(
         episode=settings.episode,
         file=file,
@@ -65,9 +65,10 @@ def ingest(
         size=0 if identity is None else identity.size,
         inside=settings.inside,
         scenario=_scenario(settings, raw),
-        group=scene if isinstance(scene, str) and scene else settings.episode,
+        group=group_of(episode.attributes, settings.episode),
         frames=len(episode.actions),
         frame_file=FileDigest.of(outputs.frames),
+        resize=settings.images.resize,
         image_place=episode.place,
         raw_shape=episode.shape,
         actions=episode.actions.tolist(),
@@ -79,6 +80,12 @@ def ingest(
         errors=_within(settings.inside, defects),
         notes=_within(settings.inside, episode.notes),
     ).write(outputs.facts)
+
+
+def group_of(attributes: Mapping[str, Any], episode: str) -> str:
+    """Return an episode's group, which stays on one side of a split: its scene, or itself."""
+    scene = single(attributes.get("scene"))
+    return scene if isinstance(scene, str) and scene else episode
 
 
 def identify(raw: Path, fields: Fields | None, inside: str) -> FileDigest:
@@ -130,16 +137,23 @@ def _read(
             raise _without_groups(file, fields.episodes)
         episode = read_episode(file, announce, Places.of(fields, settings.inside))
         blocks = image_blocks(file, episode.place, announce)
-        return episode, _convert(blocks, len(episode.actions), settings.images, path)
+        return episode, write_frames(blocks, len(episode.actions), settings.images, path)
 
 
-def _convert(
+def write_frames(
     blocks: Iterable[tuple[int, np.ndarray]], length: int, images: Images, path: Path
 ) -> ImageStatistics:
-    """Write the frames of an episode's images, and return their statistics."""
+    """Write the frames of an episode's images, and return their statistics.
+
+    Args:
+        blocks: the first frame's index and images (n, H, W, 3) uint8, one block after another.
+        length: T.
+        images: how images become frames.
+        path: ``.npy`` file to write.
+    """
     measures = FrameMeasures(length)
     repeats: list[int] = []
-    previous: np.ndarray | None = None
+    previous: tuple[np.ndarray, np.ndarray] | None = None  # the image and its frame
     # Written frame by frame: the pages of a memory map would count as memory of this job.
     with path.open("wb") as file:
         shape = (length, *FRAME_SHAPE)
@@ -150,9 +164,21 @@ def _convert(
                 frame = to_frame(image, images)  # (224, 224, 3)
                 file.write(frame.data)
                 measures.add(index, frame)
-                if previous is not None and np.array_equal(image, previous):
+                # Equal images have equal frames, which are smaller.
+                if (
+                    previous is not None
+                    and np.array_equal(frame, previous[1])
+                    and np.array_equal(image, previous[0])
+                ):
                     repeats.append(index)
-                previous = image
-            previous = block[-1].copy()  # a view would keep the whole block in memory
+                previous = image, frame
+            if len(block) > 1:  # a view would keep the whole block in memory
+                previous = image.copy(), frame
             del block, image
     return measures.result(repeats)
+
+
+def write_no_frames(path: Path) -> None:
+    """Write the frames of an episode that cannot be used."""
+    with path.open("wb") as file:
+        np.save(file, np.zeros((0, *FRAME_SHAPE), dtype=np.uint8))

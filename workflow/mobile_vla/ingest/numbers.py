@@ -204,6 +204,16 @@ def _values(dataset: h5py.Dataset, places: Places, place: str, names: Sequence[s
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, reported below
         values: np.ndarray = dataset[()].astype(np.float32)
     values = values.reshape(len(values), -1)  # (T, A)
+    check_finite(values, place, names)
+    return values
+
+
+def check_finite(values: np.ndarray, place: str, names: Sequence[str] = ACTION_COLUMNS) -> None:
+    """Refuse NaN and infinity among numbers (T, A).
+
+    Raises:
+        Rejected: there is one.
+    """
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         row, column = map(int, bad[0])
@@ -211,7 +221,6 @@ def _values(dataset: h5py.Dataset, places: Places, place: str, names: Sequence[s
         name = names[column] if names else f"column {column}"
         where = f"{place}, row {row}, {name}"
         raise rejection("not_finite", where, found, say("finite numbers"), RECORD_AGAIN)
-    return values
 
 
 def _nearest(value: float, mantissa: int) -> float:

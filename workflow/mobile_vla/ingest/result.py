@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from pathlib import PurePath
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, JsonValue
@@ -84,6 +85,15 @@ class ImageStatistics(Result):
         return np.frombuffer(content, dtype=np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
 
 
+class VideoFrames(Result):
+    """Which frames of a video file are an episode's."""
+
+    times: list[float]
+    """(T,) seconds in the file."""
+    tolerance: float
+    """How many seconds a frame's own time stamp may be away from that."""
+
+
 class EpisodeFacts(Result):
     """All that is known of an episode but its frames; T = 0 where it was rejected."""
 
@@ -105,10 +115,16 @@ class EpisodeFacts(Result):
     """T, the number of frames and of actions."""
     frame_file: FileDigest
     """Identity of ``EPISODE.npy``."""
+    resize: Literal["squeeze", "crop"] = Field(
+        default="squeeze", exclude_if=lambda resize: resize == "squeeze"
+    )
+    """How the frames were resized, ``images.resize``; not in the file where it is "squeeze"."""
     image_place: str = ""
     """Path in the raw file of the images; empty for a rejected episode."""
     raw_shape: tuple[int, int, int] | None
     """(H, W, 3) of the raw images; None for a rejected episode."""
+    video: VideoFrames | None = Field(default=None, exclude_if=lambda video: video is None)
+    """Where its images stand in a raw file that is a video; not in the file elsewhere."""
     actions: list[list[float]]
     """(T, 3) linear_x, linear_y and angular_z in command units."""
     event_types: list[str] | None

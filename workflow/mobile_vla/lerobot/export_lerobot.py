@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,8 @@ from mobile_vla.data.result import Manifest
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.files import write_json, write_text
 from mobile_vla.ingest.chunks import image_blocks
-from mobile_vla.ingest.episode import RawEpisode, read_episode
 from mobile_vla.ingest.groups import content_of
-from mobile_vla.ingest.places import Places
-from mobile_vla.ingest.rawfile import open_raw
+from mobile_vla.ingest.rawfile import Rejected, open_raw
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.lerobot.result import (
     ACTION,
@@ -65,6 +63,8 @@ CAMERAS = "observation.images."
 CHUNK_FILES = 1000  # most files of a folder
 DATA_MB = 100  # MiB, about the most of a data file
 VIDEO_MB = 200
+
+AS_INGESTED = "it was ingested with others: run snakemake again, then export"
 
 CARD = """\
 ---
@@ -125,8 +125,6 @@ def export_lerobot(
             f"its datasets one by one: {', '.join(settings.datasets)}"
         )
     place = results / "datasets" / dataset
-    recorded = isinstance(settings, RecordedDataset)
-    raw_folder = Path(project.dataset_folder(dataset) or "") if recorded else Path()
     fields = settings.fields if isinstance(settings, RecordedDataset) else None
     listed = place / "manifest.json"
     if not listed.is_file():
@@ -138,6 +136,8 @@ def export_lerobot(
         EpisodeFacts.read(place / "episodes" / f"{episode.name}.json")
         for episode in manifest.episodes
     ]
+    outside = isinstance(settings, RecordedDataset) or any(one.video for one in facts)
+    raw_folder = Path(project.dataset_folder(dataset) or "") if outside else Path()
     tasks = _tasks(facts, task)
     shape, state = _shape(facts), _state(facts)
     bgr = settings.images.settled().color == "bgr"
@@ -243,21 +243,16 @@ class _Written:
 
     def add(self, path: Path, facts: EpisodeFacts, task: str) -> None:
         """Write the rows of an episode from its raw file, and note where they are."""
-        self._verify(path, facts)
         number, length = len(self.rows), facts.frames
         levels = np.zeros_like(self.levels)
-        with open_raw(path) as raw:
-            places = Places.of(self.fields, facts.inside)
-            episode = read_episode(raw, _ignore, places)
-            columns = self._columns(episode, number, task)
-            images = []
-            for _, block in image_blocks(raw, episode.place, _ignore):
-                for image in block[..., ::-1] if self.bgr else block:
-                    levels += histogram(image)
-                    file = io.BytesIO()
-                    picture = Image.fromarray(np.ascontiguousarray(image))
-                    picture.save(file, "PNG", compress_level=COMPRESSION)
-                    images.append(file.getvalue())
+        images: list[bytes] = []
+        for image in _of_video(path, facts) if facts.video else self._of_raw_file(path, facts):
+            picture = np.ascontiguousarray(image[..., ::-1] if self.bgr else image)
+            levels += histogram(picture)
+            file = io.BytesIO()
+            Image.fromarray(picture).save(file, "PNG", compress_level=COMPRESSION)
+            images.append(file.getvalue())
+        columns = self._columns(facts, number, task)
         self._write(images, columns)
         statistics = {
             self.camera: of_images(levels, length),
@@ -284,23 +279,28 @@ class _Written:
         for name, values in columns.items():
             self.values.setdefault(name, []).append(values)
 
+    def _of_raw_file(self, path: Path, facts: EpisodeFacts) -> Iterator[np.ndarray]:
+        """Yield the images (H, W, 3) of an episode, whose bytes are checked."""
+        self._verify(path, facts)
+        with open_raw(path) as raw:
+            for _, block in image_blocks(raw, facts.image_place, _ignore):
+                yield from block
+
     def _verify(self, path: Path, facts: EpisodeFacts) -> None:
         """Check that a raw episode is as it was ingested."""
-        remedy = "it was ingested with others: run snakemake again, then export"
         if not facts.inside:
-            facts.raw.verify(path, remedy)
+            facts.raw.verify(path, AS_INGESTED)
         elif content_of(path, self.fields, facts.inside) != facts.raw:
             found = "its bytes are not those that were read"
-            raise UserError(f"{path}, {facts.inside}: {found}; {remedy}")
+            raise UserError(f"{path}, {facts.inside}: {found}; {AS_INGESTED}")
 
-    def _columns(self, episode: RawEpisode, number: int, task: str) -> dict[str, np.ndarray]:
-        length = len(episode.actions)
-        at = np.arange(length, dtype=np.int64)
+    def _columns(self, facts: EpisodeFacts, number: int, task: str) -> dict[str, np.ndarray]:
+        at = np.arange(facts.frames, dtype=np.int64)
         task_index = self.tasks.setdefault(task, len(self.tasks))
         indices = (at, np.full_like(at, number), at + self.frames, np.full_like(at, task_index))
         return {
-            ACTION: episode.actions,
-            **({} if episode.state is None else {STATE: episode.state}),
+            ACTION: np.array(facts.actions, dtype=np.float32),
+            **({} if facts.state is None else {STATE: np.array(facts.state, dtype=np.float32)}),
             "timestamp": (at / self.fps).astype(np.float32),
             **dict(zip(INDICES, indices, strict=True)),
         }
@@ -364,6 +364,22 @@ def _numbers(file: int) -> dict[str, int]:
 
 def _place(prefix: str, file: int) -> dict[str, int]:
     return {f"{prefix}{name}": number for name, number in _numbers(file).items()}
+
+
+def _of_video(path: Path, facts: EpisodeFacts) -> Iterator[np.ndarray]:
+    """Yield the images (H, W, 3) of an episode of a video, whose bytes are checked."""
+    from mobile_vla.lerobot.video import Video  # PyAV, which other datasets need not have
+
+    assert facts.video is not None
+    actions = np.array(facts.actions, dtype=np.float32)
+    try:
+        with Video(path) as video:
+            yield from video.frames(facts.video.times, facts.video.tolerance, gaps=True)
+            if video.identity(actions, facts.instruction) != facts.raw:
+                found = "its bytes are not those that were read"
+                raise UserError(f"{path}, {facts.inside}: {found}; {AS_INGESTED}")
+    except Rejected as rejected:
+        raise UserError(f"{path}, {facts.inside}: {rejected}; {AS_INGESTED}") from None
 
 
 def _ignore(place: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mobile_vla.config.entries import LerobotDataset
-from mobile_vla.config.lerobot import ImportSettings, VideoSpan
+from mobile_vla.config.ingest import Images
+from mobile_vla.config.lerobot import Imported, ImportSettings, VideoEpisode, VideoSettings
 from mobile_vla.config.mistakes import Source
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.lerobot.description import COPY, HEADING, Description, describe
@@ -17,6 +18,8 @@ from mobile_vla.lerobot.result import OURS, VERSION, ExportedDataset, ExportedEp
 
 INSTALL = "python -m pip install -r envs/requirements-lerobot.txt -c envs/constraints.txt"
 INDEX = "meta/episodes"
+JOB_FRAMES = 6000  # about half a minute of decoding: starting Python takes as long as 100 frames
+JOB_EPISODES = 100  # at most: their files stand on a command line
 COLUMNS = ("episode_index", "tasks", "length", "data/chunk_index", "data/file_index")
 
 
@@ -27,13 +30,38 @@ class ListedEpisode:
     settings: ImportSettings
     data: Path
     """Parquet file with its rows."""
-    video: Path | None
+    video: Path | None = None
     """File with its images, where they are stored as video."""
+    start: float = 0.0
+    """Where it begins in that file, in seconds."""
+    fps: float = 0.0
+    """Frames a second of the dataset."""
 
     @property
     def files(self) -> list[Path]:
         """All of them."""
         return [self.data] if self.video is None else [self.data, self.video]
+
+    @property
+    def of_video(self) -> VideoEpisode:
+        """What ``import_videos`` is given of it."""
+        shared = {name: getattr(self.settings, name) for name in Imported.model_fields}
+        return VideoEpisode(**shared, start=self.start)
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """Episodes of one video file that are imported by one job."""
+
+    settings: VideoSettings
+    data: list[Path]
+    """For each the Parquet file with its rows."""
+    video: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the first episode, which no other job has."""
+        return self.settings.episodes[0].episode
 
 
 def lerobot_episodes(
@@ -74,6 +102,43 @@ def lerobot_episodes(
     return {one.settings.episode: one for one in listed}
 
 
+def video_jobs(folder: Path, episodes: Iterable[ListedEpisode], images: Images) -> list[VideoJob]:
+    """Return the jobs that import a dataset of videos: each some thousand frames of one file.
+
+    An episode that is appended changes no other file's jobs.
+
+    Args:
+        folder: of the dataset.
+        episodes: those of the dataset, in the order of their numbers; other ones are left out.
+        images: how images become frames, with the colour order settled.
+    """
+    groups: list[list[ListedEpisode]] = []
+    for one in episodes:
+        if one.video is None:
+            continue
+        last = groups[-1] if groups else []
+        frames = sum(other.settings.frames for other in last)
+        full = frames >= JOB_FRAMES or len(last) >= JOB_EPISODES
+        if full or not last or last[0].video != one.video:
+            groups.append([one])
+        else:
+            last.append(one)
+    jobs = []
+    for first, *others in groups:
+        assert first.video is not None
+        settings = VideoSettings(
+            dataset=first.settings.dataset,
+            file=str(first.video.relative_to(folder)),
+            fps=first.fps,
+            every=first.settings.every,
+            columns=first.settings.columns,
+            images=images,
+            episodes=tuple(one.of_video for one in (first, *others)),
+        )
+        jobs.append(VideoJob(settings, [one.data for one in (first, *others)], first.video))
+    return jobs
+
+
 def _listed(
     name: str,
     folder: Path,
@@ -86,12 +151,11 @@ def _listed(
     data = described.data_path.format(
         chunk_index=row["data/chunk_index"], file_index=row["data/file_index"]
     )
-    video, span = None, None
+    video, start = None, 0.0
     if described.video_path is not None:
         chunk, file, start = (row[column] for column in _video_columns(described))
         where = {"video_key": described.camera, "chunk_index": chunk, "file_index": file}
         video = folder / described.video_path.format(**where)
-        span = VideoSpan(start=start, fps=described.fps)
     every, frames = described.every, int(row["length"])
     attributes = {"num_frames": frames} if exported is None else exported.attributes
     if every > 1 and "num_frames" in attributes:
@@ -104,13 +168,12 @@ def _listed(
         frames=frames,
         every=every,
         camera=described.camera,
-        video=span,
         columns=described.columns,
         instruction=str(row["tasks"][0]) if exported is None else exported.instruction,
         event_types=None if events is None else tuple(events[::every]),
         attributes=attributes,
     )
-    return ListedEpisode(settings, folder / data, video)
+    return ListedEpisode(settings, folder / data, video, float(start), described.fps)
 
 
 def _video_columns(described: Description) -> tuple[str, ...]:

@@ -63,12 +63,11 @@ def _projected(job: PlannedJob) -> float | None:
 def _pattern(job: PlannedJob) -> str | None:
     """Return where provenance like a job's lies, with a star for each name."""
     for kind in _kinds(Files):
-        pattern = kind.patterns()[-1]
-        names = set(re.findall(r"{(\w+)}", pattern))
-        if names == job.wildcards.keys() and job.provenance == place(
-            RESULTS, pattern, job.wildcards
-        ):
-            return re.sub(r"{\w+}", "*", pattern)
+        pattern = str(place(RESULTS, kind.patterns()[-1], {}))
+        # of the parts in braces a path may have any
+        alike = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(pattern))
+        if job.provenance is not None and re.fullmatch(alike, str(job.provenance)):
+            return re.sub(r"{\w+}", "*", kind.patterns()[-1])
     return None
 
 

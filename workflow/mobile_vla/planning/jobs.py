@@ -20,6 +20,7 @@ from mobile_vla.provenance.record import Provenance
 PLUGINS = ROOT / "plugins"
 SETTINGS = re.compile(r""" --settings ('(?:[^']|'"'"')*'|\S+)""")
 ON_INPUT = re.compile(r"<<'SETTINGS'\n(.*)\nSETTINGS", re.DOTALL)
+OF_DATASET = re.compile(r"(?:^|/)results/datasets/([^/]+)/")
 KINDS = ("dataset", "backbone", "experiment", "trial", "report")
 """What a line of the plan is about, in the order of the lines."""
 
@@ -46,6 +47,9 @@ class PlannedJob:
         for kind in ("experiment", "backbone", "dataset", "trial"):
             if kind in self.wildcards:
                 return kind, self.wildcards[kind]
+        for path in self.outputs if not self.wildcards else ():  # one that imports videos
+            if (match := OF_DATASET.search(path)) is not None:
+                return "dataset", match[1]
         return "report", ""
 
     @property

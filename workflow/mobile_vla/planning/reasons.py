@@ -16,7 +16,8 @@ from mobile_vla.provenance.code import PACKAGE, ROOT
 
 LONGEST = 40  # characters of a value
 NAMED = 3  # of several names
-EPISODE = re.compile(r"datasets/[^/]+/episodes/(.+)\.json$")
+EPISODE = re.compile(r"datasets/[^/]+/episodes/(.+)(?<!\.provenance)\.json$")
+OF_VIDEOS = re.compile(r"^(import_videos)_.*")  # each such job has a rule
 UPDATED = re.compile(r"(?:^|; )Updated input files: (.*?)(?:; |$)")
 SAID = {
     "Forced execution": "forced",
@@ -210,6 +211,11 @@ def _episodes(job: PlannedJob) -> Iterator[str]:
             yield f"{counted(len(names), 'episode')} {words}"
 
 
+def _episodes_of(job: PlannedJob) -> int:
+    """Return how many episodes a job reads: one of a name, or those that it decodes of a video."""
+    return "episode" in job.wildcards or sum(map(bool, map(EPISODE.search, job.outputs)))
+
+
 def _additions(new: Sequence[PlannedJob], jobs: Sequence[PlannedJob]) -> Iterator[str]:
     """Yield what was never computed, of something that has results."""
     known = any(job.rule == "manifest" and _ran(job) for job in jobs)
@@ -220,8 +226,8 @@ def _additions(new: Sequence[PlannedJob], jobs: Sequence[PlannedJob]) -> Iterato
             yield f"{run} added"
         elif "key" in job.wildcards:
             yield f"features of {job.wildcards['dataset']} not computed yet"
-        elif not ("episode" in job.wildcards and known):  # the manifest knows what was added
-            rules.add(job.rule)
+        elif not (_episodes_of(job) and known):  # the manifest knows what was added
+            rules.add(OF_VIDEOS.sub(r"\1", job.rule))
     if rules:
         yield f"not computed yet: {', '.join(sorted(rules))}"
 
@@ -234,7 +240,7 @@ def _contents(again: Sequence[PlannedJob]) -> Iterator[str]:
         if "Params have changed" in job.reason
         and not (any(_settings(job)) or _changed_modules(job) or any(_versions(job)))
     ]
-    episodes = sum("episode" in job.wildcards for job in changed)
+    episodes = sum(map(_episodes_of, changed))
     if episodes:
         yield f"{counted(episodes, 'episode')} changed"
     if any(job.rule == "pretrained_backbone" for job in changed):

@@ -32,7 +32,8 @@ from mobile_vla.serving.pictures import Unusable, decode
 
 log = logging.getLogger(__name__)
 
-EPISODES = (".h5", ".hdf5")
+INGESTED = ".json"
+EPISODES = (".h5", ".hdf5", INGESTED)
 
 
 def predict(
@@ -51,7 +52,9 @@ def predict(
 
     Args:
         policy: the policy's folder.
-        observed: an episode (.h5) or pictures (JPEG, PNG) in the order in which they were seen.
+        observed: an episode (.h5) of the collector's layout, one of any layout that the workflow
+            has read (``results/datasets/NAME/episodes/EPISODE.json``), or pictures (JPEG, PNG) in
+            the order in which they were seen.
         instruction: the prompt; by default that which training had for such an episode.
         backbone: the backbone's folder; by default that of the results which the policy lies in.
         output: file for the table, as CSV; by default it is printed.
@@ -85,26 +88,41 @@ def frames_of_episode(path: Path, images: Images) -> tuple[np.ndarray, dict[str,
 
     Raises:
         Problems: it cannot be used.
+        UserError: its files are not those that ``ingest`` wrote, or made in another way than the
+            policy's.
     """
+    if path.suffix == INGESTED:
+        return _ingested(path, path, path.with_suffix(".npy"), images)
     with tempfile.TemporaryDirectory() as folder:
         files = EpisodeFiles(Path(folder, "facts.json"), Path(folder, "frames.npy"))
         settings = IngestSettings(dataset="predict", episode=path.stem, images=images)
         ingest(settings, files, raw=path)
-        facts = EpisodeFacts.read(files.facts)
-        if facts.errors:
-            raise Problems(
-                f"{path} cannot be used",
-                [
-                    Problem(
-                        f"{path} ({error.place})",
-                        str(error.found),
-                        str(error.expected),
-                        str(error.remedy),
-                    )
-                    for error in facts.errors
-                ],
-            )
-        return np.load(files.frames), prompt_values(facts)
+        return _ingested(path, files.facts, files.frames, images)
+
+
+def _ingested(
+    path: Path, own: Path, pictures: Path, images: Images
+) -> tuple[np.ndarray, dict[str, str | None]]:
+    """Return the same of an episode whose facts and frames were written."""
+    facts = EpisodeFacts.read(own)
+    if facts.errors:
+        raise Problems(
+            f"{path} cannot be used",
+            [
+                Problem(
+                    f"{path} ({error.place})",
+                    *map(str, (error.found, error.expected, error.remedy)),
+                )
+                for error in facts.errors
+            ],
+        )
+    if facts.resize != images.resize:
+        raise UserError(
+            f"{path}: its frames were resized by {facts.resize!r}, expected {images.resize!r}, as "
+            "those that the policy was trained on; set `images.resize` of its dataset"
+        )
+    facts.frame_file.verify(pictures)
+    return np.load(pictures), prompt_values(facts)
 
 
 def _instruction(path: Path, prompt: Prompt, values: dict[str, str | None]) -> str:

@@ -17,7 +17,7 @@ from PIL import Image
 from mobile_vla.conventions import ACTION_COLUMNS, columns_of
 from mobile_vla.files import atomic_path
 from mobile_vla.ingest.collector import INSTRUCTION_BYTES
-from mobile_vla.serving.pictures import decode, layout_of, unpack
+from mobile_vla.serving.pictures import unpack
 from mobile_vla.serving.recorder import read_drive
 from mobile_vla.serving.requests import RAW
 
@@ -32,10 +32,10 @@ DIMENSIONS, AHEAD = "dimensions", "ahead"
 def finish_drive(place: Path) -> None:
     """Write ``EPISODE.h5`` beside a drive's folder, and remove the folder.
 
-    ``images`` are the pictures as files, as they came; those without compression become PNG, and
-    so do those that their EXIF data turn, because readers of episodes do not. ``actions`` are the
-    commands of a robot that carries out each answer's first action: with ``target: next`` a frame's
-    command is that of the answer before. A drive without steps leaves nothing.
+    ``images`` are the pictures as files, as they came; those without compression become PNG.
+    ``actions`` are the commands of a robot that carries out each answer's first action: with
+    ``target: next`` a frame's command is that of the answer before. A drive without steps leaves
+    nothing.
     """
     head, steps, pictures = read_drive(place)
     if steps:
@@ -95,13 +95,10 @@ def _write(
 
 def _file_of(picture: bytes, step: dict[str, Any]) -> bytes:
     """Return a picture as a JPEG or PNG file."""
-    if step["kind"] == RAW:
-        image = unpack(picture, step["width"], step["height"])
-        image = image[..., ::-1] if step["color"] == "bgr" else image
-    elif layout_of(picture).orientation == 1:
+    if step["kind"] != RAW:
         return picture
-    else:
-        image = decode(picture)
+    image = unpack(picture, step["width"], step["height"])
+    image = image[..., ::-1] if step["color"] == "bgr" else image
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(file, "PNG", compress_level=1)
     return file.getvalue()

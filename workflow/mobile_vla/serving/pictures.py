@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from mobile_vla.serving.orientation import TURNS, orientation_of
+
 MAX_PIXELS = 1 << 24  # 4096×4096: 50 MB unpacked
 MAX_PARTS = 4096  # of a file: segments of a JPEG, chunks of a PNG
-MAX_ENTRIES = 256  # of an EXIF directory
 MAX_INTERVALS = 512  # between restarts; each is decoded by itself, too
 MAX_SIDE = 65500  # pixels of a side that libjpeg decodes
 
@@ -37,17 +38,6 @@ _RESTART = re.compile(rb"\xff([\xd0-\xd7])", re.S)
 # Ones are no Huffman code: decoding them takes 16 bits or more each, so that these do for the
 # decoder's look-ahead of 57 bits, and not for one of the three colours of a missing block.
 _NO_CODE = b"\xff\x00" * 9
-
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What sets a picture upright, by its EXIF orientation."""
 
 EXPECTED = "expected a whole baseline JPEG or PNG"
 
@@ -262,27 +252,6 @@ def _intervals(
     return tuple(
         _watched(head, scan[first : one.start()]) for first, one in zip(places[:-1], found)
     )
-
-
-def orientation_of(exif: bytes) -> int:
-    """Read the orientation, from 1 to 8, of EXIF data; 1 where there is none (CIPA DC-008, 4.6.2).
-
-    It is the tag 0x0112 of the first directory, one short integer.
-    """
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        return 1
-    try:
-        (place,) = struct.unpack_from(order + "I", exif, 4)
-        (count,) = struct.unpack_from(order + "H", exif, place)
-        for entry in range(min(count, MAX_ENTRIES)):
-            tag, kind, many = struct.unpack_from(order + "HHI", exif, place + 2 + 12 * entry)
-            if (tag, kind, many) == (0x0112, 3, 1):
-                (value,) = struct.unpack_from(order + "H", exif, place + 10 + 12 * entry)
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        pass
-    return 1
 
 
 def _png(data: bytes) -> Layout:

@@ -19,7 +19,8 @@ from mobile_vla.ingest.encoded import read_image
 from mobile_vla.ingest.machine import MachineError
 from mobile_vla.ingest.rawfile import Rejected, open_raw
 from mobile_vla.ingest.resize import to_frame
-from mobile_vla.ingest.result import EpisodeFacts
+from mobile_vla.ingest.result import EpisodeFacts, VideoFrames
+from mobile_vla.lerobot.listing import INSTALL
 from mobile_vla.runs.samples import Batch, Samples
 
 
@@ -50,7 +51,7 @@ class PerWindow(Samples):
 
 
 class RawRows:
-    """A dataset's frames by row, read from the raw HDF5 files and resized at each call.
+    """A dataset's frames by row, read from the raw files and resized at each call.
 
     The episodes' facts, which name the raw files, lie beside the dataset; ``raw_folder`` is the
     folder that the names of recorded files are relative to.
@@ -82,6 +83,8 @@ class RawRows:
         facts = EpisodeFacts.read(self.dataset.episode_file(episode, ".json"))
         path = self.raw_folder / facts.file
         try:
+            if facts.video is not None:
+                return self._decoded(path, facts.video, wanted)
             with open_raw(path) as file:
                 stored = file[facts.image_place]
                 return [to_frame(read_image(stored, row), self.images) for row in wanted.tolist()]
@@ -91,3 +94,19 @@ class RawRows:
                 f"images, and {path} cannot be read any more; bring it back, or say "
                 "`ablation: false`"
             ) from None
+
+    def _decoded(self, path: Path, stored: VideoFrames, wanted: np.ndarray) -> list[np.ndarray]:
+        """Return frames of a video file, decoded from the keyframe before them on."""
+        try:
+            from mobile_vla.lerobot.video import Video  # PyAV, which other datasets need not have
+        except ModuleNotFoundError as error:
+            raise UserError(
+                "config.yaml (timing.ablation): the plain way of training decodes videos, for "
+                f"which the package {error.name!r} is missing; install it with\n    {INSTALL}"
+            ) from None
+        rows, of_wanted = np.unique(wanted, return_inverse=True)  # a start that repeats its frame
+        times = [stored.times[row] for row in rows]
+        with Video(path) as video:
+            images = video.frames(times, stored.tolerance, gaps=True)
+            frames = [to_frame(image, self.images) for image in images]
+        return [frames[index] for index in of_wanted]
