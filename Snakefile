@@ -31,6 +31,7 @@ include: "workflow/rules/comparison.smk"
 include: "workflow/rules/rollout.smk"
 include: "workflow/rules/language.smk"
 include: "workflow/rules/latency.smk"
+include: "workflow/rules/bundle.smk"
 include: "workflow/rules/reporting.smk"
 
 
