@@ -264,6 +264,7 @@ class Project(Named):
                 members=self.mixed(name),
                 evaluate_on=reported[name].evaluate_on,
                 rolled_out=name in rolled_out,
+                bundles=reported[name].bundle.precisions if run == self.first_run(name) else (),
                 ablation=reported[name].timing.ablation,
                 settings=self._effective(name),
             )
