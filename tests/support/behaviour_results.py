@@ -200,7 +200,6 @@ def certificate_of(
             not_worse=precision == "fp32",
         ),
         latency=InterleavedLatency(
-            device="cpu",
             threads=1,
             steps=100,
             bundle=step,

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,20 @@ from PIL import Image
 
 from mobile_vla.bundle import certify_bundle, packages, quantisation, runtime
 from mobile_vla.bundle.quantisation import by_column, columns_without_scale, quantise_encoder
-from mobile_vla.bundle.runtime import Bundle, Probe, Refused, open_bundle, read_folder
+from mobile_vla.bundle.runtime import (
+    Bundle,
+    Probe,
+    Refused,
+    ServedBundle,
+    open_bundle,
+    read_folder,
+)
 from mobile_vla.config.bundle import Bundle as BundleEntry
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.mistakes import Source
 from mobile_vla.errors import UserError
 from mobile_vla.ingest.resize import to_frame
+from mobile_vla.serving.application import Server
 from support.bundles import (
     Made,
     change_prompts,
@@ -25,6 +34,8 @@ from support.bundles import (
     described_anew,
     flip_weight,
 )
+from support.policy_server import LIMITS, serving
+from support.protocol import Protocol, Served
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +260,32 @@ def test_the_program_predicts_without_the_project(made, certified, tmp_path):
     done = run_py(folder, "predict", "--instruction", "fly", *pictures)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "found the instruction 'fly', expected 'pass on the" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def served_bundle(made):
+    """The bundle in fp32 behind a server, and its port."""
+    bundle, *_ = open_bundle(made.folder("fp32"), threads=1, uncertified=True)
+    policy = ServedBundle(bundle, certified=True)
+    with serving(Server(policy, replace(LIMITS, sessions=8))) as client:
+        yield policy, client.port
+
+
+class TestProtocol(Protocol):
+    @pytest.fixture
+    def served(self, served_bundle):
+        policy, port = served_bundle
+
+        def predict(seen, prompt):
+            _, stream = policy.begin(prompt)
+            before, found = np.zeros(2, dtype=np.float32), []
+            for frame in seen:
+                found.append(policy.guard.check(stream.step(frame), before).chunk)
+                before = found[-1][0]
+            return np.stack(found)
+
+        prompts = tuple(policy.facts["prompts"])
+        return Served(port, prompts, policy.dimensions, policy.ahead, predict)
 
 
 def test_an_unknown_provider_is_refused_with_those_that_are_there(made):

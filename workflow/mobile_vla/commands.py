@@ -30,6 +30,7 @@ class Command:
     packages: tuple[str, ...] = ()  # those whose version can change the result
     extra: str | None = None  # the optional extra of this package that it needs
     gathers: bool = False
+    on_cpu: bool = False  # also where there is a GPU
 
     @property
     def module(self) -> str:
@@ -38,7 +39,7 @@ class Command:
 
     @property
     def runs_model(self) -> bool:
-        """Whether it runs the model, on a GPU where there is one."""
+        """Whether it runs the model, on a GPU where there is one unless it is ``on_cpu``."""
         return set(ENCODING) <= set(self.packages)
 
     def tracked(self) -> list[str]:
@@ -83,9 +84,16 @@ STAGES = _by_name(
         "bundle",
         (*PREDICTING, "onnx", "onnx-ir", "onnxscript", "pillow"),
         extra="bundle",
+        on_cpu=True,
     ),
     Command("quantise_bundle", "bundle", ("numpy", "onnx", "onnxruntime"), extra="bundle"),
-    Command("certify_bundle", "bundle", (*PREDICTING, "onnxruntime", "pillow"), extra="bundle"),
+    Command(
+        "certify_bundle",
+        "bundle",
+        (*PREDICTING, "onnxruntime", "pillow"),
+        extra="bundle",
+        on_cpu=True,
+    ),
     Command("figures", "reporting", ("matplotlib", "numpy", "pyyaml"), gathers=True),
     Command("tables", "reporting", gathers=True),
     Command("page", "reporting", ("jinja2", "pyyaml"), gathers=True),

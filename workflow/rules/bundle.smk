@@ -60,7 +60,6 @@ rule certify_bundle:
         "../../envs/mobile-vla-bundle.yaml"
     threads: all_cores(model_threads)
     resources:
-        gpu=min(1, GPUS),
         mem_mb=model_memory,
     params:
         *tracked("certify_bundle", project.certify_bundle, "experiment", "run", "precision"),

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from mobile_vla.bundle import runtime
 from mobile_vla.bundle.closed_loop import roll_out_both
 from mobile_vla.bundle.measuring import quantiles
+from mobile_vla.bundle.opening import open_exported
 from mobile_vla.bundle.parity import compare
 from mobile_vla.bundle.quantisation import columns_without_scale
 from mobile_vla.bundle.result import (
@@ -37,8 +38,8 @@ from mobile_vla.layout import CertificateFiles
 from mobile_vla.machine import contended, use_threads
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.streaming import Stream
-from mobile_vla.runs.data import PolicyInputs, RunData, open_run
-from mobile_vla.runs.policy import load_policy
+from mobile_vla.runs.data import PolicyInputs, RunData
+from mobile_vla.runs.policy import open_policy
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +75,16 @@ def certify_bundle(
     except runtime.Refused as error:
         raise UserError(f"{error}; or remove it and run snakemake again") from None
     description = BundleDescription.read(inputs.bundle)
-    data = open_run(settings, replace(inputs, features=[]), settings.precision)
-    policy = load_policy(inputs.policy, settings.policy, data, run_in="fp32")
+    data, policy, trained = open_exported(settings, inputs)
     origin = BundleOrigin(
         policy=sha256_of(inputs.policy), backbone=data.backbone.digest, data=data.trained_on
     )
     parity = compare(policy, bundle, data, settings.uncertainty, title)
-    latency = _interleaved(settings, policy, bundle, data, inputs.policy)
+    formats = {"fp32": policy}
+    if trained.precision == "bf16":  # no CPU computes in fp16
+        opened = (data.trained_on, trained.precision, data.backbone)
+        formats["bf16"] = open_policy(inputs.policy, settings.policy, *opened).cpu()
+    latency = _interleaved(settings, formats, bundle, data)
     alone, refused = _alone(folder, settings)
     rollouts = roll_out_both(settings, policy, data.backbone.processor(), bundle)
     limit = runtime.PARITY if settings.bundle == "fp32" else INT8_LIMIT * description.scale
@@ -121,12 +125,12 @@ def certify_bundle(
 
 
 def _interleaved(
-    settings: CertifySettings, policy: Policy, bundle: runtime.Bundle, data: RunData, path: Path
+    settings: CertifySettings,
+    formats: Mapping[str, Policy],
+    bundle: runtime.Bundle,
+    data: RunData,
 ) -> InterleavedLatency:
     """Time a step of each in turn, from the frame in memory to the chunk in memory."""
-    formats = {"fp32": policy}
-    if data.precision != "fp32":
-        formats[data.precision] = load_policy(path, settings.policy, data)
     frames = open_frames(data.dataset)
     rows = np.unique(data.samples["val"].table.frames)
     prompt = int(data.samples["val"].prompt_of_row[rows[0]])
@@ -148,7 +152,6 @@ def _interleaved(
     }
     load, here = os.getloadavg()[0], measured.pop("bundle")
     return InterleavedLatency(
-        device=policy.device.type,
         threads=settings.threads,
         steps=settings.latency.steps,
         bundle=here,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import nn
 
 from mobile_vla.bundle.folder import describe, write_program
 from mobile_vla.bundle.graphs import export_encoder, export_head, prompt_vectors
+from mobile_vla.bundle.opening import open_exported
 from mobile_vla.bundle.probe import make_probe, write_probe
 from mobile_vla.bundle.result import BundleOrigin
 from mobile_vla.bundle.runtime import FORMAT, PARITY
@@ -20,12 +20,10 @@ from mobile_vla.data.frames import open_frames
 from mobile_vla.files import atomic_path, sha256_of
 from mobile_vla.layout import BundleFiles
 from mobile_vla.machine import use_threads
-from mobile_vla.model.folder import read_description
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.result import PolicyDescription
 from mobile_vla.provenance.code import versions
-from mobile_vla.runs.data import PolicyInputs, RunData, open_run
-from mobile_vla.runs.policy import load_policy
+from mobile_vla.runs.data import PolicyInputs, RunData
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +40,7 @@ def export_bundle(
             not all begin alike.
     """
     use_threads(settings.threads, threads, "training.threads")
-    # Frames in any case: a robot has no stored features.
-    data = open_run(settings, replace(inputs, features=[]), settings.precision)
-    policy = load_policy(inputs.policy, settings.policy, data, run_in="fp32").cpu()
-    described = read_description(inputs.policy.parent)
+    data, policy, described = open_exported(settings, inputs)
     frames, prompt = probed(data, policy)
     images = Images(resize=described.images.resize, color=described.images.color)
     write_probe(make_probe(policy, frames, prompt, images), outputs.probe)

@@ -20,7 +20,7 @@ from mobile_vla.provenance.code import versions
 
 log = logging.getLogger(__name__)
 
-TOLERANCE = 0.03
+TOLERANCE = 0.02
 """How far an action may be from what int8 answers here, as a share of the action scale: rounding
 to 8 bits amplifies the last bits of the rest, which differ between machines."""
 

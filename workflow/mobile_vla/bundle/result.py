@@ -119,16 +119,14 @@ class BundleRollouts(Result):
 
 
 class InterleavedLatency(Result):
-    """Control steps of the bundle and of PyTorch in turn, so that both meet the same machine."""
+    """Control steps of the bundle and of PyTorch in turn, both on the CPU and equally disturbed."""
 
-    device: str
-    """Of PyTorch; onnxruntime runs on the CPU."""
     threads: int
     steps: int
     """Measured steps of each."""
     bundle: ControlStepSeconds
     torch: dict[str, ControlStepSeconds]
-    """By number format: fp32, and that of the training."""
+    """By number format: fp32, and bf16 if that is the training's."""
     load_average: float
     contended: bool
     """Whether other programs may have disturbed the measurement."""
