@@ -1,5 +1,6 @@
 """A server at the demo's size: thousands of steps beside clients that behave badly."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -169,37 +170,53 @@ class Pace:
         return np.quantile(taken, 0.99), np.quantile(witness, 0.99)
 
 
+@contextlib.contextmanager
+def attacked(port, attack, place):
+    """Keep a hostile client busy, beside 60 half-sent requests and 32 half-sent bodies."""
+    process = subprocess.Popen(
+        [sys.executable, "tests/support/hostile.py", str(port), attack, LEFT],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline()
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        with many(port, 60) as heads, many(port, 32) as bodies:
+            for line in heads:
+                line.sendall(b"POST /step?drive=")
+            for line in bodies:
+                line.sendall(place + bytes(10_000))
+            yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_hostile_client_delays_no_other_drive_by_more_than_a_tenth_of_a_second(server):
-    """Beyond that drive's own p99, and what the CPUs that both share cost the witness, too."""
+    """Beyond that drive's own p99, and what the CPUs that both share cost the witness, too.
+
+    What else the machine does may delay two steps of 150, which is all that a p99 needs. A fault
+    of the server delays them in each round: an attack has three, each after 150 steps without it.
+    """
     _, port = server
     pace = Pace(port, [encoded(one, "JPEG", quality=90) for one in demo_pictures()])
     pace.drive(30)
-    own, alone = pace.drive(150)
     held = Client(port)
     assert held.reset("held", LEFT)[0] == 200
-    place = f"POST /step?drive={held.drives['held']}&step=0 HTTP/1.1\r\nHost: localhost\r\n"
-    rest = "Content-Type: image/jpeg\r\nContent-Length: 7000000\r\n\r\n"
-    for attack in ATTACKS:
-        process = subprocess.Popen(
-            [sys.executable, "tests/support/hostile.py", str(port), attack, LEFT],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout.readline()
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            with many(port, 60) as heads, many(port, 32) as bodies:
-                for line in heads:
-                    line.sendall(b"POST /step?drive=")
-                for line in bodies:
-                    line.sendall(f"{place}{rest}".encode() + bytes(10_000))
-                beside, busy = pace.drive(150)
-        finally:
-            process.kill()
-            process.wait()
+    place = (
+        f"POST /step?drive={held.drives['held']}&step=0 HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Type: image/jpeg\r\nContent-Length: 7000000\r\n\r\n"
+    ).encode()
+
+    def delayed(attack):
+        own, alone = pace.drive(150)
+        with attacked(port, attack, place):
+            beside, busy = pace.drive(150)
         print(
             f"{attack}: p99 {1e3 * own:.0f} ms alone, {1e3 * beside:.0f} ms beside it; "
             f"of the witness {1e3 * alone:.0f} and {1e3 * busy:.0f} ms"
         )
-        assert beside < own * max(1.0, busy / alone) + 0.1
+        return beside > own * max(1.0, busy / alone) + 0.1
+
+    assert [attack for attack in ATTACKS if all(delayed(attack) for _ in range(3))] == []

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
-from mobile_vla.config.loading import read_project
+from mobile_vla.config.loading import SHIPPED, included, read_project
 from mobile_vla.config.schema import config_schema, schema
 from mobile_vla.errors import UserError
 from support.config_text import BASE, load, problems
@@ -348,3 +348,14 @@ def test_the_former_name_of_a_setting_names_the_new_one(tmp_path, layer):
     assert problem.place.endswith("(experiments.lora.timing.ladder)")
     assert problem.found == "unknown key 'ladder'"
     assert problem.expected == "'ablation', the new name of this setting"
+
+
+def test_presets_are_the_project_s_own_unless_the_folder_has_some(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert included("presets") == SHIPPED
+    assert (
+        included("presets/robovlms_full_finetune.yaml") == SHIPPED / "robovlms_full_finetune.yaml"
+    )
+    assert included("others") == Path("others")
+    (tmp_path / "presets").mkdir()
+    assert included("presets") == Path("presets")

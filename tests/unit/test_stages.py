@@ -28,7 +28,7 @@ def test_a_command_is_the_function_of_its_name_in_the_module_of_its_name(command
 
 
 def test_the_snakefile_includes_the_rules_of_every_stage():
-    text = (ROOT / "Snakefile").read_text(encoding="utf-8")
-    included = set(re.findall(r'include: "workflow/rules/(\w+)\.smk"', text))
+    text = (ROOT / "workflow/Snakefile").read_text(encoding="utf-8")
+    included = set(re.findall(r'include: "rules/(\w+)\.smk"', text))
     assert {command.stage for command in STAGES.values()} <= included
     assert included == {file.stem for file in (ROOT / "workflow/rules").glob("*.smk")}

@@ -38,8 +38,19 @@ def unfilled(text):
     return str(text).replace("{", "{{").replace("}", "}}")
 
 
-ENVIRONMENT = unfilled(Path(workflow.basedir, "envs/mobile-vla.yaml"))
-CONTENT_CACHE = RESULTS / ".cache/content.json"
+MODIFIER = workflow.modifier
+
+
+def placed(path):
+    """Return where a file is that rules make: in a module with a prefix, below that.
+
+    Snakemake does so for inputs, outputs and logs; params and what is looked at here need it.
+    """
+    return Path(str(MODIFIER.modify_path(str(path))))
+
+
+ENVIRONMENT = unfilled(HOME / "envs/mobile-vla.yaml")
+CONTENT_CACHE = placed(RESULTS / ".cache/content.json")
 
 
 @cache
@@ -114,10 +125,10 @@ def literal(path):
 # Jobs run this checkout's library, whatever else is installed. In a conda environment the
 # interpreter is the environment's, else the one that Snakemake itself runs in.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-LIBRARY = literal(Path(workflow.basedir, "workflow"))
+LIBRARY = literal(HOME / "workflow")
 PATH = "" if CONDA else f'export PATH={literal(Path(sys.executable).parent)}:"$PATH"; '
-# With `exec` a signal to the job reaches the library, which ends in good order.
-shell.prefix(f"{PATH}export PYTHONPATH={LIBRARY}" " MOBILE_VLA_PARENT=$(uname -n):$PPID; exec ")
+# It stands before the commands of all rules, those of a workflow that has this as a module, too.
+shell.prefix(f"{PATH}export PYTHONPATH={LIBRARY}" " MOBILE_VLA_PARENT=$(uname -n):$PPID; ")
 
 
 # Jobs that run on a cluster are planned here and started there; both read this file. The executor is
@@ -234,7 +245,7 @@ def tracked_results(settings):
 
 def relative(file):
     """Return a file of the report's sources as the rules name it: a copied project reruns nothing."""
-    return os.path.relpath(Path(workflow.basedir, "workflow/report", file.relative_to(SOURCES)))
+    return local(os.path.relpath(HOME / "workflow/report" / file.relative_to(SOURCES)))
 
 
 LINES = {}
@@ -257,9 +268,12 @@ def complete_commands():
 
 
 def line_of(made, command):
-    """Return the line that calls a command with the files and parameters of its rule."""
+    """Return the line that calls a command with the files and parameters of its rule.
+
+    With `exec` a signal to the job reaches the library, which ends in good order.
+    """
     start = "{resources.launcher}" if "launcher" in made.resources else "python -m mobile_vla"
-    given = f"- --results {RESULTS}" if command.gathers else "{params.settings:q}"
+    given = f"- --results {literal(placed(RESULTS))}" if command.gathers else "{params.settings:q}"
     settings = f" --settings {given}" if "settings" in made.params.keys() else ""
     groups = {"input": made.input, "params": made.params, "output": made.output}
     options = [
@@ -276,7 +290,7 @@ def line_of(made, command):
         options.append("--record {output.provenance:q}")
     here = " <<'SETTINGS'\n{params.settings}\nSETTINGS\n" if command.gathers else ""
     listed = " ".join(options)
-    return f"{start} {command.name}{settings} {listed} --log {{log:q}}{here}"
+    return f"exec {start} {command.name}{settings} {listed} --log {{log:q}}{here}"
 
 
 def of_episodes(pattern):

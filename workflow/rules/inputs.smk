@@ -18,7 +18,7 @@ def raw_path(wildcards):
     if project.datasets[name].kind == "recorded":
         folder = Path(project.dataset_folder(name)).expanduser()
         return str(recorded(name)[wildcards.episode].file.relative_to(folder))
-    return str(RawFiles.below(**wildcards).raw)
+    return str(placed(RawFiles.below(**wildcards).raw))
 
 
 # Where folders from outside lie. No result depends on it, so it must rerun nothing: what a function
@@ -174,7 +174,8 @@ def least_memory(wildcards):
     Where a result is there it was trained on a machine with more memory, and is not trained again.
     """
     name, run, limit = wildcards.experiment, wildcards.run, project.memory_limit_gb
-    if limit is not None and not TrainingFiles.below(experiment=name, run=run).results.exists():
+    results = placed(TrainingFiles.below(experiment=name, run=run).results)
+    if limit is not None and not results.exists():
         backbone = project.backbones[project.experiments[name].backbone]
         with mistakes_without_traceback():
             check_least_memory(project.train(name, run), backbone, limit, source)

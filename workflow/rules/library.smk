@@ -2,13 +2,60 @@
 # it, which ends in tracebacks or without an end, and runs the Python code of a file that asks for it.
 import os
 import sys
+import tarfile
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir, "workflow")))
+from git import Repo
+from snakemake.sourcecache import HostingProviderFile, LocalGitFile, LocalSourceFile
 
-from mobile_vla.config.loading import read_with_source
-from mobile_vla.errors import UserError
+
+def checkout():
+    """Return the folder of this checkout, wherever it is used from.
+
+    Snakemake reads the rules of a module out of a git repository, here or at a hosting service. A
+    library is imported from a folder: its commit is unpacked where the user works.
+    """
+    place = workflow.current_basedir
+    if isinstance(place, LocalSourceFile):
+        return Path(place).parents[1]
+    if isinstance(place, HostingProviderFile):
+        place.fetch_if_required()
+        repository = place.hosted_repo.repo
+    elif isinstance(place, LocalGitFile):
+        repository = Repo(place.repo_path)
+    else:
+        sys.exit(
+            f"{place}: rules that import a library; expected a folder, or a git repository with a "
+            "tag or a commit; name one of them as the module's `snakefile:`"
+        )
+    commit = repository.commit(place.ref).hexsha
+    folder = Path(".snakemake/mobile_vla", commit).absolute()
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+            with Path(name, "tar").open("w+b") as archive:
+                repository.archive(archive, treeish=commit)
+                archive.seek(0)
+                with tarfile.open(fileobj=archive) as files:
+                    files.extractall(Path(name, "files"), filter="data")
+            Path(name, "files").rename(folder)
+    return folder
+
+
+HOME = checkout()
+sys.path.insert(0, str(HOME / "workflow"))
+
+try:
+    from mobile_vla.config.loading import load_project, read_with_source
+    from mobile_vla.errors import UserError
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"{error.name}: not installed for {sys.executable}, which runs Snakemake; expected what the "
+        f"project needs; `{sys.executable} -m pip install -r {HOME / 'envs/requirements.txt'} "
+        f"-c {HOME / 'envs/constraints.txt'}`"
+    )
 
 
 @contextmanager
@@ -36,10 +83,10 @@ def check_place():
     Raises:
         UserError: it is such a folder.
     """
-    odd = set(":\n") & set(str(workflow.basedir))
+    odd = set(":\n") & set(str(HOME))
     if odd:
         raise UserError(
-            f"{str(workflow.basedir)!r}: found {' '.join(map(repr, sorted(odd)))} in the path of the "
+            f"{str(HOME)!r}: found {' '.join(map(repr, sorted(odd)))} in the path of the "
             "project, which PATH would take for something else; expected a path without; rename or "
             "move the folder"
         )
@@ -47,6 +94,9 @@ def check_place():
 
 with mistakes_without_traceback():
     check_place()
-    project, source = read_with_source(
-        *configuration_files(), given=workflow.config_settings.config
-    )
+    if workflow.modifier.skip_configfile:  # a module that is given its configuration
+        project, source = load_project(config)
+    else:
+        project, source = read_with_source(
+            *configuration_files(), given=workflow.config_settings.config
+        )

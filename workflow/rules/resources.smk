@@ -59,21 +59,30 @@ def on_several_nodes(value):
     return lambda wildcards: value if training_nodes(wildcards) else None
 
 
+def backbone_file(wildcards):
+    """Return the description of a job's backbone."""
+    return placed(BackboneFiles.below(backbone=backbone_of(wildcards)).description)
+
+
+def timing_file(wildcards):
+    """Return the timing of a job's experiment."""
+    return placed(TimingFiles.below(experiment=wildcards.experiment).timing)
+
+
 def model_memory(wildcards, attempt):
     """Return the MB that a job asks a cluster for that runs the model."""
-    return model_mb(BackboneFiles.below(backbone=backbone_of(wildcards)).description, attempt)
+    return model_mb(backbone_file(wildcards), attempt)
 
 
 def training_memory(wildcards, attempt):
     """Return the MB that a training asks a cluster for: by its timing, where that was made before."""
-    timing = TimingFiles.below(experiment=wildcards.experiment).timing
-    backbone = BackboneFiles.below(backbone=backbone_of(wildcards)).description
-    return training_mb(timing, backbone, on_a_node(wildcards.experiment), attempt)
+    node = on_a_node(wildcards.experiment)
+    return training_mb(timing_file(wildcards), backbone_file(wildcards), node, attempt)
 
 
 def training_time(wildcards, attempt):
     """Return the minutes that a training asks a cluster for, likewise."""
-    return training_minutes(TimingFiles.below(experiment=wildcards.experiment).timing, attempt)
+    return training_minutes(timing_file(wildcards), attempt)
 
 
 training_resources = {

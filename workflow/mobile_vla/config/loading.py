@@ -36,7 +36,7 @@ INCLUDED = ("datasets", "backbones", "presets", "experiments")
 """Sections that an included file may hold: those whose entries have names."""
 HEADING = "the configuration cannot be used"
 SUCH_AS = "sections such as `datasets:`"
-SHIPPED = "presets"
+SHIPPED = Path(__file__).resolve().parents[3] / "presets"
 """The folder of the presets that come with the project."""
 # What an experiment must have and a preset need not: any value, so that the rest can be checked.
 STAND_INS = {"dataset": "any", "backbone": "any", "window": 1, "chunk": 1}
@@ -166,7 +166,7 @@ def _include(config: dict[str, Any], source: Source) -> list[Problem]:
     for index, one in enumerate(listed):
         files: list[Path] | None = None
         try:
-            path = Path(one).expanduser()
+            path = included(one)
             if path.is_dir():
                 files = sorted(path.glob("*.yaml"))
             elif path.is_file():
@@ -186,6 +186,16 @@ def _include(config: dict[str, Any], source: Source) -> list[Problem]:
                 return [source.problem(("include", index), found, "fewer", "include less")]
             problems += _add(config, document, source)
     return problems
+
+
+def included(name: str) -> Path:
+    """Return where an included file or folder is.
+
+    In a folder of work away from the project, ``presets`` are the project's own.
+    """
+    path = Path(name).expanduser()
+    own = SHIPPED.parent / path
+    return own if own.is_relative_to(SHIPPED) and not path.exists() else path
 
 
 def _add(config: dict[str, Any], document: Document, source: Source) -> list[Problem]:
@@ -291,9 +301,9 @@ def _known(settings: Any) -> dict[str, Any]:
 
 def _missing(name: str, chosen: str, known: list[str], source: Source) -> Problem:
     """Return the problem of an experiment whose preset is not there."""
-    remedy = f"`include:` names files with presets; the project's own are in {SHIPPED}/"
-    if chosen in {file.stem for file in Path(SHIPPED).glob("*.yaml")}:
-        remedy = f"`include: [{SHIPPED}]` brings it"
+    remedy = f"`include:` names files with presets; the project's own are in {SHIPPED.name}/"
+    if chosen in {file.stem for file in SHIPPED.glob("*.yaml")}:
+        remedy = f"`include: [{SHIPPED.name}]` brings it"
     expected = likely(chosen, known) if known else "the name of a preset, and there are none"
     path = ("experiments", name, "preset")
     return source.problem(path, f"unknown preset {chosen!r}", expected, remedy)
