@@ -97,13 +97,40 @@ class HeadGraph(nn.Module):
         return self.policy.denormalise(self.policy.chunks(readouts)) * self.units
 
 
+class Product(nn.Module):
+    """A linear layer with its matrix as ONNX multiplies it, (inputs, outputs).
+
+    Exported as it is, each matrix would be transposed while the first one is still held: twice the
+    memory of the model.
+    """
+
+    weight: Tensor
+
+    def __init__(self, layer: nn.Linear):
+        super().__init__()
+        self.register_buffer("weight", layer.weight.detach().T.contiguous())
+        self.bias = layer.bias
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (…, outputs) of (…, inputs)."""
+        product = inputs @ self.weight
+        return product if self.bias is None else product + self.bias
+
+
+def transpose_linear(model: nn.Module) -> None:
+    """Put products in the place of all linear layers, one after the other."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Linear):
+            model.set_submodule(name, Product(module))
+
+
 def export_encoder(
     model: Any, encoder: Encoder, start: Tensor, prompt: Tensor, graph: Path, weights: Path
 ) -> None:
     """Export the encoder with merged weights; any number of prompt tokens may follow an image.
 
     Args:
-        model: the backbone's model, without adapters.
+        model: the backbone's model, without adapters; it is of no other use afterwards.
         encoder: the policy's, for the image's mean and deviation.
         start: (P, D) the vectors before an image.
         prompt: (T, D) a prompt's vectors, as an example.
@@ -111,6 +138,7 @@ def export_encoder(
         weights: the file beside it for the tensors.
     """
     tokens = torch.export.Dim("tokens", min=2, max=embedded_positions(model) - len(start))
+    transpose_linear(model)
     module = EncoderGraph(model, encoder, start).eval()
     exported = _exported(
         module,

@@ -45,13 +45,13 @@ try:
     from mobile_vla.serving.pictures import Unusable, decode
     from mobile_vla.serving.recorder import Recorder
     from mobile_vla.serving.web import Access
-except ModuleNotFoundError as error:
+except ImportError as error:
     if __name__ != "__main__":
         raise
     sys.exit(
-        f"run.py: {error.name} is not installed, or {HERE / 'library.zip'} is damaged; `python -m "
-        "pip install onnxruntime numpy pillow` (on a Jetson NVIDIA's onnxruntime-gpu), or copy the "
-        "whole folder again"
+        f"run.py: {error}; expected onnxruntime, numpy, Pillow and a whole {HERE / 'library.zip'}; "
+        "`python -m pip install onnxruntime numpy pillow`, on a Jetson NVIDIA's onnxruntime-gpu, or "
+        "copy the folder again"
     )
 
 FINISHING = 0.7  # seconds that recorded drives have to be written when the server ends
