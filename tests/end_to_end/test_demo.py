@@ -13,6 +13,7 @@ import pytest
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.reporting.verdict import standing
 from support.report import ENGLISH
+from support.trial_drives import SimulatedTrial, write_twin
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,3 +92,31 @@ def test_the_four_experiments_share_what_is_frozen(clone):
 def test_a_job_stays_below_four_gigabytes(clone):
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # kB, the largest process
     assert 1e5 < largest < 4e6
+
+
+def test_a_blind_trial_in_another_world_tells_lora_from_head_only(clone):
+    python = str(clone / ".venv/bin/python")
+    trial = SimulatedTrial(clone, python, "apart", ("lora/seed0", "head_only/seed0"), scenes=15)
+    result, leaked = trial.drive()
+    assert leaked == []
+    (pair,) = result.pairs
+    assert pair.blocks <= 30 and pair.evidence >= 20 and result.left_out == []
+    letters = trial.files.key().letters
+    assert pair.better == letters["lora/seed0"]
+    assert trial.run("unblind", "apart") == 0
+    assert trial.judged().pairs[0].better == "lora/seed0"
+
+
+def test_a_blind_trial_of_equally_good_policies_stays_inconclusive(clone):
+    config, runs = clone / "config.yaml", clone / "results/experiments"
+    config.write_text(
+        config.read_text().replace("\nexperiments:\n", "\nexperiments:\n  lora_twin: {}\n")
+    )
+    backbone = clone / "results/backbones/tiny/backbone.json"
+    write_twin(runs / "lora/seed0/policy", runs / "lora_twin/seed0/policy", backbone)
+    python = str(clone / ".venv/bin/python")
+    trial = SimulatedTrial(clone, python, "alike", ("lora/seed0", "lora_twin/seed0"), scenes=8)
+    result, leaked = trial.drive()
+    assert leaked == []
+    (pair,) = result.pairs
+    assert pair.blocks == 16 and pair.better is None and pair.low < 0 < pair.high

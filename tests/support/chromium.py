@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +105,86 @@ def axe() -> str:
             path.write_bytes(member.read())
         packed.unlink()
     return path.read_text(encoding="utf-8")
+
+
+# Where the debugger reads what it is asked, and answers.
+AT_3_AND_4 = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+os.dup2(ends[0], 3), os.dup2(ends[1], 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+
+
+class Keyboard:
+    """Headless Chromium at an address, with a person's keys; by the protocol of its debugger."""
+
+    def __init__(self, address: str, folder: Path):
+        command = [browser(), "--headless", "--no-sandbox", *QUIET, "--remote-debugging-pipe"]
+        command += [f"--user-data-dir={folder / 'profile'}", "about:blank"]
+        asked, answered = os.pipe(), os.pipe()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", AT_3_AND_4, str(asked[0]), str(answered[1]), *command],
+            pass_fds=(asked[0], answered[1]),
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(asked[0])
+        os.close(answered[1])
+        self.asking, self.answers = os.fdopen(asked[1], "wb", 0), os.fdopen(answered[0], "rb")
+        self.number, self.session = 0, ""
+        (target,) = [
+            one for one in self.ask("Target.getTargets")["targetInfos"] if one["type"] == "page"
+        ]
+        attached = {"targetId": target["targetId"], "flatten": True}
+        self.session = self.ask("Target.attachToTarget", **attached)["sessionId"]
+        self.ask("Page.enable")
+        self.ask("Page.navigate", url=address)
+        self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+
+    def __enter__(self) -> Keyboard:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.asking.close()
+        self.answers.close()
+
+    def ask(self, method: str, **parameters: Any) -> Any:
+        """Return what the debugger answers."""
+        self.number += 1
+        message: dict[str, Any] = {"id": self.number, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        self.asking.write(json.dumps(message).encode() + b"\0")
+        while True:
+            data = b""
+            while not data.endswith(b"\0"):
+                part = self.answers.read(1)
+                assert part, "Chromium has gone"
+                data += part
+            answer = json.loads(data[:-1])
+            if answer.get("id") == self.number:
+                assert "result" in answer, answer
+                return answer["result"]
+
+    def value(self, script: str) -> Any:
+        """Return the value of an expression in the page."""
+        found = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+        return found["result"].get("value")
+
+    def until(self, script: str) -> None:
+        """Wait until an expression is true."""
+        until = time.monotonic() + 30
+        while not self.value(script):
+            assert time.monotonic() < until, self.value("document.body.innerText")
+            time.sleep(0.02)
+
+    def press(self, key: str) -> None:
+        """Press a key such as ``Tab``, ``Enter`` or ``a``."""
+        text = {"Enter": "\r", "Space": " "}.get(key, key if len(key) == 1 else "")
+        codes = {"Tab": 9, "Enter": 13, "Space": 32}
+        said = {"key": text or key, "code": key, "windowsVirtualKeyCode": codes.get(key, 0)}
+        said |= {"key": "Enter"} if key == "Enter" else {}
+        self.ask("Input.dispatchKeyEvent", type="keyDown", text=text, **said)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", **said)

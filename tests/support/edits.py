@@ -25,10 +25,11 @@ HEAD = """\
 Jobs that rerun after an edit of a finished project with two experiments, `lora` and `head_only`, on
 twelve simulated episodes; for the rows about folders, on recorded ones with a local checkpoint; for
 those about files of several episodes, `fields` and tables of scenarios, on six episodes in a file;
-for those about mixtures, `mixed` on two simulated datasets and `alone` on the first of them.
-`report` stands for figures, tables and page. Each row is checked by a test in `tests/workflow`:
-`test_reruns.py`, `test_moved.py`, `test_other_layouts.py` or `test_mixture.py`. `python
-tests/support/edits.py > docs/reruns.md` prints this page.
+for those about mixtures, `mixed` on two simulated datasets and `alone` on the first of them; for
+those of a trial both experiments take part in one. `report` stands for figures, tables and page.
+Each row is checked by a test in `tests/workflow`: `test_reruns.py`, `test_moved.py`,
+`test_other_layouts.py`, `test_mixture.py` or `test_trial_reruns.py`. `python tests/support/edits.py
+> docs/reruns.md` prints this page.
 
 | edit | in | reruns |
 | --- | --- | --- |
@@ -62,8 +63,16 @@ def expected(reruns: str | Mapping[str, int]) -> dict[str, int]:
 
 @contextmanager
 def edited(project: Project, row: Mapping[str, str]) -> Iterator[None]:
-    """Make a row's edit, and undo it at the end, the file's time included."""
+    """Make a row's edit, and undo it at the end, the file's time included.
+
+    A row without an old text is about a file that is not there before.
+    """
     file = project.folder / row["file"]
+    if "old" not in row:
+        file.write_text(row["new"])
+        yield
+        file.unlink()
+        return
     before, times = file.read_bytes(), file.stat()
     project.edit(row["file"], row["old"], row["new"])
     try:

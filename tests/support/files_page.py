@@ -36,6 +36,7 @@ from mobile_vla.result import FileDigest, Result
 from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.timing.result import TimingResult
 from mobile_vla.training.result import Epoch, TrainingResult
+from mobile_vla.trials.result import TrialResult
 
 FORMS: dict[tuple[str, str], type[Result]] = {
     ("RawFiles", "digest"): FileDigest,
@@ -59,6 +60,7 @@ FORMS: dict[tuple[str, str], type[Result]] = {
     ("LatencyFiles", "latency"): LatencyResult,
     ("BundleFiles", "description"): BundleDescription,
     ("CertificateFiles", "certificate"): Certificate,
+    ("TrialFiles", "trial"): TrialResult,
     ("ComparisonFiles", "comparison"): ComparisonResult,
     ("CaptionFiles", "captions"): Caption,
 }

@@ -18,11 +18,11 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
+from mobile_vla.serving.access import Access
 from mobile_vla.serving.application import Limits, Server
 from mobile_vla.serving.guard import Guard
 from mobile_vla.serving.listening import open_listener, until_signal
 from mobile_vla.serving.pictures import Unusable
-from mobile_vla.serving.web import Access
 
 PROMPTS = ("pass on the left", "pass on the right")
 WINDOW = 3

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mobile_vla.serving.access import Access
 from mobile_vla.serving.application import Limits, Server
 from mobile_vla.serving.listening import open_listener
-from mobile_vla.serving.web import Access
 
 LIMITS = Limits(sessions=3, idle_seconds=600.0, max_body_mb=0.4)
 PERIOD = 30.0  # seconds: no answer of a test comes too late by chance
@@ -69,7 +69,7 @@ class Client:
 def serving(server: Server, token: str | None = None) -> Iterator[Client]:
     """Let a server answer in a thread of this process."""
     with open_listener("127.0.0.1", 0) as listener:
-        http = server.http(Access(token, "127.0.0.1"))
+        http = server.http(Access(token, "127.0.0.1", server.pages))
         thread = threading.Thread(target=asyncio.run, args=(http.run(listener),))
         thread.start()
         try:

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from mobile_vla.serving import web
-from mobile_vla.serving.web import Access, HttpServer
+from mobile_vla.serving.access import Access
+from mobile_vla.serving.web import HttpServer
 from support.policy_server import Client
 
 MOST = 10_000
@@ -39,7 +40,7 @@ class Application:
 def running():
     listener = socket.create_server(("127.0.0.1", 0))
     application = Application()
-    http = HttpServer(application.admit, application.answer, Access(None, "127.0.0.1"), MOST)
+    http = HttpServer(application.admit, application.answer, Access(None, "127.0.0.1").check, MOST)
     thread = threading.Thread(target=asyncio.run, args=(http.run(listener),))
     thread.start()
     while not http.started:

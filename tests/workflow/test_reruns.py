@@ -12,7 +12,7 @@ from mobile_vla.provenance import code
 from support.edits import REPORT, edited, expected, page, rows
 from support.project import ROOT, Project
 
-KEPT = {"moves", "several", "mixture"}  # rows that other tests check
+KEPT = {"moves", "several", "mixture", "trial"}  # rows that other tests check
 EDITS = {row["edit"]: row for row in rows() if not KEPT & row.keys()}
 
 

@@ -203,6 +203,8 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
             # of a list there must be one at least
             listed = typing.get_origin(kind) is list
             form = {"nargs": "+", "type": typing.get_args(kind)[0]} if listed else {"type": kind}
+            if parameter.default is None:  # of `Path | None` a path
+                form = {"nargs": "?", "type": typing.get_args(kind)[0]}
             parser.add_argument(name, metavar=name.upper(), **form)
         else:
             _add_option(parser, name, kind, parameter.default)

@@ -306,6 +306,15 @@ class CertificateFiles(Files):
 
 
 @dataclass(frozen=True)
+class TrialFiles(Files):
+    """What the drives of a blind trial prove."""
+
+    LOG = "trials/{trial}.log"
+
+    trial: Path = Path("trials/{trial}/trials.json")
+
+
+@dataclass(frozen=True)
 class ComparisonFiles(Files):
     """All experiments on the steps that all of them predict."""
 

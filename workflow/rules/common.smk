@@ -30,6 +30,8 @@ from mobile_vla.provenance.content import content_ids
 from mobile_vla.reporting.texts import FOLDER as SOURCES
 from mobile_vla.reporting.texts import template_files, texts_file
 from mobile_vla.templates import template_file
+from mobile_vla.trials.files import FOLDER as TRIALS
+from mobile_vla.trials.files import TRACKED
 from mobile_vla.commands import STAGES
 
 
@@ -115,6 +117,7 @@ wildcard_constraints:
     experiment=one_of(project.experiments),
     precision="fp32|int8",
     run=one_of(sorted({run for name in project.experiments for run in project.runs_of(name)})),
+    trial=one_of(project.trials),
 
 
 def literal(path):

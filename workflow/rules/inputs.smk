@@ -274,3 +274,15 @@ other_inputs = {
     **dataset_inputs("on_", lambda w: w.dataset),
     "on_features": lambda w: described(feature_files(w.experiment, w.dataset)),
 }
+
+
+def trial_policies(wildcards):
+    """Return the policies of a trial, as they are today."""
+    runs = (policy.split("/") for policy in project.trials[wildcards.trial].policies)
+    return [str(TrainingFiles.below(experiment=name, run=run).policy) for name, run in runs]
+
+
+def trial_content(wildcards):
+    """Return the identity of the bytes of a trial's files, which people make and no rule."""
+    ids = content_ids([TRIALS / wildcards.trial / name for name in TRACKED], CONTENT_CACHE)
+    return [f"{path.name} {identity}" for path, identity in ids.items()]

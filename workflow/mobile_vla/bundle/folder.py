@@ -13,33 +13,21 @@ from mobile_vla.bundle.result import BundleDescription
 from mobile_vla.files import atomic_path
 from mobile_vla.layout import BundleFiles
 from mobile_vla.result import FileDigest
-from mobile_vla.serving import (
-    application,
-    drives,
-    guard,
-    listening,
-    pictures,
-    recorder,
-    requests,
-    web,
-)
 
-SERVER = (application, drives, guard, listening, pictures, recorder, requests, web)
-CARRIED = (bundle, runtime, measuring, serving, *SERVER)
-"""The modules that run on the robot as they are here."""
+CARRIED = (bundle, runtime, measuring)
+"""The modules that run on the robot as they are here; beside them those of the server."""
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip file, so that none is in it
 
 
 def write_program(files: BundleFiles) -> None:
     """Write ``run.py`` and the modules that it imports, as a zip file."""
     with atomic_path(files.program) as temporary:
-        temporary.write_bytes(_source(run))
+        temporary.write_bytes(Path(run.__file__).read_bytes())
     package = "mobile_vla/__init__.py"
     contents = {package: b'"""The part of Mobile VLA that runs a bundle."""\n'}
-    for module in CARRIED:
-        name = module.__name__.replace(".", "/")
-        is_package = module in (bundle, serving)
-        contents[f"{name}/__init__.py" if is_package else f"{name}.py"] = _source(module)
+    server = Path(str(serving.__file__)).parent
+    for file in (*(Path(str(module.__file__)) for module in CARRIED), *server.glob("*.py")):
+        contents[f"mobile_vla/{file.parent.name}/{file.name}"] = file.read_bytes()
     with atomic_path(files.library) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(contents):
             archive.writestr(zipfile.ZipInfo(name, FIRST_DAY), contents[name])
@@ -52,7 +40,3 @@ def describe(files: BundleFiles, description: Mapping[str, Any]) -> BundleDescri
     described = BundleDescription(**{**description, "files": digests})
     described.write(files.description)
     return described
-
-
-def _source(module: Any) -> bytes:
-    return Path(module.__file__).read_bytes()

@@ -35,6 +35,7 @@ try:
         prompt_of,
         to_frame,
     )
+    from mobile_vla.serving.access import Access
     from mobile_vla.serving.application import Limits, Server
     from mobile_vla.serving.listening import (
         ListeningError,
@@ -44,14 +45,13 @@ try:
     )
     from mobile_vla.serving.pictures import Unusable, decode
     from mobile_vla.serving.recorder import Recorder
-    from mobile_vla.serving.web import Access
 except ImportError as error:
     if __name__ != "__main__":
         raise
     sys.exit(
         f"run.py: {error}; expected onnxruntime, numpy, Pillow and a whole {HERE / 'library.zip'}; "
-        "`python -m pip install onnxruntime numpy pillow`, on a Jetson NVIDIA's onnxruntime-gpu, or "
-        "copy the folder again"
+        "`python -m pip install onnxruntime numpy pillow` (on a Jetson NVIDIA's onnxruntime-gpu), "
+        "or copy the folder again"
     )
 
 FINISHING = 0.7  # seconds that recorded drives have to be written when the server ends
@@ -91,7 +91,8 @@ def serve(bundle: Bundle, options: argparse.Namespace) -> None:
         host, port = listener.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
         log.info("serving at http://%s:%d", name, port)
-        number = asyncio.run(until_signal(server.http(Access(token, options.host)), listener))
+        access = Access(token, options.host, server.pages)
+        number = asyncio.run(until_signal(server.http(access), listener))
         if recorder is not None:
             recorder.close(FINISHING)
         log.info("the server has ended")

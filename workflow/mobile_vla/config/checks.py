@@ -13,6 +13,7 @@ from mobile_vla.config.project import MOST_RUNS, Project
 from mobile_vla.config.prompt import INSTRUCTION, SCENARIO_KEYS, Prompt
 from mobile_vla.config.reporting import Sweep
 from mobile_vla.config.split import Holdout
+from mobile_vla.config.trial_checks import trial_checks
 from mobile_vla.config.windows import Actions
 
 Finding = tuple[tuple[str | int, ...], str, str, str]
@@ -53,6 +54,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
     for sweep in project.sweeps.values():
         yield from _matched(project, sweep)
     yield from _example(project, names)
+    yield from trial_checks(project, names)
 
 
 def _example(project: Project, names: Names) -> Iterator[Finding]:

@@ -22,12 +22,13 @@ from mobile_vla.layout import (
     RawFiles,
     TableFiles,
     TimingFiles,
+    TrialFiles,
     place,
 )
 
 NAMED: tuple[type[Files], ...] = (
     *(ManifestFiles, RawFiles, EpisodeFiles, BackboneFiles, FeatureFiles),
-    *(TimingFiles, EvaluationFiles, OtherEvaluationFiles, FigureFiles, TableFiles),
+    *(TimingFiles, EvaluationFiles, OtherEvaluationFiles, FigureFiles, TableFiles, TrialFiles),
 )
 """A kind of files for each folder, and each set of files, that has a name of config.yaml."""
 
@@ -94,6 +95,8 @@ def _made(project: Project) -> Iterator[tuple[type[Files], dict[str, str]]]:
             yield EvaluationFiles, {"experiment": name, "run": run}
             for dataset in (*project.mixed(name), *experiment.evaluate_on):
                 yield OtherEvaluationFiles, {"experiment": name, "run": run, "dataset": dataset}
+    for trial in project.trials:
+        yield TrialFiles, {"trial": trial}
     page = project.page()
     for figure in page.figures:
         yield FigureFiles, {"figure": figure}

@@ -335,7 +335,7 @@ def _named(sections: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the sections whose entries have names."""
     return {
         section: sections[section]
-        for section in ("datasets", "backbones", "experiments")
+        for section in ("datasets", "backbones", "experiments", "trials")
         if isinstance(sections.get(section), dict)
     }
 

@@ -24,6 +24,7 @@ from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.reporting import Report, Sweep
 from mobile_vla.config.rollout import DatasetWorld
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
+from mobile_vla.config.trials import Trial
 from mobile_vla.config.uncertainty import Uncertainty
 
 LONGEST_NAME = 200  # a file's name has at most 255 bytes
@@ -48,6 +49,8 @@ class Named(Settings):
     """Named ways of training a policy."""
     sweeps: dict[str, Sweep] = Field(default_factory=dict)
     """What experiments with a sweep became; not written, but made of them."""
+    trials: dict[Name, Trial] = Field(default_factory=dict)
+    """Blind trials on the robot, by name: docs/trials.md."""
     features: Features = Features()
     """How the features that experiments share are computed."""
     uncertainty: Uncertainty = Uncertainty()

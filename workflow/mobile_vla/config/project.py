@@ -43,6 +43,7 @@ from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings
 from mobile_vla.config.training import Matched, TrainSettings
+from mobile_vla.config.trials import TrialSettings
 from mobile_vla.config.windows import Windows
 
 MOST_RUNS = 10_000
@@ -236,6 +237,14 @@ class Project(Named):
             uncertainty=self.uncertainty,
         )
 
+    def trial(self, name: str) -> TrialSettings:
+        """Return what ``trials`` is given for one trial."""
+        return TrialSettings(
+            trial=name,
+            policies=self.trials[name].policies,
+            confidence=self.uncertainty.confidence,
+        )
+
     def compare(self) -> CompareSettings:
         """Return what ``compare`` is given."""
         runs = tuple(
@@ -280,7 +289,8 @@ class Project(Named):
             datasets=tuple(self.used_datasets()),
             mixtures=tuple(self.mixtures()),
             sweeps=sweeps,
-            figures=drawable(runs, sweeps),
+            trials=tuple(self.trials),
+            figures=drawable(runs, sweeps, tuple(self.trials)),
             features=tuple(
                 StoredFeatures(dataset=dataset, backbone=backbone, cut=cut, key=key)
                 for dataset, backbone, cut, key in self.feature_keys(reported)

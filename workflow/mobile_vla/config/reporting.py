@@ -33,6 +33,7 @@ from mobile_vla.layout import (
     TableFiles,
     TimingFiles,
     TrainingFiles,
+    TrialFiles,
 )
 
 Language = Literal["en", "ko"]
@@ -43,6 +44,7 @@ FIGURES = {
     "training": ("loss_curves", "overfitting_gap"),
     "baselines": ("error_by_dimension", "differences"),
     "parts": ("error_by_step", "error_by_frame", "error_by_scenario", "confusion", "tolerance"),
+    "trials": ("real_drives",),
     "closed_loop": ("closed_loop",),
     "language": ("language",),
     "sweeps": ("sweeps",),
@@ -64,6 +66,8 @@ TABLES = {
     "by_part": True,
     "sweeps": False,
     "elsewhere": False,
+    "drives": True,
+    "drive_pairs": True,
 }
 """Names of all tables, and whether there is a LaTeX file beside the CSV."""
 
@@ -193,14 +197,16 @@ class ReportSettings(Gathered):
 
     runs: tuple[ReportedRun, ...]
     sweeps: tuple[Sweep, ...] = ()
+    trials: tuple[str, ...] = ()
 
     def files(self, results: Path) -> list[Path]:
         """Return the results of all runs, and their comparison."""
         return [*self.numbers(results), ComparisonFiles.below(results).comparison]
 
     def numbers(self, results: Path) -> list[Path]:
-        """Return the results of all runs and experiments that all commands of the report read."""
-        return _distinct(path for run in self.runs for path in run.numbers(results))
+        """Return the results of runs and trials that all commands of the report read."""
+        trials = [TrialFiles.below(results, trial=name).trial for name in self.trials]
+        return _distinct([*(path for run in self.runs for path in run.numbers(results)), *trials])
 
     def experiments(self) -> list[str]:
         """Return the experiments in the order of their first run."""
@@ -209,7 +215,13 @@ class ReportSettings(Gathered):
     def table_names(self) -> list[str]:
         """Return the names of the tables; some are made only where there is something in them."""
         others = any(run.members or run.evaluate_on for run in self.runs)
-        needed = {"sweeps": bool(self.sweeps), "elsewhere": others}
+        driven = bool(self.trials)
+        needed = {
+            "sweeps": bool(self.sweeps),
+            "elsewhere": others,
+            "drives": driven,
+            "drive_pairs": driven,
+        }
         return [name for name in TABLES if needed.get(name, True)]
 
     def table_files(self, results: Path) -> dict[str, list[Path]]:
@@ -314,7 +326,8 @@ class PageSettings(FigureSettings, TableSettings):
         jobs = [job for run in self.runs for job in run.jobs(results)]
         kinds = (*RUN_KINDS, OtherEvaluationFiles, *BUNDLE_KINDS)
         runs = [job.provenance for kind in kinds for job in jobs if type(job.files) is kind]
-        return _distinct([*data, *backbones, *features, *runs])
+        trials = [TrialFiles.provenance(results, trial=name) for name in self.trials]
+        return _distinct([*data, *backbones, *features, *runs, *trials])
 
 
 class PartialSettings(Gathered):
@@ -331,12 +344,15 @@ class PartialSettings(Gathered):
         return _distinct([*read, *splits, *report.upstream_provenance(results)])
 
 
-def drawable(runs: Sequence[ReportedRun], sweeps: Iterable[Sweep]) -> tuple[str, ...]:
-    """Return the names of the figures for which some runs have something to draw."""
+def drawable(
+    runs: Sequence[ReportedRun], sweeps: Iterable[Sweep], trials: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the names of the figures for which there is something to draw."""
     swept = {member.experiment for sweep in sweeps for member in sweep.members}
     needed = {
         "error_by_training_size": len({run.settings.get("subset") for run in runs}) > 1,
         "speed_ablation": any(run.ablation for run in runs),
+        "real_drives": bool(trials),
         "closed_loop": any(run.rolled_out for run in runs),
         "sweeps": any(run.experiment in swept for run in runs),
     }

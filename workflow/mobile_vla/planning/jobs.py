@@ -20,7 +20,7 @@ from mobile_vla.provenance.record import Provenance
 PLUGINS = ROOT / "plugins"
 SETTINGS = re.compile(r""" --settings ('(?:[^']|'"'"')*'|\S+)""")
 ON_INPUT = re.compile(r"<<'SETTINGS'\n(.*)\nSETTINGS", re.DOTALL)
-KINDS = ("dataset", "backbone", "experiment", "report")
+KINDS = ("dataset", "backbone", "experiment", "trial", "report")
 """What a line of the plan is about, in the order of the lines."""
 
 
@@ -43,7 +43,7 @@ class PlannedJob:
     @property
     def subject(self) -> tuple[str, str]:
         """Return the kind and the name of what it belongs to; features belong to a backbone."""
-        for kind in ("experiment", "backbone", "dataset"):
+        for kind in ("experiment", "backbone", "dataset", "trial"):
             if kind in self.wildcards:
                 return kind, self.wildcards[kind]
         return "report", ""

@@ -20,8 +20,10 @@ from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_errors
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
 from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.trials import real_rates
 from mobile_vla.reporting.verdict import about, ahead_of, standing, undecided
 from mobile_vla.statistics.intervals import FEWEST
+from mobile_vla.trials.result import TrialResult
 
 NAMED = 3  # experiments that a sentence names; of more, their number
 REPLAYS = ("replay", "majority_action")  # baselines that repeat what was driven
@@ -44,6 +46,7 @@ class Group:
     scores: Mapping[str, ExperimentScores]
     runs: Mapping[str, tuple[Run, ...]]
     repeated: Repeated | None
+    trials: Sequence[TrialResult]
     t: Texts
 
     @property
@@ -80,9 +83,16 @@ class Group:
 
 
 def answers(
-    scores: ComparisonResult, runs: Sequence[Run], datasets: Sequence[DatasetFacts], t: Texts
+    scores: ComparisonResult,
+    runs: Sequence[Run],
+    datasets: Sequence[DatasetFacts],
+    t: Texts,
+    trials: Sequence[TrialResult] = (),
 ) -> list[Answer]:
-    """Return an answer for each group of comparable experiments."""
+    """Return an answer for each group of comparable experiments.
+
+    Where a leader drove the robot, and the names were told, nothing is said of simulated drives.
+    """
     of_experiment = {own.experiment: own for own in scores.experiments}
     runs_of = grouped(runs, lambda run: run.experiment)
     facts = {own.manifest.dataset: own for own in datasets}
@@ -90,7 +100,8 @@ def answers(
     found = []
     for compared, label in zip(scores.groups, labels, strict=True):
         repeated = repeated_drives(facts[compared.dataset]) if compared.dataset in facts else None
-        group = Group(compared, tuple(ranked_names(compared)), of_experiment, runs_of, repeated, t)
+        names = tuple(ranked_names(compared))
+        group = Group(compared, names, of_experiment, runs_of, repeated, trials, t)
         sentences = (_ranks(group), _believed(group), _driven(group))
         label = label if len(scores.groups) > 1 else ""
         found.append(Answer(label, tuple(sentence for sentence in sentences if sentence)))
@@ -225,13 +236,15 @@ def _replayed(group: Group) -> str:
 def _driven(group: Group) -> str:
     """Return how often the leaders arrive in closed loop, beside the expert and the replay."""
     t, leaders = group.t, group.leaders
+    if any(real_rates(group.trials, name) for name in leaders):
+        return ""
     driven = {
         name: [run.rollouts for run in group.runs[name] if run.rollouts is not None]
         for name in group.names
     }
     found = [own for name in leaders for own in driven[name]]
     if not found:
-        return t("answer.not_driven")
+        return "" if any(own.begun for own in group.trials) else t("answer.not_driven")
     rates = {
         driver: t.between(percent(min(values)), percent(max(values)))
         for driver in ("policy", "expert", "replay")

@@ -19,9 +19,10 @@ from mobile_vla.reporting.drawing import (
     sweeps,
     training,
     training_size,
+    trials,
 )
 from mobile_vla.reporting.drawing.style import FORMATS, Drawn, save, styled
-from mobile_vla.reporting.load import load_runs
+from mobile_vla.reporting.load import load_runs, load_trials
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.result import Caption
 from mobile_vla.reporting.sweeps import sweep_tables
@@ -32,6 +33,7 @@ DRAWINGS = {
     "training": training,
     "baselines": baselines,
     "parts": parts,
+    "trials": trials,
     "closed_loop": behaviour,
     "language": behaviour,
     "sweeps": sweeps,
@@ -74,6 +76,7 @@ def draw(
         labels=Texts.of("en"),
         sweeps=sweep_tables(settings.sweeps, runs, scores),
         chosen=settings.example,
+        trials=load_trials(settings, results),
     )
     captions = {}
     with styled():

@@ -28,11 +28,13 @@ from mobile_vla.layout import (
     SplitFiles,
     TimingFiles,
     TrainingFiles,
+    TrialFiles,
 )
 from mobile_vla.result import Result
 from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.timing.result import TimingResult
 from mobile_vla.training.result import Epoch, TrainingResult, read_metrics
+from mobile_vla.trials.result import TrialResult
 
 # What decides which actions a run is scored on, beside the data themselves.
 WINDOW_SETTINGS = ("window", "chunk", "stride", "target", "start", "tail")
@@ -218,6 +220,14 @@ def load_datasets(settings: FigureSettings, results: Path) -> tuple[DatasetFacts
             )
         )
     return tuple(datasets)
+
+
+def load_trials(settings: ReportSettings, results: Path) -> tuple[TrialResult, ...]:
+    """Read what the trials prove; errors as for :func:`load_runs`."""
+    return tuple(
+        _read(TrialResult, TrialFiles.below(results, trial=name).trial, name, "trial")
+        for name in settings.trials
+    )
 
 
 def load_audit(dataset: str, results: Path) -> Audit:

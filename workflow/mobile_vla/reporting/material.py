@@ -17,6 +17,7 @@ from mobile_vla.reporting.palette import COLORS, color_of
 from mobile_vla.reporting.selection import best_run
 from mobile_vla.reporting.sweeps import SweepTable
 from mobile_vla.reporting.texts import Texts
+from mobile_vla.trials.result import TrialResult
 
 SHOWN = 8  # experiments that one figure draws: of more, those with the highest skill
 STROKES = ("-", "--", ":", "-.")
@@ -38,6 +39,7 @@ class Material:
     labels: Texts  # the English ones, for what stands in a figure
     sweeps: tuple[SweepTable, ...] = ()
     chosen: str | None = None  # the experiment whose predictions are shown, by `report.example`
+    trials: tuple[TrialResult, ...] = ()
 
     @cached_property
     def experiments(self) -> list[str]:

@@ -23,7 +23,7 @@ from mobile_vla.reporting import format as text
 from mobile_vla.reporting.advice.facts import Facts
 from mobile_vla.reporting.advice.rules import advise
 from mobile_vla.reporting.answer import answers
-from mobile_vla.reporting.load import Run, epoch_rows, load_datasets, load_runs
+from mobile_vla.reporting.load import Run, epoch_rows, load_datasets, load_runs, load_trials
 from mobile_vla.reporting.page_tables import error_table, origin, origin_summary, settings_table
 from mobile_vla.reporting.palette import THEME, color_of
 from mobile_vla.reporting.ranking import OPTIONAL, rankings
@@ -32,6 +32,7 @@ from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.summary import lines
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.texts import SECTIONS, Texts, template_files
+from mobile_vla.reporting.trials import pair_sentence, run_of, trial_answers
 from mobile_vla.reporting.units import listed_units, text_in_units
 from mobile_vla.reporting.verdict import pair_said, scored_on, span_of
 
@@ -76,6 +77,7 @@ def write_page(
     t, names = Texts.of(settings.language), settings.experiments()
     scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
     datasets = load_datasets(settings, results)
+    trials = load_trials(settings, results)
     sweeps = sweep_tables(settings.sweeps, runs, scores)
     origins = [origin(path, t) for path in provenance]
     # as JSON that cannot end a <script> element
@@ -90,8 +92,10 @@ def write_page(
         "experiments": names,
         "colors": {name: color_of(name, names) for name in names},
         "scores": scores,
-        "answers": answers(scores, runs, datasets, t),
-        "rankings": rankings(scores, runs, settings.units, t),
+        "trials": trials,
+        "trial_answers": trial_answers(trials, t),
+        "answers": answers(scores, runs, datasets, t, trials),
+        "rankings": rankings(scores, runs, settings.units, t, trials),
         "optional_columns": OPTIONAL,
         "advice": advise(
             Facts(scores, runs, {own.manifest.dataset: own for own in datasets}, sweeps, t)
@@ -214,7 +218,7 @@ def _render(context: dict[str, Any]) -> str:
     environment.filters.update((each.__name__, each) for each in (*numbers, text.cell))
     functions = (
         *(attributes, text.with_ends, epoch_rows, fold_sizes, listed_units),
-        *(pair_said, scored_on, span_of, text_in_units),
+        *(pair_said, scored_on, span_of, text_in_units, pair_sentence, run_of),
     )
     environment.globals.update((each.__name__, each) for each in functions)
     environment.globals.update(context)

@@ -9,7 +9,7 @@ from mobile_vla.comparison.compare import compare
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.reporting import PartialSettings, ReportedRun, drawable
 from mobile_vla.errors import UserError
-from mobile_vla.layout import AuditFiles, ComparisonFiles, PartialFiles
+from mobile_vla.layout import AuditFiles, ComparisonFiles, PartialFiles, TrialFiles
 from mobile_vla.reporting.figures import draw
 from mobile_vla.reporting.page import Missing, write_page
 
@@ -41,7 +41,10 @@ def partial_report(settings: PartialSettings, results: Path) -> None:
             f"{results / 'experiments'}: none of {len(missing)} runs has finished yet; "
             "`snakemake --cores 1` runs them, and their logs are in results/logs/"
         )
-    drawn = drawable(runs, page.sweeps)
+    trials = tuple(
+        name for name in page.trials if TrialFiles.below(results, trial=name).trial.is_file()
+    )
+    drawn = drawable(runs, page.sweeps, trials)
     finished = page.model_copy(
         update={
             "runs": tuple(runs),
@@ -50,6 +53,7 @@ def partial_report(settings: PartialSettings, results: Path) -> None:
                 for name in page.datasets
                 if AuditFiles.below(results, dataset=name).report.is_file()
             ),
+            "trials": trials,
             "figures": tuple(name for name in page.figures if name in drawn),
         }
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, ExperimentScores
 from mobile_vla.config.units import Units
 from mobile_vla.reporting.format import MISSING, aligned, duration, parameters, percent, size
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.texts import Texts
+from mobile_vla.reporting.trials import real_rates
 from mobile_vla.reporting.units import text_in_units
 from mobile_vla.reporting.verdict import KINDS, standing
-from mobile_vla.statistics.result import MeanWithInterval
+from mobile_vla.statistics.result import MeanWithInterval, Proportion
+from mobile_vla.trials.result import DriveRate, TrialResult
 
 STEPS = (1, 2, 2.5, 5, 10)  # of an axis, times a power of ten
 TICKS = 4  # of an axis, about
@@ -94,25 +96,39 @@ class Ranking:
     ranked: bool  # whether pairs were compared, so that the rows have an order
     lettered: bool  # whether pairs were tested, so that letters say who is tied
     partial: bool  # whether some experiment also predicts steps that others do not
-    driven: bool  # whether some experiment was rolled out
+    driven: str  # which drives have a column: simulated (`success`), real (`arrives`), or none
     physical: bool  # whether errors stand in metres or radians a second, too
 
 
 def rankings(
-    scores: ComparisonResult, runs: Sequence[Run], units: Mapping[str, Units], t: Texts
+    scores: ComparisonResult,
+    runs: Sequence[Run],
+    units: Mapping[str, Units],
+    t: Texts,
+    trials: Sequence[TrialResult] = (),
 ) -> tuple[Ranking, ...]:
     """Return a table for each group of experiments that may be compared.
 
     Args:
         units: by dataset, what one recorded unit of a command is.
+        trials: real drives; a group with some whose policies are known shows no simulated ones.
     """
     of_experiment = {own.experiment: own for own in scores.experiments}
     runs_of = grouped(runs, lambda run: run.experiment)
     labels = group_labels(scores.groups)
     return tuple(
-        _ranking(group, label, of_experiment, runs_of, units, t)
+        _with_real_drives(_ranking(group, label, of_experiment, runs_of, units, t), trials, t)
         for group, label in zip(scores.groups, labels, strict=True)
     )
+
+
+def _with_real_drives(ranking: Ranking, trials: Sequence[TrialResult], t: Texts) -> Ranking:
+    """Return the table with real drives in place of simulated ones, where there are some."""
+    rates = {row.experiment: real_rates(trials, row.experiment) for row in ranking.rows}
+    if not any(rates.values()):
+        return ranking
+    rows = tuple(replace(row, success=_rates(rates[row.experiment], t)) for row in ranking.rows)
+    return replace(ranking, rows=rows, driven="arrives")
 
 
 def group_labels(groups: Sequence[ComparableGroup]) -> list[str]:
@@ -203,7 +219,7 @@ def _ranking(
         ranked=ranked,
         lettered=any(row.letters for row in rows),
         partial=partial,
-        driven=any(row.success.value is not None for row in rows),
+        driven="success" if any(row.success.value is not None for row in rows) else "",
         physical=any(row.physical for row in rows),
     )
 
@@ -242,9 +258,14 @@ def _interval(error: MeanWithInterval, shown: str, t: Texts) -> str:
 def success_of(runs: Sequence[Run], t: Texts) -> Cell:
     """Return the share of successes in closed loop: with its interval, or of several runs."""
     found = [run.rollouts.drivers["policy"].success for run in runs if run.rollouts is not None]
-    if not found:
+    return _rates(found, t)
+
+
+def _rates(found: Sequence[Proportion] | Sequence[DriveRate], t: Texts) -> Cell:
+    """Return a rate with its interval, or the span of several."""
+    rates = [own.rate for own in found if own.rate is not None]
+    if not rates:
         return Cell(MISSING)
-    rates = [own.rate for own in found]
     mean = sum(rates) / len(rates)
     if len(found) == 1:
         low, high = percent(found[0].low), percent(found[0].high)

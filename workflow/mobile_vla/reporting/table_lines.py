@@ -11,14 +11,27 @@ from mobile_vla.evaluation.result import EvaluationResult, Slice
 from mobile_vla.reporting.load import EpochRow, Run, epoch_rows
 from mobile_vla.reporting.sweeps import SweepTable
 from mobile_vla.reporting.units import in_units
+from mobile_vla.trials.result import COUNTED, TrialResult
 
 Line = Mapping[str, Any]
 
 METRICS = ("mae", "mse", "rmse", "r2")
-PAIR = (
-    *("one", "other", "dataset", "scored_on", "episodes", "steps", "difference", "low", "high"),
-    *("confidence", "p", "p_holm", "better", "episodes_needed"),
-)
+COLUMNS = {
+    "pairs": (
+        *("one", "other", "dataset", "scored_on", "episodes", "steps", "difference", "low", "high"),
+        *("confidence", "p", "p_holm", "better", "episodes_needed"),
+    ),
+    "drives": (
+        *("trial", "unblinded", "policy", "drives", "successes", "rate", "low", "high"),
+        *("confidence", *COUNTED),
+    ),
+    "drive_pairs": (
+        *("trial", "one", "other", "blocks", "wins", "losses", "ties", "missing", "difference"),
+        *("low", "high", "confidence", "evidence", "p", "p_holm", "pairs", "better"),
+        *("decided_after", "holds", "remaining", "chance"),
+    ),
+}
+"""Of tables that may have no line."""
 
 
 def _fields(content: object, *names: str) -> Line:
@@ -155,7 +168,7 @@ def verdict_lines(scores: ComparisonResult) -> Iterator[Line]:
 
 
 def pair_lines(scores: ComparisonResult) -> Iterator[Line]:
-    """Yield the difference of each pair of experiments on the same steps; columns :data:`PAIR`."""
+    """Yield the difference of each pair of experiments on the same steps."""
     for group in (*scores.groups, *scores.on_members):
         for pair in group.pairs:
             one, other = pair.experiments
@@ -245,4 +258,34 @@ def elsewhere_lines(run: Run, units: Mapping[str, Units]) -> Iterator[Line]:
             **_physical(scored, units, "mae", "overall", scored.policy_mae),
             **_skill(scored),
             "verdict": scored.verdict.outcome,
+        }
+
+
+def drive_lines(trial: TrialResult) -> Iterator[Line]:
+    """Yield how often each policy of a trial arrived."""
+    for own in trial.policies:
+        yield {
+            "trial": trial.trial,
+            "unblinded": trial.unblinded,
+            "policy": own.policy,
+            **_fields(own.now, "drives", "successes"),
+            "rate": own.now.rate,
+            **_fields(own.now, "low", "high"),
+            "confidence": trial.confidence,
+            **{name: own.outcomes[name] for name in COUNTED},
+        }
+
+
+def drive_pair_lines(trial: TrialResult) -> Iterator[Line]:
+    """Yield what a trial says of each pair of its policies."""
+    for pair in trial.pairs:
+        one, other = pair.policies
+        counts = ("blocks", "wins", "losses", "ties", "missing", "difference", "low", "high")
+        yield {
+            "trial": trial.trial,
+            "one": one,
+            "other": other,
+            **_fields(pair, *counts, "confidence", "evidence", "p", "p_holm"),
+            "pairs": trial.comparisons,
+            **_fields(pair, "better", "decided_after", "holds", "remaining", "chance"),
         }

@@ -13,12 +13,14 @@ from mobile_vla.config.reporting import TABLES, TableSettings
 from mobile_vla.files import write_text
 from mobile_vla.layout import ComparisonFiles, TableFiles
 from mobile_vla.reporting.format import number
-from mobile_vla.reporting.load import load_runs
+from mobile_vla.reporting.load import load_runs, load_trials
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.table_lines import (
-    PAIR,
+    COLUMNS,
     Line,
     cell_lines,
+    drive_lines,
+    drive_pair_lines,
     elsewhere_lines,
     epoch_lines,
     error_lines,
@@ -52,6 +54,7 @@ def tables(settings: TableSettings, results: Path) -> None:
     runs = load_runs(settings, results)
     scores = ComparisonResult.read(ComparisonFiles.below(results).comparison)
     sweeps = sweep_tables(settings.sweeps, runs, scores)
+    trials = load_trials(settings, results)
     lines: dict[str, list[Line]] = {
         "experiments": [experiment_line(run, settings.units) for run in runs],
         "epochs": [line for run in runs for line in epoch_lines(run)],
@@ -63,13 +66,15 @@ def tables(settings: TableSettings, results: Path) -> None:
         "by_part": [line for run in runs for line in part_lines(run)],
         "sweeps": [line for sweep in sweeps for line in sweep_lines(sweep)],
         "elsewhere": [line for run in runs for line in elsewhere_lines(run, settings.units)],
+        "drives": [line for trial in trials for line in drive_lines(trial)],
+        "drive_pairs": [line for trial in trials for line in drive_pair_lines(trial)],
     }
     # A paper has room for the differences to the best baselines alone.
     best = {judged.experiment: judged.best_baseline.name for judged in scores.experiments}
     verdicts = [line for line in lines["verdicts"] if best[line["experiment"]] == line["against"]]
     for name in settings.table_names():
         files = TableFiles.below(results, table=name)
-        columns = list(PAIR if name == "pairs" else lines[name][0])  # there may be no pair
+        columns = list(COLUMNS[name] if name in COLUMNS else lines[name][0])
         write_text(files.csv, _csv(lines[name], columns))
         if TABLES[name]:
             paper = verdicts if name == "verdicts" else lines[name]

@@ -85,6 +85,7 @@ def _write(
             "session": head["session"],
             "drive": head["drive"],
             "policy": head["policy"],
+            "ticket": head.get("ticket", ""),
             DIMENSIONS: head["dimensions"],
             AHEAD: head["ahead"],
         }

@@ -1,4 +1,4 @@
-"""The protocol: ``/health``, ``/reset`` and ``/step``, for any policy that predicts from frames."""
+"""The protocol: ``/health``, ``/reset`` and ``/step``, for policies that predict from frames."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from typing import Any, Awaitable, Callable, Protocol, TypeVar
 
 import numpy as np
 
+from mobile_vla.serving.access import Access
 from mobile_vla.serving.drives import Answered, Drive, Drives
 from mobile_vla.serving.guard import Guard, Guarded
 from mobile_vla.serving.pictures import Unusable, decode_layout, layout_of, unpack
 from mobile_vla.serving.recorder import Recorder
 from mobile_vla.serving.requests import RAW, ResetRequest, StepRequest
-from mobile_vla.serving.web import Access, HttpServer, Request, RequestError
+from mobile_vla.serving.trial import FORM_BYTES, PATH, RefusedError, Trial, TrialPage, admitted
+from mobile_vla.serving.web import Content, HttpServer, Request, RequestError
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +84,11 @@ class Server:
     """A policy behind HTTP.
 
     Args:
-        policy: the policy.
+        policy: the policy; of a trial, what its policies have in common.
         limits: of its clients.
         prepare: what the policy's thread does first.
         recorder: keeps the drives, if they are to be kept.
+        trial: says by each drive's ticket which policy drives; then no answer tells which.
     """
 
     def __init__(
@@ -94,10 +97,13 @@ class Server:
         limits: Limits,
         prepare: Callable[[], object] | None = None,
         recorder: Recorder | None = None,
+        trial: Trial | None = None,
     ):
         self.policy, self.limits, self.recorder = policy, limits, recorder
         self.drives = Drives(limits.sessions, limits.idle_seconds)
         self.outputs = {"dimensions": policy.dimensions, "unit": UNIT, "ahead": policy.ahead}
+        self.trial, self.page = trial, TrialPage(trial) if trial is not None else None
+        self.tried: Drive | None = None  # the trial's drive that was begun last
         self.resets = 0  # under way
         self.guarded = {"answers": 0, "clamped": 0, "stopped": 0}
         # What touches the policy runs in a single thread; others decode pictures meanwhile.
@@ -107,10 +113,21 @@ class Server:
 
     def http(self, access: Access) -> HttpServer:
         """Return the HTTP server."""
-        return HttpServer(self.admit, self.answer, access, self.limits.body_bytes)
+        return HttpServer(self.admit, self.answer, access.check, self.limits.body_bytes)
+
+    @property
+    def pages(self) -> tuple[str, ...]:
+        """Paths of pages, for :class:`Access`."""
+        return () if self.page is None else (PATH,)
+
+    def finish(self) -> None:
+        """Write down the trial's drive that is under way."""
+        if self.tried is not None:
+            self._end(self.tried, "server_ended")
 
     def close(self) -> bool:
         """End the threads, and return whether they have ended, or some work goes on."""
+        self.finish()
         pools = (self.model, self.pictures, self.dear_pictures)
         for pool in pools:
             pool.shutdown(wait=False)
@@ -131,7 +148,9 @@ class Server:
             given = StepRequest.of(request.query, request.headers.get("content-type", ""))
             self.drives.check_due(self.drives.get(given.drive), given.step)
             return self.limits.body_bytes
-        known = {"/health": "GET", "/reset": "POST", "/step": "POST"}
+        if self.page is not None and request.path == PATH and request.method in ("GET", "POST"):
+            return FORM_BYTES if request.method == "POST" else 0
+        known = {"/health": "GET", "/reset": "POST", "/step": "POST", **dict.fromkeys(self.pages)}
         raise RequestError(
             405 if request.path in known else 404,
             "no_such_request",
@@ -139,29 +158,25 @@ class Server:
             "POST /step",
         )
 
-    async def answer(self, request: Request) -> dict[str, Any]:
+    async def answer(self, request: Request) -> Content:
         """Answer a whole request."""
-        of: dict[str, Callable[[Request], Awaitable[dict[str, Any]]]] = {
+        of: dict[str, Callable[[Request], Awaitable[Content]]] = {
             "/health": self.health,
             "/reset": self.reset,
             "/step": self.step,
+            PATH: self.score,
         }
         return await of[request.path](request)
 
     async def health(self, request: Request) -> dict[str, Any]:
         """Describe the served policy, its inputs and its outputs."""
+        # Of a trial each policy has limits of its own, which would tell it from the others.
+        limits = self.policy.guard.said() if self.trial is None else {}
         return {
             "status": "ok",
             **self.policy.facts,
             "sessions": len(self.drives.of),
-            "guard": {
-                "lowest": self.policy.guard.lowest.tolist(),
-                "highest": self.policy.guard.highest.tolist(),
-                "change": self.policy.guard.change.tolist(),
-                "beyond": self.policy.guard.beyond,
-                "jump": self.policy.guard.jump,
-                **self.guarded,
-            },
+            "guard": {**limits, **self.guarded},
             "unrecorded": None if self.recorder is None else self.recorder.failed,
             **self.outputs,
         }
@@ -169,6 +184,13 @@ class Server:
     async def reset(self, request: Request) -> dict[str, Any]:
         """Begin a robot's drive, under an instruction."""
         given = ResetRequest.of(request.body)
+        policy, instruction = self.policy, given.instruction
+        if self.trial is not None:
+            policy, instruction = admitted(self.trial, given)
+            for drive in list(self.drives.of.values()):  # its outcome is said
+                self._end(drive, "scored")
+        elif given.ticket is not None:
+            raise RequestError(422, "no_trial", "no trial is served; begin without a ticket")
         self.drives.check_free(given.session, given.drive)
         if self.resets >= self.limits.sessions:
             raise RequestError(
@@ -176,16 +198,14 @@ class Server:
             )
         self.resets += 1
         try:
-            prompt, state = await self._in(self.model, lambda: self.policy.begin(given.instruction))
+            prompt, state = await self._in(self.model, lambda: policy.begin(instruction))
         finally:
             self.resets -= 1
         drive = Drive(given.session, prompt, state, given.period, self.drives.clock())
-        ended = self.drives.begin(drive, given.drive)
-        if self.recorder is not None:
-            if ended is not None:
-                self.recorder.end(ended)
-            self.recorder.begin(drive)
-        log.info("%s begins a drive: %s", given.session, prompt)
+        drive.policy, drive.ticket = policy, given.ticket
+        self._begin(drive, given)
+        ticket = "" if given.ticket is None else f" with the ticket {given.ticket}"
+        log.info("%s begins a drive%s: %s", given.session, ticket, prompt)
         return {
             "session": given.session,
             "drive": drive.id,
@@ -193,6 +213,44 @@ class Server:
             "step": 0,
             **self.outputs,
         }
+
+    def _begin(self, drive: Drive, given: ResetRequest) -> None:
+        """Begin a drive; where it cannot, nothing has changed."""
+        before = given.drive
+        self.drives.check_free(drive.session, before)
+        if self.trial is not None and drive.ticket is not None:
+            admitted(self.trial, given)  # another may have begun with the ticket meanwhile
+            self.trial.begin(drive.ticket)
+            self.tried = drive
+        ended = self.drives.begin(drive, before)
+        if self.recorder is not None:
+            if ended is not None:
+                self.recorder.end(ended)
+            self.recorder.begin(drive)
+
+    def _end(self, drive: Drive, ending: str) -> None:
+        """End a drive for good."""
+        self.drives.end(drive)
+        if self.recorder is not None:
+            self.recorder.end(drive)
+        if self.trial is not None and self.tried is drive:
+            self.tried = None
+            self.trial.end(drive.next_step, self.drives.clock() - drive.used, ending)
+
+    async def score(self, request: Request) -> Content:
+        """Show the trial's page, and take what its form says of the drive."""
+        assert self.trial is not None and self.page is not None
+        if request.method == "GET":
+            return self.page.shown()
+        form = self.page.taken(request.body)
+        ticket, outcome = form.get("ticket", ""), form.get("outcome", "")
+        try:
+            self.trial.score(ticket, outcome, form.get("reason") or None, form.get("note", ""))
+        except RefusedError as error:
+            return self.page.shown(str(error), wrong=True)
+        if self.tried is not None and self.tried.ticket == ticket:
+            self._end(self.tried, "scored")
+        return self.page.shown(f"{ticket}: {outcome.replace('_', ' ')}")
 
     async def step(self, request: Request) -> dict[str, Any]:
         """Take a robot's newest picture, and answer the next actions."""
@@ -205,7 +263,7 @@ class Server:
             digest = await self._in(pool, lambda: _digest(given, request.body))
             answered = self.drives.again(drive, given.step, digest)
             if answered is None:
-                frame = await self._frame(given, request.body)
+                frame = await self._frame(drive.policy, given, request.body)
                 chunk = await self._predict(drive, frame)
                 answered = Answered(given.step, digest, taken, self._guarded(drive, chunk))
                 drive.last, drive.next_step = answered, given.step + 1
@@ -224,7 +282,7 @@ class Server:
         The first action is due ``ahead`` periods after the picture, and for one period.
         """
         now = time.monotonic()
-        usable = taken + (self.policy.ahead[0] + 1) * drive.period - now
+        usable = taken + (drive.policy.ahead[0] + 1) * drive.period - now
         late = usable <= 0
         guarded = answered.guarded
         actions = np.zeros_like(guarded.chunk) if late else guarded.chunk
@@ -244,7 +302,7 @@ class Server:
     def _guarded(self, drive: Drive, chunk: np.ndarray) -> Guarded:
         """Keep a chunk within the guard's limits, and count and log what it changes."""
         before = np.zeros(chunk.shape[1:], chunk.dtype) if drive.command is None else drive.command
-        guarded = self.policy.guard.check(chunk, before)
+        guarded = drive.policy.guard.check(chunk, before)
         self.guarded["answers"] += 1
         self.guarded["clamped"] += guarded.clamped > 0
         self.guarded["stopped"] += guarded.stopped is not None
@@ -271,22 +329,25 @@ class Server:
     async def _predict(self, drive: Drive, frame: np.ndarray) -> np.ndarray:
         """Return the chunk (C, A) that a drive's newest frame leads to; a fault ends it."""
         try:
-            return await self._in(self.model, lambda: self.policy.step(drive.state, frame))
-        except BaseException:
-            self.drives.end(drive)
-            if self.recorder is not None:
-                self.recorder.end(drive)
+            return await self._in(self.model, lambda: drive.policy.step(drive.state, frame))
+        except BaseException as error:
+            self._end(drive, "fault" if isinstance(error, Exception) else "server_ended")
+            if self.trial is not None and isinstance(error, Exception):
+                log.error("the policy of %s failed; serve it alone to see how", drive.ticket)
+                # No more is said: where it failed would tell which policy it is.
+                message = "the policy failed, and the drive has ended: score it as a failure"
+                raise RequestError(500, "fault", message) from None
             raise
 
-    async def _frame(self, given: StepRequest, body: bytes) -> np.ndarray:
+    async def _frame(self, policy: ServedPolicy, given: StepRequest, body: bytes) -> np.ndarray:
         pool = self._pool(_is_dear(given, body))
         if given.kind == RAW:
             image = await self._in(pool, lambda: unpack(body, given.width, given.height))
-            return await self._in(pool, lambda: self.policy.frame(image, given.color))
+            return await self._in(pool, lambda: policy.frame(image, given.color))
         layout = await self._in(pool, lambda: layout_of(body))
         if layout.width * layout.height > DEAR_PIXELS or len(layout.intervals) > DEAR_INTERVALS:
             pool = self.dear_pictures
-        return await self._in(pool, lambda: self.policy.frame(decode_layout(layout), "rgb"))
+        return await self._in(pool, lambda: policy.frame(decode_layout(layout), "rgb"))
 
     def _pool(self, dear: bool) -> Executor:
         return self.dear_pictures if dear else self.pictures

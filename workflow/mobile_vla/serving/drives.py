@@ -51,6 +51,10 @@ class Drive:
     """(A,) the first command of the last answer, which the robot carries out."""
     clamped: bool = False
     """Whether a command of it was."""
+    policy: Any = None
+    """What drives."""
+    ticket: str | None = None
+    """Of a trial's drive."""
 
 
 class Drives:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,16 @@ class Guard:
     change: np.ndarray
     beyond: str
     jump: str
+
+    def said(self) -> dict[str, Any]:
+        """Return the limits as plain values."""
+        return {
+            "lowest": self.lowest.tolist(),
+            "highest": self.highest.tolist(),
+            "change": self.change.tolist(),
+            "beyond": self.beyond,
+            "jump": self.jump,
+        }
 
     def check(self, chunk: np.ndarray, before: np.ndarray) -> Guarded:
         """Check a chunk (C, A), whose first command follows the command ``before``, (A,)."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
 
+from mobile_vla.serving.access import is_loopback
 from mobile_vla.serving.web import HttpServer
 
 TOKEN = "MOBILE_VLA_TOKEN"  # environment variable
@@ -53,7 +53,7 @@ def read_token(host: str, file: Path | None) -> str | None:
             token = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ListeningError(f"--token-file {file}: cannot be read: {error}") from None
-    if token is None and not _is_loopback(host):
+    if token is None and not is_loopback(host):
         raise ListeningError(
             f"--host {host}: other machines could drive the robot; expected a token: "
             "write one into a file (`openssl rand -hex 32`) and say `--token-file FILE`, or put "
@@ -65,13 +65,6 @@ def read_token(host: str, file: Path | None) -> str | None:
             "them ASCII; `openssl rand -hex 32` makes one"
         )
     return token
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def until_signal(http: HttpServer, listener: socket.socket) -> int:

@@ -57,6 +57,7 @@ class Recorder:
             "drive": drive.id,
             "prompt": drive.prompt,
             "period": drive.period,
+            "ticket": drive.ticket or "",
             **self.facts,
         }
         self._do(_begin, place, head)

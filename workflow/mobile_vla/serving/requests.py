@@ -19,6 +19,7 @@ LONGEST_PERIOD = 60.0  # seconds
 OLDEST = 3600.0  # seconds that a picture may be said to be old
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_TICKET = re.compile(r"[A-Z0-9]{1,20}")
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -33,6 +34,8 @@ class ResetRequest:
     instruction: str | None
     drive: str | None
     """The robot's drive that ends by it."""
+    ticket: str | None = None
+    """Of a trial's drive."""
 
     @classmethod
     def of(cls, body: bytes) -> ResetRequest:
@@ -53,6 +56,7 @@ class ResetRequest:
             period=reader.take("period", _number(1e-3, LONGEST_PERIOD)),
             instruction=reader.take("instruction", _text, optional=True),
             drive=reader.take("drive", _drive, optional=True),
+            ticket=reader.take("ticket", _ticket, optional=True),
         )
         reader.check_all_known()
         return found
@@ -146,6 +150,12 @@ def _color(value: Any) -> str:
     if value not in COLORS:
         raise ValueError("expected rgb or bgr")
     return str(value)
+
+
+def _ticket(value: Any) -> str:
+    if not isinstance(value, str) or not _TICKET.fullmatch(value.strip().upper()):
+        raise ValueError("expected a ticket of the trial's schedule")
+    return value.strip().upper()
 
 
 def _number(least: float, most: float) -> Callable[[Any], float]:

@@ -1,5 +1,6 @@
 """An HTTP/1.1 server for a few robots that a client who behaves badly cannot stop.
 
+Answers are JSON; at addresses that are given for them, pages that a browser on this machine opens.
 Everything that a client may take has a limit: the time for a request's head and body, the bytes of
 both, the connections, and how much is held of bodies that are still coming. Where a limit is
 reached, the connection goes that has held something longest without a complete request.
@@ -9,13 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
-import ipaddress
 import json
 import logging
 import socket
 import time
-from typing import Any, Awaitable, Callable, Dict
+from typing import Any, Awaitable, Callable, Dict, Union
 from urllib.parse import parse_qsl, urlsplit
 
 log = logging.getLogger(__name__)
@@ -38,6 +37,13 @@ DISCARDED = 64 << 20
 """Bytes that are read and thrown away of a request that was answered before it was sent.
 
 A connection that is closed on unread bytes is reset, and the client never sees the answer."""
+
+PAGE = (
+    "text/html; charset=utf-8\r\nCache-Control: no-store\r\nReferrer-Policy: same-origin\r\n"
+    "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: default-src 'none'; "
+    "style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""The Content-Type of a page, and what a browser may do with it: no script, no frame."""
 
 REASONS = {
     200: "OK",
@@ -79,10 +85,11 @@ class Request:
         headers: by name in lower case.
         arrived: when its first byte came, on the clock of ``time.monotonic``.
         body: empty until it has come.
+        peer: the address that it comes from.
     """
 
-    def __init__(self, head: bytes, arrived: float):
-        self.arrived, self.body = arrived, b""
+    def __init__(self, head: bytes, arrived: float, peer: str = ""):
+        self.arrived, self.body, self.peer = arrived, b"", peer
         lines = head.decode("latin-1").split("\r\n")
         words = lines[0].split(" ")
         if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0") or words[1][:1] != "/":
@@ -127,57 +134,16 @@ class Request:
         return "close" in said or (self.version == "HTTP/1.0" and "keep-alive" not in said)
 
 
-class Access:
-    """Who is answered.
-
-    Args:
-        token: what clients must show, if they must.
-        host: the address that the server listens at.
-    """
-
-    def __init__(self, token: str | None, host: str):
-        self.token, self.host = token, host.lower()
-
-    def check(self, request: Request) -> None:
-        """Refuse a request of somebody else.
-
-        Raises:
-            RequestError: the token is missing, or a web page asks.
-        """
-        if self.token is not None:
-            shown = request.headers.get("authorization", "")
-            if not hmac.compare_digest(shown.encode(), b"Bearer " + self.token.encode()):
-                raise RequestError(
-                    401, "no_token", "expected the header `Authorization: Bearer TOKEN`"
-                )
-        if "origin" in request.headers:
-            # else any web page that is open on this machine could drive the robot
-            raise RequestError(403, "browser", "requests of web pages are not answered")
-        named = request.headers.get("host", "")
-        if self.token is None and not self._is_address(named):
-            # A page may give its own name this machine's address, and then reads the answers.
-            raise RequestError(
-                403,
-                "other_host",
-                f"found the Host {named[:100]!r}, expected this machine's address or localhost",
-            )
-
-    def _is_address(self, named: str) -> bool:
-        name = named.lower()
-        name, colon, port = name.rpartition(":")
-        if not colon or not port.isdigit():
-            name = named.lower()
-        name = name.strip("[]")
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return name in ("localhost", self.host)
-        return True
+class Page(str):
+    """HTML, as an answer."""
 
 
+Content = Union[Dict[str, Any], Page]
+Check = Callable[[Request], None]
+"""Raises a RequestError for a request of somebody who is not answered."""
 Admit = Callable[[Request], int]
 """Checks a request by its head, and returns how many bytes its body may have."""
-Answer = Callable[[Request], Awaitable[Dict[str, Any]]]
+Answer = Callable[[Request], Awaitable[Content]]
 """Answers a whole request."""
 
 
@@ -199,17 +165,17 @@ class _Connection:
 
 
 class HttpServer:
-    """Reads requests and sends answers, all of them JSON.
+    """Reads requests and sends answers, JSON or pages.
 
     Args:
         admit: as :data:`Admit`; a RequestError that it raises is the answer.
         answer: as :data:`Answer`.
-        access: who is answered.
+        check: as :data:`Check`.
         most_bytes: of the largest body of all.
     """
 
-    def __init__(self, admit: Admit, answer: Answer, access: Access, most_bytes: int):
-        self.admit, self.answer, self.access = admit, answer, access
+    def __init__(self, admit: Admit, answer: Answer, check: Check, most_bytes: int):
+        self.admit, self.answer, self.check = admit, answer, check
         self.most_held = HELD_BODIES * most_bytes
         self.connections: list[_Connection] = []
         self.started = False
@@ -260,7 +226,7 @@ class HttpServer:
         request = None
         try:
             request = await self._head(reader, connection)
-            self.access.check(request)
+            self.check(request)
             most = self.admit(request)
             if request.length > most:
                 raise RequestError(
@@ -295,7 +261,8 @@ class HttpServer:
             raise RequestError(
                 408, "too_slow", f"the head did not come within {HEAD_SECONDS:g} s"
             ) from None
-        return Request((first + rest)[:-4], connection.since)
+        peer = connection.writer.get_extra_info("peername") or ("",)
+        return Request((first + rest)[:-4], connection.since, peer[0])
 
     async def _body(
         self, reader: asyncio.StreamReader, connection: _Connection, request: Request
@@ -327,9 +294,7 @@ class HttpServer:
                 _drop_one([one for one in self.connections if one.body])
         return bytes(body)
 
-    async def _answered(
-        self, connection: _Connection, request: Request
-    ) -> tuple[int, dict[str, Any]]:
+    async def _answered(self, connection: _Connection, request: Request) -> tuple[int, Content]:
         task = asyncio.ensure_future(self.answer(request))
         connection.answering = task
         try:
@@ -348,11 +313,14 @@ class HttpServer:
             return 500, {"error": "fault", "message": message}
 
     async def _send(
-        self, connection: _Connection, status: int, content: dict[str, Any], closing: bool
+        self, connection: _Connection, status: int, content: Content, closing: bool
     ) -> None:
-        body = json.dumps(content).encode()
+        if isinstance(content, Page):
+            body, kind = content.encode(), PAGE
+        else:
+            body, kind = json.dumps(content).encode(), "application/json"
         head = (
-            f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: application/json\r\n"
+            f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: {kind}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: {'close' if closing else 'keep-alive'}\r\n"
         )
         if status == 503:

@@ -1,0 +1,340 @@
+"""Read a trial: what came of every drive, and what does not count, each with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from mobile_vla.errors import first_of
+from mobile_vla.trials.files import DRIVES, OUTCOMES, TrialFolder, cells_of, said
+from mobile_vla.trials.identity import check_distinct
+from mobile_vla.trials.records import (
+    Driven,
+    Fixed,
+    Judged,
+    Key,
+    Outcome,
+    Scheduled,
+    line_digest,
+    short_digest,
+)
+
+State = Literal["scored", "due", "unscored", "missing", "conflict", "late", "edited", "earlier"]
+Kind = Literal[
+    "duplicate",
+    "conflict",
+    "void",
+    "missing",
+    "unscored",
+    "late",
+    "edited",
+    "earlier",
+    "unknown",
+]
+
+R = TypeVar("R", Driven, Judged)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What came of a policy in a block."""
+
+    policy: str
+    """EXPERIMENT/RUN."""
+    state: State
+    """``scored``, ``due`` or ``unscored``; else why what there is does not count."""
+    outcome: Outcome | None = None
+    """Of a scored one."""
+    begun: datetime | None = None
+    """When its drive began, UTC."""
+    voids: int = 0
+    """How many of its drives were void, and driven again."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A scene that every policy of a trial drives once."""
+
+    number: int
+    scene: str
+    cells: dict[str, Cell]
+    """By policy."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all its drives count."""
+        return all(cell.state == "scored" for cell in self.cells.values())
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that do not count, or count once; the sentence names no policy."""
+
+    kind: Kind
+    count: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial as far as it was driven."""
+
+    blocks: list[Block]
+    """All that are scheduled; what was not driven is ``due``."""
+    letters: dict[str, str]
+    """A, B, … by policy, in random order."""
+    left_out: list[LeftOut]
+    unblinded: datetime | None
+    drives: int
+    """Drives whose outcome counts."""
+    versions: dict[str, int]
+    """By policy, how many versions of it drove, today's included whether or not it did."""
+
+
+@dataclass
+class _Rows(Generic[R]):
+    """What the rows of a file say of each ticket, and what is wrong with some of them."""
+
+    name: str
+    of: dict[str, R] = field(default_factory=dict)
+    wrong: dict[str, State] = field(default_factory=dict)
+    """By ticket, why nothing of it counts."""
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def leave_out(self, kind: Kind, listed: Sequence[str], why: str) -> None:
+        """Note rows that do not count."""
+        if listed:
+            text = f"{self.name}: {why} ({counted(len(listed), 'row')}: {first_of(listed)})"
+            self.left_out.append(LeftOut(kind, len(listed), text))
+
+
+def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
+    """Return what came of a trial's drives.
+
+    Args:
+        folder: such as ``trials/hall``.
+        policies: by EXPERIMENT/RUN the digest of the policy as it is today
+            (:func:`~mobile_vla.trials.identity.policy_digest`); None where there is none. Drives of
+            a policy with another digest are of an earlier version.
+
+    Raises:
+        UserError: schedule or key are missing or were changed; or two names are one policy.
+    """
+    files = TrialFolder(folder)
+    check_distinct(policies, str(folder))
+    with files.locked(shared=True):
+        schedule, key, unblinded = files.schedule(), files.key(), files.unblinded()
+        lines = {name: files.lines(name) for name in (DRIVES, OUTCOMES)}
+    tickets = {row.ticket for row in schedule}
+    driven = _driven(
+        lines[DRIVES], schedule[0].key, tickets, unblinded.drives if unblinded else None
+    )
+    judged = _judged(lines[OUTCOMES], tickets, unblinded.outcomes if unblinded else None)
+    names = key.policies
+    found = {
+        row.ticket: _cell(row, names[row.ticket], key, driven, judged, policies) for row in schedule
+    }
+    void = [
+        row
+        for row in schedule
+        if row.ticket in judged.of
+        and row.ticket not in judged.wrong
+        and judged.of[row.ticket].outcome == "void"
+    ]
+    voids = Counter((row.block, row.position) for row in void)
+    blocks: dict[int, Block] = {}
+    for row in schedule:  # of rows at one place the last is the drive that stands
+        cell = replace(found[row.ticket], voids=voids[row.block, row.position])
+        blocks.setdefault(row.block, Block(row.block, row.scene, {})).cells[cell.policy] = cell
+    stands = [cell for number in sorted(blocks) for cell in blocks[number].cells.values()]
+    return Trial(
+        blocks=[blocks[number] for number in sorted(blocks)],
+        letters=dict(key.letters),
+        left_out=[
+            *driven.left_out,
+            *judged.left_out,
+            *_void(Counter(judged.of[row.ticket].reason for row in void)),
+            *_uncounted(Counter(cell.state for cell in stands)),
+        ],
+        unblinded=unblinded.unblinded if unblinded else None,
+        drives=sum(cell.state == "scored" for cell in stands),
+        versions={
+            name: len(
+                {digest for digest in (*key.versions.get(name, ()), policies.get(name)) if digest}
+            )
+            for name in key.letters
+        },
+    )
+
+
+def _cell(
+    row: Scheduled,
+    name: str,
+    key: Key,
+    driven: _Rows[Driven],
+    judged: _Rows[Judged],
+    policies: Mapping[str, str | None],
+) -> Cell:
+    """Return what came of one ticket, which stands for the policy of that name."""
+    drive, said_of = driven.of.get(row.ticket), judged.of.get(row.ticket)
+    begun = drive.begun if drive else None
+    wrong = driven.wrong.get(row.ticket) or judged.wrong.get(row.ticket)
+    if wrong is not None:
+        return Cell(name, wrong, begun=begun)
+    if said_of is not None and said_of.outcome == "void":
+        return Cell(name, "due")  # until the row that takes its place
+    if drive is None:
+        return Cell(name, "due" if said_of is None else "missing")
+    today = policies.get(name)
+    if today is None or drive.policy != key.salted(row.ticket, today):
+        return Cell(name, "earlier", begun=begun)
+    if said_of is None:
+        return Cell(name, "unscored", begun=begun)
+    assert said_of.outcome != "void"
+    return Cell(name, "scored", said_of.outcome, begun)
+
+
+def _driven(
+    lines: Sequence[str], first: str, tickets: set[str], fixed: Fixed | None
+) -> _Rows[Driven]:
+    """Read ``drives.jsonl``: each line is vouched for by the digest that the next one holds."""
+    rows, on_time = _Rows[Driven](DRIVES), _OnTime(fixed)
+    edited: list[str] = []
+    broken: list[str] = []  # tickets
+    unknown: list[str] = []
+    twice: list[str] = []
+    late: list[str] = []
+    previous = first
+    for number, line in enumerate(lines, start=1):
+        drive: Driven | None = None
+        try:
+            drive = Driven.model_validate_json(line)
+        except ValidationError as error:
+            edited.append(f"line {number} {said(error)}")
+            broken.append(_ticket_in(line))
+        if drive is not None and drive.previous != previous:
+            # What it followed is not there any more: the line before was changed, or is gone.
+            edited.append(f"line {number} followed another than line {number - 1}")
+            broken.append(_ticket_in(lines[number - 2]) if number > 1 else drive.ticket)
+        previous = line_digest(line)
+        if drive is None:
+            continue
+        if drive.ticket not in tickets:
+            unknown.append(f"{drive.ticket[:20]!r} in line {number}")
+        elif not on_time.has(line):
+            late.append(drive.ticket)
+        elif drive.ticket in rows.of:
+            twice.append(drive.ticket)
+        else:
+            rows.of[drive.ticket] = drive
+    rows.wrong |= {ticket: "late" for ticket in late if ticket not in rows.of}
+    rows.wrong |= dict.fromkeys(twice, "conflict")
+    rows.wrong |= dict.fromkeys(broken, "edited")
+    rows.leave_out("edited", edited, "a line was changed, removed or put in between")
+    rows.leave_out("unknown", unknown, "the ticket is not in SCHEDULE.csv")
+    rows.leave_out("conflict", twice, "a ticket that drove twice does not count")
+    rows.leave_out("late", late, LATE)
+    rows.leave_out("edited", on_time.gone, GONE)
+    return rows
+
+
+def _judged(lines: Sequence[str], tickets: set[str], fixed: Fixed | None) -> _Rows[Judged]:
+    """Read ``outcomes.csv``: rows that say the same of a drive count once."""
+    rows, on_time = _Rows[Judged](OUTCOMES), _OnTime(fixed)
+    edited: list[str] = []
+    unknown: list[str] = []
+    again: list[str] = []
+    late: list[str] = []
+    conflicts: dict[str, list[str]] = {}
+    for number, line in enumerate(lines, start=2):
+        try:
+            row = Judged.model_validate(cells_of(line, Judged))
+        except ValueError as error:
+            edited.append(f"line {number} {said(error)}")
+            continue
+        before = rows.of.get(row.ticket)
+        if row.ticket not in tickets:
+            unknown.append(f"{row.ticket[:20]!r} in line {number}")
+        elif not on_time.has(line):
+            late.append(row.ticket)
+        elif before is None:
+            rows.of[row.ticket] = row
+        elif (before.outcome, before.reason) == (row.outcome, row.reason):
+            again.append(row.ticket)
+        else:
+            conflicts.setdefault(row.ticket, [before.outcome]).append(row.outcome)
+    rows.wrong |= {ticket: "late" for ticket in late if ticket not in rows.of}
+    rows.wrong |= dict.fromkeys(conflicts, "conflict")
+    listed = [f"{ticket} is {' and '.join(said)}" for ticket, said in conflicts.items()]
+    rows.leave_out("edited", edited, "not as `score` writes a row")
+    rows.leave_out("unknown", unknown, "the ticket is not in SCHEDULE.csv")
+    rows.leave_out("duplicate", again, "an outcome that stands twice counts once")
+    rows.leave_out("conflict", listed, "outcomes that contradict each other do not count")
+    rows.leave_out("late", late, LATE)
+    rows.leave_out("edited", on_time.gone, GONE)
+    return rows
+
+
+LATE = "what came, or was changed, after the names were told does not count"
+GONE = "there when the names were told, and not any more, by digest"
+
+
+class _OnTime:
+    """Knows the rows that there were when the trial was unblinded."""
+
+    def __init__(self, fixed: Fixed | None):
+        self.left = None if fixed is None else Counter(fixed.each)
+
+    def has(self, row: str) -> bool:
+        """Whether a row was there; each is asked for once."""
+        if self.left is None:
+            return True
+        digest = short_digest(row)
+        if self.left[digest] == 0:
+            return False
+        self.left[digest] -= 1
+        return True
+
+    @property
+    def gone(self) -> list[str]:
+        """Digests of the rows that were not asked for."""
+        return [] if self.left is None else sorted(self.left.elements())
+
+
+def _void(reasons: Mapping[str, int]) -> Iterator[LeftOut]:
+    count = sum(reasons.values())
+    if count:
+        said = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
+        text = f"{counted(count, 'drive')} void ({said}), driven again within the block"
+        yield LeftOut("void", count, text)
+
+
+def _uncounted(states: Counter[State]) -> Iterator[LeftOut]:
+    """Yield why drives do not count that nothing was said of yet."""
+    whys: dict[Literal["earlier", "missing", "unscored"], str] = {
+        "earlier": "of an earlier version of the policy, which was trained again since",
+        "missing": "with an outcome and without a line in drives.jsonl",
+        "unscored": "without an outcome so far",
+    }
+    for state, why in whys.items():
+        if states[state]:
+            text = f"{counted(states[state], 'drive')} {why}"
+            yield LeftOut(state, states[state], text)
+
+
+def _ticket_in(line: str) -> str:
+    """Return the ticket of a line that may not be whole."""
+    found = re.search(r'"ticket": ?"(\w+)"', line)
+    return found[1] if found else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
