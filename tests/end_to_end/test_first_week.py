@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 
+from mobile_vla.audit.result import Audit
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.loading import read_project
 from mobile_vla.errors import AGAIN
@@ -64,8 +65,8 @@ def episodes(project):
 
 
 def warnings(project):
-    found = read(project, f"{DATA}/audit.json")["findings"]
-    return {one["code"]: one["found"] for one in found if one["severity"] == "warning"}
+    found = Audit.read(project.folder / f"{DATA}/audit.json").findings
+    return {one.code: str(one.found) for one in found if one.severity == "warning"}
 
 
 def conclusions(project):
@@ -119,7 +120,8 @@ def test_both_presets_are_scored_and_without_a_test_set_there_is_no_verdict(proj
     for verdict, advised, scored in conclusions(project).values():
         assert scored == 3
         assert "no verdict, because the scored episodes chose its checkpoint" in verdict
-        assert "Score all 13 episodes by 5 folds" in advised and "kind: kfold" in advised
+        assert "Score all 13 episodes by 5-fold cross-validation" in advised
+        assert "kind: kfold" in advised
 
 
 def test_the_advised_kfold_goes_on_after_ctrl_c_and_scores_all_13(project):

@@ -81,7 +81,7 @@ def episodes(seed: int, count: int) -> Iterator[Case]:
     def read(raw: Path) -> None:
         ingest(settings, files, raw=raw)
         for one in assess_data([EpisodeFacts.read(files.facts)], audited)[0]:
-            assert all((one.found, one.expected, one.remedy, one.place))
+            assert all(map(str, (one.found, one.expected, one.remedy, one.place)))
 
     for name, damage in damages(seed, count):
         raw = damaged(good, folder / good.name, damage)

@@ -13,6 +13,7 @@ from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.reporting.advice.facts import Facts
 from mobile_vla.reporting.load import DatasetFacts, Run, load_datasets, load_runs
 from mobile_vla.reporting.sweeps import SweepTable
+from mobile_vla.sentence import verbatim
 from support.comparisons import compared, judged
 from support.report import ENGLISH
 from support.results import make_results
@@ -90,9 +91,9 @@ def equal_drives(episodes: int, of: int) -> dict[str, Any]:
         file=None,
         place="actions, side left",
         frames=(),
-        found="",
-        expected="",
-        remedy="",
+        found=verbatim(""),
+        expected=verbatim(""),
+        remedy=verbatim(""),
         accepted=None,
     )
     return {"statistics": statistics, "findings": (finding,)}

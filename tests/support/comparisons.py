@@ -8,6 +8,7 @@ from typing import Any
 
 from mobile_vla.comparison.letters import compact_letters
 from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.sentence import verbatim
 
 BASELINE = 0.2  # mean absolute error of the best baseline
 
@@ -102,7 +103,7 @@ def compared(
                         }
                         for pair in pairs
                     ],
-                    "why_no_pairs": None if pairs else why or "alone",
+                    "why_no_pairs": None if pairs else verbatim(why or "alone").model_dump(),
                 }
             ],
             "not_compared": [],

@@ -35,6 +35,7 @@ from mobile_vla.layout import (
     SplitFiles,
 )
 from mobile_vla.result import FileDigest
+from mobile_vla.sentence import say, verbatim
 from support.training_results import (
     FRAMES,
 )
@@ -69,9 +70,9 @@ def write_dataset(
     defect = Defect(
         code="truncated",
         place="images, frame 12",
-        found="the data end after 11 frames",
-        expected="18 readable frames",
-        remedy="copy the file again",
+        found=say("cut off after {size:,} bytes", size=4096),
+        expected=say("a file as long as it says itself"),
+        remedy=say("copy the file again from where it was recorded"),
     )
     broken = "episode_20251113_090000_1box_vert_left_core_far"
     values = np.concatenate(actions).astype(np.float32)
@@ -118,7 +119,7 @@ def write_dataset(
             file="raw/x.h5",
             frames=(),
             accepted=None,
-            **defect.model_dump(),
+            **dict(defect),
         ),
         Finding(
             code="side_sign",
@@ -127,9 +128,11 @@ def write_dataset(
             file=f"raw/{names[3]}.h5",
             place="actions[:, 1]",
             frames=(),
-            found="mean linear_y is +0.31 in a `right` episode",
-            expected="a negative mean: y points left",
-            remedy="check the sign of linear_y & the file's <name>",
+            found=say(
+                "mean {mean:+.3f} in an episode that passes on the {side}", mean=0.31, side="right"
+            ),
+            expected=say("a negative mean: y points to the left"),
+            remedy=verbatim("linear_y & the file's <name>"),
             accepted=None,
         ),
         Finding(
@@ -139,9 +142,9 @@ def write_dataset(
             file=f"raw/{names[4]}.h5",
             place="images, frame 3",
             frames=(3,),
-            found="1 of 20 frames are black",
-            expected="the scene before the robot",
-            remedy="look at the recording",
+            found=say("{n} of {all} frames are {what}", n=1, all=20, what=say("black")),
+            expected=say("the scene before the robot"),
+            remedy=say("look at the camera's recording; leave the episode out if it is useless"),
             accepted="the lamp failed, and the robot saw that too",
         ),
     )
@@ -168,7 +171,6 @@ def write_dataset(
                 episode=names[4],
                 frame=3,
                 swapped=False,
-                alt=f"black frames: frame 3 of {names[4]}",
                 image=pixel,
             ),
         ),

@@ -6,17 +6,18 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from mobile_vla import texts
 from mobile_vla.config.reporting import Language
 from mobile_vla.files import write_json, write_text
 from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles, TableFiles
-from mobile_vla.reporting import texts
 from mobile_vla.reporting.figures import draw
 from mobile_vla.reporting.page import page
+from mobile_vla.reporting.page_files import template_files
 from mobile_vla.reporting.tables import tables
 from support.results import Results
 
 SOURCES = texts.FOLDER
-TEMPLATES = texts.template_files()
+TEMPLATES = template_files()
 EMPTY = '<svg viewBox="0 0 9 9"><path id="a" style="fill: #1b2530"/></svg>'
 ENGLISH = texts.Texts.of("en")
 

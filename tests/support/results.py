@@ -35,6 +35,7 @@ from mobile_vla.layout import (
     TrainingFiles,
 )
 from mobile_vla.result import FileDigest
+from mobile_vla.sentence import say
 from support.behaviour_results import write_language, write_latency, write_rollouts
 from support.dataset_results import write_dataset
 from support.scored_runs import scored_run
@@ -277,7 +278,7 @@ def _run(
         prediction,
         vision_free_baselines(train, actions, windows.frames[:, -1], windowed),
         {"no_image": rng.normal(0.5, 0.5, shape).astype(np.float32)},
-        {"shuffled_prompt": "all scored episodes have the same prompt"},
+        {"shuffled_prompt": say("all scored episodes have the same prompt")},
         {},
     )
     fold = int(run.run.partition("-fold")[2] or 0)

@@ -20,7 +20,7 @@ from mobile_vla.reporting.advice.facts import Advice
 from mobile_vla.reporting.advice.rules import RULES, SHOWN, advise
 from mobile_vla.reporting.load import DatasetFacts, Run
 from mobile_vla.reporting.sweeps import Point, SweepTable
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 from support.advice_facts import FLAT, dataset, equal_drives, facts_of, losses, run_of, stored
 from support.comparisons import compared, judged
 from support.report import ENGLISH
@@ -77,17 +77,17 @@ def scoring_advice(
 @pytest.mark.parametrize(
     ("count", "outcome", "tested", "needed", "does", "because"),
     [
-        (100, "no_verdict", 15, None, {"test": 0.08}, "about 8 test episodes to settle whether"),
-        (100, "inconclusive", 15, 28, {"test": 0.28}, "about 28 test episodes to settle"),
-        (100, "inconclusive", 15, 60, {"kind": "kfold"}, "would leave too few of 100 usable"),
-        (13, "no_verdict", 2, None, {"kind": "kfold"}, "about 8 test episodes to settle"),
+        (100, "no_verdict", 15, None, {"test": 0.08}, "takes about 8 test episodes"),
+        (100, "inconclusive", 15, 28, {"test": 0.28}, "takes about 28 test episodes"),
+        (100, "inconclusive", 15, 60, {"kind": "kfold"}, "would leave too few of the 100 usable"),
+        (13, "no_verdict", 2, None, {"kind": "kfold"}, "takes about 8 test episodes"),
         (
             60,
             "inconclusive",
             15,
             400,
             {"kind": "kfold"},
-            "folds score all there are, and more have to be",
+            "folds score all that there are, and more have to be",
         ),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_tie_that_more_test_episodes_would_separate() -> None:
     pair = compared(judged("a", "beats"), judged("b", "beats"), needed=25)
     data = usable(dataset(), 100)
     found = scoring.larger_test(facts_of(pair, data=data))
-    assert found is not None and "to settle which of a and b is ahead" in found.evidence
+    assert found is not None and "Settling which of a and b is ahead" in found.evidence
     told = compared(judged("a", "beats"), judged("b", "beats"), ahead=[("a", "b")], needed=25)
     assert scoring.larger_test(facts_of(told, data=data)) is None
 

@@ -23,11 +23,12 @@ from support.clean_facts import (
     statistics,
     whole,
 )
+from support.sentences import defect
 from support.synthetic_datasets import changed, facts_of
 
 
 def note(code, place):
-    return {"code": code, "place": place, "found": "x", "expected": "y", "remedy": "z"}
+    return defect(code, place)
 
 
 def test_a_faultless_set_gives_no_finding():
@@ -143,7 +144,7 @@ def test_exactly_the_scale_as_float32_is_not_beyond_it():
 
 
 def test_errors_of_ingest_are_findings():
-    error = {"code": "truncated", "place": "file", "found": "a", "expected": "b", "remedy": "c"}
+    error = defect("truncated")
     every = [*whole(), facts_of("broken", frames=0, actions=[], errors=[error])]
     assert found(every) == [("truncated", "error", "broken", "file")]
 
@@ -236,9 +237,9 @@ def test_windows_are_counted_for_each_experiment():
         ("too_short", "experiments usual, twin"),
     ]
     (usual_words,) = [one for one in findings if one.place.endswith("usual, twin")]
-    assert usual_words.found.startswith("8 of 36 episodes give no window, 28 give 28: ")
-    assert f"{NAMES[0]} (14)" in usual_words.found
-    assert usual_words.expected.startswith("18 frames for window 8 and chunk 10")
+    assert str(usual_words.found).startswith("8 of 36 episodes give no window, 28 give 28: ")
+    assert f"{NAMES[0]} (14)" in str(usual_words.found)
+    assert str(usual_words.expected).startswith("18 frames for window 8 and chunk 10")
 
 
 def test_prompts_must_differ_where_the_sides_do():
@@ -302,4 +303,4 @@ def test_lists_of_frames_are_bounded():
     findings, _ = assessed([facts], settings())
     (finding,) = [one for one in findings if one.code == "black_frames"]
     assert len(finding.frames) == LISTED
-    assert finding.place.endswith("96, 98 and so on, 200 in all")
+    assert finding.place.endswith("96, 98, …")

@@ -22,15 +22,15 @@ from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of, read_json
 from support.clean_facts import FRAMES, MEAN, NAMES, colours, run, statistics, whole
 from support.codes import PAGE, renewed
+from support.sentences import defect
 from support.synthetic_datasets import changed, facts_of
 
 
 def spoilt():
     every = whole(attributes={"num_frames": 3})
-    error = {"code": "truncated", "place": "file", "found": "a", "expected": "b", "remedy": "c"}
-    hostile = "<script>alert(1)</script>"
-    every.append(facts_of("z", frames=0, actions=[], errors=[{**error, "found": hostile}]))
-    every.append(facts_of("a", frames=0, actions=[], errors=[error]))
+    hostile = defect("truncated", found="<script>alert(1)</script>")
+    every.append(facts_of("z", frames=0, actions=[], errors=[hostile]))
+    every.append(facts_of("a", frames=0, actions=[], errors=[defect("truncated")]))
     every[4] = changed(every[4], event_types=None)
     return every
 
@@ -50,9 +50,9 @@ def test_findings_are_ordered_by_severity_then_episode(tmp_path):
         "file": f"raw/{NAMES[0]}.h5",
         "place": "attribute num_frames",
         "frames": [],
-        "found": "3",
-        "expected": "18, the number of images",
-        "remedy": "check that the recording was not cut short",
+        "found": {"text": "{value}", "values": {"value": "3"}},
+        "expected": {"text": "{frames}, the number of images", "values": {"frames": 18}},
+        "remedy": {"text": "check that the recording was not cut short", "values": {}},
         "accepted": None,
     }
     assert report.totals == FindingTotals(error=2, warning=1, info=1, accepted=0)
@@ -85,13 +85,12 @@ def test_the_page_is_whole_and_escapes_what_it_shows(tmp_path):
 
 
 def test_the_page_gives_each_finding_its_own_remedy(tmp_path):
-    error = {"code": "permission_denied", "place": "file", "found": "no", "expected": "yes"}
-    every = whole() + [
-        facts_of(name, frames=0, actions=[], errors=[{**error, "remedy": f"chmod +r {name}"}])
-        for name in ("x", "y")
-    ]
+    every = whole()
+    for name in ("x", "y"):
+        error = defect("permission_denied", expected="yes", remedy=f"chmod +r {name}")
+        every.append(facts_of(name, frames=0, actions=[], errors=[error]))
     _, page = run(tmp_path, every)
-    assert "<b>Expected:</b> yes" in page
+    assert "<b>expected:</b> yes" in page
     assert "<td>chmod +r x</td>" in page and "<td>chmod +r y</td>" in page
 
 
@@ -183,7 +182,7 @@ def test_thumbnails_show_the_frames_and_are_bounded(tmp_path):
         for frame in frames
     ]
     first = next(picture for picture in pictures if picture.code == "black_frames")
-    assert first.alt == f"Frame 0 of {names[0]}: frames that are black"
+    assert (first.episode, first.frame) == (names[0], 0)
     image = Image.open(BytesIO(base64.b64decode(first.image.partition(",")[2])))
     assert image.size == (112, 112) and image.format == "JPEG"
     assert page.count("<img ") == len(pictures) and first.image in page
@@ -230,7 +229,7 @@ def test_the_statistics_hold_dates_and_the_most_frequent_sequence(tmp_path):
     assert shared["left"].share == pytest.approx(
         shared["left"].episodes / shared["left"].of, abs=1e-6
     )
-    assert "Episodes, 2025-12-24" in page
+    assert "episodes, 2025-12-24" in page
 
 
 def test_the_table_of_codes_in_the_docs_is_that_of_the_catalogue():

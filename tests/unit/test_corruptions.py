@@ -151,7 +151,7 @@ def found(
     findings, _ = assessed(sorted(every, key=lambda facts: facts.episode), settings)
     names = {None: THE_SET, about: IT}
     for one in findings:
-        assert all((one.found, one.expected, one.remedy, one.place))
+        assert all(map(str, (one.found, one.expected, one.remedy, one.place)))
     return sorted(
         (one.severity, one.code, names.get(one.episode, one.episode), one.place) for one in findings
     )

@@ -14,10 +14,15 @@ from mobile_vla.files import read_json, write_json
 from mobile_vla.ingest.result import Defect
 from mobile_vla.layout import FlagFiles, ManifestFiles
 from mobile_vla.result import FileDigest
+from mobile_vla.sentence import verbatim
 from support.synthetic_datasets import facts_of, make_dataset, write_facts
 
 DEFECT = Defect(
-    code="truncated", place="file", found="cut off", expected="whole", remedy="copy it again"
+    code="truncated",
+    place="file",
+    found=verbatim("cut off"),
+    expected=verbatim("whole"),
+    remedy=verbatim("copy it again"),
 )
 
 

@@ -172,7 +172,7 @@ def test_a_recorder_that_was_killed_leaves_its_episode_to_be_read(raw):
     left_open(simultaneous=True)(raw)
     facts, frames = run(raw)
     assert facts.errors == [] and [note.code for note in facts.notes] == ["left_open"]
-    assert f"h5clear -s {raw}" in facts.notes[0].remedy
+    assert f"h5clear -s {raw}" in str(facts.notes[0].remedy)
     np.testing.assert_array_equal(frames, expected)
     raw.write_bytes(raw.read_bytes()[: raw.stat().st_size // 2])
     assert [error.code for error in run(raw)[0].errors] == ["truncated"]
@@ -181,7 +181,7 @@ def test_a_recorder_that_was_killed_leaves_its_episode_to_be_read(raw):
 def test_the_command_that_mends_a_file_left_open_is_named(raw):
     left_open(simultaneous=False)(raw)
     (error,) = run(raw)[0].errors
-    assert error.code == "unreadable" and f"h5clear -s {raw}" in error.remedy
+    assert error.code == "unreadable" and f"h5clear -s {raw}" in str(error.remedy)
 
 
 def test_repeated_images_are_recorded(raw):
@@ -237,7 +237,7 @@ def test_a_reader_that_loops_or_crashes_is_a_defect(monkeypatch):
         with pytest.raises(Rejected) as error:
             isolation.isolated(work)
         assert error.value.defects[0].place == place
-        assert text in error.value.defects[0].found
+        assert text in str(error.value.defects[0].found)
 
 
 def test_other_errors_of_the_reader_pass_through():

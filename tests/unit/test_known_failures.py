@@ -108,9 +108,9 @@ def test_failure_12_a_window_and_chunk_longer_than_the_episodes_is_an_error(tmp_
     """With the numbers: when the configuration is read, in the audit, and where windows are cut."""
     found = findings(episodes(frames=17))["no_windows"]
     assert found.severity == "error"
-    assert "all 12 episodes are too short" in found.found
-    assert "18 frames for window 8 and chunk 10" in found.expected
-    assert "longest episode has 17" in found.remedy
+    assert "all 12 episodes are too short" in str(found.found)
+    assert "18 frames for window 8 and chunk 10" in str(found.expected)
+    assert "longest episode has 17" in str(found.remedy)
     with pytest.raises(Problems, match="need 19 frames, and the episodes of 'demo' have 15"):
         load_project(yaml.safe_load(SMALL.replace("chunk: 4", "chunk: 16")), [])
     dataset = make_dataset(tmp_path, {"a": 17, "b": 12})
@@ -122,8 +122,8 @@ def test_failure_13_short_episodes_are_never_dropped_silently(tmp_path, caplog):
     """They are counted and named, and a category that vanishes with them is a finding."""
     short = episodes(frames=17, cells=("variant_far",))
     found = findings([*episodes(), *short])
-    assert "6 of 18 episodes give no window" in found["too_short"].found
-    assert all(f"{facts.episode} (17)" in found["too_short"].found for facts in short)
+    assert "6 of 18 episodes give no window" in str(found["too_short"].found)
+    assert all(f"{facts.episode} (17)" in str(found["too_short"].found) for facts in short)
     assert found["cell_too_short"].place == "experiment ours, right far variant"
     dataset = make_dataset(tmp_path, {"a": 18, "b": 17})
     make_windows(dataset, [0, 1], Windows(window=8, chunk=10))
@@ -144,9 +144,8 @@ def test_failure_14_the_scale_has_an_exact_inverse_and_clipping_is_counted():
         if code == "actions_beyond_scale"
     ]
     assert beyond.severity == "warning"
-    assert (
-        "% of the values are beyond the scale; the largest: linear_x 1.15, linear_y 1.15"
-        in beyond.found
+    assert "% of the values are beyond the scale; the largest: linear_x 1.15, linear_y 1.15" in str(
+        beyond.found
     )
 
 
@@ -168,8 +167,8 @@ def test_failure_16_the_sign_of_y_is_held_against_the_side():
     turned = changed(first, actions=[[x, -y, z] for x, y, z in first.actions])
     found = findings([turned, *others])["side_sign"]
     assert (found.severity, found.episode) == ("warning", turned.episode)
-    assert "in an episode that passes on the left" in found.found
-    assert "y points to the left" in found.expected
+    assert "in an episode that passes on the left" in str(found.found)
+    assert "y points to the left" in str(found.expected)
     every = [  # mixed up everywhere: each episode says so
         changed(facts, actions=[[x, -abs(y), z] for x, y, z in facts.actions])
         for facts in episodes()

@@ -174,7 +174,7 @@ def test_a_policy_that_follows_its_prompt_is_noticed_too(inputs, taught, tmp_pat
     assert set(found.mae) == {"right", "opposite", "constant", "paraphrase"}
     assert found.prompts["opposite"] == list(TEXTS)
     assert found.prompts["paraphrase"] == ["the left side", "the right side"]
-    assert "farther left under a left prompt than under a right prompt" in found.why
+    assert "farther left under a left prompt than under a right prompt" in str(found.why)
 
 
 def test_a_policy_that_does_the_opposite_is_not_praised(inputs, taught, tmp_path):
@@ -232,7 +232,7 @@ def test_the_shift_is_that_of_the_first_command_and_of_left_against_right():
     assert found.lateral_shift.dimension == "angular_z"
     assert found.lateral_shift.mean == pytest.approx(0.5)
     assert found.windows == 4 and found.steps == 8
-    assert found.verdict == "inconclusive" and "only 2 episodes; 8" in found.why
+    assert found.verdict == "inconclusive" and "only 2 episodes; 8" in str(found.why)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_where_nothing_can_be_swapped_the_reason_is_said(dimensions, sides, why)
         dimensions=dimensions,
         threshold=0.1,
     )
-    assert found.verdict == "inconclusive" and why in found.why
+    assert found.verdict == "inconclusive" and why in str(found.why)
     assert found.lateral_shift is None
 
 

@@ -12,6 +12,7 @@ from mobile_vla.data.roles import load_split
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.features.store import JoinedRows, open_rows
 from mobile_vla.layout import ManifestFiles
+from mobile_vla.sentence import verbatim
 from support.mixtures import MEMBERS, episodes_of, make_mixture, settings
 from support.synthetic_datasets import rewrite_manifest
 from support.tiny import make_backbone
@@ -113,7 +114,7 @@ def test_an_episode_in_two_datasets_counts_once(tmp_path):
     fold = DatasetSplit.read(mixture.split).folds[0]
     (unused,) = fold.unused
     assert unused.episode == f"autumn/{shared[0]}"
-    assert unused.reason == f"the same episode as lab/{shared[0]}, and counted there"
+    assert str(unused.reason) == f"the same episode as lab/{shared[0]}, and counted there"
     listed = [name for names in fold.roles.values() for name in names]
     assert f"lab/{shared[0]}" in fold.roles["train"] and len(listed) == 11
     assert len(load_split(mixture.split, mixture.dataset, 0).of["train"]) == 3
@@ -160,13 +161,13 @@ def test_what_one_dataset_leaves_unused_the_mixture_does_too(tmp_path):
     fold = split.folds[0].model_copy(
         update={
             "roles": {**split.folds[0].roles, "train": tuple(others)},
-            "unused": (UnusedEpisode(episode=first, reason="held out"),),
+            "unused": (UnusedEpisode(episode=first, reason=verbatim("held out")),),
         }
     )
     split.model_copy(update={"folds": (fold,)}).write(path)
     mixture.mix()
     (unused,) = DatasetSplit.read(mixture.split).folds[0].unused
-    assert (unused.episode, unused.reason) == (f"lab/{first}", "held out")
+    assert (unused.episode, str(unused.reason)) == (f"lab/{first}", "held out")
 
 
 def test_other_numbers_of_folds_are_refused(tmp_path):

@@ -33,6 +33,7 @@ from mobile_vla.audit.quality_checks import MEASURES, PEERS, far_from_peers, out
 from mobile_vla.config.audit import CATALOGUE, Declared
 from mobile_vla.ingest.image_statistics import FrameMeasures, image_motion, laplacian_variance
 from mobile_vla.ingest.result import THUMBNAILS, thumbnail_step
+from mobile_vla.texts import Texts
 from support.clean_facts import NAMES, run, statistics, whole
 from support.synthetic_datasets import changed, facts_of
 
@@ -150,7 +151,7 @@ def test_few_peers_say_nothing():
     check = far_from_peers(length)
     every = [facts_of(NAMES[0], 9), *(facts_of(name) for name in NAMES[1 : PEERS + 1])]
     (finding,) = check(every, Declared())
-    assert (finding.found, finding.expected) == (
+    assert (str(finding.found), str(finding.expected)) == (
         "9 frames",
         f"18 frames, as in 80 % of {PEERS} other episodes",
     )
@@ -165,7 +166,7 @@ def test_a_length_is_compared_within_its_scenario_where_there_are_enough():
     odd = facts_of(name(200, "right"), 18)
     (finding,) = far_from_peers(length)([*left, *right, odd], Declared())
     assert finding.episode == odd.episode
-    assert finding.expected == "40 frames, as in 80 % of 9 episodes of its scenario"
+    assert str(finding.expected) == "40 frames, as in 80 % of 9 episodes of its scenario"
 
 
 def test_spread_among_peers_widens_what_is_ordinary():
@@ -193,7 +194,7 @@ def test_a_drive_that_is_stored_twice_changes_in_the_same_way():
     first, twin = filmed(NAMES[0], pictures), filmed(NAMES[3], 1.02 * pictures + 5 + noise)
     (finding,) = near_duplicates([first, twin], Declared())
     assert (finding.code, finding.episode) == ("near_duplicate", NAMES[3])
-    assert re.search(rf"{NAMES[0]}, and pictures of which 0.0\d% of the change", finding.found)
+    assert re.search(rf"{NAMES[0]}, and pictures of which 0.0\d% of the change", str(finding.found))
     exact = changed(twin, frame_file=first.frame_file)
     other = filmed(NAMES[3], 0.9 * pictures + 0.1 * RNG.uniform(60, 180, size=pictures.shape))
     still = filmed(NAMES[3], pictures[:1].repeat(18, axis=0))
@@ -241,11 +242,11 @@ def test_motion_is_compared_with_that_of_the_others_and_with_what_is_right():
     assert list(command_offsets(every, Declared())) == []
     (finding,) = command_offsets([moved(NAMES[0], 0), *every[1:]], Declared())
     assert (finding.code, finding.episode) == ("other_command_offset", NAMES[0])
-    assert "in the frame of a command (agreement" in finding.found
-    assert finding.expected == "1 frame after a command, as in 11 of 12 episodes"
+    assert "in the frame of a command (agreement" in str(finding.found)
+    assert str(finding.expected) == "1 frame after a command, as in 11 of 12 episodes"
     (finding,) = command_offsets([moved(name, 0) for name in NAMES[:12]], Declared())
     assert (finding.code, finding.episode) == ("command_offset", None)
-    assert "`target: next`" in finding.remedy
+    assert "`target: next`" in str(finding.remedy)
     still = [facts_of(name) for name in NAMES[:12]]
     assert list(command_offsets(still, Declared())) == []
 
@@ -267,7 +268,7 @@ def test_the_page_draws_the_commands_of_what_is_found(tmp_path):
         event_types=["episode_start"] + ["stop_action"] * 13 + ["start_action"] * 4,
     )
     _, page = run(tmp_path, [idle, *whole()[1:]], frames=[NAMES[0]])
-    label = f"Commands of {NAMES[0]}, 18 frames: no command in 76% of the frames"
+    label = f"Commands of {NAMES[0]}: no command in 76% of the frames"
     assert page.count("<svg ") == 1 and f'aria-label="{label}"' in page
     assert page.count('class="mark"') == 13
     assert 'class="linear_x" d="M4,28.0H' in page and 'class="angular_z" d=' not in page
@@ -282,6 +283,6 @@ def test_plots_are_bounded():
         [moved(NAMES[0], 0), *(moved(one, 1) for one in NAMES[1:12])], Declared()
     )
     findings = [finding.model_copy(update={"episode": one}) for one in many]
-    (plots,) = command_plots(findings, many).values()
+    (plots,) = command_plots(findings, many, Texts.of("en")).values()
     assert len(plots) == EACH
     assert max(path.count("V") for path in plots[0].lines.values()) <= POINTS

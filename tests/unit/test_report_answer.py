@@ -15,7 +15,7 @@ from mobile_vla.evaluation.result import Difference
 from mobile_vla.reporting.answer import answers
 from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.load import DatasetFacts, Run, load_datasets, load_runs
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 from support.advice_facts import dataset, equal_drives
 from support.comparisons import compared, judged
 from support.report import ENGLISH

@@ -72,11 +72,6 @@ def test_parameters_and_sizes() -> None:
     assert said == ["1,664 M", "12.6 M", "64", "50.3 MB", "2.05 kB", "7 B"]
 
 
-def test_spans() -> None:
-    assert text.span([0.2, 0.15]) == "0.150 to 0.200"
-    assert text.span([0.15, 0.15001]) == "0.150"
-
-
 @pytest.mark.parametrize(
     ("values", "said"),
     [

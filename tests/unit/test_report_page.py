@@ -12,7 +12,7 @@ import pytest
 from mobile_vla.errors import UserError
 from mobile_vla.layout import CaptionFiles, ReportFiles, TrainingFiles
 from mobile_vla.provenance.record import Provenance
-from mobile_vla.reporting import texts
+from mobile_vla.reporting import page_files
 from mobile_vla.reporting.format import number, parameters, percent
 from mobile_vla.reporting.page import inline
 from mobile_vla.training.result import write_metrics
@@ -232,7 +232,7 @@ def test_a_note_alone_is_shown_where_no_setting_differs(tmp_path: Path) -> None:
 
 def test_every_group_of_parameters_that_some_run_trained_is_counted(tmp_path: Path) -> None:
     html = text_of(make_results(tmp_path, 4))
-    table = html.split("What was trained, in parameters")[-1].split("</table>")[0]
+    table = html.split("Trained parameters, by part of the policy")[-1].split("</table>")[0]
     head = re.findall(r'<th scope="col" class="n">([a-z ]+)</th>', table)
     full = table.split("full_finetune")[1].split("</tr>")[0]
     values = dict(zip(head, re.findall(r'<td class="n"[^>]*>([^<]+)</td>', full), strict=True))
@@ -253,15 +253,15 @@ def test_text_from_files_is_escaped(tmp_path: Path) -> None:
 
 def test_the_findings_of_the_audit_and_the_quarantine_are_listed(tmp_path: Path) -> None:
     text = plain(text_of(make_results(tmp_path, 1)))
-    assert "mean linear_y is +0.31" in text
-    assert "images, frame 12: the data end after 11 frames" in text
+    assert "mean +0.310 in an episode" in text
+    assert "images, frame 12: cut off after 4,096 bytes" in text
     assert "3 findings in 31 episodes" in text
 
 
 def test_findings_show_their_frames_and_why_they_were_accepted(tmp_path: Path) -> None:
     html = text_of(make_results(tmp_path, 1))
     assert re.search(
-        r'<img src="data:image/gif;base64,[^"]+"[^>]* alt="black frames: frame 3', html
+        r'<img src="data:image/gif;base64,[^"]+"[^>]* alt="black frames: [^"]*, frame 3', html
     )
     assert "the lamp failed, and the robot saw that too" in plain(html)
 
@@ -282,7 +282,7 @@ def test_a_broken_template_is_the_users_to_mend(
     source: str | None,
     message: str,
 ) -> None:
-    monkeypatch.setattr(texts, "FOLDER", tmp_path / "report")
+    monkeypatch.setattr(page_files, "FOLDER", tmp_path / "report")
     shutil.copytree(SOURCES, tmp_path / "report")
     template = tmp_path / "report/page/page.html.j2"
     template.unlink()
@@ -376,11 +376,11 @@ def test_each_run_has_its_first_and_last_loss_and_the_time_of_an_epoch(tmp_path:
 
 def test_the_unit_of_the_errors_is_that_of_the_data(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2)
-    assert "normalised, 1.15 becomes 1" in plain(text_of(made))
+    assert "1.15 becomes 1 when normalised" in plain(text_of(made))
     for path in made.evaluations:
         path.write_text(path.read_text().replace('"action_scale": 1.15', '"action_scale": 0.5'))
     said = plain(text_of(made))
-    assert "normalised, 0.500 becomes 1" in said
+    assert "0.500 becomes 1 when normalised" in said
     assert "key press" not in said and "m/s" not in said
 
 

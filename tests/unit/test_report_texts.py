@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mobile_vla.config.audit import CATALOGUE
 from mobile_vla.config.reporting import FIGURES
 from mobile_vla.errors import UserError
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 from support.report import ENGLISH, SOURCES, TEMPLATES
+from support.sentences import templates
 
 KOREAN = Texts.of("ko")
 LIBRARY = SOURCES.parent / "mobile_vla/reporting"
@@ -20,12 +22,18 @@ ASKED = r't(?:\.rich)?\(\s*"([a-z_]+\.[a-z_. ]+)"\s*[,)]'  # as a whole
 
 def places(text: str | list[str]) -> set[str]:
     every = text if isinstance(text, list) else [text]
-    return {name for one in every for name in re.findall(r"{(\w+)}", one)}
+    return {name for one in every for name in re.findall(r"{(\w+(?:![rs])?(?::[^}]*)?)}", one)}
 
 
 def test_both_languages_have_the_same_keys_and_the_same_places() -> None:
-    assert list(KOREAN.table) == list(ENGLISH.table)
-    for key, text in ENGLISH.table.items():
+    meanings = [kind.meaning for kind in CATALOGUE.values()]
+    sentences = {text: text for text in (*meanings, *templates())}
+    codes = {f"name.{code}": "" for code in CATALOGUE}  # in English they are words themselves
+    expected = {**codes, **sentences, **ENGLISH.table}
+    assert set(KOREAN.table) == set(expected)
+    shared = [key for key in KOREAN.table if key in ENGLISH.table]
+    assert shared == list(ENGLISH.table)
+    for key, text in expected.items():
         assert places(KOREAN.table[key]) == places(text), key
 
 
@@ -67,8 +75,9 @@ CONSTANTS = {
 
 @pytest.mark.parametrize("t", [ENGLISH, KOREAN])
 def test_a_number_in_a_text_is_a_value_of_the_results(t: Texts) -> None:
-    for key, text in t.table.items():
-        written = re.findall(r"(?<![A-Za-z\d-])\d+", re.sub(r"{\w+}", "", str(text)))
+    for key in ENGLISH.table:
+        text = t.table[key]
+        written = re.findall(r"(?<![A-Za-z\d-])\d+", re.sub(r"{\w+}|`[^`]*`", "", str(text)))
         assert set(written) <= set(CONSTANTS.get(key, [])), (key, written)
 
 

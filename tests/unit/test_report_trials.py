@@ -15,7 +15,7 @@ from mobile_vla.layout import CaptionFiles, TrialFiles
 from mobile_vla.reporting.answer import answers
 from mobile_vla.reporting.load import load_datasets, load_runs
 from mobile_vla.reporting.ranking import rankings
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 from mobile_vla.trials.analysis import DrivenBlock, decide, policy_rates
 from mobile_vla.trials.result import LeftOut, TrialResult
 from mobile_vla.trials.trials import judge

@@ -190,7 +190,7 @@ def little_memory(monkeypatch):
 def test_texts_of_any_length_take_no_more_memory_than_allowed(read, place, count):
     large = stored(["x" * (30_000_000 // count)] * count, dtype=TEXTS)
     (note,) = read(place, large).notes
-    assert "takes more than" in note.found
+    assert "takes more than" in str(note.found)
 
 
 @pytest.mark.usefixtures("little_memory")

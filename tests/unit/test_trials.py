@@ -8,8 +8,8 @@ import pytest
 
 from mobile_vla.config.trials import TrialSettings
 from mobile_vla.layout import TrialFiles
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.trials import rounded_up, trial_sentences
+from mobile_vla.texts import Texts
 from mobile_vla.trials.files import DRIVES, OUTCOMES, UNBLINDED
 from mobile_vla.trials.reading import read_trial
 from mobile_vla.trials.records import Fixed, Unblinded

@@ -13,6 +13,9 @@ Dimension = Literal["linear_x", "linear_y", "angular_z"]
 
 ACTION_COLUMNS: tuple[Dimension, ...] = get_args(Dimension)
 
+Language = Literal["en", "ko"]
+"""Of the report and the page of the audit."""
+
 ScenarioKey = Literal["obstacles", "layout", "side", "style", "distance"]
 """The parts of the scenario that an episode's name says."""
 

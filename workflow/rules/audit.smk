@@ -25,6 +25,7 @@ rule audit_dataset:
 rule audit_experiments:
     input:
         relative(template_file("audit")),
+        relative(texts_file(project.report.language)),
         data=DataAuditFiles.below().data,
         facts=of_episodes(EpisodeFiles.below().facts),
     output:

@@ -27,8 +27,9 @@ from mobile_vla.layout import *  # a class for the files of each command
 from mobile_vla.lerobot.listing import lerobot_episodes
 from mobile_vla.lerobot.prompts import check_prompts
 from mobile_vla.provenance.content import content_ids
-from mobile_vla.reporting.texts import FOLDER as SOURCES
-from mobile_vla.reporting.texts import template_files, texts_file
+from mobile_vla.reporting.page_files import template_files
+from mobile_vla.templates import FOLDER as SOURCES
+from mobile_vla.texts import texts_file
 from mobile_vla.templates import template_file
 from mobile_vla.trials.files import FOLDER as TRIALS
 from mobile_vla.trials.files import TRACKED

@@ -15,6 +15,7 @@ from mobile_vla.config.audit import AuditSettings
 from mobile_vla.files import write_text
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import AuditFiles
+from mobile_vla.texts import Texts
 
 WIDTH = 160  # characters of a finding
 
@@ -47,7 +48,8 @@ def audit(settings: AuditSettings, outputs: AuditFiles, *, data: Path, facts: li
         thumbnails=checked.thumbnails,
     )
     report.write(outputs.report)
-    write_text(outputs.page, render_page(report, [one for one in every if one.frames]))
+    drawn = [one for one in every if one.frames]
+    write_text(outputs.page, render_page(report, drawn, Texts.of(settings.language)))
     accepted = report.totals.accepted == len(report.findings)
     log.log(logging.INFO if accepted else logging.WARNING, "%s", table(report))
 
@@ -79,7 +81,8 @@ def table(report: Audit) -> str:
         first = members[0]
         where = f"{first.episode}, {first.place}" if first.episode else first.place
         more = f" (and {len(members) - 1} more)" if len(members) > 1 else ""
-        text = first.found if len(first.found) <= WIDTH else first.found[: WIDTH - 1] + "…"
+        found = str(first.found)
+        text = found if len(found) <= WIDTH else found[: WIDTH - 1] + "…"
         why = f" (accepted: {first.accepted})" if first.accepted is not None else ""
         lines.append(f"  {kind:<9} {code:<29} {where}: {text}{more}{why}")
     return "\n".join(lines)

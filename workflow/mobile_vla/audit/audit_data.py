@@ -14,6 +14,7 @@ from mobile_vla.audit.result import DataAudit, Finding
 from mobile_vla.config.audit import DataAuditSettings
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import DataAuditFiles
+from mobile_vla.sentence import say
 
 
 def audit_data(settings: DataAuditSettings, outputs: DataAuditFiles, *, facts: list[Path]) -> None:
@@ -60,9 +61,9 @@ def assess_data(
             of_dataset(
                 "no_episodes",
                 "dataset",
-                found=f"none of {len(every)} episodes can be used",
-                expected="at least one",
-                remedy="mend what is listed here, or check the dataset's path and pattern",
+                found=say("none of {n} episodes can be used", n=len(every)),
+                expected=say("at least one"),
+                remedy=say("mend what is listed here, or check the dataset's path and pattern"),
             )
         )
     if settings.left_out:
@@ -70,9 +71,11 @@ def assess_data(
             of_dataset(
                 "files_left_out",
                 "dataset",
-                found=f"files that the pattern does not match: {settings.left_out}",
-                expected="all episodes of the folder, if they are some",
-                remedy="widen the dataset's `pattern`, or move them elsewhere",
+                found=say(
+                    "files that the pattern does not match: {files}", files=settings.left_out
+                ),
+                expected=say("all episodes of the folder, if they are some"),
+                remedy=say("widen the dataset's `pattern`, or move them elsewhere"),
             )
         )
     for check in SET_CHECKS:

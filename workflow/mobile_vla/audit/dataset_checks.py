@@ -18,6 +18,7 @@ from mobile_vla.conventions import ACTION_COLUMNS, KNOWN_VALUES
 from mobile_vla.data.prompts import lacks, needs, prompt_values, render, sides_with_same_prompt
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.ingest.video import VIDEO_CODEC
+from mobile_vla.sentence import say, verbatim
 
 SAME_SEQUENCE = 0.5  # share of episodes with one action sequence that is worth a warning
 THIN = 3  # episodes that a cell needs to be in train, validation and test
@@ -34,17 +35,25 @@ def constant_dimension(every: Sequence[EpisodeFacts], declared: Declared) -> Ite
             yield of_dataset(
                 "constant_dimension",
                 f"actions, {name}",
-                found=f"always {values[0]:g}",
-                expected="a velocity that varies",
-                remedy=f"take {name} out of `actions.dimensions`: it makes every error look small",
+                found=say("always {value:g}", value=values[0]),
+                expected=say("a velocity that varies"),
+                remedy=say(
+                    "take {name} out of `actions.dimensions`: it makes every error look small",
+                    name=name,
+                ),
             )
         if name not in declared.actions.dimensions and values.any():
             yield of_dataset(
                 "unused_dimension",
                 f"actions, {name}",
-                found=f"not zero in {np.mean(values != 0):.1%} of the frames, and not predicted",
-                expected="all velocities that the robot needs among `actions.dimensions`",
-                remedy=f"add {name} to `actions.dimensions`, or know that it is ignored",
+                found=say(
+                    "not zero in {share:.1%} of the frames, and not predicted",
+                    share=np.mean(values != 0),
+                ),
+                expected=say("all velocities that the robot needs among `actions.dimensions`"),
+                remedy=say(
+                    "add {name} to `actions.dimensions`, or know that it is ignored", name=name
+                ),
             )
 
 
@@ -56,10 +65,17 @@ def same_sequence(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Findin
             yield of_dataset(
                 "same_sequence",
                 f"actions, side {side}",
-                found=f"{count} of {total} episodes ({count / total:.0%}) have the same actions",
-                expected=f"less than {SAME_SEQUENCE:.0%}",
-                remedy="vary the scenes: a policy that replays this sequence scores as well as "
-                "one that looks",
+                found=say(
+                    "{count} of {total} episodes ({share:.0%}) have the same actions",
+                    count=count,
+                    total=total,
+                    share=count / total,
+                ),
+                expected=say("less than {share:.0%}", share=SAME_SEQUENCE),
+                remedy=say(
+                    "vary the scenes: a policy that replays this sequence scores as well as one "
+                    "that looks"
+                ),
             )
 
 
@@ -76,9 +92,9 @@ def empty_cells(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]
             yield of_dataset(
                 "missing_side" if key == "side" else "missing_scenario",
                 f"coverage, {key}",
-                found=f"no episode with {key} {' or '.join(absent)}",
-                expected=f"{', '.join(KNOWN_VALUES[key])}",
-                remedy="record some, or make no claim about them",
+                found=say("no episode with {key} {values}", key=key, values=absent),
+                expected=verbatim(", ".join(KNOWN_VALUES[key])),
+                remedy=say("record some, or make no claim about them"),
             )
     within = {
         cell: count
@@ -90,18 +106,23 @@ def empty_cells(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]
             yield of_dataset(
                 "empty_cell",
                 f"coverage, {' '.join(cell)}",
-                found="no episode",
-                expected="some, as in the other combinations",
-                remedy="record some, or make no claim about this combination",
+                found=say("no episode"),
+                expected=say("some, as in the other combinations"),
+                remedy=say("record some, or make no claim about this combination"),
             )
     thin = [cell for cell, count in within.items() if 0 < count < THIN]
     if thin:
         yield of_dataset(
             "thin_cells",
             "coverage",
-            found=f"{len(thin)} of {len(within)} combinations have fewer than {THIN} episodes",
-            expected=f"{THIN} or more, one each for training, validation and test",
-            remedy="record more, or stratify the split by fewer keys",
+            found=say(
+                "{n} of {all} combinations have fewer than {least} episodes",
+                n=len(thin),
+                all=len(within),
+                least=THIN,
+            ),
+            expected=say("{least} or more, one each for training, validation and test", least=THIN),
+            remedy=say("record more, or stratify the split by fewer keys"),
         )
 
 
@@ -119,11 +140,21 @@ def probable_bgr(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[
         yield of_dataset(
             "probable_bgr",
             "images",
-            found=f"{blue:.1%} of the lower halves are clearly blue, {red:.1%} clearly red; "
-            f"so it is in {leans['blue']} of {len(every)} episodes",
-            expected="more red than blue before a robot: wood, cardboard, soil and skin are warm",
-            remedy="look at the pictures and settle it by `images: {color: bgr}`, or by "
-            "`images: {color: rgb}` if blue is right",
+            found=say(
+                "{blue:.1%} of the lower halves are clearly blue, {red:.1%} clearly red; so it is "
+                "in {n} of {all} episodes",
+                blue=blue,
+                red=red,
+                n=leans["blue"],
+                all=len(every),
+            ),
+            expected=say(
+                "more red than blue before a robot: wood, cardboard, soil and skin are warm"
+            ),
+            remedy=say(
+                "look at the pictures and settle it by `images: {{color: bgr}}`, or by `images: "
+                "{{color: rgb}}` if blue is right"
+            ),
         )
 
 
@@ -134,11 +165,18 @@ def video_images(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding
         yield of_dataset(
             "video_images",
             "images",
-            found=f"the pictures of {codecs.total()} of {len(every)} episodes come from a video "
-            f"({', '.join(sorted(codecs))}), which is lossy",
-            expected="pictures as the camera gave them",
-            remedy="know that fine detail is lost and that a robot's own camera has it; record "
-            "with `use_videos=False` if that matters",
+            found=say(
+                "the pictures of {n} of {all} episodes come from a video ({codecs}), which is "
+                "lossy",
+                n=codecs.total(),
+                all=len(every),
+                codecs=sorted(codecs),
+            ),
+            expected=say("pictures as the camera gave them"),
+            remedy=say(
+                "know that fine detail is lost and that a robot's own camera has it; record with "
+                "`use_videos=False` if that matters"
+            ),
         )
 
 
@@ -186,21 +224,40 @@ def short_episodes(
         longest = max(facts.frames for facts in every)
         names = set(windows.too_short)
         too_short = [facts for facts in every if facts.episode in names]
-        code, found = "no_windows", f"0 windows: all {len(every)} episodes are too short"
+        code, found = (
+            "no_windows",
+            say("0 windows: all {n} episodes are too short", n=len(every)),
+        )
         if windows.episodes:
             code, listed = "too_short", [f"{facts.episode} ({facts.frames})" for facts in too_short]
-            found = (
-                f"{len(too_short)} of {len(every)} episodes give no window, {windows.episodes} "
-                f"give {windows.windows}: {some(listed)}"
+            found = say(
+                "{n} of {all} episodes give no window, {episodes} give {windows}: {names}",
+                n=len(too_short),
+                all=len(every),
+                episodes=windows.episodes,
+                windows=windows.windows,
+                names=listed,
             )
         yield of_dataset(
             code,
             place,
             found=found,
-            expected=f"{windows.frames_needed} frames for window {windows.window} and chunk "
-            f"{windows.chunk} (target: {windows.target}, tail: {windows.tail})",
-            remedy=f"lower window or chunk (the longest episode has {longest} frames)"
-            + (", or say `tail: mask`" if windows.tail == "drop" else ""),
+            expected=say(
+                "{frames} frames for window {window} and chunk {chunk} (target: {target}, tail: "
+                "{tail})",
+                frames=windows.frames_needed,
+                window=windows.window,
+                chunk=windows.chunk,
+                target=windows.target,
+                tail=windows.tail,
+            ),
+            remedy=say(
+                "lower window or chunk (the longest episode has {longest} frames), or say "
+                "`tail: mask`"
+                if windows.tail == "drop"
+                else "lower window or chunk (the longest episode has {longest} frames)",
+                longest=longest,
+            ),
         )
         if not windows.episodes:
             continue
@@ -209,10 +266,12 @@ def short_episodes(
             yield of_dataset(
                 "cell_too_short",
                 f"{place}, {cell}",
-                found="all its episodes are too short",
-                expected="episodes of each combination that was recorded",
-                remedy="lower window or chunk: else nothing is learnt of this combination, and "
-                "nothing said about it",
+                found=say("all its episodes are too short"),
+                expected=say("episodes of each combination that was recorded"),
+                remedy=say(
+                    "lower window or chunk: else nothing is learnt of this combination, and "
+                    "nothing said about it"
+                ),
             )
 
 
@@ -240,11 +299,21 @@ def prompts(
             yield of_dataset(
                 "prompt_incomplete",
                 place,
-                found=f"{len(without)} of {len(every)} episodes do not say their "
-                f"{' and '.join(needs(prompt))}: {some(without)}",
-                expected=f"names, or files' own instructions, that fill in {prompt.template!r}",
-                remedy="rename the files, change the template, or, where the side is missing, "
-                "leave them out with `on_warning: quarantine`",
+                found=say(
+                    "{n} of {all} episodes do not say their {keys}: {names}",
+                    n=len(without),
+                    all=len(every),
+                    keys=needs(prompt),
+                    names=without,
+                ),
+                expected=say(
+                    "names, or files' own instructions, that fill in {template!r}",
+                    template=prompt.template,
+                ),
+                remedy=say(
+                    "rename the files, change the template, or, where the side is missing, leave "
+                    "them out with `on_warning: quarantine`"
+                ),
             )
             continue
         texts = [render(prompt, value) for value in values]
@@ -253,10 +322,15 @@ def prompts(
             yield of_dataset(
                 "same_prompt",
                 place,
-                found=f"{render(prompt, values[0])!r} for all episodes, although they pass on "
-                f"the {sides}",
-                expected="prompts that differ where the sides do, or language cannot be learnt",
-                remedy="put {side} into `prompt.template`",
+                found=say(
+                    "{prompt!r} for all episodes, although their sides differ: {sides}",
+                    prompt=render(prompt, values[0]),
+                    sides=sides.split(" and the "),
+                ),
+                expected=say(
+                    "prompts that differ where the sides do, or language cannot be learnt"
+                ),
+                remedy=say("put {{side}} into `prompt.template`"),
             )
 
 

@@ -14,6 +14,7 @@ from mobile_vla.conventions import ACTION_COLUMNS, columns_of
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.ingest.scenario import SCHEME, follows_scheme
 from mobile_vla.ingest.values import single, whole_number
+from mobile_vla.sentence import first_of, say, verbatim
 
 SIDE_WORDS = {"left": r"\bleft\b|왼쪽", "right": r"\bright\b|오른쪽"}
 
@@ -39,17 +40,17 @@ def scenario_in_name(facts: EpisodeFacts, declared: Declared) -> Iterator[Findin
     if "side" not in missing and follows_scheme(facts.stem):
         return
     code = "name_outside_scheme"
-    remedy = "rename the file; stratification counts what is missing as unknown"
+    remedy = say("rename the file; stratification counts what is missing as unknown")
     if "side" in missing:
         code = "scenario_incomplete"
-        remedy = (
+        remedy = say(
             "rename the file, name it in a table (`scenarios`), or leave such episodes out with "
             "`on_warning: quarantine`: a prompt that names the side cannot be made for it"
         )
-    found = f"the name does not say {', '.join(missing)}"
+    found = say("the name does not say {keys}", keys=missing)
     if not missing:
-        found = "the name says the scenario, in another form"
-    yield of_episode(facts, code, "name", found=found, expected=SCHEME, remedy=remedy)
+        found = say("the name says the scenario, in another form")
+    yield of_episode(facts, code, "name", found=found, expected=verbatim(SCHEME), remedy=remedy)
 
 
 def episode_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
@@ -60,9 +61,11 @@ def episode_name(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "episode_name_differs",
             "attribute episode_name",
-            found=name,
-            expected=stem,
-            remedy="find out which of the two is true; the scenario is read off the file's name",
+            found=verbatim(name),
+            expected=verbatim(stem),
+            remedy=say(
+                "find out which of the two is true; the scenario is read off the file's name"
+            ),
         )
 
 
@@ -74,9 +77,9 @@ def num_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "num_frames_differs",
             "attribute num_frames",
-            found=f"{declared}",
-            expected=f"{facts.frames}, the number of images",
-            remedy="check that the recording was not cut short",
+            found=verbatim(declared),
+            expected=say("{frames}, the number of images", frames=facts.frames),
+            remedy=say("check that the recording was not cut short"),
         )
 
 
@@ -91,9 +94,9 @@ def instruction_side(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "instruction_contradicts_name",
             "language_instruction",
-            found=f"{text!r}",
-            expected=f"the side in the name, {side}",
-            remedy="rename the file or correct the instruction; prompts follow the name",
+            found=verbatim(repr(text)),
+            expected=say("the side in the name, {side}", side=side),
+            remedy=say("rename the file or correct the instruction; prompts follow the name"),
         )
 
 
@@ -107,9 +110,9 @@ def event_types(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "no_event_types",
             "action_event_types",
-            found="no such dataset",
-            expected="an event a frame",
-            remedy="nothing: the events are not trained on",
+            found=say("no such dataset"),
+            expected=say("an event a frame"),
+            remedy=say("nothing: the events are not trained on"),
         )
         return
     wrong = [
@@ -124,10 +127,16 @@ def event_types(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "events_disagree",
             f"action_event_types, row {first}",
-            found=f"{events[first]} with the action {facts.actions[first]}"
-            + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""),
-            expected="start_action with a velocity, stop_action and episode_start without",
-            remedy="check the collector: events and actions may be shifted against each other",
+            found=first_of(
+                len(wrong),
+                say(
+                    "{event} with the action {action}",
+                    event=events[first],
+                    action=str(facts.actions[first]),
+                ),
+            ),
+            expected=say("start_action with a velocity, stop_action and episode_start without"),
+            remedy=say("check the collector: events and actions may be shifted against each other"),
             frames=wrong,
         )
 
@@ -139,10 +148,12 @@ def normalised_images(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "images_normalised",
             "images",
-            found="no value above 1",
-            expected="values from 0 to 255",
-            remedy="store the camera's images as they are: these were scaled before they were "
-            "made whole numbers, and what they showed is lost",
+            found=say("no value above 1"),
+            expected=say("values from 0 to 255"),
+            remedy=say(
+                "store the camera's images as they are: these were scaled before they were made "
+                "whole numbers, and what they showed is lost"
+            ),
             frames=range(facts.frames),
         )
 
@@ -153,9 +164,9 @@ def plain_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
         return  # of such images nothing else is worth saying
     black, white, flat = _plain(facts)
     for code, what, where in (
-        ("black_frames", "black", black),
-        ("white_frames", "white", white),
-        ("flat_frames", "of nearly one colour", flat),
+        ("black_frames", say("black"), black),
+        ("white_frames", say("white"), white),
+        ("flat_frames", say("of nearly one colour"), flat),
     ):
         if where.any():
             frames = np.flatnonzero(where).tolist()
@@ -163,9 +174,13 @@ def plain_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
                 facts,
                 code,
                 f"images, {spans(frames)}",
-                found=f"{len(frames)} of {len(where)} frames are {what}",
-                expected="the scene before the robot",
-                remedy="look at the camera's recording; leave the episode out if it is useless",
+                found=say(
+                    "{n} of {all} frames are {what}", n=len(frames), all=len(where), what=what
+                ),
+                expected=say("the scene before the robot"),
+                remedy=say(
+                    "look at the camera's recording; leave the episode out if it is useless"
+                ),
                 frames=frames,
             )
 
@@ -195,9 +210,9 @@ def frozen_frames(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "frozen_frames",
             f"images, {spans(frozen)}",
-            found=f"{len(frozen)} frames equal to the one before, to the last bit",
-            expected="another picture while the action is not zero",
-            remedy="the camera hung, or the robot was stuck: leave the episode out",
+            found=say("{n} frames equal to the one before, to the last bit", n=len(frozen)),
+            expected=say("another picture while the action is not zero"),
+            remedy=say("the camera hung, or the robot was stuck: leave the episode out"),
             frames=frozen,
         )
 
@@ -210,9 +225,9 @@ def first_action(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "first_action_not_zero",
             "actions, row 0",
-            found=f"{actions[0].round(4).tolist()}",
-            expected="zero: an episode starts at rest",
-            remedy="check that the recording's start was not cut off",
+            found=verbatim(actions[0].round(4).tolist()),
+            expected=say("zero: an episode starts at rest"),
+            remedy=say("check that the recording's start was not cut off"),
             frames=[0],
         )
 
@@ -225,9 +240,9 @@ def all_zero(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "actions_all_zero",
             "actions",
-            found=f"all {len(actions)} actions are zero",
-            expected="a drive to the target",
-            remedy="leave the episode out: it teaches the robot to stand still",
+            found=say("all {n} actions are zero", n=len(actions)),
+            expected=say("a drive to the target"),
+            remedy=say("leave the episode out: it teaches the robot to stand still"),
         )
 
 
@@ -243,11 +258,16 @@ def beyond_scale(facts: EpisodeFacts, declared: Declared) -> Iterator[Finding]:
             facts,
             "actions_beyond_scale",
             f"actions, row {row}, {dimensions[column]}",
-            found=f"{beyond.mean():.1%} of the values are beyond the scale; the largest: "
-            + ", ".join(f"{name} {value:g}" for name, value in largest),
-            expected=f"at most {declared.actions.said} either way",
-            remedy="raise the dataset's `actions.scale`, which may be one for each dimension: what "
-            "is beyond it is clipped",
+            found=say(
+                "{share:.1%} of the values are beyond the scale; the largest: {largest}",
+                share=beyond.mean(),
+                largest=[f"{name} {value:g}" for name, value in largest],
+            ),
+            expected=say("at most {scale} either way", scale=declared.actions.said),
+            remedy=say(
+                "raise the dataset's `actions.scale`, which may be one for each dimension: what "
+                "is beyond it is clipped"
+            ),
             frames=np.flatnonzero(beyond.any(axis=1)).tolist(),
         )
 
@@ -266,9 +286,15 @@ def side_sign(facts: EpisodeFacts, _: Declared) -> Iterator[Finding]:
             facts,
             "side_sign",
             "actions, linear_y",
-            found=f"mean {lateral.mean():+.3f} in an episode that passes on the {side}",
-            expected=f"a {'positive' if expected > 0 else 'negative'} mean: y points to the left",
-            remedy="check the sign of y in the collector, and the side in the file's name",
+            found=say(
+                "mean {mean:+.3f} in an episode that passes on the {side}",
+                mean=lateral.mean(),
+                side=side,
+            ),
+            expected=say("a positive mean: y points to the left")
+            if expected > 0
+            else say("a negative mean: y points to the left"),
+            remedy=say("check the sign of y in the collector, and the side in the file's name"),
             frames=[int(rows[0])],
         )
 

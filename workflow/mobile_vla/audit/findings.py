@@ -8,6 +8,7 @@ from functools import partial
 from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import CATALOGUE, SEVERITIES, Declared
 from mobile_vla.ingest.result import EpisodeFacts
+from mobile_vla.sentence import Sentence
 
 LISTED = 50  # frames or spans that a finding names
 
@@ -23,9 +24,9 @@ def of_episode(
     code: str,
     place: str,
     *,
-    found: str,
-    expected: str,
-    remedy: str,
+    found: Sentence,
+    expected: Sentence,
+    remedy: Sentence,
     frames: Sequence[int] = (),
 ) -> Finding:
     """Return a finding about one episode; ``facts`` are None for the dataset as a whole."""
@@ -75,7 +76,7 @@ def spans(indices: Sequence[int]) -> str:
         str(first) if first == last else f"{first}-{last}" for first, last in runs[:LISTED]
     )
     if len(runs) > LISTED:
-        text += f" and so on, {len(indices)} in all"
+        text += ", …"
     return f"frame {text}" if len(indices) == 1 else f"frames {text}"
 
 

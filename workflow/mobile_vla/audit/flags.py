@@ -47,7 +47,7 @@ def inspect(every: Sequence[EpisodeFacts], declared: Declared) -> Iterator[Findi
     """
     for facts in every:
         for defect in (*facts.errors, *facts.notes):
-            yield of_episode(facts, **defect.model_dump())
+            yield of_episode(facts, **dict(defect))
     sound = usable(every)
     for facts in sound:
         for check in EPISODE_CHECKS:

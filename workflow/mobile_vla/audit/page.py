@@ -17,6 +17,7 @@ from mobile_vla.config.audit import CATALOGUE, SEVERITIES
 from mobile_vla.ingest.frame_file import open_frame_file
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.templates import rendered
+from mobile_vla.texts import Texts
 
 SHOWN = 50  # findings of one kind on the page; audit.json lists all
 
@@ -31,21 +32,22 @@ Place = tuple[str, int, bool]
 """Episode, frame, and whether red and blue are swapped."""
 
 
-def render_page(report: Audit, every: Sequence[EpisodeFacts]) -> str:
+def render_page(report: Audit, every: Sequence[EpisodeFacts], t: Texts) -> str:
     """Return the page of an audit, with plots of the commands of usable episodes."""
-    plots = command_plots(report.findings, {facts.episode: facts for facts in every})
+    plots = command_plots(report.findings, {facts.episode: facts for facts in every}, t)
     groups: dict[tuple[bool, str], list[Finding]] = defaultdict(list)
     for finding in report.findings:
         groups[finding.accepted is not None, finding.code].append(finding)
     return rendered(
         "audit",
+        t=t,
         **dict(report),
         severities=SEVERITIES,
         groups=[
             {
                 "severity": members[0].severity,
                 "code": code,
-                "meaning": CATALOGUE[code].meaning,
+                "meaning": t.translated(CATALOGUE[code].meaning),
                 "members": members,
                 "pictures": [picture for picture in report.thumbnails if picture.code == code],
                 "plots": plots.get(code, []),
@@ -119,12 +121,10 @@ def _picture(
     code: str, episode: str, frame: int, swapped: bool, frames: Mapping[str, tuple[Path, int]]
 ) -> Thumbnail:
     picture: np.ndarray = open_frame_file(*frames[episode])[frame]  # (224, 224, 3)
-    text = f"Frame {frame} of {episode}"
-    alt = f"{text}: {CATALOGUE[code].meaning}"
     if swapped:
-        picture, alt = np.ascontiguousarray(picture[..., ::-1]), f"{text}, red and blue swapped"
+        picture = np.ascontiguousarray(picture[..., ::-1])
     small = Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BOX)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)
     uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return Thumbnail(code=code, episode=episode, frame=frame, swapped=swapped, alt=alt, image=uri)
+    return Thumbnail(code=code, episode=episode, frame=frame, swapped=swapped, image=uri)

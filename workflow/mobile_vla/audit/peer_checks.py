@@ -14,6 +14,7 @@ from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
 from mobile_vla.conventions import columns_of
 from mobile_vla.ingest.result import EpisodeFacts, StrongColors
+from mobile_vla.sentence import say
 
 # Nothing in a file says whether red or blue comes first. Clearly coloured things hint at it: those
 # before a robot are wood, cardboard, brick, soil and skin, hence warm. Measured on photographs,
@@ -42,10 +43,13 @@ def duplicates(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
         content = f"{facts.frame_file.sha256} {facts.actions}"
         same_content = by_content.setdefault(content, facts)
         if same_bytes is not facts:
-            code, found = "duplicate_file", f"the same bytes as {same_bytes.episode}"
+            code, found = (
+                "duplicate_file",
+                say("the same bytes as {episode}", episode=same_bytes.episode),
+            )
         elif same_content is not facts:
             code = "duplicate_content"
-            found = f"the same frames and actions as {same_content.episode}"
+            found = say("the same frames and actions as {episode}", episode=same_content.episode)
         else:
             continue
         yield of_episode(
@@ -53,8 +57,8 @@ def duplicates(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
             code,
             "file",
             found=found,
-            expected="each episode once",
-            remedy="remove one of the two: on both sides of the split it falsifies the scores",
+            expected=say("each episode once"),
+            remedy=say("remove one of the two: on both sides of the split it falsifies the scores"),
         )
 
 
@@ -69,9 +73,15 @@ def frame_sizes(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]
                 facts,
                 "other_image_size",
                 "images",
-                found=f"{size[1]}×{size[0]} pixels",
-                expected=f"{usual[1]}×{usual[0]} as in {sizes[usual]} of {len(every)} episodes",
-                remedy="check that it is the same camera and field of view",
+                found=say("{width}×{height} pixels", width=size[1], height=size[0]),
+                expected=say(
+                    "{width}×{height} as in {n} of {all} episodes",
+                    width=usual[1],
+                    height=usual[0],
+                    n=sizes[usual],
+                    all=len(every),
+                ),
+                remedy=say("check that it is the same camera and field of view"),
                 frames=[0],
             )
 
@@ -87,17 +97,22 @@ def normalised_actions(every: Sequence[EpisodeFacts], declared: Declared) -> Ite
     moving = [facts for facts in every if largest[facts.episode] > 0]
     concerned = [facts for facts in moving if abs(largest[facts.episode] - 1) <= TOLERANCE]
     about: list[EpisodeFacts | None] = list(concerned)
-    remedy = "other episodes go beyond 1: look whether this one was normalised before it was stored"
+    remedy = say(
+        "other episodes go beyond 1: look whether this one was normalised before it was stored"
+    )
     if concerned and len(concerned) == len(moving):
         about = [None]  # a finding about the dataset as a whole
-        remedy = "say `actions: {scale: 1}` if they were normalised before they were stored"
+        remedy = say("say `actions: {{scale: 1}}` if they were normalised before they were stored")
     for facts in about:
         yield of_episode(
             facts,
             "actions_normalised",
             "actions",
-            found=f"the largest command is exactly 1, and the scale is {declared.actions.said}",
-            expected="raw commands, which the scale makes normalised ones",
+            found=say(
+                "the largest command is exactly 1, and the scale is {scale}",
+                scale=declared.actions.said,
+            ),
+            expected=say("raw commands, which the scale makes normalised ones"),
             remedy=remedy,
         )
 
@@ -134,15 +149,29 @@ def mixed_order(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]
         color = lean(facts, SURE, SURELY)
         if color is not None and color != usual:
             shares = strong_colors_of(facts).model_dump()
+            colors = {"red": say("red"), "blue": say("blue")}
             yield of_episode(
                 facts,
                 "other_color_order",
                 "images",
-                found=f"{shares[color]:.1%} of the lower half are clearly {color}, "
-                f"{shares[usual]:.1%} clearly {usual}",
-                expected=f"more {usual}, as in {count} of {leans.total()} episodes",
-                remedy="look at the picture; if red and blue are swapped, swap them in the file, "
-                "or make these episodes a dataset of their own with the other `images.color`",
+                found=say(
+                    "{other:.1%} of the lower half are clearly {color}, {share:.1%} clearly "
+                    "{usual}",
+                    other=shares[color],
+                    color=colors[color],
+                    share=shares[usual],
+                    usual=colors[usual],
+                ),
+                expected=say(
+                    "more {usual}, as in {n} of {all} episodes",
+                    usual=colors[usual],
+                    n=count,
+                    all=leans.total(),
+                ),
+                remedy=say(
+                    "look at the picture; if red and blue are swapped, swap them in the file, or "
+                    "make these episodes a dataset of their own with the other `images.color`"
+                ),
                 frames=[0],
             )
 

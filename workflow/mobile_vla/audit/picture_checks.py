@@ -14,6 +14,7 @@ from mobile_vla.audit.quality_checks import ORDINARY, PEERS
 from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
 from mobile_vla.ingest.result import EpisodeFacts
+from mobile_vla.sentence import Sentence, say
 
 SAME = 0.005  # share of the pictures' change that differs, up to which two drives are one
 ROUNDING = 1 / 3  # squared grey levels: of the difference of two differences of whole numbers
@@ -57,11 +58,17 @@ def near_duplicates(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Find
                 same[index],
                 "near_duplicate",
                 "images",
-                found=f"the commands of {same[nearest].episode}, and pictures of which "
-                f"{shares[nearest]:.2%} of the change differs",
-                expected=f"each drive once: more than {SAME:.1%}",
-                remedy="look whether one drive was stored twice, and remove one: on both sides of "
-                "the split it falsifies the scores",
+                found=say(
+                    "the commands of {episode}, and pictures of which {share:.2%} of the change "
+                    "differs",
+                    episode=same[nearest].episode,
+                    share=shares[nearest],
+                ),
+                expected=say("each drive once: more than {share:.1%}", share=SAME),
+                remedy=say(
+                    "look whether one drive was stored twice, and remove one: on both sides of "
+                    "the split it falsifies the scores"
+                ),
                 frames=[same[index].frames // 2],
             )
 
@@ -89,10 +96,19 @@ def other_pictures(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Findi
             every[index],
             "other_pictures",
             "images",
-            found=f"the mean picture resembles that of no {NEAREST} other episodes (correlation "
-            f"{likeness[index]:.2f})",
-            expected=f"{low:.2f} to {high:.2f}, as in 80 % of {len(every) - 1} other episodes",
-            remedy="look whether it is the same camera, its place and the same surroundings",
+            found=say(
+                "the mean picture resembles that of no {n} other episodes (correlation "
+                "{value:.2f})",
+                n=NEAREST,
+                value=likeness[index],
+            ),
+            expected=say(
+                "{low:.2f} to {high:.2f}, as in 80 % of {n} other episodes",
+                low=low,
+                high=high,
+                n=len(every) - 1,
+            ),
+            remedy=say("look whether it is the same camera, its place and the same surroundings"),
             frames=[every[index].frames // 2],
         )
 
@@ -160,14 +176,25 @@ def command_offsets(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Find
         yield of_dataset(
             "command_offset",
             "actions",
-            found=f"pictures move {_when(OFFSETS[usual])}, in {best[usual]} of {len(known)} "
-            f"episodes (agreement {mean[usual]:.1f} of 3; {mean[OFFSETS.index(AFTER)]:.1f} "
-            f"{_when(AFTER)})",
-            expected=f"{_when(AFTER)}: a picture is what the driver saw before",
-            remedy="keep `target: next`, so that no command is predicted that the picture shows "
-            "already"
+            found=say(
+                "pictures move {when}, in {n} of {all} episodes (agreement {agreement:.1f} of 3; "
+                "{usual:.1f} {after})",
+                when=_when(OFFSETS[usual]),
+                n=best[usual],
+                all=len(known),
+                agreement=mean[usual],
+                usual=mean[OFFSETS.index(AFTER)],
+                after=_when(AFTER),
+            ),
+            expected=say("{after}: a picture is what the driver saw before", after=_when(AFTER)),
+            remedy=say(
+                "keep `target: next`, so that no command is predicted that the picture shows "
+                "already"
+            )
             if OFFSETS[usual] < AFTER
-            else "look whether the camera's pictures arrive late: a policy has to act on them so",
+            else say(
+                "look whether the camera's pictures arrive late: a policy has to act on them so"
+            ),
         )
     for facts in every:
         score = scores[facts.episode]
@@ -178,20 +205,34 @@ def command_offsets(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Find
             facts,
             "other_command_offset",
             "actions",
-            found=f"pictures move {_when(OFFSETS[there])} (agreement {score[there]:.1f} of 3; "
-            f"{score[usual]:.1f} {_when(OFFSETS[usual])})",
-            expected=f"{_when(OFFSETS[usual])}, as in {best[usual]} of {len(known)} episodes",
-            remedy="look whether commands and pictures were shifted against each other when the "
-            "episode was stored, and shift them back",
+            found=say(
+                "pictures move {when} (agreement {agreement:.1f} of 3; {usual:.1f} {after})",
+                when=_when(OFFSETS[there]),
+                agreement=score[there],
+                usual=score[usual],
+                after=_when(OFFSETS[usual]),
+            ),
+            expected=say(
+                "{when}, as in {n} of {all} episodes",
+                when=_when(OFFSETS[usual]),
+                n=best[usual],
+                all=len(known),
+            ),
+            remedy=say(
+                "look whether commands and pictures were shifted against each other when the "
+                "episode was stored, and shift them back"
+            ),
             frames=[facts.frames // 2],
         )
 
 
-def _when(offset: int) -> str:
+def _when(offset: int) -> Sentence:
     if offset == 0:
-        return "in the frame of a command"
-    frames = "1 frame" if abs(offset) == 1 else f"{abs(offset)} frames"
-    return f"{frames} {'after' if offset > 0 else 'before'} a command"
+        return say("in the frame of a command")
+    frames = say("1 frame") if abs(offset) == 1 else say("{n} frames", n=abs(offset))
+    if offset > 0:
+        return say("{frames} after a command", frames=frames)
+    return say("{frames} before a command", frames=frames)
 
 
 PICTURE_CHECKS: tuple[SetCheck, ...] = (near_duplicates, other_pictures, command_offsets)

@@ -11,6 +11,7 @@ from mobile_vla.audit.episode_checks import actions_of
 from mobile_vla.audit.result import Finding
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.ingest.result import EpisodeFacts
+from mobile_vla.texts import Texts
 
 WIDTH, HEIGHT = 240, 56  # pixels
 EDGE = 4  # pixels around what is drawn
@@ -35,7 +36,7 @@ class Plot:
 
 
 def command_plots(
-    findings: Sequence[Finding], every: Mapping[str, EpisodeFacts]
+    findings: Sequence[Finding], every: Mapping[str, EpisodeFacts], t: Texts
 ) -> dict[str, list[Plot]]:
     """Return plots for the findings about an episode's actions, by code: the first of each.
 
@@ -50,11 +51,11 @@ def command_plots(
             continue
         drawn = plots.setdefault(finding.code, [])
         if len(drawn) < EACH:
-            drawn.append(plot(finding, facts))
+            drawn.append(plot(finding, facts, t))
     return plots
 
 
-def plot(finding: Finding, facts: EpisodeFacts) -> Plot:
+def plot(finding: Finding, facts: EpisodeFacts, t: Texts) -> Plot:
     """Return the plot of one finding."""
     actions = actions_of(facts)  # (T, 3)
     largest = max(float(np.abs(actions).max()), 1e-9)
@@ -69,7 +70,7 @@ def plot(finding: Finding, facts: EpisodeFacts) -> Plot:
             lines[name] = _steps(heights, EDGE, right * step, WIDTH - EDGE)
     return Plot(
         episode=facts.episode,
-        alt=f"Commands of {facts.episode}, {facts.frames} frames: {finding.found}",
+        alt=t("audit.plot", episode=facts.episode, found=t.said(finding.found)),
         lines=lines,
         marks=tuple(round(EDGE + right * (frame + 0.5), 1) for frame in finding.frames[:MARKS]),
         middle=middle,

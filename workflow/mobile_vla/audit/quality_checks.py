@@ -33,6 +33,7 @@ from mobile_vla.audit.quality import (
 from mobile_vla.audit.result import Finding
 from mobile_vla.config.audit import Declared
 from mobile_vla.ingest.result import EpisodeFacts
+from mobile_vla.sentence import Sentence, say, verbatim
 
 PEERS = 8  # others, at least: of fewer neither median nor spread says anything
 FAR = 4.0  # robust standard deviations from the median
@@ -53,9 +54,11 @@ class Measure:
     spread: float
     """Least robust standard deviation that is assumed of the peers."""
     side: Literal["high", "low", "both"]
+    form: str
+    """Of the number."""
     text: str
-    """How the number reads."""
-    remedy: str
+    """How the number reads: the template of a sentence."""
+    remedy: Sentence
     frames: Callable[[EpisodeFacts], Sequence[int]]
     """The frames that show it."""
     logarithmic: bool = False
@@ -76,9 +79,12 @@ MEASURES = (
         number=idle_share,
         spread=0.05,
         side="high",
-        text="no command in {:.0%} of the frames",
-        remedy="look whether the driver hesitated or the recording ran on; cut it, or leave the "
-        "episode out: it teaches the robot to stand still",
+        form="{:.0%}",
+        text="no command in {number} of the frames",
+        remedy=say(
+            "look whether the driver hesitated or the recording ran on; cut it, or leave the "
+            "episode out: it teaches the robot to stand still"
+        ),
         frames=idle_frames,
     ),
     Measure(
@@ -87,8 +93,9 @@ MEASURES = (
         number=reversals,
         spread=3.0,
         side="high",
-        text="{:.0f} reversals of a velocity in 100 frames",
-        remedy="look whether the driver went to and fro; leave the episode out if it did",
+        form="{:.0f}",
+        text="{number} reversals of a velocity in 100 frames",
+        remedy=say("look whether the driver went to and fro; leave the episode out if it did"),
         frames=reversal_frames,
     ),
     Measure(
@@ -97,9 +104,12 @@ MEASURES = (
         number=roughness,
         spread=0.3,
         side="high",
-        text="a log dimensionless jerk of -{:.1f}",
-        remedy="look whether the joystick or its driver trembled; filter the commands, or leave "
-        "the episode out",
+        form="-{:.1f}",
+        text="a log dimensionless jerk of {number}",
+        remedy=say(
+            "look whether the joystick or its driver trembled; filter the commands, or leave the "
+            "episode out"
+        ),
         frames=middle,
     ),
     Measure(
@@ -108,8 +118,9 @@ MEASURES = (
         number=lambda facts: float(facts.frames),
         spread=1.5,
         side="both",
-        text="{:.0f} frames",
-        remedy="look whether the recording was cut short or ran on",
+        form="{:.0f}",
+        text="{number} frames",
+        remedy=say("look whether the recording was cut short or ran on"),
         frames=lambda facts: [facts.frames - 1],
         same_scenario=True,
     ),
@@ -119,8 +130,9 @@ MEASURES = (
         number=sharpness,
         spread=0.2,
         side="low",
-        text="a variance of the Laplacian of {:.1f} at a brightness of 128",
-        remedy="look at the pictures: the lens may be dirty or out of focus",
+        form="{:.1f}",
+        text="a variance of the Laplacian of {number} at a brightness of 128",
+        remedy=say("look at the pictures: the lens may be dirty or out of focus"),
         frames=middle,
         logarithmic=True,
     ),
@@ -130,8 +142,11 @@ MEASURES = (
         number=clipped,
         spread=0.02,
         side="high",
-        text="{:.0%} of the pixels black or white",
-        remedy="look at the pictures: exposure or lamp may be wrong, and what is clipped is lost",
+        form="{:.0%}",
+        text="{number} of the pixels black or white",
+        remedy=say(
+            "look at the pictures: exposure or lamp may be wrong, and what is clipped is lost"
+        ),
         frames=clipped_frames,
     ),
     Measure(
@@ -140,8 +155,11 @@ MEASURES = (
         number=brightness,
         spread=0.15,
         side="both",
-        text="a mean of {:.0f} of 255",
-        remedy="look whether exposure or light was another one; a policy sees both as they are",
+        form="{:.0f}",
+        text="a mean of {number} of 255",
+        remedy=say(
+            "look whether exposure or light was another one; a policy sees both as they are"
+        ),
         frames=middle,
         logarithmic=True,
     ),
@@ -170,9 +188,14 @@ def far_from_peers(measure: Measure) -> SetCheck:
                 facts,
                 measure.code,
                 measure.place,
-                found=measure.text.format(numbers[row]),
-                expected=f"{_between(measure.text, low, high)}, as in 80 % of {len(peers)} "
-                f"{'episodes of its scenario' if alike else 'other episodes'}",
+                found=say(measure.text, number=measure.form.format(numbers[row])),
+                expected=say(
+                    "{range}, as in 80 % of {n} episodes of its scenario"
+                    if alike
+                    else "{range}, as in 80 % of {n} other episodes",
+                    range=say(measure.text, number=_between(measure.form, low, high)),
+                    n=len(peers),
+                ),
                 remedy=measure.remedy,
                 frames=measure.frames(facts),
             )
@@ -191,12 +214,10 @@ def outlying(number: float, peers: np.ndarray, measure: Measure) -> bool:
     return sides[measure.side] > FAR
 
 
-def _between(text: str, low: float, high: float) -> str:
-    """Return a text with a range in the place of its number."""
-    before, _, rest = text.partition("{")
-    form, _, after = rest.partition("}")
-    ends = [f"{{{form}}}".format(value) for value in (low, high)]
-    return before + " to ".join(dict.fromkeys(ends)) + after
+def _between(form: str, low: float, high: float) -> Sentence:
+    """Return a range, or one number where both read alike."""
+    first, last = form.format(low), form.format(high)
+    return verbatim(first) if first == last else say("{low} to {high}", low=first, high=last)
 
 
 def blurred_frames_of(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
@@ -208,11 +229,16 @@ def blurred_frames_of(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Fi
                 facts,
                 "blurred_frames",
                 f"images, {spans(frames)}",
-                found=f"{len(frames)} of {facts.frames} frames are far less sharp than those "
-                "around them",
-                expected="at least a quarter of their variance of the Laplacian",
-                remedy="look at the pictures: the robot may have turned or shaken too fast for "
-                "the camera",
+                found=say(
+                    "{n} of {all} frames are far less sharp than those around them",
+                    n=len(frames),
+                    all=facts.frames,
+                ),
+                expected=say("at least a quarter of their variance of the Laplacian"),
+                remedy=say(
+                    "look at the pictures: the robot may have turned or shaken too fast for the "
+                    "camera"
+                ),
                 frames=frames,
             )
 

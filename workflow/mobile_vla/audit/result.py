@@ -6,6 +6,7 @@ from typing import Literal
 
 from mobile_vla.conventions import ScenarioKey
 from mobile_vla.result import Result
+from mobile_vla.sentence import Sentence
 
 
 class Finding(Result):
@@ -23,11 +24,11 @@ class Finding(Result):
     """Where in the file or dataset, such as ``images, frames 3-5``."""
     frames: tuple[int, ...]
     """Indices of the frames concerned, ascending, the first 50; empty where there are none."""
-    found: str
+    found: Sentence
     """What stands there."""
-    expected: str
+    expected: Sentence
     """What should stand there."""
-    remedy: str
+    remedy: Sentence
     """What to do about it."""
     accepted: str | None
     """The user's reason to accept it; None where it is not accepted."""
@@ -162,8 +163,6 @@ class Thumbnail(Result):
     """Index of the frame."""
     swapped: bool
     """Whether red and blue are exchanged in the picture."""
-    alt: str
-    """Alternative text."""
     image: str
     """JPEG of 112×112 pixels, as a data URI."""
 

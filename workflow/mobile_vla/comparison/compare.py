@@ -15,6 +15,7 @@ from mobile_vla.config.comparison import CompareSettings
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.layout import ComparisonFiles, EvaluationFiles
+from mobile_vla.sentence import Sentence, say
 
 log = logging.getLogger(__name__)
 
@@ -81,26 +82,39 @@ def _on_members(
     return found
 
 
-def _why_not_comparable(first: EvaluationResult, second: EvaluationResult) -> str | None:
+def _why_not_comparable(first: EvaluationResult, second: EvaluationResult) -> Sentence | None:
     """Return why errors of two runs must not be compared; None where they may.
 
     They must be of the same data and dimensions; the steps are then made the same.
     """
     if first.dataset != second.dataset:
-        return f"they are scored on the datasets {first.dataset} and {second.dataset}"
+        return say(
+            "they are scored on the datasets {one} and {other}",
+            one=first.dataset,
+            other=second.dataset,
+        )
     if first.manifest != second.manifest:
-        return (
-            f"{first.dataset} had other episodes when they were scored (its manifests are "
-            f"{first.manifest[:12]} and {second.manifest[:12]})"
+        return say(
+            "{dataset} had other episodes when they were scored (its manifests are {one} and "
+            "{other})",
+            dataset=first.dataset,
+            one=first.manifest[:12],
+            other=second.manifest[:12],
         )
     if first.split != second.split:
-        return f"they are scored by different splits of {first.dataset}"
+        return say("they are scored by different splits of {dataset}", dataset=first.dataset)
     if first.scored_on != second.scored_on:
-        roles = f"{first.scored_on} episodes and the other on {second.scored_on} episodes"
-        return f"one is scored on {roles}"
+        return say(
+            "one is scored on {one} episodes and the other on {other} episodes",
+            one=first.scored_on,
+            other=second.scored_on,
+        )
     if first.dimensions != second.dimensions:
-        names = [", ".join(scores.dimensions) for scores in (first, second)]
-        return f"they predict different dimensions: {names[0]} and {names[1]}"
+        return say(
+            "they predict different dimensions: {one} and {other}",
+            one=first.dimensions,
+            other=second.dimensions,
+        )
     return None
 
 

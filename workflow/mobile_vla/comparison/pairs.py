@@ -15,6 +15,7 @@ from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.evaluation.result import POLICY
 from mobile_vla.evaluation.verdict import ErrorSums
+from mobile_vla.sentence import say
 from mobile_vla.statistics.intervals import (
     FEWEST,
     bootstrap,
@@ -25,11 +26,11 @@ from mobile_vla.statistics.intervals import (
 )
 from mobile_vla.statistics.result import MeanWithInterval
 
-NO_COMMON_STEP = (
+NO_COMMON_STEP = say(
     "their windows and chunks share no step: the same frame, predicted equally far ahead; choose "
     "chunks that overlap"
 )
-NO_OTHER = "there is no other experiment on the same data"
+NO_OTHER = say("there is no other experiment on the same data")
 
 Experiments = Mapping[str, Sequence[RunScores]]
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mobile_vla.evaluation.result import BestBaseline, Difference, Verdict
 from mobile_vla.result import Result
+from mobile_vla.sentence import Sentence
 from mobile_vla.statistics.result import MeanWithInterval
 
 
@@ -149,7 +150,7 @@ class ComparableGroup(Result):
     """Its experiments, in the order of config.yaml."""
     pairs: list[ExperimentPair]
     """All pairs of its experiments; none where ``why_no_pairs`` has a reason."""
-    why_no_pairs: str | None
+    why_no_pairs: Sentence | None
     """Why its experiments are not compared; null where they are."""
 
 
@@ -158,7 +159,7 @@ class NotCompared(Result):
 
     experiments: tuple[list[str], list[str]]
     """Names of both groups' experiments."""
-    why: str
+    why: Sentence
     """In what their data differ."""
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema
 from mobile_vla.config.base import Settings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Windows
+from mobile_vla.conventions import Language
 
 Severity = Literal["error", "warning", "info"]
 """``error`` makes an episode or an experiment unusable, ``warning`` makes results doubtful,
@@ -198,6 +199,9 @@ class DataAuditSettings(Settings):
 
 class AuditSettings(DataAuditSettings):
     """What ``audit`` is given."""
+
+    language: Language = "en"
+    """That of its page."""
 
     experiments: tuple[AuditedExperiment, ...] = ()
     """The experiments that use the dataset."""

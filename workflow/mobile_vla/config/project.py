@@ -92,6 +92,7 @@ class Project(Named):
         """Return what ``audit`` is given."""
         return AuditSettings(
             **dict(self.audit_data(dataset)),
+            language=self.report.language,
             experiments=tuple(
                 AuditedExperiment(
                     name=name,

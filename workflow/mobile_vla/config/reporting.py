@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.units import Units
+from mobile_vla.conventions import Language
 from mobile_vla.layout import (
     AuditFiles,
     BackboneFiles,
@@ -36,7 +37,6 @@ from mobile_vla.layout import (
     TrialFiles,
 )
 
-Language = Literal["en", "ko"]
 Printed = Literal["open", "all"]
 
 FIGURES = {
@@ -88,7 +88,7 @@ class Report(Settings):
     title: str = "Mobile VLA experiments"
     """Heading of the page."""
     language: Language = "en"
-    """Language of the page: `en` or `ko`. What stands in the figures is English."""
+    """Language of the page, its figures and the audit: `en` or `ko`."""
     print: Printed = "open"
     """What is printed: what is ``open`` on the screen, or ``all``."""
     example: str | None = None

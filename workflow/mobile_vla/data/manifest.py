@@ -133,8 +133,8 @@ def _problems(
             Problem(
                 f"{file}, {error.place}",
                 f"{error.found} [{error.code}]",
-                error.expected,
-                error.remedy,
+                str(error.expected),
+                str(error.remedy),
             )
             for error in facts.errors
         ]

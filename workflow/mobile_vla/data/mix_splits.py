@@ -14,10 +14,14 @@ from mobile_vla.data.result import DatasetSplit, Fold, SplitBasis
 from mobile_vla.data.split import FoldRoles
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.layout import SplitFiles
+from mobile_vla.sentence import Sentence, say
 
 log = logging.getLogger(__name__)
 
 UNUSED = "unused"
+
+Roles = dict[str, tuple[str, Sentence | None]]
+"""By episode its role, or ``unused`` and why."""
 
 
 def mix_splits(
@@ -95,15 +99,13 @@ def repeated_episodes(dataset: Dataset) -> dict[str, str]:
     return found
 
 
-def _listed(fold: Fold) -> list[tuple[str, str, str]]:
+def _listed(fold: Fold) -> list[tuple[str, str, Sentence | None]]:
     """Return the episodes of a fold with their roles, and why those without one have none."""
-    listed = [(name, str(role), "") for role, names in fold.roles.items() for name in names]
-    return listed + [(one.episode, UNUSED, one.reason) for one in fold.unused]
+    used = ((name, str(role), None) for role, names in fold.roles.items() for name in names)
+    return [*used, *((one.episode, UNUSED, one.reason) for one in fold.unused)]
 
 
-def _differing(
-    place: str, repeated: dict[str, str], roles: dict[str, tuple[str, str]]
-) -> list[Problem]:
+def _differing(place: str, repeated: dict[str, str], roles: Roles) -> list[Problem]:
     """Return the repeated episodes that their datasets put on different sides."""
     sides = {name: (roles[name][0], roles[before][0]) for name, before in repeated.items()}
     return [
@@ -136,16 +138,17 @@ def _nothing_left(place: str, of_members: dict[str, Fold], joined: Fold) -> list
 def _joined(
     dataset: Dataset,
     basis: SplitBasis,
-    roles: dict[str, tuple[str, str]],
+    roles: Roles,
     repeated: dict[str, str],
     held_out: str | None,
 ) -> Fold:
     """Return a fold of the mixture; an episode that one dataset leaves unused is unused."""
-    unused = {name: reason for name, (role, reason) in roles.items() if role == UNUSED}
+    unused = {name: reason for name, (_, reason) in roles.items() if reason is not None}
     for name, before in repeated.items():
         if name in unused:
-            unused.setdefault(before, f"it is unused as {name}: {unused[name]}")
-        unused[name] = f"the same episode as {before}, and counted there"
+            reason = say("it is unused as {name}: {reason}", name=name, reason=unused[name])
+            unused.setdefault(before, reason)
+        unused[name] = say("the same episode as {name}, and counted there", name=before)
     groups = defaultdict(list)
     for episode in dataset.episodes:
         if episode.name not in unused:

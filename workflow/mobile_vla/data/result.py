@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from mobile_vla.conventions import ScenarioKey
 from mobile_vla.ingest.result import Defect, Scenario
 from mobile_vla.result import FileDigest, Result
+from mobile_vla.sentence import Sentence
 
 Role = Literal["train", "val", "test"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -111,7 +112,7 @@ class UnusedEpisode(Result):
 
     episode: str
     """Name of the episode."""
-    reason: str
+    reason: Sentence
     """Why it has no role."""
 
 

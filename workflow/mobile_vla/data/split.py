@@ -25,6 +25,7 @@ from mobile_vla.data.result import (
 from mobile_vla.data.roles import shared_content
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.layout import SplitFiles
+from mobile_vla.sentence import Sentence, say
 
 NAMED = 30  # cells that a message lists; of more, the first
 
@@ -78,7 +79,7 @@ class FoldRoles:
     """train, val or test, by episode."""
     cells: dict[str, Cell]
     """The cell of each episode that has a role."""
-    unused: dict[str, str]
+    unused: dict[str, Sentence]
     """Why an episode has none, by episode."""
 
     def counts(self) -> dict[Cell, Counter[str]]:
@@ -158,7 +159,7 @@ def _fold(
     cells: Mapping[str, Cell],
     role_of: Mapping[str, str],
     held_out: str | None = None,
-    unused: Mapping[str, str] | None = None,
+    unused: Mapping[str, Sentence] | None = None,
 ) -> FoldRoles:
     """Give every episode the role and the cell of its group."""
     group_of = {member.name: group for group, members in groups.items() for member in members}
@@ -190,7 +191,7 @@ def _left_out(episodes: Sequence[Episode], split: LeaveOneOut, value: str) -> Fo
     """Return the fold that tests one value of the key, and trains and selects on the others."""
     key = split.key
     unused = {
-        episode.name: f"its name does not say its {key}"
+        episode.name: say("its name does not say its {key}", key=key)
         for episode in episodes
         if episode.scenario[key] is None
     }
@@ -208,12 +209,18 @@ def _left_out(episodes: Sequence[Episode], split: LeaveOneOut, value: str) -> Fo
             if (member.scenario[key] == value) == (group in tested):
                 used[group].append(member)
             elif group in tested:
-                unused[member.name] = (
-                    f"its group {group} is tested on {key} {value}, and it has another"
+                unused[member.name] = say(
+                    "its group {group} is tested on {key} {value}, and it has another",
+                    group=group,
+                    key=key,
+                    value=value,
                 )
             else:
-                unused[member.name] = (
-                    f"{key} {value} is held out, and others of its group {group} train or select"
+                unused[member.name] = say(
+                    "{key} {value} is held out, and others of its group {group} train or select",
+                    group=group,
+                    key=key,
+                    value=value,
                 )
     cells = _cells(used, split)
     rest = {group: cell for group, cell in cells.items() if group not in tested}

@@ -23,6 +23,7 @@ from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import build_policy
 from mobile_vla.runs.predict import inference, predict
 from mobile_vla.runs.samples import Samples
+from mobile_vla.sentence import Sentence, say
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,9 @@ class Predictions:
     policy: np.ndarray
     baselines: dict[str, np.ndarray]  # by name; the policy has to beat them
     controls: dict[str, np.ndarray]  # by name; they show which inputs the policy uses
-    absent: dict[str, str]  # baselines and controls that could not be predicted, with the reason
+    absent: dict[
+        str, Sentence
+    ]  # baselines and controls that could not be predicted, with the reason
     fitted: dict[str, dict[str, int | float]]  # by baseline, what the validation windows chose
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -78,7 +81,7 @@ def predict_all(
     baselines["untrained"] = untrained
     shuffled = shuffled_prompts(samples, settings.seed)
     if shuffled is None:
-        predictions.absent["shuffled_prompt"] = "all scored episodes have the same prompt"
+        predictions.absent["shuffled_prompt"] = say("all scored episodes have the same prompt")
     else:
         live = settings.policy.cut == "readout"  # stored readouts depend on the prompt
         predictions.controls["shuffled_prompt"] = predict(
@@ -101,7 +104,7 @@ def _predict_from_features(
 ) -> None:
     """Add the baselines that are fitted on stored features, or the reason why there are none."""
     if settings.policy.cut == "pixels":
-        reason = "the vision tower is trained, so that no features are stored"
+        reason = say("the vision tower is trained, so that no features are stored")
         predictions.absent.update(nearest_neighbours=reason, ridge=reason)
         return
     train, val, scored = (

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mobile_vla.model.result import TrainedOn
 from mobile_vla.result import FileDigest, Result
+from mobile_vla.sentence import Sentence
 from mobile_vla.statistics.result import MeanWithInterval
 
 POLICY = "policy"
@@ -271,7 +272,7 @@ class EvaluationResult(ScoredRun):
     """By name."""
     controls: dict[str, Errors]
     """The policy itself without its images, or under other episodes' prompts."""
-    absent: dict[str, str]
+    absent: dict[str, Sentence]
     """Baselines and controls that could not be predicted, with the reason."""
     fitted: dict[str, dict[str, int | float]]
     """By baseline, what was chosen on the validation windows."""

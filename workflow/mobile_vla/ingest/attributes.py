@@ -11,6 +11,7 @@ import numpy as np
 from mobile_vla.ingest.places import Places
 from mobile_vla.ingest.rawfile import locate
 from mobile_vla.ingest.texts import QUOTED, plain_text, text_of_bytes, unclear
+from mobile_vla.sentence import say
 
 MAX_ATTRIBUTES = 100
 MAX_ATTRIBUTE_BYTES = 1 << 20  # of one that is read
@@ -39,16 +40,18 @@ def read_instruction_attribute(file: h5py.File, places: Places) -> str:
     group, _, named = place.partition("@")
     holder, (name, _, key) = locate(file, group), named.partition("/")
     if holder is None or name not in holder.attrs:
-        raise unclear(place, "no such attribute", "a text")
+        raise unclear(place, say("no such attribute"), say("a text"))
     text = whole_text(holder, name)
     if key and text is not None:
         try:
             entries = json.loads(text)
         except ValueError:
-            raise unclear(place, f"{text[:QUOTED]!r}, which is no JSON", "JSON") from None
+            raise unclear(
+                place, say("{value!r}, which is no JSON", value=text[:QUOTED]), say("JSON")
+            ) from None
         text = entries.get(key) if isinstance(entries, dict) else None
     if not isinstance(text, str) or not text.strip():
-        raise unclear(place, "no text", "one text")
+        raise unclear(place, say("no text"), say("one text"))
     return plain_text(text.strip())
 
 

@@ -14,6 +14,7 @@ from mobile_vla.ingest.encoded import decode, may_be_encoded, read_stored
 from mobile_vla.ingest.isolation import Announce
 from mobile_vla.ingest.machine import blame, from_machine, machine_error
 from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected, one_line, reading, rejection
+from mobile_vla.sentence import Sentence, first_of, say
 
 # Decompressed and side by side, the chunks that one frame lies in: 24 images of 1280×720. Reading
 # takes three times that at most, which keeps an ingest job below 400 MB (docs/performance.md).
@@ -49,13 +50,13 @@ def check_storage(dataset: h5py.Dataset, place: str, *, decode_later: bool = Fal
     if dataset.chunks is not None:
         _check_chunks(dataset, place, decode_later)
     elif dataset.id.get_storage_size() < (whole := dataset.size * _item_bytes(dataset)):
-        raise _incomplete(place, dataset.id.get_storage_size(), whole, "bytes")
+        raise _incomplete(place, dataset.id.get_storage_size(), whole, say("bytes"))
 
 
 def _without_filter(place: str, number: int, name: str) -> Exception:
-    found = f"compressed with filter {number} ({name or 'unnamed'})"
+    found = say("compressed with filter {number} ({name})", number=number, name=name or "?")
     if (number < PLUGINS and number != SZIP) or name in OF_HDF5:
-        expected = "gzip, or a filter that HDF5 or a plugin of it has"
+        expected = say("gzip, or a filter that HDF5 or a plugin of it has")
         return rejection("unknown_filter", place, found, expected)
     remedy = (
         "recompress it (h5repack -f GZIP=1 OLD.h5 NEW.h5), or install the filter, for instance\n"
@@ -67,10 +68,12 @@ def _without_filter(place: str, number: int, name: str) -> Exception:
     return machine_error(place, f"{found}, and this machine's HDF5 has no such filter", remedy)
 
 
-def _incomplete(place: str, stored: int, whole: int, unit: str) -> Rejected:
-    found = f"{stored} of {whole} {unit} were ever written"
-    expected = "all of them: HDF5 reads the others as zeros"
-    remedy = "the recorder was stopped early; record the episode again"
+def _incomplete(place: str, stored: int, whole: int, unit: Sentence) -> Rejected:
+    found = say(
+        "{stored} of {whole} {unit} were ever written", stored=stored, whole=whole, unit=unit
+    )
+    expected = say("all of them: HDF5 reads the others as zeros")
+    remedy = say("the recorder was stopped early; record the episode again")
     return rejection("incomplete", place, found, expected, remedy)
 
 
@@ -83,14 +86,16 @@ def _check_chunks(dataset: h5py.Dataset, place: str, decode_later: bool) -> None
     counts = [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
     across, size = math.prod(counts[1:]), _chunk_bytes(dataset)
     if across * size > MAX_BYTES:
-        beside = f" ({across:,} of them side by side)" if across > 1 else ""
-        found = f"chunks of {size:,} bytes{beside}"
-        expected = f"at most {MAX_BYTES:,} bytes side by side: chunks are decompressed as a whole"
-        remedy = f"store a frame a chunk: {REPACK}"
+        found = say("{n:,} chunks of {size:,} bytes side by side", n=across, size=size)
+        expected = say(
+            "at most {most:,} bytes side by side: chunks are decompressed as a whole",
+            most=MAX_BYTES,
+        )
+        remedy = say("store a frame a chunk: `{command}`", command=REPACK)
         raise rejection("chunk_too_large", place, found, expected, remedy)
     whole, stored = math.prod(counts), dataset.id.get_num_chunks()
     if stored < whole:
-        raise _incomplete(place, stored, whole, "chunks")
+        raise _incomplete(place, stored, whole, say("chunks"))
     starts = (
         range(0, count * chunk, chunk) for count, chunk in zip(counts, dataset.chunks, strict=True)
     )
@@ -100,18 +105,19 @@ def _check_chunks(dataset: h5py.Dataset, place: str, decode_later: bool) -> None
     chunks: list[h5py.h5d.StoreInfo] = []
     dataset.id.chunk_iter(chunks.append)
     listed: list[tuple[int, ...]] = []
-    wrong: list[str] = []
+    wrong: list[Sentence] = []
     for chunk in chunks:
         plain = chunk.filter_mask & unfiltered == unfiltered
         if chunk.size == 0 or (plain and chunk.size != size):
-            wrong.append(f"chunk {chunk.chunk_offset} of {chunk.size} bytes")
+            at, size_there = chunk.chunk_offset, chunk.size
+            wrong.append(say("chunk {at} of {size} bytes", at=at, size=size_there))
         elif not decode_later or not readable:
             listed.append(chunk.chunk_offset)
     wanted -= {chunk.chunk_offset for chunk in chunks}
-    wrong += [f"no chunk {offset}" for offset in sorted(wanted)[:1]]
+    wrong += [say("no chunk {at}", at=offset) for offset in sorted(wanted)[:1]]
     ranges = sorted((chunk.byte_offset, chunk.byte_offset + chunk.size) for chunk in chunks)
     if any(start < end for (_, end), (start, _) in itertools.pairwise(ranges)):
-        wrong.append("chunks that overlap in the file")
+        wrong.append(say("chunks that overlap in the file"))
     for offset in listed:
         try:
             if readable:
@@ -121,10 +127,16 @@ def _check_chunks(dataset: h5py.Dataset, place: str, decode_later: bool) -> None
         except READ_ERRORS as error:
             if from_machine(error):
                 raise
-            wrong.append(f"chunk {offset} is listed, and cannot be read: {one_line(error)}")
+            wrong.append(
+                say(
+                    "chunk {at} is listed, and cannot be read: {error}",
+                    at=offset,
+                    error=one_line(error),
+                )
+            )
     if wrong:
-        found = wrong[0] + (f", and {len(wrong) - 1} more" if len(wrong) > 1 else "")
-        raise rejection("damaged_index", place, found, "an index that leads to every chunk")
+        found = first_of(len(wrong), wrong[0])
+        raise rejection("damaged_index", place, found, say("an index that leads to every chunk"))
 
 
 def image_blocks(
@@ -164,9 +176,11 @@ def image_blocks(
             image = decode(stored, where)
             shape = shape or image.shape
             if image.shape != shape:
-                found = f"{image.shape[0]}×{image.shape[1]} pixels"
-                expected = f"{shape[0]}×{shape[1]}, as in frame 0"
-                raise rejection("wrong_shape", where, found, expected, "store images of one size")
+                found = say("{height}×{width} pixels", height=image.shape[0], width=image.shape[1])
+                expected = say("{height}×{width}, as in frame 0", height=shape[0], width=shape[1])
+                raise rejection(
+                    "wrong_shape", where, found, expected, say("store images of one size")
+                )
             yield index, image[np.newaxis]
 
 
@@ -191,8 +205,8 @@ def _block(dataset: h5py.Dataset, first: int, last: int, place: str) -> np.ndarr
         return _decoded(dataset, first, last) if decoded else dataset[first:last]
     except READ_ERRORS as error:
         blame(error, where)
-        found = f"it cannot be read: {one_line(error)}"
-        expected = "images that are intact to the last chunk"
+        found = say("it cannot be read: {error}", error=one_line(error))
+        expected = say("images that are intact to the last chunk")
         raise rejection("damaged_chunk", where, found, expected) from None
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from mobile_vla.ingest.machine import bounded_memory, from_machine
 from mobile_vla.ingest.rawfile import Rejected, one_line, reading, rejection
+from mobile_vla.sentence import say
 
 SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
@@ -79,23 +80,39 @@ def decode(stored: Any, place: str) -> np.ndarray:
 
 def _opened(stored: Any, place: str, read: Callable[[Image.Image], Any]) -> Any:
     content = _bytes_of(stored)
-    expected = "a whole JPEG or PNG file"
+    expected = say("a whole JPEG or PNG file")
     kind = format_of(content)
     if kind is None:
-        found = f"{len(content):,} bytes that begin with {content[:8].hex(' ') or 'nothing'}"
+        found = say(
+            "{n:,} bytes that begin with `{start}`",
+            n=len(content),
+            start=content[:8].hex(" "),
+        )
         raise rejection("damaged_chunk", place, found, expected)
     # Behind a cut the decoder would fill up the image with grey.
     if ENDS[kind] not in content:
-        raise rejection("damaged_chunk", place, f"a {kind} file without its end", expected)
+        raise rejection(
+            "damaged_chunk", place, say("a {kind} file without its end", kind=kind), expected
+        )
     try:
         with Image.open(io.BytesIO(content), formats=(kind,)) as picture:
             if picture.width * picture.height > MAX_PIXELS:
-                found = f"{kind} file of {picture.height}×{picture.width} pixels"
-                limit = f"at most {MAX_PIXELS:,} pixels"
-                raise rejection("absurd_size", place, found, limit, "store smaller images")
+                found = say(
+                    "{kind} file of {height}×{width} pixels",
+                    kind=kind,
+                    height=picture.height,
+                    width=picture.width,
+                )
+                limit = say("at most {most:,} pixels", most=MAX_PIXELS)
+                raise rejection("absurd_size", place, found, limit, say("store smaller images"))
             if picture.mode not in MODES or not _opaque(picture):
-                found = f"{kind} file with pixels of the kind {picture.mode}"
-                expected, remedy = "red, green and blue of 8 bits", "store the camera's images"
+                found = say(
+                    "{kind} file with pixels of the kind {mode}", kind=kind, mode=picture.mode
+                )
+                expected, remedy = (
+                    say("red, green and blue of 8 bits"),
+                    say("store the camera's images"),
+                )
                 raise rejection("wrong_dtype", place, found, expected, remedy)
             return read(picture)
     except Rejected:
@@ -103,7 +120,9 @@ def _opened(stored: Any, place: str, read: Callable[[Image.Image], Any]) -> Any:
     except Exception as error:  # Pillow's decoders raise what they like
         if from_machine(error):
             raise
-        found = f"a {kind} file that cannot be decoded: {one_line(error)}"
+        found = say(
+            "a {kind} file that cannot be decoded: {error}", kind=kind, error=one_line(error)
+        )
         raise rejection("damaged_chunk", place, found, expected) from None
 
 

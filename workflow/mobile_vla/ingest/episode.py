@@ -33,8 +33,9 @@ from mobile_vla.ingest.places import CORRECT, IMAGES, RECORD_AGAIN, Places
 from mobile_vla.ingest.rawfile import Rejected, find, left_open, locate, reading, rejection
 from mobile_vla.ingest.result import Defect
 from mobile_vla.ingest.texts import plain_text, read_event_types, read_instruction
+from mobile_vla.sentence import say, verbatim
 
-IMAGES_EXPECTED = "(T, H, W, 3) uint8, or T JPEG or PNG files"
+IMAGES_EXPECTED = say("(T, H, W, 3) uint8, or T JPEG or PNG files")
 MAX_SIDE = 8192  # pixels; one such image takes 200 MB
 
 DAMAGE = ("unreadable", "damaged_index", "unknown_filter")
@@ -129,9 +130,14 @@ def read_episode(file: h5py.File, announce: Announce, places: Places | None = No
             (places.state or "state", state),
         ):
             if values is not None and len(values) != frames:
-                found = f"{len(values)} entries for {frames} frames in {place}"
+                found = say(
+                    "{entries} entries for {frames} frames in {place}",
+                    entries=len(values),
+                    frames=frames,
+                    place=place,
+                )
                 remedy = CORRECT if places.is_chosen else RECORD_AGAIN
-                unequal = rejection("unequal_length", at, found, "one entry a frame", remedy)
+                unequal = rejection("unequal_length", at, found, say("one entry a frame"), remedy)
                 defects += unequal.defects
     if defects or images is None or actions is None:
         raise Rejected(*defects)
@@ -143,9 +149,11 @@ def _holder(file: h5py.File, places: Places) -> h5py.Group:
     """Return the group whose attributes are the episode's."""
     found = locate(file, places.group)
     if found is None:
-        raise missing(places, places.group, "the group of an episode")
+        raise missing(places, places.group, say("the group of an episode"))
     if isinstance(found, h5py.Dataset):
-        raise wrong(places, "wrong_shape", places.group, "an array", "the group of an episode")
+        raise wrong(
+            places, "wrong_shape", places.group, say("an array"), say("the group of an episode")
+        )
     return found
 
 
@@ -155,18 +163,26 @@ def _images(file: h5py.File, places: Places) -> tuple[str, tuple[int, int, int]]
         if dataset is not None:
             break
     else:
-        others = "" if places.is_chosen else f", or {IMAGES[1]}"
-        raise missing(places, places.images[0], f"images (T, H, W, 3) uint8{others}")
+        expected = say("images (T, H, W, 3) uint8")
+        if not places.is_chosen:
+            expected = say("images (T, H, W, 3) uint8, or {other}", other=IMAGES[1])
+        raise missing(places, places.images[0], expected)
     shape = dataset.shape
     if may_be_encoded(dataset):
         return place, _encoded(dataset, places, place)
     if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
         raise wrong(places, "wrong_shape", place, shape, IMAGES_EXPECTED)
-    check_type(dataset, places, place, np.uint8, "uint8, values 0 to 255")
+    check_type(dataset, places, place, np.uint8, say("uint8, values 0 to 255"))
     check_length(shape[0], places, place)
     if max(shape[1:3]) > MAX_SIDE:
-        limit = f"at most {MAX_SIDE} pixels a side"
-        raise wrong(places, "absurd_size", place, f"{shape[1]}×{shape[2]} pixels", limit)
+        limit = say("at most {most} pixels a side", most=MAX_SIDE)
+        raise wrong(
+            places,
+            "absurd_size",
+            place,
+            say("{height}×{width} pixels", height=shape[1], width=shape[2]),
+            limit,
+        )
     check_storage(dataset, place, decode_later=True)
     return place, shape[:3]
 
@@ -177,7 +193,7 @@ def _encoded(dataset: h5py.Dataset, places: Places, place: str) -> tuple[int, in
     check_storage(dataset, place, decode_later=True)
     first = dataset[0]
     if format_of(first) is None:
-        found = f"{dataset.shape} {dataset.dtype}"
+        found = verbatim(f"{dataset.shape} {dataset.dtype}")
         raise wrong(places, "wrong_shape", place, found, IMAGES_EXPECTED)
     return dataset.shape[0], *size_of(first, f"{place}, frame 0")
 
@@ -187,6 +203,6 @@ def _stored_as_files(file: h5py.File, place: str) -> None:
     dataset = file[place]
     if may_be_encoded(dataset):
         kind = format_of(dataset[0])
-        found = f"{kind} files, which are decoded"
-        remedy = "nothing, if their colours are as `images.color` says"
-        raise rejection("encoded", place, found, "(T, H, W, 3) uint8", remedy)
+        found = say("{kind} files, which are decoded", kind=kind)
+        remedy = say("nothing, if their colours are as `images.color` says")
+        raise rejection("encoded", place, found, verbatim("(T, H, W, 3) uint8"), remedy)

@@ -27,6 +27,7 @@ from mobile_vla.ingest.scenario import VALUES, parse_scenario
 from mobile_vla.ingest.values import single
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.result import FileDigest
+from mobile_vla.sentence import say
 
 
 def ingest(
@@ -95,11 +96,11 @@ def _without_groups(file: h5py.File, pattern: str) -> Rejected:
     with reading("file"):
         found = matching(file, pattern)
     if found:
-        said = "groups that could not be read when the workflow was planned"
-        return rejection("unreadable", "file", said, "an intact HDF5 file")
-    said = f"no group that matches {pattern!r}"
-    remedy = "correct `fields.episodes`, or take the file out of the dataset's `pattern`"
-    return rejection("missing_dataset", "file", said, "a group for each episode", remedy)
+        said = say("groups that could not be read when the workflow was planned")
+        return rejection("unreadable", "file", said, say("an intact HDF5 file"))
+    said = say("no group that matches {pattern!r}", pattern=pattern)
+    remedy = say("correct `fields.episodes`, or take the file out of the dataset's `pattern`")
+    return rejection("missing_dataset", "file", said, say("a group for each episode"), remedy)
 
 
 def _within(group: str, defects: Iterable[Defect]) -> list[Defect]:

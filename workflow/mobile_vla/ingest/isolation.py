@@ -16,8 +16,9 @@ import psutil
 
 from mobile_vla.ingest.machine import CHECK_DRIVE, machine_error
 from mobile_vla.ingest.rawfile import rejection
+from mobile_vla.sentence import say
 
-INTACT = "an intact HDF5 file"
+INTACT = say("an intact HDF5 file")
 STALL_SECONDS = 120.0  # without a message; a block of images takes one or two, even over NFS
 LOOK_SECONDS = 1.0  # between two looks at a silent child
 
@@ -112,11 +113,14 @@ class _Silence:
             if passed < self.look / 20 and not ready:
                 self.waited += self.look  # not the clock's: this process may have been stopped
             if self.computed >= STALL_SECONDS:
-                found = f"HDF5 computed for {STALL_SECONDS:g} s and did not come to an end"
+                found = say(
+                    "HDF5 computed for {seconds:g} s and did not come to an end",
+                    seconds=STALL_SECONDS,
+                )
                 raise rejection("unreadable", place, found, INTACT)
             if self.waited >= STALL_SECONDS:
-                found = f"no answer to a request to read in {STALL_SECONDS:g} s"
-                raise machine_error(place, found, CHECK_DRIVE)
+                waited = f"no answer to a request to read in {STALL_SECONDS:g} s"
+                raise machine_error(place, waited, CHECK_DRIVE)
 
 
 def _run(work: Callable[[Announce], object], receiver: Connection, sender: Connection) -> None:
@@ -134,7 +138,7 @@ def _died(place: str, code: int | None) -> Exception:
     number = -code if code is not None and code < 0 else 0
     reason = signal.Signals(number).name if number else f"exit status {code}"
     if number in CRASHES:
-        found = f"HDF5 crashed ({reason}) while reading it"
+        found = say("HDF5 crashed ({reason}) while reading it", reason=reason)
         return rejection("unreadable", place, found, INTACT)
     remedy = "if it happens again look for lack of memory or disk space"
     return machine_error(place, f"reading was interrupted ({reason})", remedy)

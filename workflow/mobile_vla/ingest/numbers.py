@@ -23,27 +23,29 @@ from mobile_vla.ingest.places import (
 )
 from mobile_vla.ingest.rawfile import Rejected, find, rejection
 from mobile_vla.ingest.result import Defect
+from mobile_vla.sentence import Sentence, first_of, say, verbatim
 
 MAX_FRAMES = 100_000
 EXACT_BITS = 10  # of a float's mantissa: a half has as many, and 1.15 to a thousandth
 NAMED = 20  # columns in a message
-COPY = "copy the file again, if the original is whole; else record the episode again"
+COPY = say("copy the file again, if the original is whole; else record the episode again")
 
 
-def missing(places: Places, place: str, expected: str) -> Rejected:
+def missing(places: Places, place: str, expected: Sentence) -> Rejected:
     """Return the defect of a part that is not there."""
     remedy = CORRECT if places.is_chosen else DESCRIBE
-    return rejection("missing_dataset", place, "no such dataset", expected, remedy)
+    return rejection("missing_dataset", place, say("no such dataset"), expected, remedy)
 
 
-def wrong(places: Places, code: str, place: str, found: Any, expected: str) -> Rejected:
+def wrong(places: Places, code: str, place: str, found: Any, expected: Sentence) -> Rejected:
     """Return the defect of a part that has another form."""
     remedy = CORRECT if places.is_chosen else AS_CONTRACT
-    return rejection(code, place, f"{found}", expected, remedy)
+    said = found if isinstance(found, Sentence) else verbatim(found)
+    return rejection(code, place, said, expected, remedy)
 
 
 def check_type(
-    dataset: h5py.Dataset, places: Places, place: str, kind: type[np.generic], expected: str
+    dataset: h5py.Dataset, places: Places, place: str, kind: type[np.generic], expected: Sentence
 ) -> None:
     """Refuse another kind of numbers, and numbers in a format that nobody writes.
 
@@ -53,7 +55,7 @@ def check_type(
     if not np.issubdtype(dataset.dtype, kind):
         raise wrong(places, "wrong_dtype", place, type_of(dataset), expected)
     if not is_standard(dataset):
-        raise rejection("wrong_dtype", place, type_of(dataset), expected, COPY)
+        raise rejection("wrong_dtype", place, verbatim(type_of(dataset)), expected, COPY)
 
 
 def check_length(frames: int, places: Places, place: str) -> None:
@@ -63,10 +65,12 @@ def check_length(frames: int, places: Places, place: str) -> None:
         Rejected: it is such an array.
     """
     if frames == 0:
-        raise rejection("no_frames", place, "T = 0", "at least one frame", RECORD_AGAIN)
+        raise rejection("no_frames", place, say("T = 0"), say("at least one frame"), RECORD_AGAIN)
     if frames > MAX_FRAMES:
-        limit = f"at most {MAX_FRAMES:,} frames"
-        raise wrong(places, "absurd_size", place, f"{frames:,} frames declared", limit)
+        limit = say("at most {max_frames:,} frames", max_frames=MAX_FRAMES)
+        raise wrong(
+            places, "absurd_size", place, say("{frames:,} frames declared", frames=frames), limit
+        )
 
 
 def read_actions(file: h5py.File, places: Places) -> np.ndarray:
@@ -77,9 +81,9 @@ def read_actions(file: h5py.File, places: Places) -> np.ndarray:
     """
     if isinstance(places.actions, str):
         place, size = places.actions, len(ACTION_COLUMNS)
-        dataset = _array(file, places, place, f"actions (T, {size}) float32")
+        dataset = _array(file, places, place, say("actions (T, {size}) float32", size=size))
         if len(dataset.shape) != 2 or dataset.shape[1] != size:
-            expected = f"(T, {size}): {', '.join(ACTION_COLUMNS)}"
+            expected = say("(T, {size}): {names}", size=size, names=ACTION_COLUMNS)
             raise wrong(places, "wrong_shape", place, dataset.shape, expected)
         return _values(dataset, places, place, ACTION_COLUMNS)
     columns: dict[Dimension, np.ndarray] = {}
@@ -94,8 +98,13 @@ def read_actions(file: h5py.File, places: Places) -> np.ndarray:
         (first, length), *others = lengths.items()
         for place, other in others:
             if other != length:
-                found = f"{other} entries, and {length} in {first}"
-                unequal = wrong(places, "unequal_length", place, found, "one entry a frame")
+                found = say(
+                    "{other} entries, and {length} in {first}",
+                    other=other,
+                    length=length,
+                    first=first,
+                )
+                unequal = wrong(places, "unequal_length", place, found, say("one entry a frame"))
                 defects |= dict.fromkeys(unequal.defects)
     if defects:
         raise Rejected(*defects)
@@ -108,21 +117,29 @@ def read_actions(file: h5py.File, places: Places) -> np.ndarray:
 def _velocity(file: h5py.File, places: Places, name: str, velocity: Velocity) -> np.ndarray:
     """Return one velocity (T,) float32."""
     place, column = velocity.place, velocity.column
-    dataset = _array(file, places, place, "floating-point numbers (T,), (T, 1) or (T, A)")
+    dataset = _array(file, places, place, say("floating-point numbers (T,), (T, 1) or (T, A)"))
     shape = dataset.shape
     width = 1 if len(shape) == 1 else shape[1]
     if len(shape) > 2 or not 0 < width <= MOST_COLUMNS:
-        expected = f"(T,), or (T, A) with at most {MOST_COLUMNS} columns"
+        expected = say("(T,), or (T, A) with at most {most} columns", most=MOST_COLUMNS)
         raise wrong(places, "wrong_shape", place, shape, expected)
     if column is None and width > 1:
-        expected = f"one column, or which: {place}[0] to {place}[{width - 1}]"
+        expected = say(
+            "one column, or which: {place}[0] to {place}[{last}]", place=place, last=width - 1
+        )
         raise wrong(places, "wrong_shape", place, shape, expected)
     names = column_names(dataset, width)
     at = names.index(column) if column in names else (column or 0)
     if not isinstance(at, int) or at >= width:
-        known = f"one of {', '.join(names[:NAMED])}, or a place" if names else "a place"
-        expected = f"{known} from 0 to {width - 1}"
-        found = f"no column {column!r} for {name} in {shape}"
+        expected = say("a place from 0 to {last}", last=width - 1)
+        if names:
+            known = names[:NAMED]
+            expected = say(
+                "one of {names}, or a place from 0 to {last}", names=known, last=width - 1
+            )
+        found = say(
+            "no column {column!r} for {name} in {shape}", column=column, name=name, shape=shape
+        )
         raise wrong(places, "wrong_shape", place, found, expected)
     return _values(dataset, places, place, names)[:, at]
 
@@ -135,9 +152,9 @@ def read_state(file: h5py.File, places: Places) -> np.ndarray | None:
     """
     if places.state is None:
         return None
-    dataset = _array(file, places, places.state, "floating-point numbers (T, S)")
+    dataset = _array(file, places, places.state, say("floating-point numbers (T, S)"))
     if len(dataset.shape) > 2 or not 0 < np.prod(dataset.shape[1:]) <= MOST_COLUMNS:
-        expected = f"(T, S), S at most {MOST_COLUMNS}"
+        expected = say("(T, S), S at most {most}", most=MOST_COLUMNS)
         raise wrong(places, "wrong_shape", places.state, dataset.shape, expected)
     return _values(dataset, places, places.state, ())
 
@@ -155,9 +172,13 @@ def rounded(file: h5py.File, places: Places) -> None:
             continue
         mantissa = mantissa_of(dataset)
         if mantissa < EXACT_BITS:
-            found = f"{type_of(dataset)}: 1.15 is stored as {_nearest(1.15, mantissa):g}"
-            remedy = "store float32 in the collector; what was rounded off is lost"
-            raise rejection("rounded", place, found, "float32", remedy)
+            found = say(
+                "{dataset}: 1.15 is stored as {nearest:g}",
+                dataset=type_of(dataset),
+                nearest=_nearest(1.15, mantissa),
+            )
+            remedy = say("store float32 in the collector; what was rounded off is lost")
+            raise rejection("rounded", place, found, verbatim("float32"), remedy)
 
 
 def column_names(dataset: h5py.Dataset, width: int) -> list[str]:
@@ -165,7 +186,7 @@ def column_names(dataset: h5py.Dataset, width: int) -> list[str]:
     return texts_of(dataset, width) if width > 1 else []
 
 
-def _array(file: h5py.File, places: Places, place: str, expected: str) -> h5py.Dataset:
+def _array(file: h5py.File, places: Places, place: str, expected: Sentence) -> h5py.Dataset:
     """Return an array that has frames."""
     dataset = find(file, place)
     if dataset is None:
@@ -177,7 +198,7 @@ def _array(file: h5py.File, places: Places, place: str, expected: str) -> h5py.D
 
 def _values(dataset: h5py.Dataset, places: Places, place: str, names: Sequence[str]) -> np.ndarray:
     """Return an array's finite values (T, A) float32."""
-    check_type(dataset, places, place, np.floating, "float32")
+    check_type(dataset, places, place, np.floating, verbatim("float32"))
     check_length(dataset.shape[0], places, place)
     check_storage(dataset, place)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, reported below
@@ -186,10 +207,10 @@ def _values(dataset: h5py.Dataset, places: Places, place: str, names: Sequence[s
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         row, column = map(int, bad[0])
-        found = f"{values[row, column]}" + (f", and {len(bad) - 1} more" if len(bad) > 1 else "")
+        found = first_of(len(bad), verbatim(values[row, column]))
         name = names[column] if names else f"column {column}"
         where = f"{place}, row {row}, {name}"
-        raise rejection("not_finite", where, found, "finite numbers", RECORD_AGAIN)
+        raise rejection("not_finite", where, found, say("finite numbers"), RECORD_AGAIN)
     return values
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mobile_vla.config.fields import Fields, velocity_place
 from mobile_vla.conventions import ACTION_COLUMNS, Dimension
+from mobile_vla.sentence import say
 
 IMAGES = ("images", "observations/images")
 """Where the collector's images may lie."""
@@ -14,13 +15,15 @@ ACTIONS = "actions"
 EVENT_TYPES = "action_event_types"
 INSTRUCTION = "language_instruction"
 
-RECORD_AGAIN = "record the episode again, or leave it out of the folder"
-DESCRIBE = (
-    "`python -m mobile_vla describe FILE` prints the `fields:` that read another layout; "
-    f"{RECORD_AGAIN}"
+RECORD_AGAIN = say("record the episode again, or leave it out of the folder")
+DESCRIBE = say(
+    "`python -m mobile_vla describe FILE` prints the `fields:` that read another layout; {record}",
+    record=RECORD_AGAIN,
 )
-AS_CONTRACT = "store it as the contract says"
-CORRECT = "correct `fields`; `python -m mobile_vla describe FILE` looks into it and prints them"
+AS_CONTRACT = say("store it as the contract says")
+CORRECT = say(
+    "correct `fields`; `python -m mobile_vla describe FILE` looks into it and prints them"
+)
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ import h5py
 from mobile_vla.ingest.machine import MEMORY, asks_too_much, blame
 from mobile_vla.ingest.result import Defect
 from mobile_vla.result import FileDigest
+from mobile_vla.sentence import Sentence, say, verbatim
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, II.A
 SUPERBLOCK = 96  # bytes of the longest superblock (version 0 with 8-byte addresses)
 MAX_LINKS = 16
 LEFT_OPEN = "already open for write"  # what HDF5 says of a file that its writer did not close
-COPY_AGAIN = "copy the file again from where it was recorded"
+COPY_AGAIN = say("copy the file again from where it was recorded")
 
 HDF5_ERRORS = (
     OSError,
@@ -48,7 +49,7 @@ class Rejected(Exception):  # noqa: N818  (the verdict on a file, not an error o
 
 
 def rejection(
-    code: str, place: str, found: str, expected: str, remedy: str = COPY_AGAIN
+    code: str, place: str, found: Sentence, expected: Sentence, remedy: Sentence = COPY_AGAIN
 ) -> Rejected:
     """Return the exception for a single defect."""
     return Rejected(Defect(code=code, place=place, found=found, expected=expected, remedy=remedy))
@@ -77,32 +78,42 @@ def _reached(path: Path) -> Iterator[None]:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
-            kind = "a directory" if stat.S_ISDIR(mode) else "neither a file nor a link to one"
-            raise _no_episode("not_a_file", kind, "name the episode's file")
+            kind = (
+                say("a directory")
+                if stat.S_ISDIR(mode)
+                else say("neither a file nor a link to one")
+            )
+            raise _no_episode("not_a_file", kind, say("name the episode's file"))
         yield
     except OSError as error:
         raise _unreachable(path, error) from None
     except ValueError as error:  # a null byte in the path
-        raise _no_episode("missing", one_line(error), "correct the path") from None
+        raise _no_episode("missing", verbatim(one_line(error)), say("correct the path")) from None
 
 
-def _no_episode(code: str, found: str, remedy: str) -> Rejected:
-    return rejection(code, "file", found, "an HDF5 episode", remedy)
+def _no_episode(code: str, found: Sentence, remedy: Sentence) -> Rejected:
+    return rejection(code, "file", found, say("an HDF5 episode"), remedy)
 
 
 def _unreachable(path: Path, error: OSError) -> Rejected:
     if error.errno == errno.ELOOP:
-        return _no_episode("broken_link", "a link that leads in a circle", "correct the link")
+        return _no_episode(
+            "broken_link", say("a link that leads in a circle"), say("correct the link")
+        )
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         if path.is_symlink():
-            found = f"a link to {path.readlink()}, which is not there"
-            return _no_episode("broken_link", found, "restore the file or correct the link")
-        return _no_episode("missing", "no such file", "restore it, or correct path and pattern")
+            found = say("a link to {target}, which is not there", target=path.readlink())
+            return _no_episode("broken_link", found, say("restore the file or correct the link"))
+        return _no_episode(
+            "missing", say("no such file"), say("restore it, or correct path and pattern")
+        )
     if isinstance(error, PermissionError):
-        return _no_episode("permission_denied", one_line(error), f"chmod +r {path.name}")
+        return _no_episode(
+            "permission_denied", verbatim(one_line(error)), verbatim(f"chmod +r {path.name}")
+        )
     if error.errno != errno.ENAMETOOLONG:
         blame(error, "file")
-    return _no_episode("missing", one_line(error), "correct the path")
+    return _no_episode("missing", verbatim(one_line(error)), say("correct the path"))
 
 
 def open_raw(path: Path) -> h5py.File:
@@ -136,12 +147,13 @@ def _opened(path: Path) -> h5py.File:
 
 def left_open(path: Path, code: str) -> Rejected:
     """Return the defect of a file whose writer did not close it."""
-    found = "marked as being written: its recorder was killed, or still runs"
-    remedy = (
-        f"let the recorder end; if it was killed, h5clear -s {shlex.quote(str(path))} removes the "
-        "mark (keep a copy), and what it had not written by then is lost"
+    found = say("marked as being written: its recorder was killed, or still runs")
+    remedy = say(
+        "let the recorder end; if it was killed, h5clear -s {file} removes the mark (keep a "
+        "copy), and what it had not written by then is lost",
+        file=shlex.quote(str(path)),
     )
-    return rejection(code, "file", found, "a file that its recorder closed", remedy)
+    return rejection(code, "file", found, say("a file that its recorder closed"), remedy)
 
 
 def _not_opened(path: Path, message: str) -> Rejected:
@@ -149,10 +161,10 @@ def _not_opened(path: Path, message: str) -> Rejected:
     with path.open("rb") as file:
         head = file.read(len(LFS_POINTER))
     if size == 0:
-        return _no_episode("empty_file", "0 bytes", "copy or record it again")
+        return _no_episode("empty_file", say("0 bytes"), say("copy or record it again"))
     if head == LFS_POINTER:
-        found = "a Git-LFS pointer instead of the data"
-        return _no_episode("lfs_pointer", found, "run git lfs pull")
+        found = say("a Git-LFS pointer instead of the data")
+        return _no_episode("lfs_pointer", found, verbatim("git lfs pull"))
     if LEFT_OPEN in message:
         return left_open(path, "unreadable")
     signed = h5py.is_hdf5(path)
@@ -162,15 +174,18 @@ def _not_opened(path: Path, message: str) -> Rejected:
         or (signed and size < SUPERBLOCK)
     ):
         declared = re.search(r"stored_eof = (\d+)", message)
-        whole = f" of {int(declared[1]):,}" if declared else ""
-        found, expected = f"cut off after {size:,}{whole} bytes", "a file as long as it says itself"
-        remedy = f"{COPY_AGAIN}; what is cut off is lost"
+        found = say("cut off after {size:,} bytes", size=size)
+        if declared:
+            whole = int(declared[1])
+            found = say("cut off after {size:,} of {whole:,} bytes", size=size, whole=whole)
+        expected = say("a file as long as it says itself")
+        remedy = say("{copy}; what is cut off is lost", copy=COPY_AGAIN)
         return rejection("truncated", "file", found, expected, remedy)
     if not signed:
-        remedy = "remove the file from the folder, or narrow the dataset's pattern"
-        return _no_episode("not_hdf5", "no HDF5 signature", remedy)
-    found = f"HDF5 cannot open it: {message}"
-    return rejection("unreadable", "file", found, "an intact HDF5 file")
+        remedy = say("remove the file from the folder, or narrow the dataset's pattern")
+        return _no_episode("not_hdf5", say("no HDF5 signature"), remedy)
+    found = say("HDF5 cannot open it: {message}", message=message)
+    return rejection("unreadable", "file", found, say("an intact HDF5 file"))
 
 
 @contextmanager
@@ -181,11 +196,11 @@ def reading(place: str) -> Iterator[None]:
     except HDF5_ERRORS as error:
         blame(error, place)
         if asks_too_much(error):
-            found = f"reading it takes more than {MEMORY:,} bytes of memory"
-            expected = "at most some kilobytes"
-            raise rejection("absurd_size", place, found, expected, "shorten it") from None
-        found = f"HDF5 cannot read it: {one_line(error)}"
-        expected = "data that is intact to the last chunk"
+            found = say("reading it takes more than {memory:,} bytes of memory", memory=MEMORY)
+            expected = say("at most some kilobytes")
+            raise rejection("absurd_size", place, found, expected, say("shorten it")) from None
+        found = say("HDF5 cannot read it: {error}", error=one_line(error))
+        expected = say("data that is intact to the last chunk")
         raise rejection("unreadable", place, found, expected) from None
 
 
@@ -199,13 +214,13 @@ def find(file: h5py.File, path: str) -> h5py.Dataset | None:
     if found is None:
         return None
     if not isinstance(found, h5py.Dataset):
-        kind = f"a {type(found).__name__.lower()}"
-        remedy = "store the array under its name"
-        raise rejection("not_a_dataset", path, kind, "a dataset", remedy)
+        kind = verbatim(type(found).__name__.lower())
+        remedy = say("store the array under its name")
+        raise rejection("not_a_dataset", path, kind, say("a dataset"), remedy)
     if found.is_virtual:
-        raise _not_contained(path, "a virtual dataset")
+        raise _not_contained(path, say("a virtual dataset"))
     if found.external:
-        raise _not_contained(path, f"raw data in {found.external[0][0]}")
+        raise _not_contained(path, say("raw data in {file}", file=found.external[0][0]))
     return found
 
 
@@ -228,17 +243,17 @@ def locate(file: h5py.File, path: str) -> h5py.Group | h5py.Dataset | None:
         if isinstance(link, h5py.SoftLink):
             links += 1
             if links > MAX_LINKS:
-                raise _not_contained(path, "soft links in a circle", "broken_link")
+                raise _not_contained(path, say("soft links in a circle"), "broken_link")
             group = file["/"] if link.path.startswith("/") else group
             parts = [step for step in link.path.split("/") if step and step != "."] + parts
             continue
         if not isinstance(link, h5py.HardLink):
             target = getattr(link, "filename", "of an unknown kind")
-            raise _not_contained(path, f"a link into another file, {target}")
+            raise _not_contained(path, say("a link into another file, {target}", target=target))
         group = group[part]
     return group
 
 
-def _not_contained(place: str, found: str, code: str = "external_link") -> Rejected:
-    remedy = "copy the data into the episode's file, with h5repack"
-    return rejection(code, place, found, "the data itself", remedy)
+def _not_contained(place: str, found: Sentence, code: str = "external_link") -> Rejected:
+    remedy = say("copy the data into the episode's file, with h5repack")
+    return rejection(code, place, found, say("the data itself"), remedy)

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, JsonValue
 
 from mobile_vla.result import FileDigest, Result
+from mobile_vla.sentence import Sentence
 
 THUMBNAIL = 8  # pixels, both ways
 THUMBNAILS = 32  # of an episode, at most
@@ -30,11 +31,11 @@ class Defect(Result):
     """Short stable name, such as ``truncated``; ``config/audit.py`` lists all."""
     place: str
     """Where in the file, such as ``images, frame 12``."""
-    found: str
+    found: Sentence
     """What stands there."""
-    expected: str
+    expected: Sentence
     """What should stand there."""
-    remedy: str
+    remedy: Sentence
     """What to do about it."""
 
 

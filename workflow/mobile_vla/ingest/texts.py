@@ -15,6 +15,7 @@ import numpy as np
 from mobile_vla.ingest.chunks import check_storage
 from mobile_vla.ingest.places import Places
 from mobile_vla.ingest.rawfile import Rejected, find, rejection
+from mobile_vla.sentence import Sentence, say
 
 MAX_TEXTS = 100_000
 MAX_TEXT_BYTES = 4096  # of an entry of fixed length; the collector's instruction has 256
@@ -32,10 +33,10 @@ def read_event_types(file: h5py.File, places: Places) -> list[str] | None:
     place, dataset = places.events, find(file, places.events)
     if dataset is None or not dataset.size:
         return None
-    expected = "a text a frame, (T,) strings"
+    expected = say("a text a frame, (T,) strings")
     entries = _entries(dataset, place, expected)
     if not entries or sum(length > 1 for length in entries) > 1:
-        raise unclear(place, f"texts of shape {entries}", expected)
+        raise unclear(place, say("texts of shape {entries}", entries=entries), expected)
     return list(_read(dataset, place, expected))
 
 
@@ -47,25 +48,29 @@ def read_instruction(file: h5py.File, places: Places) -> str | None:
     """
     place, dataset = places.instruction, find(file, places.instruction)
     if dataset is None and places.needs_instruction:
-        raise unclear(place, "no such dataset", "a text")
+        raise unclear(place, say("no such dataset"), say("a text"))
     if dataset is None or not dataset.size:
         return None
-    expected = "one string, such as S256"
+    expected = say("one string, such as S256")
     _entries(dataset, place, expected)
     texts = dict.fromkeys(text.strip() for text in _read(dataset, place, expected))
     texts.pop("", None)
     if len(texts) > 1:
         quoted = ", ".join(f"{text[:QUOTED]!r}" for text in list(texts)[:2])
-        raise unclear(place, f"{len(texts)} different texts: {quoted}", expected)
+        raise unclear(
+            place,
+            say("{texts} different texts: {quoted}", texts=len(texts), quoted=quoted),
+            expected,
+        )
     return next(iter(texts), None)
 
 
-def unclear(place: str, found: str, expected: str) -> Rejected:
+def unclear(place: str, found: Sentence, expected: Sentence) -> Rejected:
     """Return the defect of a text without a clear meaning."""
-    return rejection("unclear", place, found, expected, "store it as the contract says")
+    return rejection("unclear", place, found, expected, say("store it as the contract says"))
 
 
-def _entries(dataset: h5py.Dataset, place: str, expected: str) -> tuple[int, ...]:
+def _entries(dataset: h5py.Dataset, place: str, expected: Sentence) -> tuple[int, ...]:
     """Return the shape of a dataset's texts.
 
     Raises:
@@ -83,16 +88,24 @@ def _entries(dataset: h5py.Dataset, place: str, expected: str) -> tuple[int, ...
         or (kind.kind == "V" and kind.names is None and kind.subdtype is None)
         or h5py.check_enum_dtype(kind)
     ):
-        raise unclear(place, f"values of type {kind}, which are no texts", expected)
+        raise unclear(place, say("values of type {kind}, which are no texts", kind=kind), expected)
     if width > MAX_TEXT_BYTES:
-        raise unclear(place, f"texts of {width:,} bytes", f"at most {MAX_TEXT_BYTES:,} bytes each")
+        raise unclear(
+            place,
+            say("texts of {width:,} bytes", width=width),
+            say("at most {max_text_bytes:,} bytes each", max_text_bytes=MAX_TEXT_BYTES),
+        )
     if np.prod(entries, dtype=float) > MAX_TEXTS:
-        raise unclear(place, f"texts of shape {entries}", f"at most {MAX_TEXTS:,} texts")
+        raise unclear(
+            place,
+            say("texts of shape {entries}", entries=entries),
+            say("at most {max_texts:,} texts", max_texts=MAX_TEXTS),
+        )
     check_storage(dataset, place)
     return entries
 
 
-def _read(dataset: h5py.Dataset, place: str, expected: str) -> Iterator[str]:
+def _read(dataset: h5py.Dataset, place: str, expected: Sentence) -> Iterator[str]:
     """Yield a dataset's texts in its order."""
     names = {number: name for name, number in (h5py.check_enum_dtype(dataset.dtype) or {}).items()}
     of_bytes = _is_byte(dataset.dtype)
@@ -112,7 +125,11 @@ def _read(dataset: h5py.Dataset, place: str, expected: str) -> Iterator[str]:
             else:
                 text = text_of_bytes(value.tobytes())
             if text is None:
-                raise unclear(place, f"values of type {dataset.dtype} that are no text", expected)
+                raise unclear(
+                    place,
+                    say("values of type {dtype} that are no text", dtype=dataset.dtype),
+                    expected,
+                )
             yield text
 
 

@@ -15,6 +15,7 @@ from mobile_vla.data.mirror import SIGNS, mirrored_values
 from mobile_vla.data.prompts import prompt_values, render
 from mobile_vla.data.result import Episode
 from mobile_vla.language.result import LanguageResult, LanguageVerdict, LateralShift, SwappedRun
+from mobile_vla.sentence import Sentence, say
 from mobile_vla.statistics.intervals import FEWEST
 from mobile_vla.statistics.proportions import paired_mean
 from mobile_vla.statistics.result import PairedMean
@@ -89,7 +90,7 @@ def score_prompt_swap(
     """
     mask, dimensions = windows.mask, windows.dimensions
     mirrored = windows.truth * SIGNS[columns_of(dimensions)]
-    shift, obstacle = _lateral_shift(predicted, windows, threshold, uncertainty)
+    shift, why = _lateral_shift(predicted, windows, threshold, uncertainty)
     with_step = mask.any(axis=1)  # (N,)
     return LanguageResult(
         **dict(run),
@@ -108,8 +109,8 @@ def score_prompt_swap(
         },
         mae_increase_under_opposite=_mae_increase(predicted, windows, uncertainty),
         lateral_shift=shift,
-        verdict="inconclusive" if obstacle or shift is None else _verdict(shift),
-        why=obstacle if obstacle or shift is None else _reason(shift),
+        verdict="inconclusive" if shift is None or shift.units < FEWEST else _verdict(shift),
+        why=why,
     )
 
 
@@ -139,22 +140,22 @@ def _lateral_shift(
     windows: SwapWindows,
     threshold: float,
     uncertainty: Uncertainty,
-) -> tuple[LateralShift | None, str]:
-    """Return the lateral shift, and why there is no verdict where there is none."""
+) -> tuple[LateralShift | None, Sentence]:
+    """Return the lateral shift, and what the verdict rests on, or why there is none."""
     lateral = [name for name in LATERAL if name in windows.dimensions]
     if not lateral:
-        return None, f"no predicted dimension is lateral ({' or '.join(LATERAL)})"
+        return None, say("no predicted dimension is lateral: {names}", names=LATERAL)
     swapped = np.array([side is not None for side in windows.sides])[windows.episode]  # (N,)
     counted = swapped & windows.mask[:, 0]
     if not counted.any():
-        return None, "no validation episode has a prompt that changes with its side"
+        return None, say("no validation episode has a prompt that changes with its side")
     # More to the left under the right prompt, where that says left; else under the opposite one.
     signs = np.array([-1.0 if side == "right" else 1.0 for side in windows.sides])
     sign = signs[windows.episode]  # (N,)
     column = list(windows.dimensions).index(lateral[0])
     counted &= windows.truth[:, 0, column] * sign > threshold
     if not counted.any():
-        return None, "in no validation window does the driver go to the instructed side"
+        return None, say("in no validation window does the driver go to the instructed side")
     change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column] * sign
     means = [change[rows].mean() for rows in windows.rows_by_episode(counted)]
     shift = LateralShift(
@@ -163,8 +164,8 @@ def _lateral_shift(
         threshold=threshold,
     )
     if shift.units < FEWEST:
-        return shift, f"only {shift.units} episodes; {FEWEST} are needed"
-    return shift, ""
+        return shift, say("only {n} episodes; {needed} are needed", n=shift.units, needed=FEWEST)
+    return shift, _reason(shift)
 
 
 def _verdict(shift: LateralShift) -> LanguageVerdict:
@@ -176,12 +177,22 @@ def _verdict(shift: LateralShift) -> LanguageVerdict:
     return "language ignored" if ignored else "inconclusive"
 
 
-def _reason(shift: LateralShift) -> str:
-    interval = "no interval"
+def _reason(shift: LateralShift) -> Sentence:
+    interval = say("no interval")
     if shift.low is not None and shift.high is not None:
-        interval = f"{shift.confidence:.0%} interval {shift.low:+.3f} to {shift.high:+.3f}"
-    return (
-        f"in windows where the driver turns to the instructed side, {shift.dimension} goes "
-        f"{shift.mean:+.3f} farther left under a left prompt than under a right prompt "
-        f"({interval}, {shift.units} episodes; threshold {shift.threshold:.3f})"
+        interval = say(
+            "{confidence:.0%} interval {low:+.3f} to {high:+.3f}",
+            confidence=shift.confidence,
+            low=shift.low,
+            high=shift.high,
+        )
+    return say(
+        "in windows where the driver turns to the instructed side, {dimension} goes {shift:+.3f} "
+        "farther left under a left prompt than under a right prompt ({interval}, {n} episodes; "
+        "threshold {threshold:.3f})",
+        dimension=shift.dimension,
+        shift=shift.mean,
+        interval=interval,
+        n=shift.units,
+        threshold=shift.threshold,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mobile_vla.result import Result
+from mobile_vla.sentence import Sentence
 from mobile_vla.statistics.result import PairedMean
 
 LanguageVerdict = Literal["language used", "language ignored", "language reversed", "inconclusive"]
@@ -55,4 +56,4 @@ class LanguageResult(SwappedRun):
     """What the verdict rests on; null where no lateral command can be swapped."""
     verdict: LanguageVerdict
     """Whether the shift lies above the threshold, between it and its negative, or below that."""
-    why: str
+    why: Sentence

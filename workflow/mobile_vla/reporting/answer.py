@@ -19,10 +19,10 @@ from mobile_vla.reporting.format import percent
 from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_errors
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.trials import real_rates
 from mobile_vla.reporting.verdict import about, ahead_of, standing, undecided
 from mobile_vla.statistics.intervals import FEWEST
+from mobile_vla.texts import Texts
 from mobile_vla.trials.result import TrialResult
 
 NAMED = 3  # experiments that a sentence names; of more, their number

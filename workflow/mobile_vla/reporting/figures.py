@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -21,12 +22,15 @@ from mobile_vla.reporting.drawing import (
     training_size,
     trials,
 )
+from mobile_vla.reporting.drawing.fonts import OWN, families_for
 from mobile_vla.reporting.drawing.style import FORMATS, Drawn, save, styled
 from mobile_vla.reporting.load import load_runs, load_trials
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.result import Caption
 from mobile_vla.reporting.sweeps import sweep_tables
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
+
+log = logging.getLogger(__name__)
 
 DRAWINGS = {
     "data": data,
@@ -67,25 +71,32 @@ def draw(
     runs = load_runs(settings, results)
     scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
     t = Texts.of(settings.language)
+    families = families_for(t.letters)
+    if families is None:
+        log.warning("figures: %s", t("figure.no_font"))
     material = Material(
         results=results,
         runs=runs,
         datasets=settings.datasets,
         scores=scores,
         texts=t,
-        labels=Texts.of("en"),
+        labels=t if families else Texts.of("en"),
         sweeps=sweep_tables(settings.sweeps, runs, scores),
         chosen=settings.example,
         trials=load_trials(settings, results),
     )
     captions = {}
-    with styled():
+    with styled(families or [OWN]):
         for name in settings.figures:
             drawn = drawing_of(name)(material)
             save(drawn.figure, FigureFiles.below(derived, figure=name), formats)
             caption = f"{t(f'{name}.caption')} {drawn.note}".strip()
             words = Caption(
-                title=t(f"{name}.title"), caption=caption, alt=drawn.alt, empty=drawn.empty
+                title=t(f"{name}.title"),
+                caption=caption,
+                alt=drawn.alt,
+                empty=drawn.empty,
+                no_font=families is None,
             )
             captions[name] = words.model_dump()
     write_json(CaptionFiles.below(derived).captions, captions)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-MISSING = "–"
+from mobile_vla.texts import MISSING
+
 MINUS = "−"
 GLUE = "\u00a0"  # a space at which no line is broken: between a number and its unit
-UNIT = "command units"
 MOST_DECIMALS = 3  # of a share close to 100 %
 
 
@@ -74,11 +74,6 @@ def percent(share: float | None, sign: bool = False) -> str:
     return f"{_signed(text)}{GLUE}%"
 
 
-def count(n: int, noun: str) -> str:
-    """Return ``1 episode``, ``12 episodes``, ``1,664 steps``."""
-    return f"{whole(n)} {noun}{'' if n == 1 else 's'}"
-
-
 def whole(n: int | None) -> str:
     """Return a whole number with its thousands separated."""
     return MISSING if n is None else f"{n:,}"
@@ -115,17 +110,6 @@ def duration(seconds: float | None) -> str:
         return f"{minutes}{GLUE}min {rest:02d}{GLUE}s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours:,}{GLUE}h {minutes:02d}{GLUE}min"
-
-
-def span(values: list[float]) -> str:
-    """Return one value, or the lowest and the highest: ``0.152 to 0.167``."""
-    low, high = number(min(values)), number(max(values))
-    return low if low == high else f"{low} to {high}"
-
-
-def cell(values: Mapping[str, str | None] | None) -> str:
-    """Return a cell of the split, or a scenario: ``side left, distance far``."""
-    return ", ".join(f"{key} {value or MISSING}" for key, value in (values or {}).items())
 
 
 def _signed(text: str) -> str:

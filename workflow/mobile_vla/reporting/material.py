@@ -16,7 +16,7 @@ from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.palette import COLORS, color_of
 from mobile_vla.reporting.selection import best_run
 from mobile_vla.reporting.sweeps import SweepTable
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 from mobile_vla.trials.result import TrialResult
 
 SHOWN = 8  # experiments that one figure draws: of more, those with the highest skill
@@ -25,18 +25,14 @@ STROKES = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """All that a figure may draw.
-
-    What stands in a figure is English: the font that comes with matplotlib has no Hangul, and a
-    figure must not depend on the fonts of a machine.
-    """
+    """All that a figure may draw."""
 
     results: Path  # the folder of all results
     runs: tuple[Run, ...]  # in the order of config.yaml
     datasets: tuple[str, ...]
     scores: ComparisonResult
     texts: Texts  # for captions and alternative texts
-    labels: Texts  # the English ones, for what stands in a figure
+    labels: Texts  # for what stands in a figure: the same, or English where no font has the letters
     sweeps: tuple[SweepTable, ...] = ()
     chosen: str | None = None  # the experiment whose predictions are shown, by `report.example`
     trials: tuple[TrialResult, ...] = ()

@@ -24,6 +24,7 @@ from mobile_vla.reporting.advice.facts import Facts
 from mobile_vla.reporting.advice.rules import advise
 from mobile_vla.reporting.answer import answers
 from mobile_vla.reporting.load import Run, epoch_rows, load_datasets, load_runs, load_trials
+from mobile_vla.reporting.page_files import SECTIONS, template_files
 from mobile_vla.reporting.page_tables import error_table, origin, origin_summary, settings_table
 from mobile_vla.reporting.palette import THEME, color_of
 from mobile_vla.reporting.ranking import OPTIONAL, rankings
@@ -31,10 +32,10 @@ from mobile_vla.reporting.result import Caption
 from mobile_vla.reporting.selection import populations
 from mobile_vla.reporting.summary import lines
 from mobile_vla.reporting.sweeps import sweep_tables
-from mobile_vla.reporting.texts import SECTIONS, Texts, template_files
 from mobile_vla.reporting.trials import pair_sentence, run_of, trial_answers
 from mobile_vla.reporting.units import listed_units, text_in_units
 from mobile_vla.reporting.verdict import pair_said, scored_on, span_of
+from mobile_vla.texts import MISSING, Texts
 
 SCRIPT_WORDS = ("auto", "light", "dark", "filter", "sorted", "rows", "columns")
 PIXELS_PER_POINT = 1.5  # 4/3 is paper size; on a screen a little larger reads better
@@ -115,7 +116,7 @@ def write_page(
         "places": FIGURES,
         "origins": origins,
         "origin_summary": origin_summary(origins, t),
-        "missing": text.MISSING,
+        "missing": MISSING,
         "script_words": words.replace("<", "\\u003c"),
     }
     write_text(ReportFiles.below(derived).report, _render(context))
@@ -215,7 +216,7 @@ def _render(context: dict[str, Any]) -> str:
         text.parameters,
         text.whole,
     )
-    environment.filters.update((each.__name__, each) for each in (*numbers, text.cell))
+    environment.filters.update((each.__name__, each) for each in numbers)
     functions = (
         *(attributes, text.with_ends, epoch_rows, fold_sizes, listed_units),
         *(pair_said, scored_on, span_of, text_in_units, pair_sentence, run_of),

@@ -12,11 +12,11 @@ from mobile_vla.config.units import Units
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import canonical_json
 from mobile_vla.provenance.record import Provenance
-from mobile_vla.reporting.format import MISSING, aligned, whole
+from mobile_vla.reporting.format import aligned, whole
 from mobile_vla.reporting.load import Run, first_runs
 from mobile_vla.reporting.selection import baselines_of
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.units import text_in_units
+from mobile_vla.texts import MISSING, Texts
 
 COMMIT_DIGITS = 10
 LONGEST = 2000  # characters of a command or of settings: some name a thousand episodes

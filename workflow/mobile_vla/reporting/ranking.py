@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, ExperimentScores
 from mobile_vla.config.units import Units
-from mobile_vla.reporting.format import MISSING, aligned, duration, parameters, percent, size
+from mobile_vla.reporting.format import aligned, duration, parameters, percent, size
 from mobile_vla.reporting.load import Run, grouped
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.trials import real_rates
 from mobile_vla.reporting.units import text_in_units
 from mobile_vla.reporting.verdict import KINDS, standing
 from mobile_vla.statistics.result import MeanWithInterval, Proportion
+from mobile_vla.texts import MISSING, Texts
 from mobile_vla.trials.result import DriveRate, TrialResult
 
 STEPS = (1, 2, 2.5, 5, 10)  # of an axis, times a power of ten

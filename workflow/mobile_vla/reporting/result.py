@@ -16,3 +16,5 @@ class Caption(Result):
     """What it shows, with its number, for those who do not see it."""
     empty: bool = False
     """Whether there is nothing to draw: then the page leaves it out, and the file says why."""
+    no_font: bool = False
+    """Whether what stands in it is English, because no font has the letters of the language."""

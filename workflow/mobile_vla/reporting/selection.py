@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mobile_vla.evaluation.result import EpisodeError, Errors
 from mobile_vla.reporting.load import Run, grouped
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 
 NAMED = 2  # runs that a baseline's label lists
 

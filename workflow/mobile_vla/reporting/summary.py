@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mobile_vla.comparison.result import ComparisonResult, ExperimentScores
-from mobile_vla.reporting.format import MISSING, duration, number, parameters, percent, size
+from mobile_vla.reporting.format import duration, number, parameters, percent, size
 from mobile_vla.reporting.load import Run, grouped
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import KINDS, between, disagreement, judged, span_of, standing
+from mobile_vla.texts import MISSING, Texts
 
 WIDTH = 600.0  # of the small drawing, whose left end is an error of 0
 ROOM = 1.05  # beyond the largest error

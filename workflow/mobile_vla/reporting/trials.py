@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mobile_vla.reporting.format import percent
 from mobile_vla.reporting.load import Run
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 from mobile_vla.trials.result import HORIZON, DrivenPair, DriveRate, TrialResult
 
 UNLIKELY = 0.1  # chance of a decision below which to stop is advised,

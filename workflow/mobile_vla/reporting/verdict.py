@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mobile_vla.comparison.result import ExperimentPair, ExperimentScores
 from mobile_vla.evaluation.result import Difference, EvaluationResult, Verdict
 from mobile_vla.reporting.format import number, percent
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 
 SHARES = ("tolerance", "direction")  # measures that are shares of 1
 

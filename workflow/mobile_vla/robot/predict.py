@@ -95,7 +95,12 @@ def frames_of_episode(path: Path, images: Images) -> tuple[np.ndarray, dict[str,
             raise Problems(
                 f"{path} cannot be used",
                 [
-                    Problem(f"{path} ({error.place})", error.found, error.expected, error.remedy)
+                    Problem(
+                        f"{path} ({error.place})",
+                        str(error.found),
+                        str(error.expected),
+                        str(error.remedy),
+                    )
                     for error in facts.errors
                 ],
             )

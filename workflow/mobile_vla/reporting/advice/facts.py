@@ -10,7 +10,7 @@ import yaml
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.reporting.load import DatasetFacts, Run, first_runs
 from mobile_vla.reporting.sweeps import SweepTable
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 
 
 @dataclass(frozen=True)

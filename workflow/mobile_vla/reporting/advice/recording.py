@@ -10,8 +10,8 @@ from mobile_vla.reporting.format import number
 from mobile_vla.reporting.load import DatasetFacts, Run, first_runs
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
 from mobile_vla.reporting.sizes import sized, training_episodes
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import span_of
+from mobile_vla.texts import Texts
 
 CELLS = 4  # cells that one piece of advice lists
 A_CELL = 3  # episodes that a cell needs: one each to train, validate and test

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from mobile_vla.comparison.result import ExperimentScores
+from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.reporting.drawing.style import (
     DASHED,
     Drawn,
@@ -17,13 +18,13 @@ from mobile_vla.reporting.drawing.style import (
     mark,
     new_figure,
 )
-from mobile_vla.reporting.format import UNIT, count, number
+from mobile_vla.reporting.format import number
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, FAINT, PAPER
 from mobile_vla.reporting.selection import baselines_of, populations
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import between, scored_on
+from mobile_vla.texts import Texts
 
 BAR, LINE = 0.27, 0.25  # inches
 PANELS = 6  # sets of steps
@@ -47,7 +48,7 @@ def error_by_dimension(material: Material) -> Drawn:
     Runs that were scored on different steps stand in different rows, each with the baselines on its
     own steps, since their errors must not be compared.
     """
-    sets = populations(material.shown)
+    words, sets = material.labels, populations(material.shown)
     groups = sets[:PANELS]
     dimensions = list(
         dict.fromkeys(name for group in groups for name in group[0].evaluation.dimensions)
@@ -64,13 +65,10 @@ def error_by_dimension(material: Material) -> Drawn:
             if dimension not in bars[0].mae:
                 hide([ax])
                 continue
-            _errors(ax, bars, dimension, labelled=ax is axes[0])
-        said = f"{count(scored.steps, 'chunk step')}, {count(scored.episodes, 'episode')}"
-        selected = ", which also chose the checkpoint" if scored.selected_on_scored else ""
-        fold = f", fold {scored.fold}" if scored.folds > 1 else ""
-        _head(axes[0], f"n = {said} ({scored.scored_on}{fold}{selected})")
+            _errors(ax, bars, dimension, words, labelled=ax is axes[0])
+        _head(axes[0], _population(scored, words), words)
     for ax in grid[-1]:
-        ax.set_xlabel(f"MAE ({UNIT})")
+        ax.set_xlabel(words("drawn.mae"))
     longest = max(value for bars in rows for bar in bars for value in bar.mae.values())
     grid[0][0].set_xlim(0, 1.3 * longest or 1)  # shared by all; the rest is room for the numbers
     finding = " ".join(_finding(group, material.texts) for group in groups)
@@ -97,9 +95,23 @@ def _finding(runs: Sequence[Run], t: Texts) -> str:
     )
 
 
-def _head(ax: Axes, text: str) -> None:
+def _population(scored: EvaluationResult, words: Texts) -> str:
+    """Return the steps that a row of panels is about."""
+    role: str = scored.scored_on
+    if scored.folds > 1:
+        role += f", {words('data.fold', fold=scored.fold)}"
+    if scored.selected_on_scored:
+        role += words("scored.selected")
+    steps, episodes = (
+        words.count(scored.steps, "chunk step"),
+        words.count(scored.episodes, "episode"),
+    )
+    return f"n = {steps}, {episodes} ({role})"
+
+
+def _head(ax: Axes, text: str, words: Texts) -> None:
     """Write a line above a row of panels, over the title of its first; as wide as it likes."""
-    ax.set_title("\noverall")  # keeps the height of the line
+    ax.set_title(f"\n{words.words('overall')}")  # keeps the height of the line
     ax.annotate(
         text,
         (0, 1),
@@ -122,17 +134,18 @@ def _bars(group: Sequence[Run], material: Material) -> list[_Bar]:
     ]
 
 
-def _errors(ax: Axes, bars: Sequence[_Bar], dimension: str, labelled: bool) -> None:
+def _errors(ax: Axes, bars: Sequence[_Bar], dimension: str, words: Texts, labelled: bool) -> None:
+    title = words.words("overall") if dimension == "overall" else dimension
     values = [bar.mae[dimension] for bar in bars]
     drawn = ax.barh(range(len(bars)), values, color=[bar.color for bar in bars], height=0.72)
     for bar, rectangle in zip(bars, drawn, strict=True):
-        mark(rectangle, f"{bar.label}, {dimension}: MAE {number(bar.mae[dimension])}")
+        mark(rectangle, f"{bar.label}, {title}: MAE {number(bar.mae[dimension])}")
     for place, value in enumerate(values):
         beside(ax, value, place, number(value), 3, bbox=BACKING)
     best = min(bar.mae[dimension] for bar in bars if bar.baseline)
     ax.axvline(best, color=FAINT, lw=1, ls=DASHED)
     lines_down(ax, [bar.label for bar in bars] if labelled else [""] * len(bars))
-    ax.set_title(dimension)
+    ax.set_title(title)
 
 
 def differences(material: Material) -> Drawn:
@@ -146,11 +159,11 @@ def differences(material: Material) -> Drawn:
     figure = new_figure(0.4 + rows * (0.65 + LINE * lines))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
     for ax, scores in zip(grid.flat, judged, strict=False):
-        _differences(ax, scores, material.color(scores))
+        _differences(ax, scores, material.color(scores), material.labels)
     hide(list(grid.flat[len(judged) :]))
     for ax in grid[-2, -1:] if rows > 1 and len(judged) % columns else []:
         ax.tick_params(labelbottom=True)  # nothing below it has the numbers
-    figure.supxlabel(f"MAE of the policy less the other's ({UNIT})", fontsize=9)
+    figure.supxlabel(material.labels("drawn.difference"), fontsize=9)
     parts = [
         t(
             "differences.one",
@@ -165,19 +178,20 @@ def differences(material: Material) -> Drawn:
     return Drawn(figure, t("differences.finding", parts="; ".join(parts)), material.left_out)
 
 
-def _differences(ax: Axes, scores: ExperimentScores, color: str) -> None:
+def _differences(ax: Axes, scores: ExperimentScores, color: str, t: Texts) -> None:
     labels = []
     for place, (name, gap) in enumerate(scores.differences.items()):
-        control, words = name in scores.controls, name.replace("_", " ")
-        labels.append(words + (" (control)" if control else ""))
+        control, words = name in scores.controls, t.words(name)
+        labels.append(f"{words} ({t('evaluation.control')})" if control else words)
         shade = BASELINE if control else color
-        text = f"{scores.experiment} less {words}: {number(gap.value)}"
+        less = t("evaluation.less", one=scores.experiment, other=words)
+        text = f"{less}: {number(gap.value)}"
         if gap.low is not None and gap.high is not None:
             (bar,) = ax.plot([gap.low, gap.high], [place, place], color=shade, lw=2.2)
-            text += f" ({number(gap.low)} to {number(gap.high)})"
+            text += f" ({t.between(number(gap.low), number(gap.high))})"
             mark(bar, text)
         (dot,) = ax.plot(gap.value, place, "o", color=shade, ms=5)
         mark(dot, text)
     ax.axvline(0, color=FAINT, lw=1)
     lines_down(ax, labels)
-    ax.set_title(f"{scores.experiment} (n = {scores.episodes} episodes)")
+    ax.set_title(f"{scores.experiment} (n = {t.count(scores.episodes, 'episode')})")

@@ -12,10 +12,11 @@ from matplotlib.patches import Rectangle
 
 from mobile_vla.layout import RolloutFiles
 from mobile_vla.reporting.drawing.style import Drawn, beside, lines_down, mark, new_figure, nothing
-from mobile_vla.reporting.format import UNIT, number, percent
+from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, COLORS, FAINT, GRID
 from mobile_vla.reporting.verdict import span_of
+from mobile_vla.texts import Texts
 
 SIDES = ("left", "right")
 OUTCOMES = {
@@ -33,7 +34,7 @@ NAMED = 6  # runs that a sentence names one by one
 
 def closed_loop(material: Material) -> Drawn:
     """Draw trajectories around the box by side, and film strips, of the example's rollouts."""
-    t = material.texts
+    t, words = material.texts, material.labels
     run = material.example([run for run in material.runs if run.rollouts is not None])
     rollouts = run.rollouts
     assert rollouts is not None  # the settings name this figure only where there are rollouts
@@ -48,17 +49,16 @@ def closed_loop(material: Material) -> Drawn:
     first: Axes | None = None
     for column, side in enumerate(SIDES):
         first = figure.add_subplot(upper[column], sharex=first, sharey=first)
-        _paths(first, data, side)
+        _paths(first, data, side, words)
         if column == 0:
-            first.set_ylabel("left of the box (m)")
+            first.set_ylabel(words("closed_loop.aside"))
     handles = [
-        Line2D([], [], color=color, label=name.replace("_", " "))
-        for name, color in OUTCOMES.items()
+        Line2D([], [], color=color, label=words.words(name)) for name, color in OUTCOMES.items()
     ]
-    handles.append(Line2D([], [], color=BASELINE, lw=3, label="expert"))
+    handles.append(Line2D([], [], color=BASELINE, lw=3, label=words.words("expert")))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     if strips:
-        _strips(figure.add_subplot(grid[1]), data)
+        _strips(figure.add_subplot(grid[1]), data, words)
     parts = [
         t(
             "closed_loop.one",
@@ -78,7 +78,7 @@ def closed_loop(material: Material) -> Drawn:
     return Drawn(figure, finding, material.why(run))
 
 
-def _paths(ax: Axes, data: Mapping[str, Any], side: str) -> None:
+def _paths(ax: Axes, data: Mapping[str, Any], side: str, words: Texts) -> None:
     rows = np.flatnonzero(data["side"] == side)
     for row in rows:
         x, y, depth, width = data["box"][row]
@@ -90,17 +90,27 @@ def _paths(ax: Axes, data: Mapping[str, Any], side: str) -> None:
         path = data["policy_poses"][row] - data["box"][row][:2]  # NaN after its end
         outcome = str(data["policy_outcome"][row])
         (line,) = ax.plot(path[:, 0], path[:, 1], color=OUTCOMES[outcome], lw=0.9)
-        mark(line, f"scene {data['scene'][row]}, told {side}: {outcome.replace('_', ' ')}")
+        mark(line, _scene(data, row, words))
         last = path[~np.isnan(path[:, 0])][-1]
         ax.plot(*last, "o", color=OUTCOMES[outcome], ms=3)
     succeeded = (data["policy_outcome"][rows] == "success").sum()
-    ax.set_title(f"told {side}: {succeeded} of {len(rows)} succeed")
-    ax.set_xlabel("past the box (m)")
+    ax.set_title(words("closed_loop.side", side=side, n=succeeded, all=len(rows)))
+    ax.set_xlabel(words("closed_loop.past"))
     ax.set_xlim(-ROOM, ROOM)
     ax.set_ylim(-ASIDE, ASIDE)
 
 
-def _strips(ax: Axes, data: Mapping[str, Any]) -> None:
+def _scene(data: Mapping[str, Any], rollout: Any, words: Texts) -> str:
+    """Return what a rollout was and how it ended."""
+    return words(
+        "closed_loop.scene",
+        scene=data["scene"][rollout],
+        side=data["side"][rollout],
+        outcome=words.words(str(data["policy_outcome"][rollout])),
+    )
+
+
+def _strips(ax: Axes, data: Mapping[str, Any], words: Texts) -> None:
     """Draw all strips as one picture: equal pictures would get equal ids in the SVG."""
     count, length, side = data["strip"].shape[:3]
     down, across = side + HEADING, side + GAP  # pixels from strip to strip, from picture to picture
@@ -109,15 +119,14 @@ def _strips(ax: Axes, data: Mapping[str, Any]) -> None:
         rollout = data["strip_rollout"][row]
         outcome = str(data["policy_outcome"][rollout])
         top = row * down + HEADING
-        text = f"told {data['side'][rollout]}: {outcome.replace('_', ' ')}"
-        ax.text(0, top - 18, f"scene {data['scene'][rollout]}, {text}", fontsize=8, va="bottom")
+        ax.text(0, top - 18, _scene(data, rollout, words), fontsize=8, va="bottom")
         for column, picture in enumerate(data["strip"][row]):
             left = column * across
             canvas[top : top + side, left : left + side, :3] = picture
             canvas[top : top + side, left : left + side, 3] = 255
             color = OUTCOMES[outcome]
             ax.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=color, lw=1.5))
-            frame = f"frame {data['strip_frame'][row][column]}"
+            frame = words("data.frame", frame=data["strip_frame"][row][column])
             ax.text(left, top - 3, frame, fontsize=6.5, va="bottom")
     ax.imshow(canvas, interpolation="none", extent=(0, canvas.shape[1], canvas.shape[0], 0))
     ax.set_axis_off()
@@ -125,33 +134,33 @@ def _strips(ax: Axes, data: Mapping[str, Any]) -> None:
 
 def language(material: Material) -> Drawn:
     """Draw how much farther left a policy goes when told left: a line a run, with interval."""
-    t = material.texts
+    t, words = material.texts, material.labels
     shifts = [
         (run, run.language.lateral_shift)
         for run in material.shown
         if run.language.lateral_shift is not None
     ]
     if not shifts:
-        return nothing(material.shown[0].language.why, t("language.none"))
+        return nothing(words("language.none"), t("language.none"))
     figure = new_figure(0.8 + LINE * len(shifts))
     ax = figure.subplots()
     parts = []
     for place, (run, shift) in enumerate(shifts):
-        verdict, color = run.language.verdict, material.color(run)
-        ends = span_of(shift.low, shift.high, material.labels)
-        said = f"{run.label}: {number(shift.mean)} ({ends}), {shift.units} episodes: {verdict}"
+        verdict, color = f"said.{run.language.verdict}", material.color(run)
+        ends, n = span_of(shift.low, shift.high, words), words.count(shift.units, "episode")
+        said = f"{run.label}: {number(shift.mean)} ({ends}), {n}: {words(verdict)}"
         if shift.low is not None and shift.high is not None:
             (bar,) = ax.plot([shift.low, shift.high], [place, place], color=color, lw=2.4)
             mark(bar, said)
         (dot,) = ax.plot(shift.mean, place, "o", color=color, ms=6)
         mark(dot, said)
         end = shift.mean if shift.high is None else shift.high
-        beside(ax, end, place, verdict, 8, color=FAINT)
+        beside(ax, end, place, words(verdict), 8, color=FAINT)
         parts.append(
             t(
                 "language.one",
                 run=run.label,
-                verdict=t(f"said.{verdict}"),
+                verdict=t(verdict),
                 shift=number(shift.mean),
                 interval=span_of(shift.low, shift.high, t),
                 episodes=t.count(shift.units, "episode"),
@@ -160,5 +169,5 @@ def language(material: Material) -> Drawn:
     ax.axvline(0, color=FAINT, lw=1)
     lines_down(ax, [run.label for run, _ in shifts])
     ax.margins(x=0.25)
-    ax.set_xlabel(f"farther left when told left instead of right ({UNIT})")
+    ax.set_xlabel(words("language.axis"))
     return Drawn(figure, t("language.finding", parts="; ".join(parts[:NAMED])), material.left_out)

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from mobile_vla.reporting.drawing.style import Drawn, beside, lines_down, mark, new_figure
-from mobile_vla.reporting.format import count, duration, number
+from mobile_vla.reporting.format import duration, number
 from mobile_vla.reporting.load import Run, first_runs
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, FAINT
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 from mobile_vla.timing.result import VariantTime
 
 NAMED = 6  # runs that a sentence names one by one; of more it gives the range
@@ -25,31 +25,31 @@ FRAME = 0.75  # inches of a panel's title and axis
 
 def epoch_time(material: Material) -> Drawn:
     """Draw for each run a bar for training, and for its experiment one for timing."""
-    t, runs = material.texts, material.shown
+    t, words, runs = material.texts, material.labels, material.shown
     figure = new_figure(1.0 + 0.52 * len(runs))
     ax = figure.subplots()
     for place, run in enumerate(runs):
         color = material.color(run)
         seconds = run.training.avg_epoch_time
-        epochs = count(len(run.training.epoch_times), "epoch")
+        epochs = words.count(len(run.training.epoch_times), "epoch")
         (bar,) = ax.barh(place - HEIGHT / 2, seconds, height=HEIGHT, color=color)
-        mark(bar, f"{run.label}: {duration(seconds)} measured (mean of {epochs})")
-        said = f"{duration(seconds)} (mean of {epochs})"
+        said = words("epoch_time.measured", time=duration(seconds), epochs=epochs)
+        mark(bar, f"{run.label}: {said}")
         beside(ax, seconds, place - HEIGHT / 2, said, 4, color=FAINT)
         if run.timing.run == run.run:
             projected = run.timing.seconds_per_epoch
             look = {**PROJECTED, "edgecolor": color, "linewidth": 0.8}
             ax.barh(place + HEIGHT / 2, projected, height=HEIGHT, **look)
-            busy = ", machine was busy" if run.timing.contended else ""
-            said = f"{duration(projected)} ({count(run.timing.steps, 'step')}{busy})"
+            steps = words.count(run.timing.steps, "step")
+            said = f"{duration(projected)} ({steps}{_busy(run.timing.contended, words)})"
             beside(ax, projected, place + HEIGHT / 2, said, 4, color=FAINT)
     lines_down(ax, [run.label for run in runs])
     ax.margins(x=0.32)
     ax.set_xlim(left=0)
-    ax.set_xlabel("seconds per epoch")
+    ax.set_xlabel(words("epoch_time.axis"))
     keys = [
-        Patch(facecolor=FAINT, label="measured in training"),
-        Patch(**PROJECTED, edgecolor=FAINT, label="projected from timed steps"),
+        Patch(facecolor=FAINT, label=words("epoch_time.solid")),
+        Patch(**PROJECTED, edgecolor=FAINT, label=words("epoch_time.hatched")),
     ]
     figure.legend(handles=keys, loc="outside upper right", ncols=2)
     if len(runs) > NAMED:
@@ -70,17 +70,22 @@ def epoch_time(material: Material) -> Drawn:
     return Drawn(figure, finding, material.left_out)
 
 
+def _busy(contended: bool, words: Texts) -> str:
+    """Return that others used the machine while something was timed; empty where nobody did."""
+    return f", {words('cost.busy')}" if contended else ""
+
+
 def speed_ablation(material: Material) -> Drawn:
     """Draw seconds of an epoch the plain way and with one change after another."""
+    words = material.labels
     runs = first_runs([run for run in material.runs if run.timing.ablation])
     heights = [FRAME + BAR * len(run.timing.ablation) for run in runs]
     figure = new_figure(0.2 + sum(heights))
     axes = figure.subplots(len(runs), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, run in zip(axes, runs, strict=True):
-        _variants(ax, run.timing.ablation, material.color(run))
-        busy = " (machine was busy)" if run.timing.contended else ""
-        ax.set_title(f"{run.experiment}{busy}")
-    axes[-1].set_xlabel("seconds per epoch, training steps alone")
+        _variants(ax, run.timing.ablation, material.color(run), words)
+        ax.set_title(f"{run.experiment}{_busy(run.timing.contended, words)}")
+    axes[-1].set_xlabel(words("speed_ablation.axis"))
     return Drawn(figure, " ".join(_speedup(run, material.texts) for run in runs))
 
 
@@ -92,33 +97,36 @@ def _speedup(run: Run, t: Texts) -> str:
         experiment=run.experiment,
         first=duration(first.seconds_per_epoch),
         fastest=duration(fastest.seconds_per_epoch),
-        variant=fastest.name,
+        variant=t.words(fastest.name),
         times=number(fastest.speedup, 2),
     )
     if fastest is not last:
-        text += " " + t("speed_ablation.last", variant=last.name, times=number(last.speedup, 2))
+        times = number(last.speedup, 2)
+        text += " " + t("speed_ablation.last", variant=t.words(last.name), times=times)
     return text
 
 
-def _variants(ax: Axes, variants: Sequence[VariantTime], color: str) -> None:
+def _variants(ax: Axes, variants: Sequence[VariantTime], color: str, words: Texts) -> None:
     for place, variant in enumerate(variants):
         shade = BASELINE if place == 0 else color
         text = duration(variant.seconds_per_epoch)
         (bar,) = ax.barh(place, variant.seconds_per_epoch, height=0.7, color=shade)
-        mark(bar, f"{variant.name}: {text} an epoch")
+        mark(bar, f"{words.words(variant.name)}: {text}")
         if place:
-            text += f"   {number(variant.speedup, 2)}× as fast"
+            text += "   " + words("speed_ablation.times", times=number(variant.speedup, 2))
             if variant.flops_ratio is not None:
-                text += f", operations ÷ {number(variant.flops_ratio, 2)}"
+                ratio = number(variant.flops_ratio, 2)
+                text += ", " + words("speed_ablation.operations", ratio=ratio)
         beside(ax, variant.seconds_per_epoch, place, text, 4, color=FAINT)
-    lines_down(ax, [variants[0].name, *(f"+ {variant.name}" for variant in variants[1:])])
+    first, *more = (words.words(variant.name) for variant in variants)
+    lines_down(ax, [first, *(f"+ {name}" for name in more)])
     ax.margins(x=0.12)
     ax.set_xlim(left=0)
 
 
 def latency(material: Material) -> Drawn:
     """Draw a control step, for each experiment and number format a line from p50 to p99."""
-    t = material.texts
+    t, words = material.texts, material.labels
     runs = first_runs(material.shown)
     lines = [(run, measured) for run in runs for measured in run.latency.precisions]
     figure = new_figure(0.8 + LINE * len(lines))
@@ -133,13 +141,13 @@ def latency(material: Material) -> Drawn:
             mark(
                 artist, f"{run.experiment}, {measured.precision}: {said} (n = {run.latency.steps})"
             )
-        busy = ", machine was busy" if run.latency.contended else ""
-        rate = f"{number(measured.control_rate_hz)} Hz at p99{busy}"
-        beside(ax, ends[1], place, rate, 8, color=FAINT)
+        rate = words("latency.rate", rate=number(measured.control_rate_hz))
+        said = rate + _busy(run.latency.contended, words)
+        beside(ax, ends[1], place, said, 8, color=FAINT)
     lines_down(ax, [f"{run.experiment}, {measured.precision}" for run, measured in lines])
     ax.margins(x=0.2)
     ax.set_xlim(left=0)
-    ax.set_xlabel("milliseconds of a control step, p50 to p99")
+    ax.set_xlabel(words("latency.axis"))
     parts = [
         t(
             "latency.one",

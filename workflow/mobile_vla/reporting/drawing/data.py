@@ -23,10 +23,11 @@ from mobile_vla.reporting.drawing.style import (
     mark,
     new_figure,
 )
-from mobile_vla.reporting.format import MISSING, count, whole
+from mobile_vla.reporting.format import whole
 from mobile_vla.reporting.load import load_audit
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import ALARM, COLORS, PAPER
+from mobile_vla.texts import MISSING, Texts
 
 SEQUENCES, COVERAGES = 3, 4  # datasets that there is room for
 LINE, LOWEST, HIGHEST = 0.028, 1.6, 3.6  # inches an episode, and of a panel of sequences
@@ -37,7 +38,7 @@ LIGHT = 0.55  # share of the fullest cell above which its text is set in white
 
 def action_sequences(material: Material) -> Drawn:
     """Draw a row of panels a dataset, a panel a dimension that varies: a line an episode."""
-    t, datasets = material.texts, material.loaded[:SEQUENCES]
+    t, words, datasets = material.texts, material.labels, material.loaded[:SEQUENCES]
     columns = {dataset.name: _varying(dataset) for dataset in datasets}
     width = max(map(len, columns.values()))
     heights = [min(max(LINE * len(dataset), LOWEST), HIGHEST) for dataset in datasets]
@@ -65,10 +66,10 @@ def action_sequences(material: Material) -> Drawn:
             )
         )
     bar = figure.colorbar(picture, ax=list(grid.flat), shrink=0.7, pad=0.015)
-    bar.set_label("share of the largest command")
+    bar.set_label(words("action_sequences.shade"))
     bar.outline.set_visible(False)
     for ax in grid[-1]:
-        ax.set_xlabel("frame")
+        ax.set_xlabel(words.words("frame"))
     note = material.no_room_for(material.datasets, SEQUENCES)
     return Drawn(figure, t("action_sequences.finding", parts=" ".join(parts)), note)
 
@@ -123,7 +124,7 @@ def _sequences(
 
 def coverage(material: Material) -> Drawn:
     """Draw a heat map a dataset: sides down, distances and styles across."""
-    t = material.texts
+    t, words = material.texts, material.labels
     audits = [load_audit(name, material.results) for name in material.datasets[:COVERAGES]]
     tables = [_table(audit.coverage) for audit in audits]
     heights = [0.9 + ROW * len(sides) for sides, _, _ in tables]
@@ -131,8 +132,8 @@ def coverage(material: Material) -> Drawn:
     axes = figure.subplots(len(tables), 1, squeeze=False, height_ratios=heights)[:, 0]
     parts = []
     for ax, audit, (sides, others, counts) in zip(axes, audits, tables, strict=True):
-        _coverage(ax, sides, others, counts)
-        ax.set_title(f"{audit.dataset} (n = {counts.sum():,} episodes)")
+        _coverage(ax, sides, others, counts, words)
+        ax.set_title(f"{audit.dataset} (n = {words.count(int(counts.sum()), 'episode')})")
         parts.append(
             t(
                 "coverage.one",
@@ -160,14 +161,18 @@ def _table(cells: Sequence[CoveredCell]) -> tuple[list[str], list[tuple[str, str
 
 
 def _coverage(
-    ax: Axes, sides: Sequence[str], others: Sequence[tuple[str, str]], counts: np.ndarray
+    ax: Axes,
+    sides: Sequence[str],
+    others: Sequence[tuple[str, str]],
+    counts: np.ndarray,
+    words: Texts,
 ) -> None:
     shades = LinearSegmentedColormap.from_list("depth", [PAPER, COLORS[0]])
     for (row, column), n in np.ndenumerate(counts):
         share = int(n) / max(int(counts.max()), 1)
         distance, style = others[column]
         cell = heat_cell(ax, row, column, shades(share), half=0.46)
-        mark(cell, f"{sides[row]}, {distance}, {style}: {count(int(n), 'episode')}")
+        mark(cell, f"{sides[row]}, {distance}, {style}: {words.count(int(n), 'episode')}")
         ink = "white" if share > LIGHT else CELL_INK if n else ALARM
         ax.text(column, row, f"{n:,}", ha="center", va="center", color=ink, fontsize=9)
     heat_axes(ax, sides, [f"{distance}\n{style}" for distance, style in others])

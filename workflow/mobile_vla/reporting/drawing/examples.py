@@ -17,20 +17,14 @@ from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EpisodeError
 from mobile_vla.evaluation.trajectories import integrate
 from mobile_vla.reporting.drawing.style import Drawn, hide, marks, new_figure, shortened
-from mobile_vla.reporting.format import count, number
+from mobile_vla.reporting.format import number
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, FAINT
 from mobile_vla.reporting.selection import best_run, exhibited
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import scored_on
+from mobile_vla.texts import Texts
 
-KINDS = {
-    "best": "lowest error",
-    "median": "median error",
-    "worst": "largest error",
-    "only": "the only episode",
-}
 PICTURES = 6  # of an episode
 SIDE = FRAME_SIZE // 2  # pixels
 GAP, HEADING = 8, 34  # pixels between pictures, and above a row
@@ -87,7 +81,7 @@ def _listed(chosen: Sequence[tuple[str, EpisodeError]], t: Texts) -> str:
 
 def episodes(material: Material) -> Drawn:
     """Draw the driver's and the predicted command on pictures of an episode, a row each."""
-    t, run = material.texts, material.example()
+    t, words, run = material.texts, material.labels, material.example()
     chosen = exhibited(run.evaluation.per_episode)
     dataset = material.dataset_of(run.evaluation)
     frames, path = open_frames(dataset), material.predictions_of(run)
@@ -103,7 +97,7 @@ def episodes(material: Material) -> Drawn:
         places = np.unique(np.linspace(0, len(trace.frame) - 1, PICTURES).round().astype(int))
         seen = frames[first + trace.frame[places]]  # (n, 224, 224, 3)
         top = row * down + HEADING
-        title = f"{KINDS[kind]}: MAE {number(episode.mae)}"
+        title = f"{words(f'kind.{kind}')}: MAE {number(episode.mae)}"
         ax.text(0, top - 19, title, weight="bold", va="bottom")
         name = episode.episode.removeprefix("episode_")
         ax.text(across * 2, top - 19, name, fontsize=7, va="bottom")
@@ -111,18 +105,23 @@ def episodes(material: Material) -> Drawn:
             left = column * across
             canvas[top : top + SIDE, left : left + SIDE, :3] = picture[::2, ::2]
             canvas[top : top + SIDE, left : left + SIDE, 3] = 255
-            ax.text(left, top - 3, f"frame {trace.frame[place]}", fontsize=6.5, va="bottom")
+            frame = words("data.frame", frame=trace.frame[place])
+            ax.text(left, top - 3, frame, fontsize=6.5, va="bottom")
             foot = (left + SIDE / 2, top + 0.8 * SIDE)
             _arrows(ax, foot, trace, int(place), run.evaluation.dimensions, scale)
     ax.imshow(canvas, interpolation="none", extent=(0, canvas.shape[1], canvas.shape[0], 0))
     ax.set_axis_off()
     keys = [
-        Line2D([], [], color="#9aa5b1", lw=4, label="driver (white on the pictures)"),
-        Line2D([], [], color=PREDICTED, lw=2, label=f"{shortened(run.label)} (predicted)"),
+        Line2D([], [], color="#9aa5b1", lw=4, label=words("episodes.driver")),
+        Line2D([], [], color=PREDICTED, lw=2, label=_predicted(run, words)),
     ]
     figure.legend(handles=keys, loc="outside lower center", ncols=2)
     finding = t("episodes.finding", run=run.label, parts=_listed(chosen, t))
     return Drawn(figure, finding, material.why(run))
+
+
+def _predicted(run: Run, words: Texts) -> str:
+    return words("episodes.predicted", run=shortened(run.label))
 
 
 def _arrows(
@@ -178,7 +177,7 @@ def velocity_traces(material: Material) -> Drawn:
 
     The columns are a typical episode and the worst.
     """
-    t = material.texts
+    t, words = material.texts, material.labels
     experiments = grouped(material.shown, lambda run: run.experiment)
     runs = [best_run(members) for members in experiments.values()]
     rows = sum(len(run.evaluation.dimensions) for run in runs)
@@ -193,14 +192,14 @@ def velocity_traces(material: Material) -> Drawn:
         for column, (kind, episode) in enumerate(chosen):
             example = _example(material, run, episode)
             for row, ax in enumerate(axes[:, column]):
-                _velocities(ax, example, row, material.color(run))
-            title = f"{run.label}, {KINDS[kind]}: MAE {number(episode.mae)}"
+                _velocities(ax, example, row, material.color(run), words)
+            title = f"{run.label}, {words(f'kind.{kind}')}: MAE {number(episode.mae)}"
             short = episode.episode.removeprefix("episode_")
-            windows = count(episode.windows, "window")
+            windows = words.count(episode.windows, "window")
             axes[0, column].set_title(f"{title}\n{short} ({windows})", fontsize=8)
-            axes[-1, column].set_xlabel("frame")
+            axes[-1, column].set_xlabel(words.words("frame"))
         for ax, dimension in zip(axes[:, 0], dimensions, strict=True):
-            ax.set_ylabel(f"{dimension}\n(command units)")
+            ax.set_ylabel(f"{dimension}\n({words.words('command_units')})")
         hide(list(axes[:, len(chosen) :].flat))
         findings.append(
             t(
@@ -211,14 +210,14 @@ def velocity_traces(material: Material) -> Drawn:
             )
         )
     keys = [
-        Line2D([], [], color=BASELINE, lw=4, label="driver (true)"),
-        Line2D([], [], color=FAINT, lw=1.5, label="predicted, in the experiment's colour"),
+        Line2D([], [], color=BASELINE, lw=4, label=words("velocity_traces.driver")),
+        Line2D([], [], color=FAINT, lw=1.5, label=words("velocity_traces.predicted")),
     ]
     figure.legend(handles=keys, loc="outside lower center", ncols=2)
     return Drawn(figure, " ".join(findings), material.left_out)
 
 
-def _velocities(ax: Axes, example: _Example, dimension: int, color: str) -> None:
+def _velocities(ax: Axes, example: _Example, dimension: int, color: str, words: Texts) -> None:
     # Wide and pale below narrow and strong: both stay visible where they agree.
     true = example.truth[:, dimension]
     ax.step(np.arange(len(true)), true, where="mid", color=BASELINE, lw=4)
@@ -227,7 +226,12 @@ def _velocities(ax: Axes, example: _Example, dimension: int, color: str) -> None
         ax.step(frames, predicted, where="mid", color=color, lw=1.5)
         ax.plot(frames, predicted, "o", color=color, ms=3)
         said = [
-            f"frame {frame}: predicted {number(float(value))}, driven {number(float(true[frame]))}"
+            words(
+                "velocity_traces.at",
+                frame=frame,
+                predicted=number(float(value)),
+                driven=number(float(true[frame])),
+            )
             for frame, value in zip(frames, predicted, strict=True)
         ]
         marks(ax, frames.tolist(), predicted.tolist(), said)
@@ -236,7 +240,7 @@ def _velocities(ax: Axes, example: _Example, dimension: int, color: str) -> None
 
 def predicted_paths(material: Material) -> Drawn:
     """Draw where the true commands lead, and where each predicted chunk would."""
-    t, run = material.texts, material.example()
+    t, words, run = material.texts, material.labels, material.example()
     chosen = exhibited(run.evaluation.per_episode)
     figure = new_figure(4.0)
     axes = figure.subplots(1, len(chosen), squeeze=False)[0]
@@ -257,13 +261,14 @@ def predicted_paths(material: Material) -> Drawn:
             chunk[:, columns_of(run.evaluation.dimensions)] = predicted
             _chunk(ax, poses[int(data["frame"][row][0])], chunk, color)
         ax.plot(0, 0, "o", color=BASELINE, ms=6)
-        ax.set_title(f"{KINDS[kind]}: MAE {number(episode.mae)}\n({episode.windows} windows)")
+        title = f"{words(f'kind.{kind}')}: MAE {number(episode.mae)}"
+        ax.set_title(f"{title}\n({words.count(episode.windows, 'window')})")
         ax.set_aspect("equal", adjustable="datalim")
-        ax.set_xlabel("← left, right → (command steps)")
-    axes[0].set_ylabel("forward (command steps)")
+        ax.set_xlabel(words("predicted_paths.aside"))
+    axes[0].set_ylabel(words("predicted_paths.ahead"))
     keys = [
-        Line2D([], [], color=BASELINE, lw=4, label="driver (true)"),
-        Line2D([], [], color=color, lw=1.2, label=f"{shortened(run.label)}: each predicted chunk"),
+        Line2D([], [], color=BASELINE, lw=4, label=words("velocity_traces.driver")),
+        Line2D([], [], color=color, lw=1.2, label=_predicted(run, words)),
     ]
     figure.legend(handles=keys, loc="outside lower center", ncols=2)
     parts = "; ".join(

@@ -26,7 +26,7 @@ from mobile_vla.reporting.drawing.style import (
     new_figure,
     nothing,
 )
-from mobile_vla.reporting.format import UNIT, cell, count, number, percent
+from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.material import Material, comparable
 from mobile_vla.reporting.palette import FAINT, PAPER
@@ -63,21 +63,21 @@ def _first_runs(groups: Groups) -> list[Run]:
 
 def error_by_step(material: Material) -> Drawn:
     """Draw the error at each step of the chunk."""
-    return _error_along(material, "step", "step of the chunk")
+    return _error_along(material, "step")
 
 
 def error_by_frame(material: Material) -> Drawn:
     """Draw the error at each frame of the episode."""
-    return _error_along(material, "frame", "frame of the episode")
+    return _error_along(material, "frame")
 
 
-def _error_along(material: Material, along: Along, label: str) -> Drawn:
-    """Draw a line a run, with the best baseline; ``label`` is that of the axis."""
+def _error_along(material: Material, along: Along) -> Drawn:
+    """Draw a line a run, with the best baseline."""
     t, name, (groups, note) = material.texts, f"error_by_{along}", _groups(material)
     figure, axes = _panels(groups)
     for ax, runs in zip(axes, groups.values(), strict=True):
         _errors_along(ax, material, runs, along)
-    axes[-1].set_xlabel(label)
+    axes[-1].set_xlabel(material.labels(f"{name}.axis"))
     sentences = []
     for run in _first_runs(groups):
         parts = _parts(run, along)
@@ -105,7 +105,7 @@ def _parts(run: Run, along: Along) -> list[Slice]:
 
 
 def _errors_along(ax: Axes, material: Material, runs: Sequence[Run], along: Along) -> None:
-    handles = {}
+    handles, words = {}, material.labels
     drawn = set()
     for run in runs:
         parts = _parts(run, along)
@@ -115,35 +115,45 @@ def _errors_along(ax: Axes, material: Material, runs: Sequence[Run], along: Alon
         if (best, tuple(baseline)) not in drawn:  # experiments share it
             drawn.add((best, tuple(baseline)))
             ax.plot(x, baseline, color=FAINT, lw=1.2, ls=DASHED)
-            marks(ax, x, baseline, [f"{best.replace('_', ' ')}: {number(mae)}" for mae in baseline])
+            marks(ax, x, baseline, [f"{words.words(best)}: {number(mae)}" for mae in baseline])
         y = [part.policy.mae["overall"] for part in parts]
         line = {**material.line(run), "marker": "o", "ms": 3}
         ax.plot(x, y, **line)
         said = [
-            f"{run.label}, {along} {getattr(part, along)}: {number(value)} "
-            f"(n = {part.steps} steps of {part.episodes} episodes)"
+            words(
+                f"error_by_{along}.at",
+                run=run.label,
+                at=getattr(part, along),
+                mae=number(value),
+                steps=words.count(part.steps, "step"),
+                episodes=words.count(part.episodes, "episode"),
+            )
             for part, value in zip(parts, y, strict=True)
         ]
         marks(ax, x, y, said)
         handles[run.experiment] = Line2D([], [], **line, label=run.experiment)
-    legend_beside(ax, [*handles.values(), baseline_key()])
+    legend_beside(ax, [*handles.values(), baseline_key(words("drawn.best_baseline"))])
     ax.set_ylim(bottom=0)
-    ax.set_ylabel(f"MAE ({UNIT})")
+    ax.set_ylabel(words("drawn.mae"))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def error_by_scenario(material: Material) -> Drawn:
     """Draw a panel a set of comparable runs, a line a value that varies, a dot a run."""
-    t, (groups, note) = material.texts, _groups(material)
+    t, words, (groups, note) = material.texts, material.labels, _groups(material)
     groups = {
         name: runs
         for name, runs in groups.items()
         if any(run.evaluation.by_scenario for run in runs)
     }
     if not groups:
-        return nothing("all scored episodes are of the same scenario", "–")
+        return nothing(words("error_by_scenario.none"), t("error_by_scenario.none"))
     rows = [
-        list(dict.fromkeys(cell(part.cell) for run in runs for part in run.evaluation.by_scenario))
+        list(
+            dict.fromkeys(
+                words.cell(part.cell) for run in runs for part in run.evaluation.by_scenario
+            )
+        )
         for runs in groups.values()
     ]
     heights = [0.7 + LINE * len(labels) for labels in rows]
@@ -152,7 +162,7 @@ def error_by_scenario(material: Material) -> Drawn:
     for ax, (name, runs), labels in zip(axes, groups.items(), rows, strict=True):
         _scenarios(ax, material, runs, labels)
         ax.set_title(name)
-    axes[-1].set_xlabel(f"MAE ({UNIT})")
+    axes[-1].set_xlabel(words("drawn.mae"))
     sentences = []
     for run in _first_runs(groups):
         if not run.evaluation.by_scenario:
@@ -163,7 +173,7 @@ def error_by_scenario(material: Material) -> Drawn:
                 "error_by_scenario.one",
                 run=run.label,
                 worst=number(worst.policy.mae["overall"]),
-                place=cell(worst.cell),
+                place=t.cell(worst.cell),
                 episodes=t.count(worst.episodes, "episode"),
             )
         )
@@ -171,7 +181,7 @@ def error_by_scenario(material: Material) -> Drawn:
 
 
 def _scenarios(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequence[str]) -> None:
-    handles = {}
+    handles, words = {}, material.labels
     tick_look: Look = {"color": FAINT, "marker": "|", "ls": "", "ms": 9, "mew": 1.4}
     for index, run in enumerate(runs):
         shift = SPREAD * ((index + 0.5) / len(runs) - 0.5)
@@ -180,15 +190,17 @@ def _scenarios(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequen
         look: Look = {**line, "marker": marker, "ls": "", "ms": 5}
         best = run.evaluation.best_baseline.name
         for part in run.evaluation.by_scenario:
-            scenario = cell(part.cell)
+            scenario = words.cell(part.cell)
             place = labels.index(scenario) + shift
             (tick,) = ax.plot(part.mae[best], place, **tick_look)
-            mark(tick, f"{best.replace('_', ' ')}, {scenario}: {number(part.mae[best])}")
+            mark(tick, f"{words.words(best)}, {scenario}: {number(part.mae[best])}")
             mae = part.policy.mae["overall"]
             (dot,) = ax.plot(mae, place, **look)
-            mark(dot, f"{run.label}, {scenario}: {number(mae)} (n = {part.episodes} episodes)")
+            n = words.count(part.episodes, "episode")
+            mark(dot, f"{run.label}, {scenario}: {number(mae)} (n = {n})")
         handles[run.experiment] = Line2D([], [], **look, label=run.experiment)
-    legend_beside(ax, [*handles.values(), baseline_key(**tick_look)])
+    key = baseline_key(words("drawn.best_baseline"), **tick_look)
+    legend_beside(ax, [*handles.values(), key])
     lines_down(ax, labels, grid=True)
     ax.set_xlim(left=0)
 
@@ -196,7 +208,8 @@ def _scenarios(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequen
 def confusion(material: Material) -> Drawn:
     """Draw which motion was driven and which predicted, of the example."""
     t, run = material.texts, material.example()
-    motion, classes = run.evaluation.motion, run.evaluation.motion.classes
+    motion, words = run.evaluation.motion, material.labels
+    classes = [words.motion(name) for name in motion.classes]
     size = len(classes)
     figure = new_figure(1.2 + CELL * size, min(8.0, 2.6 + 1.05 * size))
     ax = figure.subplots()
@@ -206,18 +219,25 @@ def confusion(material: Material) -> Drawn:
         for column, value in enumerate(values):
             share = value / total if total else 0.0
             square = heat_cell(ax, row, column, shades(share))
-            said = f"driven {classes[row]}, predicted {classes[column]}: {count(value, 'step')}"
-            mark(square, f"{said}, {percent(share)} of {total}")
+            said = words(
+                "confusion.at",
+                driven=classes[row],
+                predicted=classes[column],
+                steps=words.count(value, "step"),
+                share=percent(share),
+                all=total,
+            )
+            mark(square, said)
             if value:
                 ink = "white" if share > LIGHT else CELL_INK
                 ax.text(column, row, f"{value:,}", ha="center", va="center", color=ink, fontsize=8)
     labels = [f"{name} ({total:,})" for name, total in zip(classes, totals, strict=True)]
     heat_axes(ax, labels, classes, rotation=0 if size < 5 else 30)
-    ax.set_ylabel("driven (steps)")
-    ax.set_xlabel("predicted")
+    ax.set_ylabel(words("confusion.driven"))
+    ax.set_xlabel(words("confusion.predicted"))
     ax.set_title(run.label)
     worst = min(
-        (values[row] / total, classes[row])
+        (values[row] / total, motion.classes[row])
         for row, (values, total) in enumerate(zip(motion.confusion, totals, strict=True))
         if total
     )
@@ -227,7 +247,7 @@ def confusion(material: Material) -> Drawn:
         accuracy=percent(motion.accuracy),
         f1=number(motion.macro_f1),
         steps=t.count(sum(totals), "step"),
-        worst=worst[1],
+        worst=t.motion(worst[1]),
         share=percent(worst[0]),
     )
     return Drawn(figure, finding, material.why(run))
@@ -235,7 +255,7 @@ def confusion(material: Material) -> Drawn:
 
 def tolerance(material: Material) -> Drawn:
     """Draw the share of steps whose error is within a tolerance: a line a run."""
-    t, (groups, note) = material.texts, _groups(material)
+    t, words, (groups, note) = material.texts, material.labels, _groups(material)
     figure, axes = _panels(groups)
     sentences = []
     for ax, runs in zip(axes, groups.values(), strict=True):
@@ -250,8 +270,15 @@ def tolerance(material: Material) -> Drawn:
                 ax.plot(x, baseline, color=FAINT, lw=1.2, ls=DASHED)
             ax.plot(x, shares, **material.line(run))
             said = [
-                f"{run.label}, within {number(at)}: {percent(share)} of "
-                f"{run.evaluation.steps:,} steps ({best.replace('_', ' ')} {percent(base)})"
+                words(
+                    "tolerance.at",
+                    run=run.label,
+                    at=number(at),
+                    share=percent(share),
+                    steps=words.count(run.evaluation.steps, "step"),
+                    name=words.words(best),
+                    baseline=percent(base),
+                )
                 for at, share, base in zip(x, shares, baseline, strict=True)
             ]
             marks(ax, x, shares, said)
@@ -268,10 +295,10 @@ def tolerance(material: Material) -> Drawn:
                     steps=t.count(run.evaluation.steps, "step"),
                 )
             )
-        legend_beside(ax, [*handles.values(), baseline_key()])
+        legend_beside(ax, [*handles.values(), baseline_key(words("drawn.best_baseline"))])
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.set_ylim(0, 1.02)
         ax.set_xlim(left=0)
-        ax.set_ylabel("steps within it")
-    axes[-1].set_xlabel(f"tolerance ({UNIT})")
+        ax.set_ylabel(words("tolerance.share"))
+    axes[-1].set_xlabel(words("tolerance.axis"))
     return Drawn(figure, t("tolerance.finding", parts="; ".join(sentences[:NAMED])), note)

@@ -48,7 +48,6 @@ RC = {
     "svg.hashsalt": "mobile-vla",  # otherwise random: the same data would give other bytes
     "pdf.fonttype": 42,  # TrueType, as publishers ask for
     "svg.fonttype": "path",  # the same letters on every machine, with whatever fonts
-    "font.family": "DejaVu Sans",  # comes with matplotlib
     "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": BASELINE,
@@ -80,9 +79,14 @@ class Drawn:
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """Draw in the common style; matplotlib's own settings are as before afterwards."""
-    parameters: Any = {**mpl.rcParamsDefault, **RC}  # a user's matplotlibrc changes no figure
+def styled(families: Sequence[str]) -> Iterator[None]:
+    """Draw in the common style; matplotlib's own settings are as before afterwards.
+
+    Args:
+        families: of fonts; each letter is that of the first that has it.
+    """
+    # with all defaults, so that a user's matplotlibrc changes no figure
+    parameters: Any = {**mpl.rcParamsDefault, **RC, "font.family": list(families)}
     with mpl.rc_context(parameters):
         yield
 
@@ -93,9 +97,9 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def nothing(why: str, alt: str) -> Drawn:
-    """Return a figure whose text is the reason why it shows nothing: the page leaves it out."""
+    """Return a figure whose text is why it shows nothing: the page leaves it out."""
     figure = new_figure(0.8)
-    figure.text(0.02, 0.5, f"Nothing to draw: {why}.", va="center", color=FAINT)
+    figure.text(0.02, 0.5, why, va="center", color=FAINT)
     return Drawn(figure, alt, empty=True)
 
 
@@ -210,9 +214,9 @@ def legend_beside(ax: Axes, handles: Sequence[Line2D]) -> None:
     ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
-def baseline_key(**options: Any) -> Line2D:
+def baseline_key(label: str, **options: Any) -> Line2D:
     """Return the entry of the best baseline in a legend."""
-    look = {"color": FAINT, "ls": DASHED, "label": "best baseline"}
+    look = {"color": FAINT, "ls": DASHED, "label": label}
     return Line2D([], [], **{**look, **options})
 
 

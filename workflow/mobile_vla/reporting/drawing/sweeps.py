@@ -19,11 +19,11 @@ from mobile_vla.reporting.drawing.style import (
     marks,
     new_figure,
 )
-from mobile_vla.reporting.format import UNIT, number
+from mobile_vla.reporting.format import number
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import COLORS, FAINT, PAPER
 from mobile_vla.reporting.sweeps import Point, SweepTable
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 
 COLUMNS = 2  # heat maps beside each other
 LINE, CELL = 2.9, 0.42  # inches: height of a line's panel, of a heat map's row
@@ -32,7 +32,7 @@ LIGHT = 0.6  # depth of colour above which a cell's text is set in white
 
 def sweeps(material: Material) -> Drawn:
     """Draw a panel for each sweep; of more than two settings, one for each rest."""
-    t, tables = material.texts, material.sweeps
+    t, words, tables = material.texts, material.labels, material.sweeps
     panels = [panel for sweep in tables for panel in _panels(sweep)]
     rows = -(-len(panels) // COLUMNS)
     tallest = max(len(sweep.axis(sweep.keys[0])) if len(sweep.keys) > 1 else 0 for sweep in tables)
@@ -40,7 +40,7 @@ def sweeps(material: Material) -> Drawn:
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for ax, (sweep, title, points) in zip(axes, panels, strict=False):
         draw = _line if len(sweep.keys) == 1 else _heat_map
-        draw(ax, sweep, points)
+        draw(ax, sweep, points, words)
         ax.set_title(title)
     hide(list(axes[len(panels) :]))
     return Drawn(figure, " ".join(_finding(sweep, t) for sweep in tables))
@@ -57,7 +57,7 @@ def _panels(sweep: SweepTable) -> Iterator[tuple[SweepTable, str, list[Point]]]:
             yield sweep, title, points
 
 
-def _line(ax: Axes, sweep: SweepTable, points: list[Point]) -> None:
+def _line(ax: Axes, sweep: SweepTable, points: list[Point], words: Texts) -> None:
     (key,) = sweep.keys
     places = list(range(len(points)))
     values = [point.mae.value for point in points]
@@ -66,17 +66,18 @@ def _line(ax: Axes, sweep: SweepTable, points: list[Point]) -> None:
             ax.plot([place, place], [point.mae.low, point.mae.high], color=COLORS[0], lw=1.2)
     ax.plot(places, values, "o-", color=COLORS[0], ms=5)
     baselines = [point.baseline for point in points]
-    ax.plot(places, baselines, color=FAINT, lw=1.2, ls=DASHED, label="best baseline")
-    marks(ax, places, values, [_said(point) for point in points])
+    label = words("drawn.best_baseline")
+    ax.plot(places, baselines, color=FAINT, lw=1.2, ls=DASHED, label=label)
+    marks(ax, places, values, [_said(point, words) for point in points])
     ax.set_xticks(places, [point.values[key] for point in points])
     ax.margins(x=0.1)
     ax.set_ylim(bottom=0)
     ax.set_xlabel(key)
-    ax.set_ylabel(f"MAE ({UNIT})")
+    ax.set_ylabel(words("drawn.mae"))
     ax.legend(loc="best")
 
 
-def _heat_map(ax: Axes, sweep: SweepTable, points: list[Point]) -> None:
+def _heat_map(ax: Axes, sweep: SweepTable, points: list[Point], words: Texts) -> None:
     down, across = sweep.keys[:2]
     rows, columns = sweep.axis(down), sweep.axis(across)
     low, high = sweep.best.mae.value, sweep.worst.mae.value
@@ -84,7 +85,7 @@ def _heat_map(ax: Axes, sweep: SweepTable, points: list[Point]) -> None:
     for point in points:
         row, column = rows.index(point.values[down]), columns.index(point.values[across])
         depth = (high - point.mae.value) / (high - low) if high > low else 0.0  # low is good
-        mark(heat_cell(ax, row, column, shades(0.9 * depth)), _said(point))
+        mark(heat_cell(ax, row, column, shades(0.9 * depth)), _said(point, words))
         ink = "white" if 0.9 * depth > LIGHT else CELL_INK
         text = number(point.mae.value)
         ax.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
@@ -93,10 +94,14 @@ def _heat_map(ax: Axes, sweep: SweepTable, points: list[Point]) -> None:
     ax.set_ylabel(down)
 
 
-def _said(point: Point) -> str:
+def _said(point: Point, words: Texts) -> str:
     low, high = point.mae.low, point.mae.high
-    interval = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
-    trained = f"{point.windows:,} windows, {point.steps:,} steps"
+    known = low is not None and high is not None
+    interval = f" ({words.between(number(low), number(high))})" if known else ""
+    trained = (
+        f"{words.count(point.windows, 'train window')}, "
+        f"{words.count(point.steps, 'optimiser step')}"
+    )
     return f"{point.experiment}: {number(point.mae.value)}{interval}, {trained}"
 
 

@@ -19,11 +19,11 @@ from mobile_vla.reporting.drawing.style import (
     new_figure,
     nothing,
 )
-from mobile_vla.reporting.format import number, percent, span
+from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.load import Run, epoch_rows, grouped
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import FAINT
-from mobile_vla.reporting.texts import Texts
+from mobile_vla.texts import Texts
 
 COLUMNS = 4
 PANEL = 2.1  # inches
@@ -33,7 +33,7 @@ NAMED = 6  # runs that a sentence names one by one; of more it gives the range
 
 def loss_curves(material: Material) -> Drawn:
     """Draw a panel an experiment; all share their axes, and an experiment's seeds are a band."""
-    runs, t = material.shown, material.texts
+    runs, t, words = material.shown, material.texts, material.labels
     experiments = grouped(runs, lambda run: run.experiment)
     columns = min(COLUMNS, len(experiments))
     rows = -(-len(experiments) // columns)
@@ -41,21 +41,21 @@ def loss_curves(material: Material) -> Drawn:
     figure = new_figure(0.75 + PANEL * rows + (0.6 if rows == 1 else 0), width)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for (name, members), ax in zip(experiments.items(), grid.flat, strict=False):
-        _losses(ax, name, members, material.color(members[0]))
+        _losses(ax, name, members, material.color(members[0]), words)
     hide(list(grid.flat[len(experiments) :]))
     for ax in grid[:, 0]:
-        ax.set_ylabel("Huber loss (normalised)")
+        ax.set_ylabel(words("loss_curves.axis"))
     for column in range(columns):
         lowest = [ax for ax in grid[:, column] if ax.get_visible()][-1]
-        lowest.set_xlabel("epoch")
+        lowest.set_xlabel(words.words("epoch"))
         lowest.tick_params(labelbottom=True)
     keys: list[Line2D | Patch] = [
-        Line2D([], [], color=FAINT, ls="-", label="validation"),
-        Line2D([], [], color=FAINT, ls=DOTTED, lw=1.2, label="training"),
-        Line2D([], [], color=FAINT, ls="", marker="o", ms=5, label="best epoch"),
+        Line2D([], [], color=FAINT, ls="-", label=words("loss_curves.val_loss")),
+        Line2D([], [], color=FAINT, ls=DOTTED, lw=1.2, label=words("loss_curves.train_loss")),
+        Line2D([], [], color=FAINT, ls="", marker="o", ms=5, label=words("column.best_epoch")),
     ]
     if len(runs) > len(experiments):
-        keys.append(Patch(color=FAINT, alpha=0.25, lw=0, label="lowest to highest run"))
+        keys.append(Patch(color=FAINT, alpha=0.25, lw=0, label=words("loss_curves.band")))
     figure.legend(handles=keys, loc="outside upper right", ncols=len(keys))
     return Drawn(figure, _fall(runs, t), material.left_out)
 
@@ -89,7 +89,7 @@ def _fall(runs: Sequence[Run], t: Texts) -> str:
     return t("loss_curves.finding", n=n, parts="; ".join(parts))
 
 
-def _losses(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
+def _losses(ax: Axes, name: str, runs: Sequence[Run], color: str, words: Texts) -> None:
     for kind, style, width in (("train_loss", DOTTED, 1.2), ("val_loss", "-", 1.7)):
         epochs = sorted({epoch.epoch for run in runs for epoch in run.epochs})
         values = np.full((len(runs), len(epochs)), np.nan)
@@ -108,7 +108,13 @@ def _losses(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
             low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
             ax.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
         said = [
-            f"{name}, epoch {epoch}: {kind.replace('_', ' ')} {span(list(at[~np.isnan(at)]))}"
+            words(
+                "loss_curves.at",
+                name=name,
+                epoch=epoch,
+                kind=words(f"loss_curves.{kind}"),
+                loss=_span(list(at[~np.isnan(at)]), words),
+            )
             for epoch, at in zip(x, values.T, strict=True)
         ]
         marks(ax, list(x), list(middle), said)
@@ -117,12 +123,12 @@ def _losses(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
         if best is not None and best.val_loss is not None:
             ax.plot(best.epoch, best.val_loss, "o", color=color, ms=5)
     losses = [run.training.best_val_loss for run in runs if run.training.best_val_loss is not None]
-    several = f" ({len(runs)} runs)" if len(runs) > 1 else ""
+    several = f" ({words.count(len(runs), 'run')})" if len(runs) > 1 else ""
     ax.set_title(name + several, color=color, fontsize=9 if len(name) < 22 else 7)
     if losses:
         # A number in the empty corner saves reading it off the axis.
-        said_best, corner = f"best {span(losses)}", ax.transAxes
-        ax.text(0.97, 0.93, said_best, transform=corner, ha="right", va="top", color=FAINT)
+        lowest, corner = words("loss_curves.best", loss=_span(losses, words)), ax.transAxes
+        ax.text(0.97, 0.93, lowest, transform=corner, ha="right", va="top", color=FAINT)
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -130,9 +136,14 @@ def _losses(ax: Axes, name: str, runs: Sequence[Run], color: str) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
 
 
+def _span(values: list[float], words: Texts) -> str:
+    """Return one value, or the lowest and the highest: ``0.152 to 0.167``."""
+    return words.between(number(min(values)), number(max(values)))
+
+
 def overfitting_gap(material: Material) -> Drawn:
     """Draw validation less training loss, a line a run: where it grows, a policy overfits."""
-    t = material.texts
+    t, words = material.texts, material.labels
     figure = new_figure(2.7)
     ax = figure.subplots()
     handles, parts = {}, []
@@ -147,10 +158,10 @@ def overfitting_gap(material: Material) -> Drawn:
         if gaps:
             parts.append(f"{run.label} {number(y[-1])}")
     ax.axhline(0, color=FAINT, lw=1)
-    ax.set_xlabel("epoch")
-    ax.set_ylabel("val loss − train loss")
+    ax.set_xlabel(words.words("epoch"))
+    ax.set_ylabel(words("overfitting_gap.axis"))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if not parts:
-        return nothing("no validation loss was measured", t("loss_curves.none"))
+        return nothing(words("loss_curves.none"), t("loss_curves.none"))
     legend_beside(ax, list(handles.values()))
     return Drawn(figure, t("overfitting_gap.finding", parts=", ".join(parts)), material.left_out)

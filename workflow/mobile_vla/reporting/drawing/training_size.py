@@ -16,13 +16,13 @@ from mobile_vla.reporting.drawing.style import (
     marks,
     new_figure,
 )
-from mobile_vla.reporting.format import UNIT, number
+from mobile_vla.reporting.format import number
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import FAINT
 from mobile_vla.reporting.sizes import sized, training_episodes
-from mobile_vla.reporting.texts import Texts
 from mobile_vla.reporting.verdict import all_scored
+from mobile_vla.texts import Texts
 
 PANEL = 3.4  # inches
 CLOSE = 1.12  # sizes nearer to each other than by this factor would print over each other
@@ -51,7 +51,7 @@ def error_by_training_size(material: Material) -> Drawn:
     Errors on different datasets or windows must not be compared, so they share no panel. Folds do:
     together they score each episode once.
     """
-    runs, t = material.runs, material.texts
+    runs, t, words = material.runs, material.texts, material.labels
     panels = grouped(runs, lambda run: (run.settings.dataset, *run.windowing))
     figure = new_figure(0.3 + PANEL * len(panels))
     axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
@@ -59,7 +59,7 @@ def error_by_training_size(material: Material) -> Drawn:
     for ax, (key, group) in zip(axes, panels.items(), strict=True):
         _panel(ax, group, material)
         ax.set_title(", ".join(key[:3]) if several else key[0])
-    axes[-1].set_xlabel("training episodes (logarithmic)")
+    axes[-1].set_xlabel(words("error_by_training_size.axis"))
     return Drawn(figure, " ".join(filter(None, (_finding(group, t) for group in sized(runs)))))
 
 
@@ -80,12 +80,13 @@ def _finding(runs: Sequence[Run], t: Texts) -> str:
 
 
 def _panel(ax: Axes, runs: Sequence[Run], material: Material) -> None:
-    keys = []
+    keys, words = [], material.labels
     for group in sized(runs):
         color, means = material.color(group[0]), means_of(group, _mae)
         for run in group:
             ax.plot(training_episodes(run), _mae(run), "o", color=color, ms=5)
-            value = f"{run.label}, {training_episodes(run)} training episodes: {number(_mae(run))}"
+            episodes = words.count(training_episodes(run), "training episode")
+            value = f"{run.label}, {episodes}: {number(_mae(run))}"
             marks(ax, [training_episodes(run)], [_mae(run)], [value])
         ax.plot(*zip(*means, strict=True), color=color)
         line = "-" if len(means) > 1 else ""
@@ -102,8 +103,8 @@ def _panel(ax: Axes, runs: Sequence[Run], material: Material) -> None:
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.margins(x=0.06)
     ax.set_ylim(bottom=0)
-    ax.set_ylabel(f"{runs[0].evaluation.scored_on} MAE ({UNIT})")
-    legend_beside(ax, [*keys, baseline_key(lw=1.2)])
+    ax.set_ylabel(f"{runs[0].evaluation.scored_on} {words('drawn.mae')}")
+    legend_beside(ax, [*keys, baseline_key(words("drawn.best_baseline"), lw=1.2)])
 
 
 def _ticks(sizes: Sequence[int]) -> list[float]:

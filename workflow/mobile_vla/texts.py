@@ -1,4 +1,4 @@
-"""Texts and templates of the page, which stand in ``workflow/report/``."""
+"""The words of report and audit in each language, which stand in ``workflow/report/texts/``."""
 
 from __future__ import annotations
 
@@ -11,22 +11,16 @@ import yaml
 from markupsafe import Markup
 
 from mobile_vla.errors import UserError
-from mobile_vla.reporting.format import whole
+from mobile_vla.sentence import Sentence
 from mobile_vla.templates import FOLDER
 
-SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
-"""The sections of the page, each of which has a template."""
+MISSING = "–"
+"""What stands where there is no value."""
 
 
 def texts_file(language: str) -> Path:
     """Return the file of the report's texts in a language."""
     return FOLDER / f"texts/{language}.yaml"
-
-
-def template_files() -> list[Path]:
-    """Return the page's templates, style and script."""
-    templates = [f"{name}.html.j2" for name in ("page", "macros", *SECTIONS)]
-    return [FOLDER / "page" / name for name in (*templates, "style.css", "script.js")]
 
 
 @dataclass(frozen=True)
@@ -77,14 +71,49 @@ class Texts:
         """Return a text that holds HTML; the values are escaped."""
         return Markup(self._filled(Markup(self._text(key, values)), key, values))
 
+    @property
+    def letters(self) -> str:
+        """All letters of the texts."""
+        return "".join(sorted({letter for text in self.table.values() for letter in str(text)}))
+
     def count(self, n: int, noun: str) -> str:
         """Return ``1 episode`` or ``12 episodes``; the nouns are the keys ``count.NOUN``."""
-        return self(f"count.{noun}", n=n, number=whole(n))
+        return self(f"count.{noun}", n=n, number=f"{n:,}")
 
     def words(self, name: str) -> str:
         """Return how a name of ours reads: by its own text, else without underscores."""
         text = self.table.get(f"name.{name}")
         return text if isinstance(text, str) else name.replace("_", " ")
+
+    def translated(self, english: str) -> str:
+        """Return a template of a result; what has no translation is the same in all languages."""
+        return str(self.table.get(english, english))
+
+    def said(self, sentence: Sentence) -> str:
+        """Return a sentence of a result."""
+        return sentence.filled(self.translated, str(self.table["and_more"]))
+
+    def place(self, place: str) -> str:
+        """Return a place in a file or a dataset, such as ``images, frames 3-5``."""
+        parts = (part.partition(" ") for part in place.split(", "))
+        return ", ".join(
+            f"{self.table.get(f'place.{word}', word)}{space}{rest}" for word, space, rest in parts
+        )
+
+    def picture(self, episode: str, frame: int, swapped: bool) -> str:
+        """Return what a small picture of a frame shows."""
+        text = f"{episode}, {self('data.frame', frame=frame)}"
+        return text + self("data.swapped") if swapped else text
+
+    def motion(self, name: str) -> str:
+        """Return how a class of motions reads, such as ``forward left, turning left``."""
+        parts = [[part] if part[:8] == "turning " else part.split() for part in name.split(", ")]
+        return ", ".join(" ".join(self(f"motion.{word}") for word in words) for words in parts)
+
+    def cell(self, values: Mapping[str, str | None] | None) -> str:
+        """Return a cell of the split, or a scenario: ``side left, distance far``."""
+        said = [f"{self.words(key)} {value or MISSING}" for key, value in (values or {}).items()]
+        return ", ".join(said)
 
     def between(self, low: str, high: str) -> str:
         """Return ``0.1 to 0.2``, or one of both where they are the same."""
