@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mobile_vla.bundle.result import (
+    BundleOrigin,
+    BundleRollouts,
+    Certificate,
+    InterleavedLatency,
+    Parity,
+    RobotCheck,
+)
+from mobile_vla.config.bundle import BundlePrecision
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import SimulateSettings, World, unseen_episodes
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.language.prompt_swap import SwapWindows, score_prompt_swap
 from mobile_vla.language.result import SwappedRun
 from mobile_vla.latency.result import ControlStepSeconds, LatencyResult, PrecisionLatency
+from mobile_vla.model.result import TrainedOn
 from mobile_vla.result import FileDigest
 from mobile_vla.rollout.drivers import ExpertDriver
 from mobile_vla.rollout.result import RolloutResult
@@ -24,6 +35,8 @@ from mobile_vla.rollout.summary import (
     summarise_driver,
     trajectory_arrays,
 )
+from mobile_vla.statistics.proportions import proportion
+from mobile_vla.statistics.result import PairedMean
 
 SCENES = 8
 LIMIT = 30
@@ -140,3 +153,73 @@ def write_latency(folder: Path, experiment: str) -> Path:
         contended=experiment == "head_only",
     ).write(path)
     return path
+
+
+def certificate_of(
+    experiment: str, precision: BundlePrecision, failures: Sequence[str] = (), busy: bool = False
+) -> Certificate:
+    """Return a bundle's certificate."""
+    step = ControlStepSeconds(min=0.001, p50=0.0015, p95=0.002, p99=0.003, max=0.004)
+    change = PairedMean(
+        mean=0.001, low=-0.002, high=0.004, confidence=0.95, method="bootstrap-t", units=22
+    )
+    mean = 2e-7 if precision == "fp32" else 0.0049
+    return Certificate(
+        experiment=experiment,
+        run="seed0",
+        precision=precision,
+        passed=not failures,
+        failures=list(failures),
+        bundle="0" * 64,
+        origin=BundleOrigin(
+            policy="1" * 64,
+            backbone="2" * 64,
+            data=TrainedOn(dataset="demo", manifest="3" * 64, split="4" * 64, fold=0, subset=None),
+        ),
+        limit=1e-4,
+        bytes=3_400_000,
+        parity=Parity(
+            episodes=22,
+            frames=440,
+            max_difference=20 * mean,
+            mean_difference=mean,
+            prompts=2,
+            max_prompt_difference=mean,
+            mae=0.22,
+            bundle_mae=0.221,
+            mae_change=change,
+        ),
+        rollouts=BundleRollouts(
+            rollouts=80,
+            success=proportion(67, 80, UNCERTAINTY),
+            bundle_success=proportion(66, 80, UNCERTAINTY),
+            better=1,
+            worse=2,
+            difference=change,
+            margin=0.05,
+            not_worse=precision == "fp32",
+        ),
+        latency=InterleavedLatency(
+            threads=1,
+            steps=100,
+            bundle=step,
+            torch={"fp32": step},
+            load_average=0.4,
+            contended=busy,
+        ),
+        alone=None
+        if failures
+        else RobotCheck(
+            bundle="0" * 64,
+            probe_difference=1e-6,
+            start_seconds=0.3,
+            steps=100,
+            seconds=step,
+            memory_bytes=85_000_000,
+            threads=1,
+            providers=["CPUExecutionProvider"],
+            versions={"onnxruntime": "1.32.0"},
+            processor="a processor",
+            machine="x86_64",
+        ),
+    )

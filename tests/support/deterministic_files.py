@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.project import Project
 
-TIMED = ("timing.json", "timing.html", "latency.json", "training_results.json")
+TIMED = ("timing.json", "timing.html", "latency.json", "training_results.json", "certificate.json")
 COMPUTED = ("datasets", "backbones", "features", "experiments")
 
 

@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 from mobile_vla import layout
 from mobile_vla.audit.result import Audit, DataAudit
 from mobile_vla.backbone.result import BackboneDescription
+from mobile_vla.bundle.result import BundleDescription, Certificate
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.schema import meanings
 from mobile_vla.data.result import DatasetSplit, Flags, Manifest
@@ -57,6 +58,8 @@ FORMS: dict[tuple[str, str], type[Result]] = {
     ("RolloutFiles", "rollouts"): RolloutResult,
     ("LanguageFiles", "language"): LanguageResult,
     ("LatencyFiles", "latency"): LatencyResult,
+    ("BundleFiles", "description"): BundleDescription,
+    ("CertificateFiles", "certificate"): Certificate,
     ("TrialFiles", "trial"): TrialResult,
     ("ComparisonFiles", "comparison"): ComparisonResult,
     ("CaptionFiles", "captions"): Caption,

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from mobile_vla import gpus
+from mobile_vla.commands import STAGES
 
 WORKFLOW = Path(gpus.__file__).parents[1]
 TAKE = """
 import sys
 from mobile_vla import gpus
+from mobile_vla.commands import STAGES
 taken = gpus.take()
 import os
 print(taken, os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
@@ -121,3 +123,13 @@ def test_the_lock_of_another_user_can_be_taken(start, tmp_path):
     lock.chmod(0o444)
     assert start(CUDA_VISIBLE_DEVICES="0").taken() == ["0", "0"]
     assert lock.stat().st_mode & 0o777 == 0o444
+
+
+def test_what_computes_on_the_cpu_takes_no_gpu_and_sees_none(monkeypatch):
+    monkeypatch.setenv(gpus.VISIBLE, "0,1")
+    gpus.hide()
+    assert gpus.visible() == []
+    assert {name for name, one in STAGES.items() if one.on_cpu} == {
+        "export_bundle",
+        "certify_bundle",
+    }

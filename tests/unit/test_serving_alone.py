@@ -7,12 +7,25 @@ import pytest
 
 from support.project import ROOT
 
-MODULES = sorted((ROOT / "workflow/mobile_vla/serving").glob("*.py"))
+LIBRARY = ROOT / "workflow/mobile_vla"
+SERVER = sorted((LIBRARY / "serving").glob("*.py"))
+BUNDLE = [LIBRARY / f"bundle/{name}.py" for name in ("__init__", "measuring", "run", "runtime")]
 ALLOWED = {*sys.stdlib_module_names, "numpy", "PIL"}
+CARRIED = ("mobile_vla.serving.", "mobile_vla.bundle.measuring", "mobile_vla.bundle.runtime")
 
 
-@pytest.mark.parametrize("file", MODULES, ids=lambda file: file.stem)
-def test_it_parses_on_python_3_8_and_imports_numpy_and_pillow_alone(file):
+@pytest.mark.parametrize("file", SERVER, ids=lambda file: file.stem)
+def test_the_server_parses_on_python_3_8_and_imports_numpy_and_pillow_alone(file):
+    check_imports(file, ALLOWED, CARRIED[:1])
+
+
+@pytest.mark.parametrize("file", BUNDLE, ids=lambda file: file.stem)
+def test_what_a_bundle_carries_needs_onnxruntime_besides(file):
+    check_imports(file, {*ALLOWED, "onnxruntime"}, CARRIED)
+
+
+def check_imports(file, packages, modules):
+    """Check that a module parses on Python 3.8, and imports some packages and modules alone."""
     tree = ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 8))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -23,4 +36,4 @@ def test_it_parses_on_python_3_8_and_imports_numpy_and_pillow_alone(file):
         else:
             continue
         for name in names:
-            assert name.startswith("mobile_vla.serving.") or name.split(".")[0] in ALLOWED, name
+            assert name.startswith(modules) or name.split(".")[0] in packages, name

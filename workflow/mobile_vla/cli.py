@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     values: dict[str, Any] = {}
     recorder = Recorder(command.name, command.module, command.packages)
     try:
-        if command.runs_model:
+        if command.on_cpu:
+            gpus.hide()
+        elif command.runs_model:
             gpus.take()
         function = _function(command)
         options = _parser(name, function).parse_args(arguments[1:])

@@ -31,6 +31,7 @@ class Command:
     extra: str | None = None  # the optional extra of this package that it needs
     gathers: bool = False
     lists_episodes: bool = False
+    on_cpu: bool = False  # also where there is a GPU
 
     @property
     def module(self) -> str:
@@ -44,7 +45,7 @@ class Command:
 
     @property
     def runs_model(self) -> bool:
-        """Whether it runs the model, on a GPU where there is one."""
+        """Whether it runs the model, on a GPU where there is one unless it is ``on_cpu``."""
         return set(ENCODING) <= set(self.packages)
 
     def tracked(self) -> list[str]:
@@ -89,6 +90,21 @@ STAGES = _by_name(
     Command("rollout", "rollout", (*PREDICTING, "pillow")),
     Command("language", "language", PREDICTING),
     Command("latency", "latency", PREDICTING),
+    Command(
+        "export_bundle",
+        "bundle",
+        (*PREDICTING, "onnx", "onnx-ir", "onnxscript", "pillow"),
+        extra="bundle",
+        on_cpu=True,
+    ),
+    Command("quantise_bundle", "bundle", ("numpy", "onnx", "onnxruntime"), extra="bundle"),
+    Command(
+        "certify_bundle",
+        "bundle",
+        (*PREDICTING, "onnxruntime", "pillow"),
+        extra="bundle",
+        on_cpu=True,
+    ),
     Command("trials", "trials", ("numpy",)),
     Command("figures", "reporting", ("matplotlib", "numpy", "pyyaml"), gathers=True),
     Command("tables", "reporting", gathers=True),

@@ -66,6 +66,11 @@ def take() -> str | None:
     return name
 
 
+def hide() -> None:
+    """Hide all GPUs from this process. To be called before torch."""
+    os.environ[VISIBLE] = ""
+
+
 def _locked(names: list[str]) -> str:
     said = False
     while True:

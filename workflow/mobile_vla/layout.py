@@ -270,6 +270,45 @@ class LatencyFiles(Files):
 
 
 @dataclass(frozen=True)
+class BundleFiles(Files):
+    """A run's policy as a folder that runs without PyTorch."""
+
+    PROVENANCE = "experiments/{experiment}/{run}/bundle/{precision}.provenance.json"
+    LOG = "bundle/{experiment}/{run}/{precision}.log"
+
+    description: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/bundle.json")
+    """What the policy takes and answers, and the digests of the other files."""
+    encoder: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/encoder.onnx")
+    """`frame` (1, 224, 224, 3) uint8 RGB and `prompt` (1, T, D) float32 to `readout` (1, D)."""
+    weights: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/encoder.data")
+    """The encoder's weights."""
+    head: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/head.onnx")
+    """`readouts` (1, W, D), oldest first, to `actions` (1, C, A) in raw command units."""
+    prompts: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/prompts.npz")
+    """For each of `bundle.json`'s prompts `promptN` (T, D) float32: the vectors behind the image,
+    the action token's last."""
+    probe: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/probe.npz")
+    """`pictures` (N, H, W, 3) uint8 RGB; for each of S steps its `picture` (S,), `prompt` (S,) and
+    whether a drive `begins` (S,) with it; `actions` (S, C, A), what PyTorch answers, or in int8
+    what this bundle answered where it was made."""
+    library: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/library.zip")
+    """The Python modules that `run.py` imports, the server among them."""
+    program: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/run.py")
+    """Predicts, serves and certifies: `python run.py --help`."""
+
+
+@dataclass(frozen=True)
+class CertificateFiles(Files):
+    """What a bundle was found to do."""
+
+    PROVENANCE = "experiments/{experiment}/{run}/bundle/{precision}.certificate.provenance.json"
+    LOG = "bundle/{experiment}/{run}/{precision}.certificate.log"
+
+    certificate: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/certificate.json")
+    """Of a bundle that failed there is a file `FAILED.txt` beside it, with the reasons."""
+
+
+@dataclass(frozen=True)
 class TrialFiles(Files):
     """What the drives of a blind trial prove."""
 

@@ -13,6 +13,7 @@ from snakemake.settings.types import DeploymentMethod
 from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
 from mobile_vla.backbone.local import check_folder
 from mobile_vla.backbone.result import checkpoint_files
+from mobile_vla.bundle.packages import check_packages
 from mobile_vla.config.audit import DataAuditSettings
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.lerobot import ImportSettings, VideoSettings
@@ -145,6 +146,7 @@ wildcard_constraints:
     cut="image_embeds|readout",
     key=one_of(sorted({key for *_, key in project.feature_keys()})),
     experiment=one_of(project.experiments),
+    precision="fp32|int8",
     run=one_of(sorted({run for name in project.experiments for run in project.runs_of(name)})),
     trial=one_of(project.trials),
 

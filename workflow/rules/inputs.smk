@@ -181,6 +181,31 @@ def least_memory(wildcards):
     return []
 
 
+def bundle_packages(wildcards):
+    """Refuse to plan a bundle without the packages that export it; it reads no file for that."""
+    if not CONDA:
+        with mistakes_without_traceback():
+            check_packages(wildcards.experiment, source)
+    return []
+
+
+def exported(wildcards):
+    """Return the files of a run's bundle in fp32."""
+    return BundleFiles.below(experiment=wildcards.experiment, run=wildcards.run, precision="fp32")
+
+
+def bundle_files(wildcards):
+    """Return the files of a bundle that its `bundle.json` describes."""
+    files = BundleFiles.below(**wildcards)
+    return [ancient(str(path)) for path in files.listed() if path != files.description]
+
+
+def exported_files(wildcards):
+    """Return the same of a run's bundle in fp32."""
+    files = exported(wildcards)
+    return [ancient(str(path)) for path in files.listed() if path != files.description]
+
+
 def other_stored(wildcards):
     """Return the features of another dataset that a run is scored on."""
     return stored(feature_files(wildcards.experiment, wildcards.dataset))

@@ -211,6 +211,12 @@ def run_embedded(model: Any, embedded: Tensor) -> Tensor:
     return hidden
 
 
+def embedded_positions(model: Any) -> int:
+    """Return how many tokens the language model has positions for."""
+    count: int = model.config.text_config.max_position_embeddings
+    return count
+
+
 def token_embeddings(model: Any) -> Tensor:
     """Return the table of token embeddings, (vocabulary, D)."""
     table: Tensor = model.get_input_embeddings().weight

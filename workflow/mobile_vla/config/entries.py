@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, mode
 
 from mobile_vla.config.audit import Accepted, Declared, OnWarning
 from mobile_vla.config.base import Count, Place, Positive, Seed, Settings, Text
+from mobile_vla.config.bundle import Bundle
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.fields import MOST_COLUMNS, Fields
@@ -240,6 +241,8 @@ class Experiment(Windows):
     """With which other prompts the policy is asked."""
     latency: Latency = Latency()
     """How a control step is timed."""
+    bundle: Bundle = Bundle()
+    """Which bundles for the robot's computer are made."""
     rollout: Rollout = Rollout()
     """How the policy is evaluated in closed loop in a simulated world."""
 

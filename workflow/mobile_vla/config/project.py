@@ -15,6 +15,12 @@ from mobile_vla.config.backbone import (
     BackboneSettings,
     PretrainedBackbone,
 )
+from mobile_vla.config.bundle import (
+    BundlePrecision,
+    BundleSettings,
+    CertifySettings,
+    QuantiseSettings,
+)
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.data import ManifestSettings, MixSettings
 from mobile_vla.config.evaluation import EvaluateSettings
@@ -202,6 +208,26 @@ class Project(Named):
         run, latency = self.first_run(name), self.experiments[name].latency
         return LatencySettings(**self._trained_run(name, run), latency=latency)
 
+    def export_bundle(self, name: str, run: str) -> BundleSettings:
+        """Return what ``export_bundle`` is given for one run."""
+        return BundleSettings(**self._trained_run(name, run))
+
+    def quantise_bundle(self, name: str, run: str) -> QuantiseSettings:
+        """Return what ``quantise_bundle`` is given for one run."""
+        return QuantiseSettings(experiment=name, run=run)
+
+    def certify_bundle(self, name: str, run: str, precision: BundlePrecision) -> CertifySettings:
+        """Return what ``certify_bundle`` is given for a bundle of one run."""
+        experiment = self.experiments[name]
+        return CertifySettings(
+            **self._trained_run(name, run),
+            bundle=precision,
+            latency=experiment.latency,
+            worlds=self.worlds(experiment.dataset),
+            rollout=experiment.rollout,
+            uncertainty=self.uncertainty,
+        )
+
     def rollout(self, name: str, run: str) -> RolloutSettings:
         """Return what ``rollout`` is given for one run of an experiment on a simulated dataset."""
         experiment = self.experiments[name]
@@ -248,6 +274,7 @@ class Project(Named):
                 members=self.mixed(name),
                 evaluate_on=reported[name].evaluate_on,
                 rolled_out=name in rolled_out,
+                bundles=reported[name].bundle.precisions if run == self.first_run(name) else (),
                 ablation=reported[name].timing.ablation,
                 settings=self._effective(name),
             )
@@ -288,5 +315,7 @@ class Project(Named):
     def _effective(self, name: str) -> dict[str, Any]:
         """Return an experiment's settings without those that change no result of its runs."""
         experiment = self.experiments[name]
-        unused = {"note", "timing", "timing_only"} | ({"lora", "full"} - {experiment.finetune})
+        unused = {"note", "timing", "timing_only", "bundle"} | (
+            {"lora", "full"} - {experiment.finetune}
+        )
         return experiment.model_dump(mode="json", exclude=unused)

@@ -15,7 +15,9 @@ from mobile_vla.conventions import Language
 from mobile_vla.layout import (
     AuditFiles,
     BackboneFiles,
+    BundleFiles,
     CaptionFiles,
+    CertificateFiles,
     ComparisonFiles,
     DataAuditFiles,
     EvaluationFiles,
@@ -76,6 +78,8 @@ RUN_KINDS: tuple[type[Files], ...] = (
     *(TrainingFiles, TimingFiles, LanguageFiles, LatencyFiles, RolloutFiles, EvaluationFiles),
 )
 """The results of runs and experiments, in the order of the page; other datasets' follow."""
+BUNDLE_KINDS: tuple[type[Files], ...] = (BundleFiles, CertificateFiles)
+"""Those of a run's bundles, which come last."""
 
 
 class Report(Settings):
@@ -104,6 +108,8 @@ class ReportedRun(Settings):
     evaluate_on: tuple[str, ...] = ()
     rolled_out: bool = False
     """Whether its dataset is simulated, so that there are rollouts."""
+    bundles: tuple[str, ...] = ()
+    """Number formats of its bundles; only an experiment's first run has some."""
     ablation: bool = False
     """Whether its experiment's timing is compared with training without each speed-up."""
     settings: dict[str, Any]
@@ -119,7 +125,12 @@ class ReportedRun(Settings):
             OtherEvaluationFiles.job(results, **self.names(), dataset=dataset)
             for dataset in (*self.members, *self.evaluate_on)
         )
-        return [*(kind.job(results, **self.names()) for kind in kinds), *others]
+        bundles = (
+            kind.job(results, **self.names(), precision=precision)
+            for precision in self.bundles
+            for kind in BUNDLE_KINDS
+        )
+        return [*(kind.job(results, **self.names()) for kind in kinds), *others, *bundles]
 
     def numbers(self, results: Path) -> list[Path]:
         """Return the files that figures, tables and page read of the run and its experiment."""
@@ -138,6 +149,10 @@ class ReportedRun(Settings):
             *others,
             TimingFiles.below(results, **names).timing,
             LatencyFiles.below(results, **names).latency,
+            *(
+                CertificateFiles.below(results, **names, precision=precision).certificate
+                for precision in self.bundles
+            ),
         ]
 
     def arrays(self, results: Path) -> list[Path]:
@@ -309,7 +324,7 @@ class PageSettings(FigureSettings, TableSettings):
         backbones = [BackboneFiles.provenance(results, backbone=run.backbone) for run in self.runs]
         features = [FeatureFiles.provenance(results, **one.model_dump()) for one in self.features]
         jobs = [job for run in self.runs for job in run.jobs(results)]
-        kinds = (*RUN_KINDS, OtherEvaluationFiles)
+        kinds = (*RUN_KINDS, OtherEvaluationFiles, *BUNDLE_KINDS)
         runs = [job.provenance for kind in kinds for job in jobs if type(job.files) is kind]
         trials = [TrialFiles.provenance(results, trial=name) for name in self.trials]
         return _distinct([*data, *backbones, *features, *runs, *trials])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mobile_vla.audit.result import Audit
+from mobile_vla.bundle.result import Certificate
 from mobile_vla.config.reporting import FigureSettings, ReportedRun, ReportSettings
 from mobile_vla.data.result import DatasetSplit, Manifest
 from mobile_vla.errors import UserError
@@ -17,6 +18,7 @@ from mobile_vla.language.result import LanguageResult
 from mobile_vla.latency.result import LatencyResult
 from mobile_vla.layout import (
     AuditFiles,
+    CertificateFiles,
     EvaluationFiles,
     LanguageFiles,
     LatencyFiles,
@@ -54,6 +56,7 @@ class Run:
     language: LanguageResult
     latency: LatencyResult  # of the experiment, measured with its first run's policy
     rollouts: RolloutResult | None = None  # None where its dataset is not simulated
+    certificates: tuple[Certificate, ...] = ()  # of its bundles
     members: tuple[EvaluationResult, ...] = ()  # on each dataset of its mixture by itself
     elsewhere: tuple[EvaluationResult, ...] = ()  # on other datasets, as `evaluate_on` lists them
 
@@ -179,6 +182,12 @@ def _load_run(
         _check_owner(path, score.dataset, dataset)
         return score
 
+    def certificate_of(precision: str) -> Certificate:
+        path = CertificateFiles.below(results, **names, precision=precision).certificate
+        certificate = read(Certificate, path)
+        _check_owner(path, certificate.precision, precision)
+        return certificate
+
     training = TrainingFiles.below(results, **names)
     rollouts = RolloutFiles.below(results, **names).rollouts
     return Run(
@@ -191,6 +200,7 @@ def _load_run(
         language=read(LanguageResult, LanguageFiles.below(results, **names).language),
         latency=latency,
         rollouts=read(RolloutResult, rollouts) if run.rolled_out else None,
+        certificates=tuple(map(certificate_of, run.bundles)),
         members=tuple(map(score_on, run.members)),
         elsewhere=tuple(map(score_on, run.evaluate_on)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from mobile_vla.config.simulator import SimulateSettings
 from mobile_vla.conventions import ACTION_COLUMNS, columns_of
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import UserError
-from mobile_vla.model.streaming import Stream
+from mobile_vla.model.policy import Policy
 from mobile_vla.simulator.driver import Driver, robot_of
 from mobile_vla.simulator.world import Pose
 
@@ -98,6 +98,18 @@ class ReplayDriver:
         self.sequences = [self.sequences[robot] for robot in robots]
 
 
+class Streaming(Protocol):
+    """Streaming inference for several robots; see :class:`~mobile_vla.model.streaming.Stream`."""
+
+    policy: Policy
+
+    def step(self, frames: np.ndarray) -> np.ndarray:
+        """Return the chunks (B, C, A) of the newest frames (B, 224, 224, 3)."""
+
+    def keep(self, robots: Sequence[int]) -> None:
+        """Go on with some of the robots."""
+
+
 class PolicyDriver:
     """The policy: it sees each frame, and the steps of its chunks are carried out in turn.
 
@@ -111,7 +123,7 @@ class PolicyDriver:
 
     sees = True
 
-    def __init__(self, stream: Stream, target: Literal["next", "current"], execute: int):
+    def __init__(self, stream: Streaming, target: Literal["next", "current"], execute: int):
         self.stream, self.execute = stream, execute
         self.lead = 1 if target == "next" else 0
         self.columns = columns_of(stream.policy.settings.actions.dimensions)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.ingest import Images
-from mobile_vla.config.rollout import RolloutSettings
+from mobile_vla.config.rollout import DatasetWorld, Rollout, RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, unseen_episodes
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.prompts import PromptTable
@@ -68,17 +68,9 @@ def rollout(
     precision = resolve(settings.precision, default_device())
     policy = open_policy(inputs.policy, settings.policy, origin, precision, checkpoint)
     scenes, batch_size = settings.rollout.scenes, settings.rollout.batch_size
-    worlds = [
-        RolledWorld(
-            world.dataset,
-            list(unseen_episodes(world.world, scenes, skipped=place * scenes).values()),
-            world.images,
-            math.ceil(world.world.frames * settings.rollout.time_limit),
-        )
-        for place, world in enumerate(settings.worlds)
-    ]
+    worlds = rolled_worlds(settings.worlds, settings.rollout)
     episodes = [episode for world in worlds for episode in world.episodes]
-    prompt_of = _use_prompts(policy, checkpoint.processor(), worlds)
+    prompt_of = use_prompts(policy, checkpoint.processor(), worlds)
     frequent = FrequentActions(dataset, train)
 
     def policy_driver(batch: Sequence[SimulateSettings]) -> BatchDriver:
@@ -154,7 +146,20 @@ def rollout(
     )
 
 
-def _use_prompts(policy: Policy, processor: Any, worlds: Sequence[RolledWorld]) -> dict[str, int]:
+def rolled_worlds(worlds: Sequence[DatasetWorld], rollout: Rollout) -> list[RolledWorld]:
+    """Return the scenes of each world that no dataset can contain."""
+    return [
+        RolledWorld(
+            world.dataset,
+            list(unseen_episodes(world.world, rollout.scenes, place * rollout.scenes).values()),
+            world.images,
+            math.ceil(world.world.frames * rollout.time_limit),
+        )
+        for place, world in enumerate(worlds)
+    ]
+
+
+def use_prompts(policy: Policy, processor: Any, worlds: Sequence[RolledWorld]) -> dict[str, int]:
     """Give the policy the prompts of episodes; return the index of each one's by its name."""
     episodes = [episode for world in worlds for episode in world.episodes]
     values = [
