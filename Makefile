@@ -74,7 +74,7 @@ schema: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-.venv/installed-dev: .venv/installed envs/requirements-dev.txt
+.venv/installed-dev: .venv/installed envs/requirements-dev.txt envs/requirements-bundle.txt
 	$(BIN)/python -m pip install --quiet -r envs/requirements-dev.txt -c envs/constraints.txt
 	touch $@
 
