@@ -135,8 +135,8 @@ def test_the_figure_says_what_it_shows_and_where_a_trial_is_blind_no_history(
     made: Results, tmp_path: Path
 ) -> None:
     svg = drawn(made, [FIGURE], tmp_path / "drawn")[FIGURE].read_text(encoding="utf-8")
-    assert "lora/seed0, block 1: 1 of 1" in svg and "arrives more often than" in svg
-    assert "A: 19 of 19" in svg and "A, block 1" not in svg
+    assert "block 1, lora/seed0: 1 of 1" in svg and "arrives more often than" in svg
+    assert "A: 19 of 19" in svg and "block 1, A" not in svg
     captions = CaptionFiles.below(tmp_path / "drawn").captions.read_text(encoding="utf-8")
     assert "lora/seed0 arrives more often than lora_r8/seed0" in captions
 
