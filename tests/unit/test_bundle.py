@@ -79,7 +79,7 @@ def test_another_folder_gets_the_same_bytes(made, tmp_path):
     other = Made(tmp_path / "elsewhere/results", made.inputs.__class__(**moved))
     other.export()
     names = {"encoder.onnx", "encoder.data", "head.onnx", "prompts.npz", "probe.npz", "bundle.json"}
-    for name in names | {"library.zip", "run.py"}:
+    for name in names | {"modules.zip", "run.py"}:
         assert (other.folder("fp32") / name).read_bytes() == before[name], name
 
 

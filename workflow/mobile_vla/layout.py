@@ -291,7 +291,7 @@ class BundleFiles(Files):
     """`pictures` (N, H, W, 3) uint8 RGB; for each of S steps its `picture` (S,), `prompt` (S,) and
     whether a drive `begins` (S,) with it; `actions` (S, C, A), what PyTorch answers, or in int8
     what this bundle answered where it was made."""
-    library: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/library.zip")
+    modules: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/modules.zip")
     """The Python modules that `run.py` imports, the server among them."""
     program: Path = Path("experiments/{experiment}/{run}/bundle/{precision}/run.py")
     """Predicts, serves and certifies: `python run.py --help`."""

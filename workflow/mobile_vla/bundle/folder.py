@@ -28,7 +28,7 @@ def write_program(files: BundleFiles) -> None:
     server = Path(str(serving.__file__)).parent
     for file in (*(Path(str(module.__file__)) for module in CARRIED), *server.glob("*.py")):
         contents[f"mobile_vla/{file.parent.name}/{file.name}"] = file.read_bytes()
-    with atomic_path(files.library) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with atomic_path(files.modules) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in sorted(contents):
             archive.writestr(zipfile.ZipInfo(name, FIRST_DAY), contents[name])
 

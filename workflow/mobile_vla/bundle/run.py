@@ -21,7 +21,7 @@ from typing import Sequence
 
 HERE = Path(__file__).resolve().parent
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE / "library.zip"))  # before a project that is installed
+    sys.path.insert(0, str(HERE / "modules.zip"))  # before a project that is installed
 
 try:
     from mobile_vla.bundle.measuring import check_robot
@@ -49,7 +49,7 @@ except ImportError as error:
     if __name__ != "__main__":
         raise
     sys.exit(
-        f"run.py: {error}; expected onnxruntime, numpy, Pillow and a whole {HERE / 'library.zip'}; "
+        f"run.py: {error}; expected onnxruntime, numpy, Pillow and a whole {HERE / 'modules.zip'}; "
         "`python -m pip install onnxruntime numpy pillow` (on a Jetson NVIDIA's onnxruntime-gpu), "
         "or copy the folder again"
     )
