@@ -14,9 +14,9 @@ from mobile_vla.config.lerobot import Imported, ImportSettings, VideoEpisode, Vi
 from mobile_vla.config.mistakes import Source
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.lerobot.description import COPY, HEADING, Description, describe
+from mobile_vla.lerobot.packages import INSTALL
 from mobile_vla.lerobot.result import OURS, VERSION, ExportedDataset, ExportedEpisode
 
-INSTALL = "python -m pip install -r envs/requirements-lerobot.txt -c envs/constraints.txt"
 INDEX = "meta/episodes"
 JOB_FRAMES = 6000  # about half a minute of decoding: starting Python takes as long as 100 frames
 JOB_EPISODES = 100  # at most: their files stand on a command line

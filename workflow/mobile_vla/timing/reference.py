@@ -20,7 +20,7 @@ from mobile_vla.ingest.machine import MachineError
 from mobile_vla.ingest.rawfile import Rejected, open_raw
 from mobile_vla.ingest.resize import to_frame
 from mobile_vla.ingest.result import EpisodeFacts, VideoFrames
-from mobile_vla.lerobot.listing import INSTALL
+from mobile_vla.lerobot.packages import INSTALL
 from mobile_vla.runs.samples import Batch, Samples
 
 
