@@ -22,9 +22,9 @@ from support.protocol import many
 
 pytestmark = pytest.mark.long
 
-STEPS = 5000
+STEPS = 2500
 SETTLED = 500  # steps after which memory is no longer expected to grow
-GROWTH = 16e6  # bytes; four kilobytes lost at each step would be more
+GROWTH = 16e6  # bytes; eight kilobytes lost at each step would be more
 LEFT = "Navigate around the box on the left side and reach the target"
 
 
@@ -142,7 +142,7 @@ def test_it_answers_rightly_and_keeps_its_memory_whatever_other_clients_send(pol
         f"{STEPS} steps in {taken:.1f} s; the server grew by {grown / 1e6:.1f} MB to "
         f"{(settled + grown) / 1e6:.0f} MB; {trouble.rounds} rounds of trouble"
     )
-    assert trouble.rounds > 50 and trouble.wrong == []
+    assert trouble.rounds > 20 and trouble.wrong == []
     assert grown < GROWTH
 
 

@@ -211,7 +211,7 @@ def test_what_cannot_be_decoded_is_a_finding_of_its_episode(copied, tmp_path):
     after = decoded(copied, listed(copied, camera=FRONT).values(), tmp_path / "after")
     bad, frames = after["episode_000001"]
     (defect,) = bad.errors
-    assert defect.place.startswith("frame ") and "copy the dataset again" in defect.remedy
+    assert defect.place.startswith("frame ") and "copy the dataset again" in str(defect.remedy)
     assert bad.frames == 0 and bad.actions == [] and len(frames) == 0
     assert bad.sha256 is None and bad.instruction is None and bad.video is None
     assert after["episode_000000"][0] == before["episode_000000"][0]
