@@ -135,7 +135,7 @@ def test_marks_say_their_value_to_the_pointer_and_to_the_keyboard(
       return [pointed, live, tip.hidden];
     """
     ((hidden, text), live, gone), _ = probe(page, script, tmp_path)
-    assert not hidden and re.fullmatch(r"lora, epoch 0: train loss 0\.\d+", text)
+    assert not hidden and re.fullmatch(r"lora, epoch 0: training loss 0\.\d+", text)
     assert live == text and gone
 
 

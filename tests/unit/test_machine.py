@@ -238,7 +238,7 @@ def test_frames_that_cannot_be_written_are_no_fact(raw, monkeypatch):
     def fails(*arguments):
         raise OSError(errno.EIO, "Input/output error", "frames.npy")
 
-    monkeypatch.setattr("mobile_vla.ingest.ingest._convert", fails)
+    monkeypatch.setattr("mobile_vla.ingest.ingest.write_frames", fails)
     check_fails_and_is_tried_again(raw, re.escape("'frames.npy'"), "while it was converted")
 
 

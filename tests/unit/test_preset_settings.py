@@ -217,7 +217,16 @@ def test_a_shipped_preset_leaves_nothing_of_how_it_trains_to_the_defaults():
     """Whatever an experiment's own settings are, but for what is the user's: data, seeds, cores."""
     free = {
         *("preset", "dataset", "backbone", "seeds", "subset", "evaluate_on", "prompt"),
-        *("guard", "timing", "timing_only", "evaluation", "language", "latency", "rollout"),
+        *(
+            "guard",
+            "bundle",
+            "timing",
+            "timing_only",
+            "evaluation",
+            "language",
+            "latency",
+            "rollout",
+        ),
     }
     for name in SHIPPED:
         users = {"threads", "processes", "nodes"} | ({"keep_every"} - set(KEPT.get(name, ())))
