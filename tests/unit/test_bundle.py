@@ -210,15 +210,6 @@ def test_rounding_a_column_to_eight_bits():
     np.testing.assert_allclose(scale, [1 / 127, 1.0, 100 / 127], rtol=1e-6)
 
 
-@pytest.mark.parametrize("resize", ["squeeze", "crop"])
-@pytest.mark.parametrize("size", [(224, 224), (1280, 720), (333, 250), (100, 301), (225, 223)])
-@pytest.mark.parametrize("color", ["rgb", "bgr"])
-def test_a_frame_is_that_of_training_byte_for_byte(resize, size, color):
-    image = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
-    expected = to_frame(image, Images(resize=resize, color=color))
-    np.testing.assert_array_equal(runtime.to_frame(image, resize, color), expected)
-
-
 BLOCKED = """
 import runpy, sys
 class Absent:

@@ -27,8 +27,8 @@ rule export_bundle:
 # The same with matrix products in int8, made of the one in fp32.
 rule quantise_bundle:
     input:
-        exported_files,
-        bundle=lambda w: exported(w).description,
+        lambda w: bundle_files(exported(w)),
+        bundle=lambda w: BundleFiles.below(**exported(w)).description,
     output:
         **outputs(BundleFiles),
     log:

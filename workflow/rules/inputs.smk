@@ -190,19 +190,13 @@ def bundle_packages(wildcards):
 
 
 def exported(wildcards):
-    """Return the files of a run's bundle in fp32."""
-    return BundleFiles.below(experiment=wildcards.experiment, run=wildcards.run, precision="fp32")
+    """Return the names of a run's bundle in fp32."""
+    return {**wildcards, "precision": "fp32"}
 
 
-def bundle_files(wildcards):
+def bundle_files(names):
     """Return the files of a bundle that its `bundle.json` describes."""
-    files = BundleFiles.below(**wildcards)
-    return [ancient(str(path)) for path in files.listed() if path != files.description]
-
-
-def exported_files(wildcards):
-    """Return the same of a run's bundle in fp32."""
-    files = exported(wildcards)
+    files = BundleFiles.below(**names)
     return [ancient(str(path)) for path in files.listed() if path != files.description]
 
 

@@ -2,12 +2,9 @@
 # it, which ends in tracebacks or without an end, and runs the Python code of a file that asks for it.
 import os
 import sys
-import tarfile
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from git import Repo
 from snakemake.sourcecache import HostingProviderFile, LocalGitFile, LocalSourceFile
 
 
@@ -24,13 +21,22 @@ def checkout():
         place.fetch_if_required()
         repository = place.hosted_repo.repo
     elif isinstance(place, LocalGitFile):
+        from git import Repo  # as Snakemake does: no other use needs it
+
         repository = Repo(place.repo_path)
     else:
         sys.exit(
             f"{place}: rules that import a library; expected a folder, or a git repository with a "
             "tag or a commit; name one of them as the module's `snakefile:`"
         )
-    commit = repository.commit(place.ref).hexsha
+    return unpacked(repository, repository.commit(place.ref).hexsha)
+
+
+def unpacked(repository, commit):
+    """Return the folder of a commit's files, which is made where there is none yet."""
+    import tarfile
+    import tempfile
+
     folder = Path(".snakemake/mobile_vla", commit).absolute()
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)

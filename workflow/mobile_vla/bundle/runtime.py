@@ -13,15 +13,14 @@ from typing import Any, Sequence
 
 import numpy as np
 import onnxruntime
-from PIL import Image
 
 from mobile_vla.serving.guard import Guard
 from mobile_vla.serving.pictures import Unusable
+from mobile_vla.serving.resize import to_frame
 
 FORMAT = 1
 PARITY = 1e-4  # command units
 """How far an action in fp32 may be from PyTorch's."""
-SIDE = 224
 DESCRIPTION, CERTIFICATE = "bundle.json", "certificate.json"
 
 
@@ -101,27 +100,6 @@ def check_certificate(folder: Path, digest: str) -> None:
         raise Refused(f"{path}: it is another bundle's; copy the whole folder again; {despite}")
     if passed is not True:
         raise Refused("{}: {}; {}".format(path, "; ".join(failures), despite))
-
-
-def to_frame(image: np.ndarray, resize: str, color: str) -> np.ndarray:
-    """Make a frame (224, 224, 3) uint8, RGB, of an image (H, W, 3), as training did.
-
-    Args:
-        image: uint8.
-        resize: ``squeeze`` the whole image, or ``crop`` its centre.
-        color: order of the image's colours, ``rgb`` or ``bgr``.
-    """
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    if resize == "squeeze":
-        picture = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    else:
-        short = min(picture.size)
-        width, height = (SIDE * side // short for side in picture.size)
-        left, top = (width - SIDE) // 2, (height - SIDE) // 2
-        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
-        picture = picture.crop((left, top, left + SIDE, top + SIDE))
-    frame = np.asarray(picture)
-    return np.ascontiguousarray(frame[..., ::-1]) if color == "bgr" else frame
 
 
 class Bundle:
