@@ -13,6 +13,7 @@ from mobile_vla.config.windows import Actions
 from mobile_vla.model.adapter import policy_part_of, trainable_parameters
 from mobile_vla.model.policy import Policy, skeleton
 from mobile_vla.timing.flops import counted, formula
+from support.thinning import thinned
 from support.tiny import make_backbone
 
 WIDE = {
@@ -51,10 +52,13 @@ def settings_of(lora=None, full=None, head=None):
 
 @pytest.mark.parametrize(
     ("kind", "cut", "checkpointing"),
-    [
-        *((kind, cut, False) for kind in KINDS for cut in ("pixels", None)),
-        *((kind, None, True) for kind in ("lora", "full", "text")),
-    ],
+    thinned(
+        [
+            *((kind, cut, False) for kind in KINDS for cut in ("pixels", None)),
+            *((kind, None, True) for kind in ("lora", "full", "text")),
+        ],
+        3,
+    ),
 )
 def test_the_count_agrees_with_the_formula(backbone, kind, cut, checkpointing):
     torch.set_num_threads(1)

@@ -16,6 +16,7 @@ from mobile_vla.least_memory import least_memory, sizes_of
 from mobile_vla.training.memory import check_memory, estimate
 from mobile_vla.training.remedies import estimated_batch
 from mobile_vla.training.worst_case import WorstCase
+from support.thinning import thinned
 
 BACKBONE = RandomBackbone.model_validate(
     {
@@ -94,7 +95,7 @@ def test_the_estimate_is_in_bytes_of_all_parts():
     assert one.process > 0 and estimate(CONFIG, LORA, case_of(LORA), "cuda").process == 0
 
 
-@pytest.mark.parametrize(("settings", "share"), [(LORA, 0.05), (FULL, 0.7)])
+@pytest.mark.parametrize(("settings", "share"), thinned([(LORA, 0.05), (FULL, 0.7)], 2))
 def test_a_combination_is_named_that_fits(settings, share):
     """Limits that no change alone keeps, or some do."""
     case = case_of(settings, frames=64, windows=16)
