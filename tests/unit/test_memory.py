@@ -7,7 +7,8 @@ import pytest
 
 from mobile_vla.backbone.random_backbone import model_config
 from mobile_vla.config.backbone import RandomBackbone
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import UserError
@@ -36,7 +37,7 @@ def settings_of(lora=None, full=None):
         finetune="lora" if lora else "full" if full else "none",
         lora=lora,
         full=full,
-        head=Head(hidden_size=16),
+        head=Lstm(hidden_size=16),
         prompt=Prompt(),
         actions=Actions(),
     )

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Windows
@@ -50,7 +51,7 @@ def make_trainer(backbone, dataset, finetune, windows, stored=True, **training):
         finetune=finetune,
         lora=Lora(r=4, dropout=0.0) if finetune == "lora" else None,
         full=FullFinetune() if finetune == "full" else None,
-        head=Head(hidden_size=8),
+        head=Lstm(hidden_size=8),
         prompt=PROMPT,
         actions=Actions(),
     )
