@@ -102,3 +102,35 @@ def test_the_message_after_ctrl_c_and_the_readme_name_the_same_command():
 def test_a_python_that_does_not_know_its_own_cores_measures_all_the_same(monkeypatch, load):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert contended(load, 1.0, 1.0) == (load > 0)
+
+
+def commands(page):
+    """Return the lines of a page's blocks of commands."""
+    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
+    return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+def test_ways_to_install_name_files_that_are_there_and_install_what_make_does():
+    said = commands("docs/install.md")
+    files = {file for line in said for file in re.findall(r"envs/[\w.-]+", line)}
+    assert files and all((ROOT / file).is_file() for file in files)
+    install = [line for line in said if line.startswith("pip install")][:2]
+    assert [f"uv {line}" for line in install] == [one for one in said if one.startswith("uv pip")]
+    makefile = (ROOT / "Makefile").read_text().replace(" --quiet", "")
+    container = (ROOT / "Containerfile").read_text().replace(" --no-cache-dir", "")
+    for line in install:
+        assert f"$(BIN)/python -m {line}\n" in makefile
+        assert f".venv/bin/{line}\n" in container
+
+
+def test_the_conda_environment_is_called_as_its_file_says():
+    name = yaml.safe_load((ROOT / "envs/mobile-vla.yaml").read_text())["name"]
+    assert f"conda activate {name}" in commands("docs/install.md")
+
+
+def test_what_debian_needs_is_said_and_is_what_the_container_installs():
+    needed = "apt install git make python3-venv"
+    assert needed in (ROOT / "README.md").read_text()
+    assert needed in (ROOT / "docs/install.md").read_text()
+    installed = re.search(r"--no-install-recommends (.*) \\", (ROOT / "Containerfile").read_text())
+    assert installed is not None and set(installed[1].split()) == set(needed.split()[2:]) - {"make"}
