@@ -23,7 +23,7 @@ def test_the_citation_is_valid_and_of_this_version():
 def test_the_newest_release_among_the_changes_is_this_version():
     changes = (ROOT / "CHANGELOG.md").read_text()
     releases = re.findall(r"^## (\S+)", changes, re.M)
-    assert [one for one in releases if one != "Unreleased"][0] == VERSION
+    assert next(one for one in releases if one != "Unreleased") == VERSION
 
 
 def test_data_of_others_are_listed_with_their_licence():
