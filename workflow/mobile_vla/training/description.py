@@ -207,15 +207,16 @@ def _color(settings: TrainSettings, data: RunData) -> str:
 
 def _trained(settings: TrainSettings, data: RunData) -> str:
     name, policy = data.backbone.name, settings.policy
+    head = f"head (`{policy.head.type}`)"
     if policy.lora is not None:
         return (
-            f"LoRA adapters (r = {policy.lora.r}, alpha = {policy.lora.alpha:g}) and a head on the "
-            f"frozen backbone\n`{name}`, which does not lie here."
+            f"LoRA adapters (r = {policy.lora.r}, alpha = {policy.lora.alpha:g}) and a {head} on "
+            f"the frozen\nbackbone `{name}`, which does not lie here."
         )
     if policy.full is not None:
         parts = [part for part, trained in policy.full.model_dump().items() if trained]
-        return f"A head on the backbone `{name}`, of which were trained: {', '.join(parts)}."
-    return f"A head on the frozen backbone `{name}`, which does not lie here."
+        return f"A {head} on the backbone `{name}`, of which were trained: {', '.join(parts)}."
+    return f"A {head} on the frozen backbone `{name}`, which does not lie here."
 
 
 def _counts(data: RunData) -> str:
