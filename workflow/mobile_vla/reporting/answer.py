@@ -15,7 +15,7 @@ from mobile_vla.comparison.result import (
     ExperimentPair,
     ExperimentScores,
 )
-from mobile_vla.reporting.format import percent
+from mobile_vla.reporting.format import percent, whole_percent
 from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_errors
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
@@ -246,7 +246,7 @@ def _driven(group: Group) -> str:
     if not found:
         return "" if any(own.begun for own in group.trials) else t("answer.not_driven")
     rates = {
-        driver: t.between(percent(min(values)), percent(max(values)))
+        driver: t.between(whole_percent(min(values)), whole_percent(max(values)))
         for driver in ("policy", "expert", "replay")
         for values in [[own.drivers[driver].success.rate for own in found]]
     }
@@ -260,5 +260,5 @@ def _driven(group: Group) -> str:
     ]
     rate, name = max(others, default=(0.0, ""))
     if rate > highest:
-        text += t("answer.driven_better", name=group.listed([name]), rate=percent(rate))
+        text += t("answer.driven_better", name=group.listed([name]), rate=whole_percent(rate))
     return t("answer.end", text=text)
