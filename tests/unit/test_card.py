@@ -11,7 +11,8 @@ from huggingface_hub import ModelCard, metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from mobile_vla.backbone.result import BackboneDescription
-from mobile_vla.config.model import Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.reporting import CardSettings
 from mobile_vla.config.windows import Actions, Windows
@@ -33,7 +34,7 @@ SETTINGS = PolicySettings(
     finetune="lora",
     lora=Lora(r=8),
     full=None,
-    head=Head(),
+    head=Lstm(),
     prompt=Prompt(template="pass on the {side}"),
     actions=Actions(),
     mirror=True,
@@ -193,7 +194,9 @@ def test_what_differs_between_policies_is_said(
         results=mixed,
     ).read_text()
     assert "library_name: transformers" in text and "datasets:\n- demo\n- autumn\n" in text
-    assert "A head was trained on the frozen backbone `tiny`" in text and "PEFT" not in text
+    assert (
+        "A head (`lstm`) was trained on the frozen backbone `tiny`" in text and "PEFT" not in text
+    )
     assert f'  - "prompt {PROMPTS - 1}"\n  - 3 more, in `policy.json`\n' in text
     assert "The dataset `demo` stored colours as BGR" in text and "cut out the centre" in text
     assert "angular_z is always 0." in text and "to the step of the newest picture" in text

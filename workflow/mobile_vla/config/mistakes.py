@@ -150,7 +150,8 @@ def mistake(details: Any, root: type[BaseModel], source: Source) -> Problem:
     if details["type"] == "union_tag_invalid":
         tag = details["ctx"]["tag"]
         known = re.findall(r"'([^']*)'", details["ctx"]["expected_tags"])
-        return source.problem((*path, "kind"), f"found {tag!r}", likely(tag, known))
+        key = "type" if path[-1] == "head" else "kind"
+        return source.problem((*path, key), f"found {tag!r}", likely(tag, known))
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if details["type"] == "value_error":
         return source.problem(path, message)

@@ -220,13 +220,14 @@ def _sections(
 
 
 def _trained(policy: PolicyDescription, t: Texts) -> str:
-    lora, full, backbone = policy.settings.lora, policy.settings.full, policy.backbone.name
+    lora, full = policy.settings.lora, policy.settings.full
+    names = {"backbone": policy.backbone.name, "head": policy.settings.head.type}
     if lora is not None:
-        return t("card.lora", backbone=backbone, r=lora.r, alpha=f"{lora.alpha:g}")
+        return t("card.lora", **names, r=lora.r, alpha=f"{lora.alpha:g}")
     if full is not None:
         parts = [t.words(part) for part, trained in full.model_dump().items() if trained]
-        return t("card.full", backbone=backbone, parts=", ".join(parts))
-    return t("card.head", backbone=backbone)
+        return t("card.full", **names, parts=", ".join(parts))
+    return t("card.head", **names)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> str:
