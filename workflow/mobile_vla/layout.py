@@ -209,9 +209,9 @@ class TrainingFiles(Files):
 
     policy: Path = Path("experiments/{experiment}/{run}/policy/policy.json")
     """The best policy's description, written last. Beside it: `head.safetensors` (head and action
-    token), `adapter_model.safetensors` and `adapter_config.json` for LoRA, `backbone.safetensors`
-    for full fine-tuning, and `README.md`, its model card. Beside the folder: `snapshots/` with
-    `keep_every`, `tensorboard/`, and `.work/` until the run is done."""
+    token), `adapter_model.safetensors` and `adapter_config.json` for LoRA, and
+    `backbone.safetensors` for full fine-tuning. Beside the folder: `snapshots/` with `keep_every`,
+    `tensorboard/`, and `.work/` until the run is done."""
     last: Path = Path("experiments/{experiment}/{run}/last/policy.json")
     """The same after the last epoch."""
     metrics: Path = Path("experiments/{experiment}/{run}/metrics.csv")
@@ -266,6 +266,18 @@ class RolloutFiles(Files):
     (N, 2), in metres; for each driver `DRIVER_poses` (N, T, 2) in metres, NaN after the end, and
     `DRIVER_outcome` (N,) text; of S film strips `strip_rollout` (S,), `strip_frame` (S, 6) and
     `strip` (S, 6, 112, 112, 3) uint8."""
+
+
+@dataclass(frozen=True)
+class CardFiles(Files):
+    """The model card of a run's best policy, in the report's language."""
+
+    PROVENANCE = "experiments/{experiment}/{run}/card.provenance.json"
+    LOG = "card/{experiment}/{run}.log"
+
+    card: Path = Path("experiments/{experiment}/{run}/policy/README.md")
+    """Scores, use, data and limits; before them metadata as the Hugging Face Hub reads them, which
+    are the same in all languages. No digest covers it, so that it may be edited."""
 
 
 @dataclass(frozen=True)

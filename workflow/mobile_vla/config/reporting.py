@@ -85,8 +85,8 @@ BUNDLE_KINDS: tuple[type[Files], ...] = (BundleFiles, CertificateFiles)
 class Report(Settings):
     """Title and language of the report's page."""
 
-    title: str = "Mobile VLA experiments"
-    """Heading of the page."""
+    title: str | None = None
+    """Heading of the page; null: "Mobile VLA experiments" in its language."""
     language: Language = "en"
     """Language of the page, its figures and the audit: `en` or `ko`."""
     print: Printed = "open"
@@ -233,6 +233,16 @@ class ReportSettings(Gathered):
         }
 
 
+class CardSettings(Settings):
+    """What ``card`` is given for one run."""
+
+    experiment: str
+    run: str
+    units: Units = Field(default_factory=dict)
+    """What one unit of a command is, where its dataset says it."""
+    language: Language = "en"
+
+
 class TableSettings(ReportSettings):
     """What ``tables`` is given."""
 
@@ -286,7 +296,7 @@ class FigureSettings(ReportSettings):
 class PageSettings(FigureSettings, TableSettings):
     """What ``page`` is given."""
 
-    title: str
+    title: str | None
     print: Printed = "open"
     features: tuple[StoredFeatures, ...] = ()
     """Those that the runs read: the page says where they come from."""

@@ -15,7 +15,7 @@ from mobile_vla.comparison.result import (
     ExperimentPair,
     ExperimentScores,
 )
-from mobile_vla.reporting.format import percent
+from mobile_vla.reporting.format import percent, whole_percent
 from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_errors
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
@@ -247,7 +247,7 @@ def _driven(group: Group) -> str:
     if not found:
         return "" if any(own.begun for own in group.trials) else t("answer.not_driven")
     rates = {
-        driver: t.between(percent(min(values)), percent(max(values)))
+        driver: t.between(whole_percent(min(values)), whole_percent(max(values)))
         for driver in ("policy", "expert", "replay")
         for values in [[own.drivers[driver].success.rate for own in found]]
     }
@@ -274,7 +274,7 @@ def _driven_better(group: Group, driven: Mapping[str, Sequence[RolloutResult]]) 
     return t(
         text,
         name=group.listed([most]),
-        rate=percent(rates[most]),
+        rate=whole_percent(rates[most]),
         best=group.listed([best]),
-        own=percent(rates[best]),
+        own=whole_percent(rates[best]),
     )

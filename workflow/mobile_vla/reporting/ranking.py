@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 
 from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, ExperimentScores
 from mobile_vla.config.units import Units
-from mobile_vla.reporting.format import aligned, duration, parameters, percent, size
+from mobile_vla.reporting.format import (
+    GLUE,
+    aligned,
+    duration,
+    parameters,
+    percent,
+    size,
+    whole_percent,
+)
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.trials import real_rates
 from mobile_vla.reporting.units import text_in_units
@@ -268,9 +276,10 @@ def _rates(found: Sequence[Proportion] | Sequence[DriveRate], t: Texts) -> Cell:
         return Cell(MISSING)
     mean = sum(rates) / len(rates)
     if len(found) == 1:
-        low, high = percent(found[0].low), percent(found[0].high)
-        return Cell(f"{percent(rates[0])} ({t.between(low, high)})", mean)
-    span = t.between(percent(min(rates)), percent(max(rates)))
+        low, high = whole_percent(found[0].low), whole_percent(found[0].high)
+        span = t.between(low, high).replace(" ", GLUE)
+        return Cell(f"{whole_percent(rates[0])} ({span})", mean)
+    span = t.between(whole_percent(min(rates)), whole_percent(max(rates)))
     return Cell(f"{span} ({t.count(len(rates), 'run')})", mean)
 
 
