@@ -2,7 +2,7 @@
 CORES ?= all
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := workflow tests
+SOURCES := workflow tests envs
 
 .PHONY: report plan test test-long test-cluster test-interop browser lint schema clean clean-stale
 

@@ -155,8 +155,18 @@ def test_closed_loop_is_that_of_the_leaders_and_says_who_does_better() -> None:
     ).replace("\u00a0", " ") in text
     better = said(scores, [named("a", rollouts=worse), named("b")])
     assert better.endswith(
-        f"; b, with a higher error, does so in {shares['policy']}.".replace("\u00a0", " ")
+        f"; b, with a higher error, does so in {shares['policy']}: "
+        "the lower error does not arrive more often.".replace("\u00a0", " ")
     )
+    tied = compared(judged("a", "beats"), judged("b", "beats"))
+    better = said(tied, [named("a", rollouts=worse), named("b")])
+    assert better.endswith(
+        f"; b does so most often ({shares['policy']}), and not a ({shares['replay']}), "
+        "whose error is the lowest."
+    )
+    for same in (scores, tied):
+        assert "arrive more often" not in said(same, [named("a"), named("b")])
+        assert "most often" not in said(same, [named("a"), named("b", rollouts=worse)])
 
 
 def test_that_nothing_was_driven_is_said() -> None:

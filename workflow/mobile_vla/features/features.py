@@ -19,7 +19,7 @@ from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
 from mobile_vla.data.mirror import mirrored_values
 from mobile_vla.data.prompts import PromptTable, prompt_values
-from mobile_vla.features.kept import keep, open_kept
+from mobile_vla.features.kept import Known, keep, open_kept
 from mobile_vla.features.result import FeatureDescription
 from mobile_vla.features.store import seen
 from mobile_vla.files import atomic_path, digest_of
@@ -81,19 +81,10 @@ def features(
     log.info("%s: %d of %d episodes are computed", title, len(new), len(dataset))
     progress = Progress(title, int(dataset.lengths[new].sum()), "frames")
     extraction = Extraction(settings, dataset, checkpoint, prompts, precision, device, progress)
-    blocks = (
-        block
-        for episode, (content, count) in enumerate(zip(contents, dataset.lengths, strict=True))
-        for block in (
-            extraction.blocks(episode)
-            if known is None or content not in known.first
-            else known.blocks(content, int(count))
-        )
-    )
 
     outputs.description.unlink(missing_ok=True)  # while it is absent, nothing reads the features
     with atomic_path(outputs.features) as temporary:
-        shape = _write(temporary, dataset.rows, blocks)
+        shape = _write(temporary, dataset.rows, _blocks(extraction, known, contents))
     progress.close()
     digest = FileDigest.of(outputs.features)
     dtype = extraction.dtype if known is None or new else known.dtype
@@ -108,6 +99,17 @@ def features(
         backbone=checkpoint.digest,
     ).write(outputs.description)
     keep(outputs, origin, dict(zip(contents, dataset.offsets.tolist(), strict=True)), dtype, digest)
+
+
+def _blocks(
+    extraction: Extraction, known: Known | None, contents: list[str]
+) -> Iterator[np.ndarray]:
+    """Yield blocks of rows (n, …) in the dataset's order: what is known, and what is computed."""
+    for episode, content in enumerate(contents):
+        if known is None or content not in known.first:
+            yield from extraction.blocks(episode)
+        else:
+            yield known.rows(content, int(extraction.dataset.lengths[episode]))
 
 
 def _write(path: Path, rows: int, blocks: Iterator[np.ndarray]) -> tuple[int, ...]:

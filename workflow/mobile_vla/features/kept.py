@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,10 +30,10 @@ class Known:
     array: np.ndarray
     dtype: str
 
-    def blocks(self, content: str, count: int) -> Iterator[np.ndarray]:
-        """Yield the ``count`` rows of an episode that is known."""
+    def rows(self, content: str, count: int) -> np.ndarray:
+        """Return the ``count`` rows of an episode that is known."""
         start = self.first[content]
-        yield self.array[start : start + count]
+        return self.array[start : start + count]
 
 
 def open_kept(files: KeptRows, origin: str) -> Known | None:

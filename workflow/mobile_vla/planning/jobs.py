@@ -18,6 +18,9 @@ from mobile_vla.provenance.code import ROOT
 from mobile_vla.provenance.record import Provenance
 
 PLUGINS = ROOT / "plugins"
+RULES = ROOT.parent / "Snakefile"
+SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+"""Where Snakemake looks for rules."""
 SETTINGS = re.compile(r""" --settings ('(?:[^']|'"'"')*'|\S+)""")
 ON_INPUT = re.compile(r"<<'SETTINGS'\n(.*)\nSETTINGS", re.DOTALL)
 OF_DATASET = re.compile(r"(?:^|/)results/datasets/([^/]+)/")
@@ -82,13 +85,19 @@ class PlannedJob:
         return settings
 
 
+def rules_of_the_project() -> list[str]:
+    """Return the option that names the project's rules, where the current folder has none."""
+    here = any(Path(name).is_file() for name in SNAKEFILES)
+    return [] if here else ["--snakefile", str(RULES)]
+
+
 def planned_jobs() -> list[PlannedJob]:
     """Return what ``snakemake -n`` would run in the current folder, in its order.
 
     Raises:
         SystemExit: Snakemake refused; it has said why.
     """
-    call = [sys.executable, "-m", "snakemake", "-n", "--logger", "plan"]
+    call = [sys.executable, "-m", "snakemake", "-n", "--logger", "plan", *rules_of_the_project()]
     path = os.pathsep.join(filter(None, (str(PLUGINS), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(call, env=environment, stdout=subprocess.PIPE, text=True, check=False)
