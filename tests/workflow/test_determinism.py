@@ -28,7 +28,10 @@ def test_two_clones_compute_the_same_bytes(finished, tmp_path):
 def test_interpreters_train_to_the_same_bytes_as_forks(finished, copied):
     copied.python = sys.executable
     copied.build("--force", f"{RUN}/metrics.csv")
-    assert deterministic_files(copied) == deterministic_files(finished)
+    card = f"{RUN.removeprefix('results/')}/policy/README.md"
+    before = deterministic_files(finished)
+    del before[card]  # the earlier policy's, which goes with it
+    assert deterministic_files(copied) == before
 
 
 @pytest.mark.long
