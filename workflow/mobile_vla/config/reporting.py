@@ -12,6 +12,7 @@ from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.units import Units
 from mobile_vla.conventions import Language
+from mobile_vla.filesets import Files, Job
 from mobile_vla.layout import (
     AuditFiles,
     BackboneFiles,
@@ -23,8 +24,6 @@ from mobile_vla.layout import (
     EvaluationFiles,
     FeatureFiles,
     FigureFiles,
-    Files,
-    Job,
     LanguageFiles,
     LatencyFiles,
     ManifestFiles,
