@@ -143,7 +143,10 @@ def test_experiments_without_a_common_step_are_not_ranked() -> None:
 def test_closed_loop_is_that_of_the_leaders_and_says_who_does_better() -> None:
     result = runs()[0].rollouts
     assert result is not None
-    shares = {name: whole_percent(own.success.rate) for name, own in result.drivers.items()}
+    shares = {
+        name: whole_percent(own.success.rate).replace("\u00a0", " ")
+        for name, own in result.drivers.items()
+    }
     worse = result.model_copy(
         update={"drivers": {**result.drivers, "policy": result.drivers["replay"]}}
     )
@@ -152,11 +155,11 @@ def test_closed_loop_is_that_of_the_leaders_and_says_who_does_better() -> None:
     assert (
         f"In closed loop, a reaches the target in {shares['policy']} of unseen scenes "
         f"(expert {shares['expert']}, replay {shares['replay']})."
-    ).replace("\u00a0", " ") in text
+    ) in text
     better = said(scores, [named("a", rollouts=worse), named("b")])
     assert better.endswith(
         f"; b, with a higher error, does so in {shares['policy']}: "
-        "the lower error does not arrive more often.".replace("\u00a0", " ")
+        "the lower error does not arrive more often."
     )
     tied = compared(judged("a", "beats"), judged("b", "beats"))
     better = said(tied, [named("a", rollouts=worse), named("b")])
