@@ -127,6 +127,7 @@ TOOLS = _by_name(
     Command("describe", "describing"),
     Command("clean_stale", "config"),
     Command("plan", "planning"),
+    Command("reproduce", "reproducing"),
     Command("schema", "config"),
 )
 
