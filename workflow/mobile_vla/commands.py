@@ -110,6 +110,7 @@ STAGES = _by_name(
     Command("tables", "reporting", gathers=True),
     Command("page", "reporting", ("jinja2", "pyyaml"), gathers=True),
     Command("partial_report", "reporting", gathers=True),
+    Command("crate", "reporting", ("rocrate",), gathers=True),
 )
 
 # Called by users alone.
