@@ -2,7 +2,7 @@
 CORES ?= all
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := workflow tests
+SOURCES := workflow tests envs
 
 .PHONY: report plan test test-long test-cluster test-interop browser lint schema clean clean-stale
 
@@ -41,7 +41,8 @@ test-cluster: .venv/installed-slurm
 	fi
 	$(BIN)/python -m pytest -q -n 3 tests/cluster
 
-# The library `lerobot` in an environment of its own, which writes what we read and reads what we write.
+# The library `lerobot` in an environment of its own, which writes what we read and reads what we write, and
+# `roc-validator`, which accepts our crate.
 LEROBOT := lerobot==0.4.4
 test-interop: .venv/installed-dev .venv-interop/installed
 	$(BIN)/python -m pytest -q tests/interop

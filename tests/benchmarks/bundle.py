@@ -34,7 +34,8 @@ from mobile_vla.bundle.graphs import export_encoder, export_head, prompt_vectors
 from mobile_vla.bundle.measuring import peak_memory
 from mobile_vla.bundle.quantisation import quantise_encoder
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
-from mobile_vla.config.model import Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.layout import BackboneFiles
@@ -51,7 +52,7 @@ SETTINGS = PolicySettings(
     finetune="lora",
     lora=Lora(r=32),
     full=None,
-    head=Head(layers=4, hidden_size=512),
+    head=Lstm(layers=4, hidden_size=512),
     prompt=Prompt(),
     actions=Actions(),
 )

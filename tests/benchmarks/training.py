@@ -32,7 +32,8 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.random_backbone import random_backbone
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
-from mobile_vla.config.model import Head, Lora, PolicySettings, RunSettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import Lora, PolicySettings, RunSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Windows
@@ -57,7 +58,7 @@ THREADS = 2
 SIZE = {"hidden_size": 256, "layers": 4, "heads": 4, "ffn": 1024}
 PROMPT = Prompt(template="Navigate around the box on the {side} side and reach the target")
 
-HEAD = Head()
+HEAD = Lstm()
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Case:
     title: str
     lengths: tuple[int, ...]
     windows: Windows
-    head: Head = HEAD
+    head: Lstm = HEAD
     batch_size: int = 8
     finetune: str = "lora"
     rounds: int = 3
@@ -100,7 +101,7 @@ CASES = (
         "head alone, LSTM 1×512, 64 frames, W=8",
         (64,),
         LONG,
-        Head(layers=1, hidden_size=512),
+        Lstm(layers=1, hidden_size=512),
         batch_size=57,
         finetune="none",
         repeats=30,
@@ -109,7 +110,7 @@ CASES = (
         "head alone, LSTM 4×512, 64 frames, W=8",
         (64,),
         LONG,
-        Head(layers=4, hidden_size=512),
+        Lstm(layers=4, hidden_size=512),
         finetune="none",
         repeats=10,
     ),

@@ -178,6 +178,7 @@ def test_the_page_is_no_wider_than_the_window(page: str, tmp_path: Path, width: 
     assert needed <= width
 
 
+@pytest.mark.long
 def test_no_figure_is_cut_on_paper(page: str, tmp_path: Path) -> None:
     # A word before each figure and one behind its caption must come out on the same sheet.
     marked = re.sub(r'<figure id="figure-(\w+)">', r"\g<0><small>begins:\1</small>", page)
@@ -196,6 +197,7 @@ def test_no_figure_is_cut_on_paper(page: str, tmp_path: Path) -> None:
     assert sizes == {(595, 842)}  # A4, in points
 
 
+@pytest.mark.long
 def test_what_is_open_is_printed_and_with_the_setting_all(page: str, tmp_path: Path) -> None:
     def sheets(html: str, name: str) -> list[str]:
         (tmp_path / name).mkdir()
@@ -228,7 +230,7 @@ def test_nothing_is_wider_than_the_paper(page: str, tmp_path: Path) -> None:
         assert 0 < wide <= width + 1 and high <= height, name
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_no_serious_accessibility_fault(page: str, tmp_path: Path, dark: bool) -> None:
     rules = 'runOnly: ["color-contrast"]' if dark else ""  # of a theme, colours alone differ
     script = f"""

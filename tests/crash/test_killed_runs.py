@@ -13,6 +13,7 @@ from mobile_vla.model import folder as folder_module
 from mobile_vla.training import state as state_module
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
+from support.thinning import thinned
 from support.training_run import Inputs, in_child, results_of, run, settings_of
 
 STEPS = 16
@@ -51,7 +52,7 @@ def kill_after(step, when="after"):
     Trainer.step = stepping
 
 
-@pytest.mark.parametrize("step", range(STEPS))
+@pytest.mark.parametrize("step", thinned(range(STEPS), 5))
 def test_killed_after_each_step(inputs, undisturbed, tmp_path, step):
     def killed():
         kill_after(step)
@@ -75,7 +76,7 @@ def test_killed_again_and_again(inputs, undisturbed, tmp_path):
     assert results_of(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("nth", range(1, 9))
+@pytest.mark.parametrize("nth", thinned(range(1, 9), 4))
 def test_killed_while_a_state_is_written(inputs, undisturbed, tmp_path, nth):
     def killed():
         original, calls = folder_module.save_file, []

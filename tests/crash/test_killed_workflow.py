@@ -67,9 +67,8 @@ def goes_on(project, undisturbed, *arguments):
     assert not list((project.folder / RUN).glob(".work/*/state-*"))
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGTERM]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_job_is_killed(project, undisturbed, number):
     process = under_way(project)
     (job,) = [found for found in trainings(project) if found.name().startswith("python")]
@@ -91,7 +90,8 @@ def test_ctrl_c(project, undisturbed):
     goes_on(project, undisturbed)
 
 
-@pytest.mark.parametrize("whole_group", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("whole_group", [False, True])
 def test_snakemake_is_killed(project, undisturbed, whole_group):
     process = under_way(project)
     if whole_group:

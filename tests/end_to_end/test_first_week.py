@@ -194,6 +194,10 @@ def test_of_three_more_episodes_only_those_are_ingested(project):
     assert project.plan(*WEEK) == {"ingest": 3, **DATA_CHANGED, **FOLDS}
     assert project.build("audit").jobs() == {"ingest": 3, **AUDIT, "audit": 1}
     assert warnings(project) == ONE_SIDED
+    (features,) = (project.folder / "results/features/demo/tiny").glob("[!.]*.npy")
+    assert project.build(str(features.relative_to(project.folder))).jobs()["features"] == 1
+    log = project.folder / f"results/logs/features/demo/tiny/{features.stem}.log"
+    assert "3 of 16 episodes are computed" in log.read_text()
 
 
 def test_without_an_episode_nothing_is_ingested(project):

@@ -7,6 +7,8 @@ import pytest
 
 from support.project import SMALL, Project
 
+pytestmark = pytest.mark.long  # the first week trains two of them in `make test`
+
 PRESETS = ("robovlms_full_finetune", "mobile_vla_lora_20251106", "mobile_vla_lora_20251112")
 EPOCHS = {"epochs": 2, "learning_rate": 1e-3}
 
@@ -95,7 +97,6 @@ def test_a_sweep_with_match_trains_equally_long_on_unequal_windows(results):
     assert long["epochs"] > short["epochs"] == 2
 
 
-@pytest.mark.long
 def test_the_page_warns_of_padding_and_shows_the_sweep(project, results):
     project.build()
     assert project.plan() == {}

@@ -40,6 +40,8 @@ experiments:
     prompt: {template: "{side}", words: {side: {left: 왼쪽, right: 오른쪽}}}
 """
 
+pytestmark = pytest.mark.long  # a run of each way in the finished project is trained by `make test`
+
 NAMES = ("lora", "warm", "full", "text_only", "masked", "patient", "threes")
 SCORES = [
     f"results/experiments/{run}/evaluation.json"

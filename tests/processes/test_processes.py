@@ -63,6 +63,7 @@ def test_two_processes_come_to_what_one_comes_to(alone, together):
         assert other == pytest.approx(one, rel=1e-5, abs=1e-9)
 
 
+@pytest.mark.long
 def test_two_processes_with_another_factorisation_come_to_the_same(inputs, alone, tmp_path):
     process = start(inputs, tmp_path, settings(batch_size=2, accumulation=3), python=Project.python)
     output = finish(process)
@@ -122,6 +123,7 @@ def test_stopped_as_asked_it_goes_on_to_the_same_bytes(inputs, together, tmp_pat
             assert (tmp_path / name).read_bytes() == content, name
 
 
+@pytest.mark.long
 def test_it_goes_on_with_another_number_of_processes(inputs, alone, tmp_path):
     process = start(inputs, tmp_path, settings(), save_every=1, python=Project.python)
     until = time.monotonic() + PATIENCE
@@ -135,6 +137,7 @@ def test_it_goes_on_with_another_number_of_processes(inputs, alone, tmp_path):
     assert difference(weights(alone / "last"), weights(tmp_path / "last")) < 1e-5
 
 
+@pytest.mark.long
 def test_without_torchrun_the_processes_end(inputs, tmp_path):
     process = under_way(inputs, tmp_path)
     trained = list(members(process).values())

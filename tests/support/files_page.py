@@ -25,7 +25,7 @@ from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.schema import meanings
 from mobile_vla.data.result import DatasetSplit, Flags, Manifest
 from mobile_vla.evaluation.result import EvaluationResult
-from mobile_vla.features.result import FeatureDescription
+from mobile_vla.features.result import FeatureDescription, KeptEpisodes
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.language.result import LanguageResult
 from mobile_vla.latency.result import LatencyResult
@@ -48,6 +48,7 @@ FORMS: dict[tuple[str, str], type[Result]] = {
     ("AuditFiles", "report"): Audit,
     ("BackboneFiles", "description"): BackboneDescription,
     ("FeatureFiles", "description"): FeatureDescription,
+    ("KeptRows", "index"): KeptEpisodes,
     ("TrainingFiles", "policy"): PolicyDescription,
     ("TrainingFiles", "last"): PolicyDescription,
     ("TrainingFiles", "metrics"): Epoch,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 
@@ -16,7 +17,7 @@ def policy_settings(finetune: Literal["lora", "full", "none"], **changes: Any) -
         "window": 4,
         "chunk": 2,
         **{name: value if name == finetune else None for name, value in kinds.items()},
-        "head": Head(),
+        "head": Lstm(),
         "prompt": Prompt(),
         "actions": Actions(),
         **changes,

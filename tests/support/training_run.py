@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
-from mobile_vla.config.model import Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.split import Holdout, SplitSettings
 from mobile_vla.config.training import Training, TrainSettings
@@ -107,7 +108,7 @@ def settings_of(**training: Any) -> TrainSettings:
             finetune="lora",
             lora=Lora(r=2, dropout=0.2),
             full=None,
-            head=Head(hidden_size=4, dropout=0.1, mlp=(4,)),
+            head=Lstm(hidden_size=4, dropout=0.1, mlp=(4,)),
             prompt=Prompt(template="pass on the {side}"),
             actions=Actions(),
         ),

@@ -7,7 +7,8 @@ import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.kosmos2 import MODULES_BEFORE
-from mobile_vla.config.model import Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.model.adapter import backbone_parameters, load_backbone
@@ -30,7 +31,7 @@ def policy_from(checkpoint: Checkpoint, finetune: str, cut: str) -> Policy:
         finetune=finetune,
         lora=Lora(r=2) if finetune == "lora" else None,
         full=None,
-        head=Head(hidden_size=4),
+        head=Lstm(hidden_size=4),
         prompt=Prompt(),
         actions=Actions(),
     )

@@ -4,13 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
-from mobile_vla.bundle import certify_bundle, packages, quantisation, runtime
+from mobile_vla.bundle import certify_bundle, graphs, packages, quantisation, runtime
 from mobile_vla.bundle.quantisation import by_column, columns_without_scale, quantise_encoder
 from mobile_vla.bundle.runtime import (
     Bundle,
@@ -66,6 +68,22 @@ def test_a_bundle_answers_as_the_policy_does_at_each_validation_frame(certified)
     assert certified.alone.bundle == certified.bundle
     assert certified.rollouts is None  # no world is known
     assert certified.latency.torch.keys() == {"fp32"}
+
+
+def test_no_matrix_is_held_twice_when_layers_are_transposed(monkeypatch):
+    model = nn.ModuleList(nn.Linear(3, 2) for _ in range(4))
+    layers = [weakref.ref(layer) for layer in model]
+    held = []
+
+    class Counted(graphs.Product):
+        def __init__(self, layer):
+            held.append(sum(one() is not None for one in layers))
+            super().__init__(layer)
+
+    monkeypatch.setattr(graphs, "Product", Counted)
+    graphs.transpose_linear(model)
+    assert held == [4, 3, 2, 1]
+    assert all(tuple(product.weight.shape) == (3, 2) for product in model)
 
 
 def test_another_folder_gets_the_same_bytes(made, tmp_path):

@@ -1,5 +1,6 @@
 """config.yaml: every mistake at once and in its place."""
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 from mobile_vla.config.loading import SHIPPED, included, read_project
+from mobile_vla.config.mistakes import INSTEAD
 from mobile_vla.config.schema import config_schema, schema
 from mobile_vla.errors import UserError
 from support.config_text import BASE, load, problems
@@ -337,17 +339,22 @@ def test_the_plain_way_of_training_has_one_process(tmp_path):
 
 
 @pytest.mark.parametrize("layer", ["experiments.lora", "defaults"])
-def test_the_former_name_of_a_setting_names_the_new_one(tmp_path, layer):
-    timing = "timing: {ladder: true}"
+@pytest.mark.parametrize("path", [one for one in INSTEAD if len(one) > 1], ids=".".join)
+def test_a_setting_that_was_renamed_or_dropped_is_named_with_its_new_form(tmp_path, path, layer):
+    section, key = path
+    known = config_schema()["$defs"][section.title()]["properties"]
+    assert key not in known
+    line = f"{section}: {{{key}: null}}"
     text = (
-        BASE.replace("lora: {}", f"lora: {{{timing}}}")
+        BASE.replace("lora: {}", f"lora: {{{line}}}")
         if layer == "experiments.lora"
-        else BASE.replace("defaults:\n", f"defaults:\n  {timing}\n")
+        else BASE.replace("defaults:\n", f"defaults:\n  {line}\n")
     )
     (problem,) = problems(text, tmp_path).values()
-    assert problem.place.endswith("(experiments.lora.timing.ladder)")
-    assert problem.found == "unknown key 'ladder'"
-    assert problem.expected == "'ablation', the new name of this setting"
+    assert problem.place.endswith(f"(experiments.lora.{section}.{key})")
+    assert problem.found == f"unknown key {key!r}"
+    assert problem.expected == INSTEAD[path]
+    assert set(re.findall("'(.*?)'", problem.expected)) <= set(known)
 
 
 def test_presets_are_the_project_s_own_unless_the_folder_has_some(tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def check_found_or_harmless(content, whole):
         np.testing.assert_array_equal(frames, whole[1])
 
 
-@settings(max_examples=50)
+@settings(max_examples=15)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_file_cut_off_anywhere_is_rejected(good, whole, share):
     facts, frames = read(good[: int(len(good) * share)])
@@ -85,7 +85,7 @@ def test_a_file_cut_off_anywhere_is_rejected(good, whole, share):
     assert len(frames) == 0
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_found_or_harmless(good, whole, share, bit):
     content = bytearray(good)
@@ -93,7 +93,7 @@ def test_a_flipped_bit_is_found_or_harmless(good, whole, share, bit):
     check_found_or_harmless(bytes(content), whole)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(share=st.floats(0, 1, exclude_max=True), noise=st.binary(min_size=1, max_size=300))
 def test_overwritten_bytes_are_found_or_harmless(good, whole, share, noise):
     position = int(len(good) * share)
@@ -101,7 +101,7 @@ def test_overwritten_bytes_are_found_or_harmless(good, whole, share, noise):
     check_found_or_harmless(content[: len(good)], whole)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(
     head=st.sampled_from([b"", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n\x02\x08\x08"]),
     noise=st.binary(max_size=500),

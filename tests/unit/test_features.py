@@ -5,12 +5,15 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.commands import STAGES
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
 from mobile_vla.data.prompts import PromptTable
+from mobile_vla.data.result import Manifest
 from mobile_vla.errors import Problems, UserError
+from mobile_vla.features import features as module
 from mobile_vla.features.features import FeatureInputs, features
 from mobile_vla.features.store import open_rows
 from mobile_vla.files import read_json
@@ -23,7 +26,7 @@ from mobile_vla.model.encoder import (
     initial_action_token,
 )
 from mobile_vla.model.precision import autocast, resolve
-from support.synthetic_datasets import make_dataset, names
+from support.synthetic_datasets import make_dataset, names, rewrite_manifest
 from support.tiny import make_backbone
 
 CPU = torch.device("cpu")
@@ -42,9 +45,8 @@ def manifest(tmp_path_factory):
     return folder / "manifest.json"
 
 
-def run(manifest, backbone, folder, cut, precision, batch_size=4):
-    prompt = PROMPT if cut == "readout" else None
-    key = FeatureKey(cut=cut, precision=precision, prompt=prompt)
+def run(manifest, backbone, folder, cut, precision, batch_size=4, prompt=PROMPT):
+    key = FeatureKey(cut=cut, precision=precision, prompt=prompt if cut == "readout" else None)
     settings = ExtractSettings(
         dataset="demo", backbone="tiny", key=key, compute=Features(batch_size=batch_size)
     )
@@ -69,10 +71,12 @@ def live(manifest, backbone, cut, precision, batch_size=4):
     prompts = torch.from_numpy(np.repeat(table.of_episode, dataset.lengths))
     found = []
     with torch.inference_mode(), autocast(precision, CPU):
-        for start in range(0, dataset.rows, batch_size):
-            rows = slice(start, start + batch_size)
-            embeds = encoder.image_embeds(frames[rows])
-            found.append(encoder.language(embeds, prompts[rows]) if cut == "readout" else embeds)
+        for episode, end in zip(dataset.offsets, dataset.offsets + dataset.lengths, strict=True):
+            for start in range(episode, end, batch_size):
+                rows = slice(start, min(start + batch_size, end))
+                embeds = encoder.image_embeds(frames[rows])
+                asked = prompts[rows]
+                found.append(encoder.language(embeds, asked) if cut == "readout" else embeds)
     return dataset, torch.cat(found)
 
 
@@ -149,3 +153,138 @@ def test_a_character_that_the_tokenizer_does_not_know_is_refused(backbone):
     processor = Checkpoint.read(backbone).processor()
     with pytest.raises(UserError, match="does not know"):
         PromptTokens.of(("pass on the 左",), processor, 4)
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """How many frames were encoded, a number for each batch."""
+    counts, image_embeds = [], Encoder.image_embeds
+
+    def counted(self, frames):
+        counts.append(len(frames))
+        return image_embeds(self, frames)
+
+    monkeypatch.setattr(Encoder, "image_embeds", counted)
+    return counts
+
+
+def grown(folder, lengths):
+    """Make a dataset of some episodes; return its manifest."""
+    make_dataset(folder, lengths, frames=True)
+    return folder / "manifest.json"
+
+
+def begin_again(folder):
+    """Remove the outputs, as Snakemake does before it runs the rule again."""
+    for name in ("features.npy", "features.json"):
+        (folder / name).unlink()
+
+
+FOUR = dict(zip(names(4), (6, 5, 2, 3), strict=True))
+THREE = {name: FOUR[name] for name in (names(4)[0], *names(4)[2:])}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("cut", ["image_embeds", "readout"])
+def test_an_episode_more_costs_its_own_frames_and_gives_the_bytes_of_a_fresh_run(
+    backbone, tmp_path, encoded, cut, precision
+):
+    run(grown(tmp_path / "three", THREE), backbone, tmp_path, cut, precision)
+    begin_again(tmp_path)
+    encoded.clear()
+    four = grown(tmp_path / "four", FOUR)
+    found = run(four, backbone, tmp_path, cut, precision)
+    assert encoded == [4, 1]
+    fresh = run(four, backbone, tmp_path / "fresh", cut, precision)
+    assert found.read_bytes() == fresh.read_bytes()
+    assert found.with_suffix(".npy").read_bytes() == fresh.with_suffix(".npy").read_bytes()
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_an_episode_less_computes_nothing(backbone, tmp_path, monkeypatch, linked):
+    if not linked:
+
+        def refuse(*_):
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr("os.link", refuse)
+    run(grown(tmp_path / "four", FOUR), backbone, tmp_path, "readout", "fp32")
+    kept = tmp_path / ".features.rows.npy"
+    assert kept.samefile(tmp_path / "features.npy") == linked
+    begin_again(tmp_path)
+    three = grown(tmp_path / "three", THREE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "model", None)  # which is not even loaded
+        found = run(three, backbone, tmp_path, "readout", "fp32")
+    fresh = run(three, backbone, tmp_path / "fresh", "readout", "fp32")
+    assert found.with_suffix(".npy").read_bytes() == fresh.with_suffix(".npy").read_bytes()
+
+
+def other_code(folder, monkeypatch):
+    monkeypatch.setattr(module, "code_of", lambda name: ["mobile_vla.features 0123"])
+
+
+def damage(folder, monkeypatch):
+    begin_again(folder)  # or both names of the file would be damaged, which is found before
+    with (folder / ".features.rows.npy").open("r+b") as file:
+        file.seek(-4, 2)
+        file.write(b"oops")
+
+
+def lose(folder, monkeypatch):
+    (folder / ".features.rows.npy").unlink()
+
+
+def no_index(folder, monkeypatch):
+    (folder / ".features.rows.json").write_text("{")
+
+
+@pytest.mark.parametrize("change", [other_code, damage, lose, no_index])
+def test_rows_of_other_code_or_other_bytes_are_computed_anew(
+    backbone, tmp_path, encoded, monkeypatch, change
+):
+    manifest = grown(tmp_path / "three", THREE)
+    description = run(manifest, backbone, tmp_path, "readout", "fp32")
+    before = description.with_suffix(".npy").read_bytes()
+    change(tmp_path, monkeypatch)
+    encoded.clear()
+    run(manifest, backbone, tmp_path, "readout", "fp32")
+    assert sum(encoded) == sum(THREE.values())
+    assert description.with_suffix(".npy").read_bytes() == before
+
+
+def test_an_episode_whose_prompt_changed_is_asked_anew(backbone, tmp_path, encoded):
+    manifest = grown(tmp_path / "three", THREE)
+    said = Prompt(template="{instruction}")
+
+    def instruct(*texts):
+        episodes = Manifest.read(manifest).episodes
+        changed = [
+            one.model_copy(update={"instruction": text})
+            for one, text in zip(episodes, texts, strict=True)
+        ]
+        rewrite_manifest(manifest, changed)
+        encoded.clear()
+        run(manifest, backbone, tmp_path, "readout", "fp32", prompt=said)
+        return sum(encoded)
+
+    assert instruct("go", "turn", "turn") == sum(THREE.values())
+    last = list(THREE.values())[-1]
+    assert instruct("go", "turn", "stop") == last
+    assert instruct("go", "turn", "stop") == 0
+
+
+def test_rows_that_cannot_be_kept_do_not_stop_the_job(backbone, tmp_path, monkeypatch, caplog):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.link", full)
+    monkeypatch.setattr("shutil.copyfile", full)
+    caplog.set_level("INFO")
+    description = run(grown(tmp_path / "three", THREE), backbone, tmp_path, "readout", "fp32")
+    assert description.is_file() and not list(tmp_path.glob(".features*"))
+    assert "not kept for the next run" in caplog.text
+
+
+def test_the_versions_that_are_told_apart_are_those_of_the_rule():
+    assert STAGES["features"].packages == module.PACKAGES

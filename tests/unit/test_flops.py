@@ -6,12 +6,14 @@ import torch
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.random_backbone import model_config
 from mobile_vla.config.backbone import RandomBackbone
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.model.adapter import policy_part_of, trainable_parameters
 from mobile_vla.model.policy import Policy, skeleton
 from mobile_vla.timing.flops import counted, formula
+from support.thinning import thinned
 from support.tiny import make_backbone
 
 WIDE = {
@@ -42,7 +44,7 @@ def settings_of(lora=None, full=None, head=None):
         finetune="lora" if lora else "full" if full else "none",
         lora=lora,
         full=full,
-        head=head or Head(layers=2, hidden_size=16, mlp=(12,)),
+        head=head or Lstm(layers=2, hidden_size=16, mlp=(12,)),
         prompt=Prompt(),
         actions=Actions(),
     )
@@ -50,10 +52,13 @@ def settings_of(lora=None, full=None, head=None):
 
 @pytest.mark.parametrize(
     ("kind", "cut", "checkpointing"),
-    [
-        *((kind, cut, False) for kind in KINDS for cut in ("pixels", None)),
-        *((kind, None, True) for kind in ("lora", "full", "text")),
-    ],
+    thinned(
+        [
+            *((kind, cut, False) for kind in KINDS for cut in ("pixels", None)),
+            *((kind, None, True) for kind in ("lora", "full", "text")),
+        ],
+        3,
+    ),
 )
 def test_the_count_agrees_with_the_formula(backbone, kind, cut, checkpointing):
     torch.set_num_threads(1)
@@ -102,7 +107,7 @@ def test_the_full_size_costs_what_was_measured_of_it():
     config = model_config(RandomBackbone(weights="random"))
 
     def giga(cut, **kind):
-        settings = settings_of(head=Head(), **kind)
+        settings = settings_of(head=Lstm(), **kind)
         layers = skeleton(config, settings)
         frame = formula(layers, config, settings, cut=cut, tokens=81).frame / 1e9
         return frame, layers

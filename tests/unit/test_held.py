@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.model.adapter import load_backbone
@@ -29,7 +30,7 @@ def make_policy(backbone, precision, lora=None, full=None):
         finetune="lora" if lora else "full" if full else "none",
         lora=lora,
         full=full,
-        head=Head(hidden_size=8),
+        head=Lstm(hidden_size=8),
         prompt=Prompt(),
         actions=Actions(),
     )

@@ -14,7 +14,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.importing.account import VERDICTS, Account
 from mobile_vla.importing.import_robovlms import convert, import_robovlms
 
-FILES = Path(__file__).parents[1] / "support/robovlms"
+FILES = Path(__file__).parents[1] / "data/robovlms"
 ROOT = Path(__file__).parents[2]
 UPSTREAM, FIRST, SECOND = (
     "robovlms_calvin_kosmos",

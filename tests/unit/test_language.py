@@ -9,9 +9,10 @@ import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.kosmos2 import token_embeddings
+from mobile_vla.config.heads import Lstm
 from mobile_vla.config.language import Language, LanguageSettings
 from mobile_vla.config.latency import Latency, LatencySettings
-from mobile_vla.config.model import FullFinetune, Head, PolicySettings, RunSettings
+from mobile_vla.config.model import FullFinetune, PolicySettings, RunSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions, Windows
@@ -73,7 +74,7 @@ def settings_of(finetune="full"):
         finetune=finetune,
         lora=None,
         full=FullFinetune() if finetune == "full" else None,
-        head=Head(hidden_size=8),
+        head=Lstm(hidden_size=8),
         prompt=Prompt(template="pass on the {side}"),
         actions=Actions(),
     )

@@ -7,7 +7,8 @@ import pytest
 
 from mobile_vla.backbone.random_backbone import model_config
 from mobile_vla.config.backbone import RandomBackbone
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import UserError
@@ -15,6 +16,7 @@ from mobile_vla.least_memory import least_memory, sizes_of
 from mobile_vla.training.memory import check_memory, estimate
 from mobile_vla.training.remedies import estimated_batch
 from mobile_vla.training.worst_case import WorstCase
+from support.thinning import thinned
 
 BACKBONE = RandomBackbone.model_validate(
     {
@@ -35,7 +37,7 @@ def settings_of(lora=None, full=None):
         finetune="lora" if lora else "full" if full else "none",
         lora=lora,
         full=full,
-        head=Head(hidden_size=16),
+        head=Lstm(hidden_size=16),
         prompt=Prompt(),
         actions=Actions(),
     )
@@ -93,7 +95,7 @@ def test_the_estimate_is_in_bytes_of_all_parts():
     assert one.process > 0 and estimate(CONFIG, LORA, case_of(LORA), "cuda").process == 0
 
 
-@pytest.mark.parametrize(("settings", "share"), [(LORA, 0.05), (FULL, 0.7)])
+@pytest.mark.parametrize(("settings", "share"), thinned([(LORA, 0.05), (FULL, 0.7)], 2))
 def test_a_combination_is_named_that_fits(settings, share):
     """Limits that no change alone keeps, or some do."""
     case = case_of(settings, frames=64, windows=16)

@@ -8,7 +8,8 @@ from transformers import AutoProcessor, Kosmos2Model
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.kosmos2 import sizes_of
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import UserError
@@ -42,7 +43,7 @@ def make_policy(backbone, folder, lora=None, full=None):
         finetune="lora" if lora else "full" if full else "none",
         lora=lora,
         full=full,
-        head=Head(hidden_size=16),
+        head=Lstm(hidden_size=16),
         prompt=Prompt(),
         actions=Actions(),
     )

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.config.model import Head, Lora, Padding, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import Lora, Padding, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.windows import make_windows
 from mobile_vla.features.store import FeatureStore
+from mobile_vla.model.heads.head import HeadShape
 from mobile_vla.model.heads.lstm import LstmHead
 from mobile_vla.model.policy import Policy
 from mobile_vla.runs.labels import Labels
@@ -29,8 +31,8 @@ SEVEN = Padding(action_dim=7, gripper_loss_ratio=0.01)
 
 
 def test_the_head_writes_velocities_zeros_and_a_gripper():
-    settings = Head(hidden_size=8, layers=2, mlp=(6, 5), activation="relu", output="tanh")
-    head = LstmHead(settings, 16, 3, 6, gripper=True).eval()
+    settings = Lstm(hidden_size=8, layers=2, mlp=(6, 5), activation="relu", output="tanh")
+    head = LstmHead(settings, HeadShape(3, 16, 3, 6, gripper=True)).eval()
     with torch.no_grad():
         head.mlp[-1].weight.mul_(100)
         head.gripper[-1].bias.fill_(5.0)
@@ -38,7 +40,8 @@ def test_the_head_writes_velocities_zeros_and_a_gripper():
     assert found.shape == (4, 3, 7)
     assert found[..., :6].abs().max() <= 1 < found[..., 6].min()  # logits know no bounds
     assert any(isinstance(layer, torch.nn.ReLU) for layer in head.mlp)
-    assert LstmHead(Head(hidden_size=8), 16, 3, 2)(torch.randn(4, 3, 16)).shape == (4, 3, 2)
+    plain = LstmHead(Lstm(hidden_size=8), HeadShape(3, 16, 3, 2))
+    assert plain(torch.randn(4, 3, 16)).shape == (4, 3, 2)
 
 
 def test_the_losses_of_a_case_worked_by_hand():
@@ -92,7 +95,7 @@ def trainer(tmp_path_factory):
         finetune="lora",
         lora=Lora(r=4, dropout=0),
         full=None,
-        head=Head(hidden_size=8),
+        head=Lstm(hidden_size=8),
         padding=SEVEN,
         prompt=Prompt(template="{side}"),
         actions=Actions(),
@@ -112,7 +115,8 @@ def test_a_policy_answers_velocities_alone(trainer):
     batch = trainer.samples.batch(np.arange(5))
     with torch.no_grad():
         found = policy(batch.features, batch.prompts, batch.windows)
-        padded = policy(batch.features, batch.prompts, batch.windows, padded=True)
+        padded, own = policy.supervised(batch.features, batch.prompts, batch.windows, batch.targets)
+    assert own is None
     assert found.shape == (5, 4, 2) and padded.shape == (5, 4, 7)
     assert torch.equal(found, padded[..., :2])
 
@@ -132,4 +136,4 @@ def test_failure_20_the_loss_over_the_velocities_stands_beside_the_diluted_one(t
             assert own / 3 <= arm < own  # 2 of 6, and zeros that are not quite zero
         assert one["loss_gripper_act"][1] < one["loss_gripper_act"][0]
         assert one["acc_gripper_act"][1] > 0.8
-    assert trainer.step(99, trainer.epoch_steps(0)[0]).padding != ()
+    assert trainer.step(99, trainer.epoch_steps(0)[0]).others != ()

@@ -6,7 +6,8 @@ from transformers import Kosmos2Model
 
 from mobile_vla.backbone.random_backbone import model_config
 from mobile_vla.config.backbone import RandomBackbone
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import UserError
@@ -22,7 +23,7 @@ def settings(finetune, **changes):
         finetune=finetune,
         lora=Lora(**changes) if finetune == "lora" else None,
         full=FullFinetune(**changes) if finetune == "full" else None,
-        head=Head(),
+        head=Lstm(),
         prompt=Prompt(),
         actions=Actions(),
     )

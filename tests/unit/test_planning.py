@@ -8,7 +8,7 @@ import pytest
 
 from mobile_vla.files import canonical_json
 from mobile_vla.planning.estimate import Estimator
-from mobile_vla.planning.jobs import PlannedJob, read_jobs
+from mobile_vla.planning.jobs import RULES, PlannedJob, read_jobs, rules_of_the_project
 from mobile_vla.planning.plan import table
 from mobile_vla.planning.reasons import reasons
 from mobile_vla.provenance.record import Provenance
@@ -187,6 +187,16 @@ def test_jobs_are_read_as_the_logger_prints_them():
     with pytest.raises(RuntimeError, match="counts 3 jobs, and the logger printed 2"):
         read_jobs(map(json.dumps, printed[1:-1][:2] + printed[-1:]))
     assert read_jobs([]) == []
+
+
+@pytest.mark.parametrize("name", ["Snakefile", "workflow/Snakefile", None])
+def test_a_folder_without_rules_is_planned_with_the_project_s(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    if name is not None:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert rules_of_the_project() == ([] if name else ["--snakefile", str(RULES)])
+    assert RULES.is_file()
 
 
 def test_experiments_that_are_added_are_counted():

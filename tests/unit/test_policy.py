@@ -8,7 +8,8 @@ from peft import PeftModel
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.kosmos2 import module_of
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.conventions import normalise
@@ -34,7 +35,7 @@ def make_policy(backbone, finetune="lora", seed=0, **head):
         finetune=finetune,
         lora=Lora(r=4) if finetune == "lora" else None,
         full=FullFinetune() if finetune == "full" else None,
-        head=Head(hidden_size=16, **head),
+        head=Lstm(hidden_size=16, **head),
         prompt=Prompt(),
         actions=Actions(),
     )

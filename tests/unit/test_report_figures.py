@@ -78,7 +78,7 @@ def test_an_experiment_has_the_same_colour_in_all_figures(tmp_path: Path) -> Non
     "options",
     [
         {"experiments": 1, "beats": False, "scored_on": "val"},
-        {"experiments": 3, "seeds": 2, "chunks": (10, 8)},
+        pytest.param({"experiments": 3, "seeds": 2, "chunks": (10, 8)}, marks=pytest.mark.long),
     ],
 )
 def test_one_and_many(tmp_path: Path, options: dict) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from mobile_vla.config.loading import read_project
 from mobile_vla.errors import UserError
+from mobile_vla.planning.jobs import RULES
 from mobile_vla.provenance.record import Commit
 from mobile_vla.reproducing import folder
-from mobile_vla.reproducing.folder import CONFIG, HOME, clean_folder
+from mobile_vla.reproducing.folder import CONFIG, clean_folder
 from support.project import SMALL
 
 RECORDED = SMALL.replace(
@@ -35,7 +36,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_relative_paths_lead_to_the_same_files_and_no_result_comes_along(lab: Path) -> None:
     with clean_folder(read_project(CONFIG), None, None) as clean:
         place = clean.folder
-        assert clean.snakefile == HOME / "Snakefile"
+        assert clean.snakefile == RULES
         assert (place / "../../episodes/one.h5").read_text() == "frames"
         assert (place / "kosmos-2").resolve() == lab / "kosmos-2"
         assert (place / "extra.yaml").is_file()

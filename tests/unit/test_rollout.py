@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.heads import Lstm
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.config.model import Head, PolicySettings
+from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.rollout import DatasetWorld, Rollout, RolloutSettings
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes, unseen_episodes
@@ -289,7 +290,7 @@ def finished(tmp_path_factory):
         finetune="none",
         lora=None,
         full=None,
-        head=Head(hidden_size=4),
+        head=Lstm(hidden_size=4),
         prompt=Prompt(template="pass on the {side} ({distance})"),
         actions=Actions(),
     )

@@ -6,7 +6,8 @@ import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.kosmos2 import module_of
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.heads import Flow, Gpt, Lstm, Mlp, Tokens
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.model.policy import Policy
@@ -22,14 +23,14 @@ def backbone(tmp_path_factory):
     return Checkpoint.read(make_backbone(tmp_path_factory.mktemp("backbone")))
 
 
-def make_policy(backbone, finetune="lora"):
+def make_policy(backbone, finetune="lora", head=None):
     settings = PolicySettings(
         window=W,
         chunk=2,
         finetune=finetune,
         lora=Lora(r=4) if finetune == "lora" else None,
         full=FullFinetune() if finetune == "full" else None,
-        head=Head(hidden_size=16),
+        head=head or Lstm(hidden_size=16),
         prompt=Prompt(),
         actions=Actions(),
     )
@@ -65,6 +66,29 @@ def test_streaming_equals_the_windowed_prediction(backbone, finetune):
     streamed = np.concatenate([stream.step(frame[None]) for frame in seen])
     np.testing.assert_allclose(streamed, windowed(policy, seen, 1), atol=1e-5, rtol=1e-5)
     assert np.ptp(streamed[:, 0, 1]) > 1e-4  # it does see the frames
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        Mlp(type="mlp", readout="mean"),
+        Gpt(type="gpt", hidden_size=16, heads=2),
+        Tokens(type="tokens", hidden_size=16),
+        Tokens(type="tokens", hidden_size=16, classes=9, choose="sample"),
+        Flow(type="flow", hidden_size=16),
+    ],
+    ids=["mlp", "gpt", "tokens", "sample", "flow"],
+)
+def test_any_head_streams_what_it_predicts_from_windows(backbone, head):
+    policy, seen = make_policy(backbone, head=head), frames(W + 1)
+    stream = Stream(policy, [1])
+    streamed = np.concatenate([stream.step(frame[None]) for frame in seen])
+    expected = windowed(policy, seen, 1)
+    if isinstance(head, Tokens):  # a class that is drawn follows the last bits of the readouts
+        assert (np.abs(streamed - expected) < 1e-5).mean() > 0.9
+    else:
+        np.testing.assert_allclose(streamed, expected, atol=1e-5, rtol=1e-5)
+    assert np.ptp(streamed[..., 1]) > 1e-4
 
 
 def test_robots_side_by_side_do_not_disturb_each_other(backbone):

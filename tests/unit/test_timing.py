@@ -9,8 +9,9 @@ import torch
 
 from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.heads import Lstm
 from mobile_vla.config.ingest import Images, IngestSettings
-from mobile_vla.config.model import FullFinetune, Head, Lora, PolicySettings
+from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.split import SplitSettings
 from mobile_vla.config.timing import TimeSettings, Timing
@@ -91,7 +92,7 @@ def run_of(finetune, **training):
         chunk=2,
         finetune=finetune,
         **FINETUNES[finetune],
-        head=Head(hidden_size=8),
+        head=Lstm(hidden_size=8),
         prompt=PROMPT,
         actions=Actions(),
     )

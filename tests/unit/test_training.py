@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.config.model import Head, Lora, PolicySettings
+from mobile_vla.config.heads import Lstm
+from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import EarlyStopping, Matched, Training
 from mobile_vla.config.windows import Actions, Windows
@@ -56,7 +57,7 @@ def policy_settings(dropout=0.0):
         finetune="lora",
         lora=Lora(r=4, dropout=dropout),
         full=None,
-        head=Head(hidden_size=8),
+        head=Lstm(hidden_size=8),
         prompt=PROMPT,
         actions=ACTIONS,
     )

@@ -113,6 +113,7 @@ def test_episodes_with_warnings_are_left_out_by_a_setting(project):
     assert project.plan(target, "results/datasets/demo/audit.html") == {}
 
 
+@pytest.mark.long
 def test_names_without_a_side_no_longer_stop_training(project):
     """One such name stops the split, as a cell of its own, and every prompt that needs the side;
     left out, it stops nothing."""

@@ -168,6 +168,7 @@ def with_two_videos(with_video, tmp_path_factory):
     return copied
 
 
+@pytest.mark.long
 def test_a_changed_video_reruns_its_episodes_alone(with_two_videos):
     path = with_two_videos.folder / "lekiwi" / MP4.replace("000.mp4", "001.mp4")
     content = path.read_bytes()
@@ -179,6 +180,7 @@ def test_a_changed_video_reruns_its_episodes_alone(with_two_videos):
     assert with_two_videos.plan(VIDEOS) == {}
 
 
+@pytest.mark.long
 def test_what_cannot_be_decoded_stops_at_the_manifest_or_is_left_out(with_two_videos, tmp_path):
     copied = with_two_videos.copy(tmp_path / "project")
     path = copied.folder / "lekiwi" / MP4.replace("000.mp4", "001.mp4")

@@ -10,6 +10,7 @@ from mobile_vla.files import read_json
 from support.edits import rows
 from support.hdf5_layouts import add_demo, drive, write_aloha, write_recon, write_robomimic
 from support.project import SMALL, Project
+from support.thinning import thinned
 
 EPISODES = 6
 NAMES = ("recon", "aloha", "image")
@@ -95,7 +96,7 @@ def test_a_finished_project_has_nothing_to_do_after_touches_and_a_move(built, tm
     assert copied.plan(*map(SCORES.format, NAMES)) == {}
 
 
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("name", thinned(EDITS, 3))
 def test_an_edit_of_fields_or_scenarios_reruns_what_depends_on_it(built, tmp_path, name):
     row, target = EDITS[name], SCORES.format("image")
     expected = {} if row["reruns"] == "nothing" else row["reruns"]

@@ -45,6 +45,7 @@ def repository(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_a_module_of_another_workflow_computes_the_same(repository, finished, tmp_path):
     other = Project.at(tmp_path)
     (tmp_path / "Snakefile").write_text(MODULE.format(repository=repository, scores=SCORES))

@@ -6,6 +6,7 @@ from mobile_vla.layout import TrainingFiles, TrialFiles
 from mobile_vla.trials.identity import policy_digest
 from mobile_vla.trials.result import TrialResult
 from support.edits import REPORT, edited, expected, rows
+from support.thinning import thinned
 from support.trials import POLICIES, drive, scheduled
 
 EDITS = {row["edit"]: row for row in rows() if "trial" in row}
@@ -45,7 +46,7 @@ def test_a_finished_project_has_nothing_to_do(project):
     assert project.plan() == {}
 
 
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("name", thinned(EDITS, 2))
 def test_an_edit_reruns_exactly_what_depends_on_it(project, name):
     with edited(project, EDITS[name]):
         assert project.plan() == expected(EDITS[name]["reruns"])

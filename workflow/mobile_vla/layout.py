@@ -204,11 +204,28 @@ class FeatureFiles(Files):
     LOG = "features/{dataset}/{backbone}/{cut}-{key}.log"
 
     features: Path = Path("features/{dataset}/{backbone}/{cut}-{key}.npy")
-    """(rows, image tokens, D) at `image_embeds`, (rows, D) at `readout`; float32, or bfloat16 as
-    uint16. At `pixels` the frames are read and nothing is stored. The mirror images' features are
-    a file of their own, whose row r is the mirror image of row r."""
+    """(rows, image tokens, D) at `image_embeds`, (rows, D) at `readout`, none at `pixels`; float32,
+    or bfloat16 as uint16. Mirror images have a file of their own, row by row the same frames."""
     description: Path = Path("features/{dataset}/{backbone}/{cut}-{key}.json")
     """Its shape, number format and digest, and what it depends on."""
+
+    @property
+    def kept(self) -> KeptRows:
+        """What the next run copies."""
+        name = f".{self.features.stem}.rows"
+        return KeptRows(*(self.features.with_name(name + end) for end in (".npy", ".json")))
+
+
+@dataclass(frozen=True)
+class KeptRows(Files):
+    """The features once more, for the next run of their rule, which declares neither file."""
+
+    LOG = FeatureFiles.LOG
+
+    rows: Path = Path("features/{dataset}/{backbone}/.{cut}-{key}.rows.npy")
+    """A hard link of the features' file; where the file system has no links, a copy."""
+    index: Path = Path("features/{dataset}/{backbone}/.{cut}-{key}.rows.json")
+    """What each episode's rows were computed from."""
 
 
 @dataclass(frozen=True)

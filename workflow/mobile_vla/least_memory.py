@@ -7,7 +7,6 @@ depend on the data, on the machine and on the model's code; the training itself 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from mobile_vla.config.backbone import Backbone, RandomBackbone
@@ -100,7 +99,9 @@ def least_memory(policy: PolicySettings, precision: str, sizes: TensorSizes) -> 
     # The token embeddings stay in float32; the format of the rest may depend on the machine.
     half = 4 if precision == "fp32" else 2
     frozen = sum(parts[p] * (4 if p == "text_embedding" else half) for p in held - trained)
-    learned = sum(parts[part] for part in trained) + _adapters(policy, sizes) + _head(policy, sizes)
+    values = policy.chunk * policy.head_dimensions
+    head = policy.head.matrices(sizes.text, policy.window, values)
+    learned = sum(parts[part] for part in trained) + _adapters(policy, sizes) + head
     return (frozen + TRAINED * learned) / GB
 
 
@@ -112,15 +113,6 @@ def _adapters(policy: PolicySettings, sizes: TensorSizes) -> int:
     ends |= dict.fromkeys(("fc1", "fc2"), sizes.text + sizes.text_ffn)
     adapted = sum(ends.get(target, 0) for target in set(policy.lora.targets))
     return policy.lora.r * adapted * sizes.text_layers
-
-
-def _head(policy: PolicySettings, sizes: TensorSizes) -> int:
-    """Return the parameters of the head's matrices: an LSTM's four gates, and the MLP."""
-    head = policy.head
-    inputs = [sizes.text, *[head.hidden_size] * (head.layers - 1)]
-    lstm = sum(4 * head.hidden_size * (width + head.hidden_size) for width in inputs)
-    widths = [head.hidden_size, *head.mlp, policy.chunk * policy.head_dimensions]
-    return lstm + sum(one * other for one, other in pairwise(widths))
 
 
 def sizes_of(backbone: Backbone) -> TensorSizes | None:

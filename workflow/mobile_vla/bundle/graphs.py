@@ -6,7 +6,7 @@ import logging
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import onnx_ir
 import torch
@@ -119,9 +119,10 @@ class Product(nn.Module):
 
 def transpose_linear(model: nn.Module) -> None:
     """Put products in the place of all linear layers, one after the other."""
-    for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Linear):
-            model.set_submodule(name, Product(module))
+    # Their names alone: a list of the layers would hold each matrix until the last is transposed.
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    for name in names:
+        model.set_submodule(name, Product(cast("nn.Linear", model.get_submodule(name))))
 
 
 def export_encoder(

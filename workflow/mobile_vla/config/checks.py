@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mobile_vla.config.audit import ACCEPTABLE, CATALOGUE
 from mobile_vla.config.entries import Experiment, MixtureDataset, SimulatedDataset
+from mobile_vla.config.heads import Tokens
 from mobile_vla.config.mistakes import likely
 from mobile_vla.config.mixtures import mixture_checks
 from mobile_vla.config.model import Photometric
@@ -279,6 +280,7 @@ def _policy(project: Project, at: tuple[str, str], experiment: Experiment) -> It
             "remove it, or train the vision (`finetune: full` with `full.vision: true`); "
             "`mirror: true` works with stored features",
         )
+    yield from _head(at, experiment)
     if experiment.padding is not None and experiment.padding.action_dim <= len(dimensions):
         yield (
             (*at, "padding", "action_dim"),
@@ -299,4 +301,31 @@ def _policy(project: Project, at: tuple[str, str], experiment: Experiment) -> It
             f"{experiment.rollout.execute} steps of a chunk of {experiment.chunk}",
             f"at most {experiment.chunk}",
             "lower it, or predict longer chunks",
+        )
+
+
+def _head(at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    """Check what is asked of the head against what its type can."""
+    head = experiment.head
+    if experiment.padding is not None and not head.pads:
+        yield (
+            (*at, "padding"),
+            f"outputs besides the velocities, and the head `{head.type}`",
+            "none: they are values, and this head has its own loss",
+            "say `padding: null`, or take a head that writes values: lstm, mlp or gpt",
+        )
+    if experiment.training.supervise == "every_frame" and not head.causal:
+        yield (
+            (*at, "training", "supervise"),
+            f"a chunk after every frame of a window, and the head `{head.type}`",
+            "`last`: this head makes one vector of a window, and not one after each of its frames",
+            "say `supervise: last`, or take another head: docs/heads.md",
+        )
+    if isinstance(head, Tokens) and head.choose == "sample" and experiment.bundle.precisions:
+        yield (
+            (*at, "bundle", "precisions"),
+            "a bundle of a head that draws its answer (`choose: sample`)",
+            "`choose: argmax`: what is drawn follows the last bits, which differ between PyTorch "
+            "and onnxruntime, and no certificate could compare the two",
+            "say `choose: argmax`, or make no bundle",
         )

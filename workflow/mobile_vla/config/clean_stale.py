@@ -17,6 +17,7 @@ from mobile_vla.layout import (
     FeatureFiles,
     FigureFiles,
     Files,
+    KeptRows,
     ManifestFiles,
     OtherEvaluationFiles,
     RawFiles,
@@ -27,7 +28,7 @@ from mobile_vla.layout import (
 )
 
 NAMED: tuple[type[Files], ...] = (
-    *(ManifestFiles, RawFiles, EpisodeFiles, BackboneFiles, FeatureFiles),
+    *(ManifestFiles, RawFiles, EpisodeFiles, BackboneFiles, FeatureFiles, KeptRows),
     *(TimingFiles, EvaluationFiles, OtherEvaluationFiles, FigureFiles, TableFiles, TrialFiles),
 )
 """A kind of files for each folder, and each set of files, that has a name of config.yaml."""
@@ -88,7 +89,9 @@ def _made(project: Project) -> Iterator[tuple[type[Files], dict[str, str]]]:
     for backbone in project.backbones:
         yield BackboneFiles, {"backbone": backbone}
     for keys in project.feature_keys():
-        yield FeatureFiles, dict(zip(("dataset", "backbone", "cut", "key"), keys, strict=True))
+        names = dict(zip(("dataset", "backbone", "cut", "key"), keys, strict=True))
+        yield FeatureFiles, names
+        yield KeptRows, names
     for name, experiment in project.experiments.items():
         yield TimingFiles, {"experiment": name}
         for run in project.runs_of(name):

@@ -14,10 +14,11 @@ from mobile_vla.config.bundle import Bundle
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.fields import MOST_COLUMNS, Fields
+from mobile_vla.config.heads import Head, Lstm
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.language import Language
 from mobile_vla.config.latency import Latency
-from mobile_vla.config.model import Augment, FullFinetune, Head, Lora, Padding, PolicySettings
+from mobile_vla.config.model import Augment, FullFinetune, Lora, Padding, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.rollout import Rollout
 from mobile_vla.config.simulator import Simulation
@@ -221,8 +222,8 @@ class Experiment(Windows):
     """The adapters, with ``finetune: lora``."""
     full: FullFinetune = FullFinetune()
     """The trained parts, with ``finetune: full``."""
-    head: Head = Head()
-    """The head that turns readouts into actions."""
+    head: Head = Lstm()
+    """The head that turns readouts into actions: docs/heads.md."""
     padding: Padding | None = None
     """Outputs besides the velocities, as RoboVLMs has them; they dilute the loss."""
     augment: Augment = Augment()

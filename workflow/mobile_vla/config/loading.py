@@ -15,6 +15,7 @@ from mobile_vla.config.base import Settings
 from mobile_vla.config.checks import cross_checks
 from mobile_vla.config.entries import Experiment
 from mobile_vla.config.expansion import expand
+from mobile_vla.config.heads import head_type
 from mobile_vla.config.mistakes import (
     COMMAND_LINE,
     Source,
@@ -280,13 +281,27 @@ def _experiments(config: dict[str, Any], source: Source) -> tuple[dict[str, Any]
     for name, changes in config["experiments"].items():
         chosen = changes.get("preset") if isinstance(changes, dict) else None
         if not isinstance(chosen, str):  # what is no text is reported with the other settings
-            found[name] = merge(defaults, changes)
+            found[name] = _over(defaults, changes)
         elif chosen in presets:
             source.layers.setdefault(name, [("defaults",)]).insert(-1, ("presets", chosen))
-            found[name] = merge(merge(defaults, _known(presets[chosen])), changes)
+            found[name] = _over(_over(defaults, _known(presets[chosen])), changes)
         else:
             problems.append(_missing(name, chosen, [str(key) for key in presets], source))
     return found, problems
+
+
+def _over(below: Any, above: Any) -> Any:
+    """Return settings of an experiment laid over those below it.
+
+    A head of another type replaces the one below: the two have not the same settings.
+    """
+    merged = merge(below, above)
+    before, now = (own.get("head") if isinstance(own, Mapping) else None for own in (below, above))
+    if not isinstance(before, Mapping) or not isinstance(now, Mapping):
+        return merged
+    if "type" in now and head_type(before) != head_type(now):
+        merged["head"] = now
+    return merged
 
 
 def _known(settings: Any) -> dict[str, Any]:

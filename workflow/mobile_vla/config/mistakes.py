@@ -32,9 +32,10 @@ KINDS = {
 }
 INSTEAD: dict[Path_, str] = {
     ("timing", "ladder"): "'ablation', the new name of this setting",
+    ("training", "loss"): "no such line: the Huber loss, with 'huber_delta', is the only one",
     ("__use_yte__",): "plain YAML: with this key Snakemake runs Python that stands in the file",
 }
-"""By section and key, what to write instead of a key."""
+"""By section and key, what to write instead of a key that was renamed or dropped, or is refused."""
 
 
 class Source:
@@ -150,7 +151,8 @@ def mistake(details: Any, root: type[BaseModel], source: Source) -> Problem:
     if details["type"] == "union_tag_invalid":
         tag = details["ctx"]["tag"]
         known = re.findall(r"'([^']*)'", details["ctx"]["expected_tags"])
-        return source.problem((*path, "kind"), f"found {tag!r}", likely(tag, known))
+        key = "type" if path[-1] == "head" else "kind"
+        return source.problem((*path, key), f"found {tag!r}", likely(tag, known))
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if details["type"] == "value_error":
         return source.problem(path, message)

@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from mobile_vla.config.base import (
     Count,
     Fraction,
-    Layers,
     NotNegative,
     Positive,
     Seed,
@@ -18,6 +17,7 @@ from mobile_vla.config.base import (
     Width,
 )
 from mobile_vla.config.features import Cut, Precision
+from mobile_vla.config.heads import Head
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Frames, Windows
 
@@ -54,23 +54,6 @@ class FullFinetune(Settings):
         if not any((self.vision, self.projection, self.text, self.text_embedding)):
             raise ValueError("nothing is trained; say `finetune: none` instead")
         return self
-
-
-class Head(Settings):
-    """The LSTM that turns W readouts into C actions."""
-
-    layers: Layers = 1
-    """LSTM layers."""
-    hidden_size: Width = 512
-    """Width of the LSTM."""
-    mlp: Annotated[tuple[Width, ...], Field(max_length=100)] = ()
-    """Widths of the layers between the LSTM and the actions; empty: one linear layer."""
-    activation: Literal["gelu", "relu"] = "gelu"
-    """Between the layers of the MLP."""
-    output: Literal["linear", "tanh"] = "linear"
-    """``tanh`` keeps predictions within the action scale, whose ends it reaches in the limit."""
-    dropout: Fraction = 0.0
-    """Dropout between LSTM layers and in the MLP."""
 
 
 class Padding(Settings):

@@ -47,6 +47,9 @@ class Training(Settings):
     """Largest norm of the gradient; null switches clipping off."""
     huber_delta: Positive = 1.0
     """Where Huber's loss turns from square to linear, in normalised units."""
+    supervise: Literal["last", "every_frame"] = "last"
+    """What a window trains: the chunk after its last frame, which is what is predicted; or a chunk
+    after each of its frames, as RoboVLMs does. Validation and test score the last in any case."""
     precision: Precision = "auto"
     """Number format of the forward pass; auto: bf16 where the hardware has it, else fp32.
     fp16 scales the loss and needs a GPU; fp16_on_gpu: fp32 where there is none."""

@@ -29,9 +29,10 @@ class WindowTable:
     """(N, W) int64, rows of the observed frames, oldest first; with ``start: repeat`` the first row
     stands for those before it."""
     targets: np.ndarray
-    """(N, C) int64, rows of the chunk's actions; the episode's last row where there is none."""
+    """(N, C) int64, rows of the chunk's actions; the episode's last row where there is none.
+    Supervised at every frame (N, W, C), those of the chunk that follows each."""
     mask: np.ndarray
-    """(N, C) bool, True where the action exists and counts."""
+    """As ``targets``, bool, True where the action exists and counts."""
     mirrored: np.ndarray
     """(N,) bool, True for the mirror image of a window."""
     part: np.ndarray
@@ -56,6 +57,22 @@ class WindowTable:
         of_parts = tuple(weights.get(part.name, 1.0) for part in dataset.parts)
         return replace(self, weights=of_parts)
 
+    def supervised_at_every_frame(self, dataset: Dataset) -> WindowTable:
+        """Return these windows with a chunk (N, W, C) to predict after each of their frames.
+
+        A frame that stands for those before the episode has none, as it has not been seen yet.
+        """
+        back = np.arange(self.frames.shape[1])[::-1, None]  # (W, 1), frames before the last one
+        first = dataset.offsets[self.episode] + self.mirrored * dataset.rows  # (N,)
+        end = first + dataset.lengths[self.episode] - 1  # (N,)
+        steps = self.targets[:, None, :1] - back + np.arange(self.targets.shape[1])  # (N, W, C)
+        seen = self.last_frame[:, None, None] >= back  # (N, W, 1)
+        return replace(
+            self,
+            targets=np.clip(steps, first[:, None, None], end[:, None, None]),
+            mask=(steps <= end[:, None, None]) & seen,
+        )
+
     def with_mirror_images(self, rows: int) -> WindowTable:
         """Return 2N windows: these, and their mirror images, at row ``rows + r`` for row r."""
         return WindowTable(
@@ -63,7 +80,7 @@ class WindowTable:
             last_frame=np.tile(self.last_frame, 2),
             frames=np.concatenate([self.frames, self.frames + rows]),
             targets=np.concatenate([self.targets, self.targets + rows]),
-            mask=np.tile(self.mask, (2, 1)),
+            mask=np.concatenate([self.mask, self.mask]),
             mirrored=np.repeat([False, True], len(self)),
             part=np.tile(self.part, 2),
             weights=self.weights,

@@ -1,4 +1,4 @@
-"""The form of the description that lies beside stored features."""
+"""The forms of what lies beside stored features: their description, and the kept rows' index."""
 
 from __future__ import annotations
 
@@ -31,4 +31,24 @@ class FeatureDescription(Result):
     @property
     def file(self) -> FileDigest:
         """Identity of the features' file."""
+        return FileDigest(sha256=self.sha256, size=self.size)
+
+
+class KeptEpisodes(Result):
+    """``features/DATASET/BACKBONE/.CUT-KEY.rows.json``: whose rows lie beside it."""
+
+    origin: str
+    """Digest of all that every row depends on: code, versions, backbone, settings, hardware."""
+    dtype: str
+    """Number format of the features."""
+    first: dict[str, int]
+    """By the digest of an episode's frames and prompt the first of its rows."""
+    sha256: str
+    """SHA-256 of the rows' file."""
+    size: int
+    """Bytes of the rows' file."""
+
+    @property
+    def file(self) -> FileDigest:
+        """Identity of the rows' file."""
         return FileDigest(sha256=self.sha256, size=self.size)

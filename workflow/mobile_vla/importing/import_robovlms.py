@@ -182,7 +182,7 @@ def _head(account: Account, experiment: dict[str, Any]) -> None:
     if kind in HEADS:
         account.mapped("act_head.type", "head: its MLP, activation and output")
     else:
-        account.not_mapped("act_head.type", f"the head here is an LSTM, as {HEADS[0]}")
+        account.not_mapped("act_head.type", f"read as {HEADS[0]}; docs/heads.md has others")
     _plain(account, head, "act_head.hidden_size", "head.hidden_size")
     _plain(account, head, "act_head.num_layers", "head.layers")
     dropout = account.get("act_head.policy_rnn_dropout_p")

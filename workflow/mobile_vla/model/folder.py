@@ -181,7 +181,8 @@ def _check_chunk(path: Path, content: Mapping[str, Any], tensors: Mapping[str, T
             f"{path} (settings): not those of a policy of this version: {error}; train it again"
         ) from None
     head = {name.removeprefix(HEAD): tensors[name] for name in tensors if name.startswith(HEAD)}
-    values, dimensions = head_class(settings.head).outputs_of(head), settings.head_dimensions
+    values = head_class(settings).outputs_of(head, settings.head)
+    dimensions = settings.head_dimensions
     if values != settings.chunk * dimensions:
         raise UserError(
             f"{path} (settings.chunk): found {settings.chunk}, but the head was trained to "

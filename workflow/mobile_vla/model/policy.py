@@ -41,6 +41,7 @@ from mobile_vla.model.folder import (
     write_folder,
 )
 from mobile_vla.model.heads import build_head
+from mobile_vla.model.heads.head import Supervised
 from mobile_vla.model.result import PolicyCore, PolicyOrigin, TrainedBackbone
 from mobile_vla.provenance.code import versions
 
@@ -226,7 +227,6 @@ class Policy(nn.Module):
         prompts: Tensor,
         windows: Tensor,
         cut: Cut | None = None,
-        padded: bool = False,
     ) -> Tensor:
         """Predict the chunks of a batch of windows; a frame of several is encoded once.
 
@@ -235,21 +235,39 @@ class Policy(nn.Module):
             prompts: (F,) index of each frame's prompt in ``texts``.
             windows: (B, W) which of the F frames a window holds, oldest first.
             cut: where ``features`` were taken; by default where this policy's frozen prefix ends.
-            padded: whether to return what the head writes besides the velocities, too.
 
         Returns:
-            (B, C, A) actions in normalised units; with ``padded`` (B, C, P), the velocities first.
+            (B, C, A) actions in normalised units.
         """
         readouts = self.encoder.readouts(features, prompts, cut or self.settings.cut)  # (F, D)
-        return self.chunks(readouts[windows], padded)
+        return self.chunks(readouts[windows])
 
-    def chunks(self, readouts: Tensor, padded: bool = False) -> Tensor:
+    def chunks(self, readouts: Tensor) -> Tensor:
         """Predict as :meth:`forward` does, from readouts of windows, (B, W, D), oldest first."""
-        outputs = self.head(readouts)  # (B, C, P)
+        return self._with_constants(self.head(readouts))[..., : len(self.fixed)]
+
+    def supervised(
+        self,
+        features: Tensor,
+        prompts: Tensor,
+        windows: Tensor,
+        targets: Tensor,
+        cut: Cut | None = None,
+    ) -> Supervised:
+        """Return what a batch is trained by, with all that the head writes besides velocities.
+
+        The arguments are those of :meth:`forward`; ``targets`` are as
+        :meth:`~mobile_vla.model.heads.head.ActionHead.supervised` takes them.
+        """
+        readouts = self.encoder.readouts(features, prompts, cut or self.settings.cut)  # (F, D)
+        found = self.head.supervised(readouts[windows], targets, self.fixed.isnan())
+        return found._replace(outputs=self._with_constants(found.outputs))
+
+    def _with_constants(self, outputs: Tensor) -> Tensor:
+        """Put the constants of dimensions that are not learnt into outputs (B, C, P)."""
         others = outputs.shape[-1] - len(self.fixed)
         fixed = nn.functional.pad(self.fixed, (0, others), value=math.nan)
-        outputs = torch.where(fixed.isnan(), outputs, fixed.to(outputs.dtype))
-        return outputs if padded else outputs[..., : len(self.fixed)]
+        return torch.where(fixed.isnan(), outputs, fixed.to(outputs.dtype))
 
     def denormalise(self, actions: Tensor) -> Tensor:
         """Turn normalised actions into command units."""

@@ -18,6 +18,9 @@ from mobile_vla.provenance.code import ROOT
 from mobile_vla.provenance.record import Provenance
 
 PLUGINS = ROOT / "plugins"
+RULES = ROOT.parent / "Snakefile"
+SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+"""Where Snakemake looks for rules."""
 SETTINGS = re.compile(r""" --settings ('(?:[^']|'"'"')*'|\S+)""")
 ON_INPUT = re.compile(r"<<'SETTINGS'\n(.*)\nSETTINGS", re.DOTALL)
 OF_DATASET = re.compile(r"(?:^|/)results/datasets/([^/]+)/")
@@ -80,6 +83,12 @@ class PlannedJob:
             text = text.removeprefix("'").removesuffix("'").replace("'\"'\"'", "'")
         settings: dict[str, Any] = json.loads(text)
         return settings
+
+
+def rules_of_the_project() -> list[str]:
+    """Return the option that names the project's rules, where the current folder has none."""
+    here = any(Path(name).is_file() for name in SNAKEFILES)
+    return [] if here else ["--snakefile", str(RULES)]
 
 
 def planned_jobs(*arguments: str, folder: Path | None = None) -> list[PlannedJob]:

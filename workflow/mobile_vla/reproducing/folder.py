@@ -17,7 +17,7 @@ from mobile_vla.config.entries import LerobotDataset, RecordedDataset
 from mobile_vla.config.project import Project
 from mobile_vla.config.reading import read
 from mobile_vla.errors import UserError
-from mobile_vla.planning.jobs import PlannedJob, planned_jobs
+from mobile_vla.planning.jobs import RULES, PlannedJob, planned_jobs
 from mobile_vla.provenance.code import ROOT
 from mobile_vla.provenance.record import Commit, git_state
 from mobile_vla.trials.files import FOLDER as TRIALS
@@ -90,7 +90,7 @@ def clean_folder(project: Project, git: Commit | None, into: Path | None) -> Ite
         folder.mkdir(parents=True, exist_ok=True)
         why = _why_this_code(git)
         if why:
-            snakefile = HOME / "Snakefile"
+            snakefile = RULES
         else:
             assert git is not None
             folder = _check_out(git.commit, folder)

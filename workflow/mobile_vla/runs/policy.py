@@ -32,12 +32,13 @@ def build_policy(
     Raises:
         UserError: the other policy was trained on another split or fold, so that it may have seen
             this one's validation or test episodes. Another subset of the same training episodes
-            is allowed.
+            is allowed. Or the head cannot have the commands of the training episodes.
     """
     backbone = data.backbone
     model = load_backbone(backbone, settings, data.precision, cut or settings.cut)
     processor = backbone.processor()
     policy = Policy(settings, model, processor, data.prompts.texts, seed, data.fixed)
+    policy.head.prepare(data.samples["train"].commands_of_targets())
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
         before, now = described.data, data.trained_on

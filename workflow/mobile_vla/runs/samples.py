@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,8 +25,8 @@ class Batch:
     features: Tensor  # (F, …) features at the cut
     prompts: Tensor  # (F,) index of each frame's prompt
     windows: Tensor  # (B, W) which of the F frames each window holds
-    targets: Tensor  # (B, C, A) actions in normalised units
-    mask: Tensor  # (B, C) True where the action exists
+    targets: Tensor  # (B, C, A) actions in normalised units; at every frame (B, W, C, A)
+    mask: Tensor  # (B, C) True where the action exists; at every frame (B, W, C)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
@@ -63,6 +64,16 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def with_table(self, table: WindowTable) -> Samples:
+        """Return the same rows in other windows."""
+        samples = copy.copy(self)
+        samples.table = table
+        return samples
+
+    def commands_of_targets(self) -> Tensor:
+        """Return the actions (n, A), normalised, that are to be predicted, each row once."""
+        return self.actions[np.unique(self.table.targets[self.table.mask])]
 
     def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
         """Gather the windows with the given indices (B,).

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from mobile_vla.backbone.kosmos2 import NOT_CHECKPOINTED, attention_operations, 
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.model.adapter import policy_part_of
+from mobile_vla.model.heads.head import ActionHead
 
 aten = torch.ops.aten
 
@@ -51,6 +52,7 @@ def formula(
     cut: Cut,
     tokens: int,
     checkpointing: bool = False,
+    every_frame: bool = False,
 ) -> Flops:
     """Return the operations of a training step from the sizes of its matrices.
 
@@ -63,6 +65,7 @@ def formula(
     Args:
         layers: what :func:`mobile_vla.model.policy.skeleton` returned.
         tokens: S, length of the prompt with image and action token.
+        every_frame: whether a chunk is predicted at each frame of a window.
     """
     full = settings.full
     in_vision = full is not None and full.vision
@@ -92,8 +95,11 @@ def formula(
         if _runs(part, cut):
             frame += forward * (1 + repeated(part) + ATTENTION_BACKWARD * flows[part])
     # all of the head is trained: backward costs twice what forward does
-    head: Any = layers["head"]
-    return Flops(frame=round(frame), window=3 * head.operations(settings.window))
+    head, observed = cast(ActionHead, layers["head"]), settings.window
+    window = 3 * head.operations(observed, observed if every_frame else 1)
+    if settings.cut == "readout":
+        window -= head.input_operations(observed)
+    return Flops(frame=round(frame), window=window)
 
 
 def _runs(part: str, cut: Cut) -> bool:

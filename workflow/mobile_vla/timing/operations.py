@@ -48,6 +48,7 @@ class Operations:
             cut=run.policy.cut,
             tokens=self.tokens,
             checkpointing=run.training.gradient_checkpointing,
+            every_frame=run.training.supervise == "every_frame",
         )
 
     def rates(

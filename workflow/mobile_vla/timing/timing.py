@@ -192,7 +192,7 @@ def _ablation(run: TrainSettings, data: RunData, raw_folder: Path | None) -> lis
     views = VIEWS if run.policy.mirror else VIEWS[:1]
     raw = [RawRows(dataset, run.images, view, raw_folder) for view in views]
     frames = [FrameRows(open_frames(dataset), view) for view in views]
-    samples = copy.copy(data.samples["train"])
+    samples = copy.copy(trainer.samples)
     samples.photometric = None  # what random changes of the pictures cost, all variants would pay
     variants = variants_of(
         samples,

@@ -20,7 +20,7 @@ class Position:
     step: int = 0  # optimiser steps that are done
     loss: float = 0.0  # sum of the losses of the epoch so far
     count: int = 0  # number of values in that sum
-    padding: list[float] = field(default_factory=list)  # its other sums, with padding
+    others: list[float] = field(default_factory=list)  # its other sums
     gradient_norm: float = 0.0  # norm of the last step's gradient
     skipped: int = 0  # steps of the epoch so far that the loss scaler skipped
     skipped_in_a_row: int = 0  # that were skipped last
@@ -32,8 +32,8 @@ class Position:
         """Count a step that is done."""
         self.loss += step.loss
         self.count += step.values
-        self.padding = [
-            total + value for total, value in zip_longest(self.padding, step.padding, fillvalue=0.0)
+        self.others = [
+            total + value for total, value in zip_longest(self.others, step.others, fillvalue=0.0)
         ]
         if step.skipped:
             self.skipped += 1
@@ -48,7 +48,7 @@ class Position:
         """Append an epoch that is done, and begin the next one."""
         self.history.append(epoch)
         self.epoch_seconds.append(self.seconds + seconds)
-        self.loss, self.count, self.padding, self.seconds, self.skipped = 0.0, 0, [], 0.0, 0
+        self.loss, self.count, self.others, self.seconds, self.skipped = 0.0, 0, [], 0.0, 0
 
 
 def run_epochs(
@@ -83,7 +83,7 @@ def run_epochs(
         started = time.perf_counter()
         validated = trainer.validate(validation)
         actions = position.count // trainer.objective.learned
-        means = trainer.objective.reported([position.loss, *position.padding], actions)
+        means = trainer.objective.reported([position.loss, *position.others], actions)
         epoch = Epoch(
             epoch=number,
             step=position.step,
@@ -95,7 +95,7 @@ def run_epochs(
             clipped=validated.clipped,
             skipped=position.skipped if trainer.scaler.is_enabled() else None,
             **{f"train_{name}": value for name, value in means.items()},
-            **{f"val_{name}": value for name, value in validated.padded.items()},
+            **{f"val_{name}": value for name, value in validated.others.items()},
         )
         position.add_epoch(epoch, time.perf_counter() - started)
         if on_epoch(epoch):

@@ -16,23 +16,38 @@ class Objective:
 
     It is the mean Huber loss over the velocities that are learnt. With padding it is RoboVLMs'
     (Li et al. 2024, arXiv:2412.14058): ``loss_arm_act``, the mean over velocities and zeros, and a
-    weighted ``loss_gripper_act``. The velocities' loss is reported in either case.
+    weighted ``loss_gripper_act``. A head may have its own loss instead, such as a cross entropy,
+    which is then reported as ``objective``. The velocities' Huber loss is reported in all cases: it
+    alone can be compared between heads, and it selects the checkpoint.
 
     Args:
         delta: where the Huber loss turns from square to linear, in normalised units.
         learned: how many of the A ``dimensions`` are learnt.
         padding: what the head writes besides them.
+        own: whether the head has its own loss; it writes no padding then.
     """
 
-    def __init__(self, delta: float, dimensions: int, learned: int, padding: Padding | None):
+    def __init__(
+        self,
+        delta: float,
+        dimensions: int,
+        learned: int,
+        padding: Padding | None,
+        own: bool = False,
+    ):
         self.delta, self.dimensions, self.learned = delta, dimensions, learned
-        self.padding = padding
-        self.parts = 1 if padding is None else 4  # of the sums
+        self.padding, self.own = padding, own
+        self.parts = 2 if own else 1 if padding is None else 4  # of the sums
         # what `loss_arm_act` is a mean over: velocities and zeros, without the gripper
         self.arm = learned if padding is None else learned + padding.action_dim - 1 - dimensions
 
     def compute_loss(
-        self, outputs: Tensor, targets: Tensor, mask: Tensor, actions: float
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        mask: Tensor,
+        actions: float,
+        own: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Compute a batch's part of the loss of a step, which is a mean over ``actions`` actions.
 
@@ -41,13 +56,19 @@ class Objective:
                 and last the gripper's logit. Without padding P is A.
             targets: (B, C, A) true velocities.
             mask: (B, C) True where the action exists.
+            actions: how many exist in the whole step.
+            own: (B, C) the loss of a head that has its own.
 
         Returns:
             The loss, a scalar, and what was summed for it. The sums are (1,) Huber loss of the
             velocities; with padding (4,), also Huber loss of the zeros, cross entropy of the
-            gripper, which is to stay open (a target of 0), and in how many actions it does.
+            gripper, which is to stay open (a target of 0), and in how many actions it does; of a
+            head with its own loss (2,), that too.
         """
         velocities = summed_huber(outputs[..., : self.dimensions], targets, mask, self.delta)
+        if own is not None:
+            total = (own.float() * mask).sum()
+            return total / actions, torch.stack([velocities.detach(), total])
         if self.padding is None:
             return velocities / (actions * self.learned), velocities[None]
         zeros, gripper = outputs[..., self.dimensions : -1], outputs[..., -1].float()
@@ -62,11 +83,14 @@ class Objective:
         return loss, torch.stack([velocities, zeros_loss, entropy, open_count.float()])
 
     def reported(self, sums: Sequence[float], actions: int) -> dict[str, float]:
-        """Return the means: ``loss`` over the velocities and, with padding, RoboVLMs' by its names.
+        """Return the means: ``loss`` over the velocities and, where something else is minimised,
+        the head's own loss as ``objective`` or, with padding, RoboVLMs' by its names.
 
         ``sums`` are those of :meth:`compute_loss`, added up over a number of actions.
         """
         means = {"loss": sums[0] / (actions * self.learned)}
+        if self.own:
+            means["objective"] = sums[1] / actions
         if self.padding is not None:
             means["loss_arm_act"] = (sums[0] + sums[1]) / (actions * self.arm)
             means["loss_gripper_act"] = sums[2] / actions

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import weakref
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
 from mobile_vla.model.adapter import leave_frozen_in_evaluation
 from mobile_vla.model.encoder import base_model
+from mobile_vla.model.heads.head import ActionHead
 from mobile_vla.model.policy import skeleton
 from mobile_vla.model.precision import DTYPES
 from mobile_vla.runs.data import RunData
@@ -52,7 +53,7 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
     """
     with FakeTensorMode(allow_non_fake_inputs=True):
         layers = skeleton(config, settings)
-        model = base_model(layers["backbone"])
+        model, head = base_model(layers["backbone"]), cast(ActionHead, layers["head"])
         remove_before(model, case.cut)
         _materialise(layers, case.precision)
         layers.train()
@@ -61,6 +62,10 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
             checkpoint_activations(model)
         token = nn.Parameter(torch.empty(sizes_of(config).width))
         parameters = [*layers.parameters(), token]
+        dimensions = len(settings.actions.dimensions)
+        frames = (settings.window,) if case.every_frame else ()
+        targets = torch.zeros(case.windows, *frames, settings.chunk, dimensions)
+        learned = torch.ones(dimensions, dtype=torch.bool)
         live = _Live(parameters)
         weights = live.now
         with live:
@@ -71,9 +76,10 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
                 ):
                     readouts = _readouts(model, token, features, case)
                     windows = torch.zeros(case.windows, settings.window, dtype=torch.long)
-                    predicted = layers["head"](readouts[windows])
-                predicted.float().square().sum().backward()
-                del features, readouts, windows, predicted
+                    found = head.supervised(readouts[windows], targets, learned)
+                minimised = found.outputs if found.loss is None else found.loss
+                minimised.float().square().sum().backward()
+                del features, readouts, windows, found, minimised
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     step = live.peak - weights
     parts = {

@@ -21,7 +21,8 @@ MAE = "val_mae_"  # comes before a dimension's name in its column
 class Epoch(Result):
     """A line of ``metrics.csv``: losses in normalised units, means over an epoch.
 
-    The losses below ``skipped`` are RoboVLMs', by its names; none where nothing is padded.
+    The losses below ``skipped`` are there where something else than the Huber loss is minimised:
+    of a head with its own loss that one, and with padding RoboVLMs', by its names.
     """
 
     epoch: int
@@ -42,6 +43,9 @@ class Epoch(Result):
     """Share of the predictions that lie beyond the action scale."""
     skipped: int | None = None
     """Steps of it that the loss scaler skipped, so that they updated nothing; only with fp16."""
+    train_objective: float | None = None
+    """The head's own loss, which was minimised: docs/heads.md."""
+    val_objective: float | None = None
     train_loss_arm_act: float | None = None
     """Huber loss over velocities and zeros together."""
     train_loss_gripper_act: float | None = None

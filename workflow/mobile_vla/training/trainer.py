@@ -18,12 +18,13 @@ from mobile_vla.config.features import Cut
 from mobile_vla.config.training import Training, TrainSettings
 from mobile_vla.errors import UserError
 from mobile_vla.machine import default_device
+from mobile_vla.model.heads.head import Supervised
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import autocast
 from mobile_vla.out_of_memory import lacks_memory
 from mobile_vla.runs.data import RunData
 from mobile_vla.runs.policy import build_policy
-from mobile_vla.runs.predict import predict_batches
+from mobile_vla.runs.predict import inference
 from mobile_vla.runs.samples import Batch, Samples
 from mobile_vla.training.batches import epoch_steps, steps_per_epoch
 from mobile_vla.training.loss import Objective, summed_error
@@ -40,7 +41,7 @@ class Step(NamedTuple):
     loss: float  # over the velocities, summed
     values: int  # number of values in that sum
     norm: float  # the gradient's norm before clipping
-    padding: tuple[float, ...]  # the other sums of `Objective.compute_loss`, with padding
+    others: tuple[float, ...]  # the other sums of `Objective.compute_loss`
 
     @property
     def skipped(self) -> bool:
@@ -55,7 +56,7 @@ class Validation:
     loss: float  # mean Huber loss in normalised units
     mae: dict[str, float]  # mean absolute error of each dimension, in command units
     clipped: float  # share of the predictions beyond the action scale
-    padded: dict[str, float]  # with padding, RoboVLMs' losses under their names there
+    others: dict[str, float]  # the other means of `Objective.reported`
 
 
 def flattened(prefix: str, parts: Mapping[Any, Mapping[str, Any]]) -> dict[str, torch.Tensor]:
@@ -71,6 +72,20 @@ def nested(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, dict[s
             part, _, name = full.removeprefix(prefix).partition(".")
             parts.setdefault(part, {})[name] = tensor
     return parts
+
+
+class SupervisedPolicy(nn.Module):
+    """A policy whose forward pass gives what it is trained by: gradients go through this one."""
+
+    def __init__(self, policy: Policy):
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, batch: Batch, cut: Cut | None) -> Supervised:
+        """Return what a batch on the policy's device is trained by."""
+        return self.policy.supervised(
+            batch.features, batch.prompts, batch.windows, batch.targets, cut
+        )
 
 
 class Trainer:
@@ -97,6 +112,9 @@ class Trainer:
         precision: str,
         steps: int | None = None,
     ):
+        if training.supervise == "every_frame":
+            table = samples.table.supervised_at_every_frame(samples.dataset)
+            samples = samples.with_table(table)
         self.training, self.samples, self.seed = training, samples, seed
         self.precision = precision
         self.cut: Cut | None = None  # of the batches' features; None: the policy's
@@ -116,8 +134,9 @@ class Trainer:
         self.policy = policy
         predicted, learned = len(policy.settings.actions.dimensions), policy.learned_dimensions
         padding = policy.settings.padding
-        self.objective = Objective(training.huber_delta, predicted, learned, padding)
-        self.model: nn.Module = self.accelerator.prepare_model(policy)
+        own_loss = policy.head.has_own_loss
+        self.objective = Objective(training.huber_delta, predicted, learned, padding, own_loss)
+        self.model: nn.Module = self.accelerator.prepare_model(SupervisedPolicy(policy))
         self.optimizer = torch.optim.AdamW(
             self.parameters,
             lr=training.learning_rate,
@@ -178,8 +197,8 @@ class Trainer:
             self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        loss, *padding = (sum(column) for column in zip(*totals, strict=True))
-        return Step(loss, actions * self.objective.learned, norm, tuple(padding))
+        loss, *others = (sum(column) for column in zip(*totals, strict=True))
+        return Step(loss, actions * self.objective.learned, norm, tuple(others))
 
     def check_skipped(self, number: int, in_a_row: int, batches: list[np.ndarray]) -> None:
         """Refuse to go on after a skipped step, number ``number``, if skipping has no end.
@@ -210,14 +229,20 @@ class Trainer:
             batch = replace(batch, mask=torch.zeros_like(batch.mask))
         with nullcontext() if last else self.accelerator.no_sync(self.model):
             with autocast(self.precision, self.accelerator.device):
-                outputs: torch.Tensor = self.model(  # (B, C, P), all that the head writes
-                    batch.features, batch.prompts, batch.windows, self.cut, padded=True
-                )
+                found: Supervised = self.model(batch, self.cut)
             # The gradient becomes the mean over the processes, and is to be the sum.
-            mean_over = actions / self.training.processes
-            loss, sums = self.objective.compute_loss(outputs, batch.targets, batch.mask, mean_over)
+            loss, sums = self._loss(found, batch, actions / self.training.processes)
             self.accelerator.backward(self.scaler.scale(loss))
         return sums.tolist()
+
+    def _loss(
+        self, found: Supervised, batch: Batch, actions: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a batch's part of a loss over so many actions, and what was summed for it."""
+        targets, mask = batch.targets, batch.mask
+        if targets.ndim == 4:  # of every frame, whose predictions stand one after the other
+            targets, mask = targets.flatten(0, 1), mask.flatten(0, 1)
+        return self.objective.compute_loss(found.outputs, targets, mask, actions, found.loss)
 
     @property
     def rank(self) -> int:
@@ -278,15 +303,17 @@ class Trainer:
         beyond, count = 0, 0
         error = torch.zeros(len(settings.dimensions), dtype=torch.float64)
 
-        def forward(_: np.ndarray, batch: Batch) -> Any:
-            return self.policy(batch.features, batch.prompts, batch.windows, padded=True)
-
         share = samples.in_order(self.training.batch_size, self.rank, self.training.processes)
-        for _, batch, outputs in predict_batches(self.policy, share, self.precision, forward):
+        for _, loaded in share:
+            batch = loaded.to(self.policy.device)
+            with inference(self.precision, self.policy.device):
+                found = self.policy.supervised(
+                    batch.features, batch.prompts, batch.windows, batch.targets
+                )
             targets, mask = batch.targets, batch.mask
-            _, sums = self.objective.compute_loss(outputs, targets, mask, batch.supervised)
+            _, sums = self._loss(found, batch, batch.supervised)
             totals = [total + value for total, value in zip(totals, sums.tolist(), strict=True)]
-            predicted = outputs[..., : self.objective.dimensions]
+            predicted = found.outputs[..., : self.objective.dimensions].float()
             error += summed_error(predicted, targets, mask).cpu()
             beyond += int(((predicted.abs() > 1) & mask[..., None]).sum())
             count += batch.supervised
@@ -307,7 +334,7 @@ class Trainer:
             loss=loss,
             mae=dict(zip(settings.dimensions, mae, strict=True)),
             clipped=beyond / (count * self.objective.learned),
-            padded=means,
+            others=means,
         )
 
     def _not_finite(self, number: int, indices: np.ndarray, what: str) -> str:

@@ -32,6 +32,7 @@ class WorstCase:
     checkpointing: bool  # whether only the layers' inputs are kept for the backward pass
     cut: Cut  # where the features are taken that the step reads
     processes: int = 1  # that share the memory, each with such a batch
+    every_frame: bool = False  # whether a chunk is predicted at each frame of a window
 
 
 def worst_case(settings: TrainSettings, data: RunData, steps: int | None = None) -> WorstCase:
@@ -47,6 +48,7 @@ def worst_case(settings: TrainSettings, data: RunData, steps: int | None = None)
         checkpointing=training.gradient_checkpointing,
         cut=settings.policy.cut,
         processes=local_processes() if default_device().type == "cpu" else 1,
+        every_frame=training.supervise == "every_frame",
     )
 
 
