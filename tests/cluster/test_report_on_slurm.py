@@ -36,7 +36,7 @@ def test_every_rule_is_a_slurm_job_and_short_ones_are_one_together(made):
         "language": 2,
         "latency": 2,
         "random_backbone": 1,
-        "report_compare_figures_page_tables": 1,
+        "report_card_compare_figures_page_tables": 1,
         "rollout": 2,
         "timing": 2,
         "train": 2,

@@ -22,12 +22,11 @@ from mobile_vla.evaluation.predictors import Predictions
 from mobile_vla.evaluation.scored_windows import ScoredWindows
 from mobile_vla.evaluation.scores import ScoringRules, score
 from mobile_vla.files import digest_of
+from mobile_vla.filesets import RESULTS, Files
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import (
-    RESULTS,
     ComparisonFiles,
     EvaluationFiles,
-    Files,
     LanguageFiles,
     OtherEvaluationFiles,
     RolloutFiles,

@@ -77,10 +77,24 @@ def scoring_advice(
 @pytest.mark.parametrize(
     ("count", "outcome", "tested", "needed", "does", "because"),
     [
-        (100, "no_verdict", 15, None, {"test": 0.08}, "takes about 8 test episodes"),
+        (
+            100,
+            "no_verdict",
+            15,
+            None,
+            {"test": 0.08},
+            "No test episode was scored. A verdict takes",
+        ),
         (100, "inconclusive", 15, 28, {"test": 0.28}, "takes about 28 test episodes"),
         (100, "inconclusive", 15, 60, {"kind": "kfold"}, "would leave too few of the 100 usable"),
-        (13, "no_verdict", 2, None, {"kind": "kfold"}, "takes about 8 test episodes"),
+        (
+            13,
+            "no_verdict",
+            2,
+            None,
+            {"kind": "kfold"},
+            "takes at least 8 test episodes; a test set",
+        ),
         (
             60,
             "inconclusive",

@@ -14,6 +14,7 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions
 from mobile_vla.errors import UserError
 from mobile_vla.model.encoder import Encoder, PromptTokens
+from mobile_vla.model.folder import CARD
 from mobile_vla.model.policy import Policy
 from mobile_vla.robot.merge import merge
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
@@ -53,7 +54,8 @@ def make_policy(backbone, folder, lora=None, full=None):
         for parameter in policy.parameters():
             if parameter.requires_grad:
                 parameter.add_(torch.randn_like(parameter) * 0.1)
-    policy.save_pretrained(folder, checkpoint, origin_of(), "# made\n")
+    policy.save_pretrained(folder, checkpoint, origin_of())
+    (folder / CARD).write_text("# made\n")
     return folder
 
 

@@ -148,5 +148,3 @@ def test_a_killed_run_on_a_mixture_ends_bit_for_bit_like_one_that_was_not(inputs
     assert result.steps == 3 * -(-(lab.drawn + autumn.drawn) // 8)
     data = read_description(tmp_path / "whole/policy").data
     assert (data.dataset, data.datasets) == ("mix", ("lab", "autumn"))
-    card = (tmp_path / "whole/policy/README.md").read_text()
-    assert "datasets: [lab, autumn]" in card and "| `autumn` | 1.5 | 2 |" in card

@@ -122,7 +122,8 @@ def test_a_stored_policy_predicts_the_same(backbone, finetune, tmp_path):
     stale = tmp_path / "policy" / "adapter_model.safetensors.old"
     stale.parent.mkdir()
     stale.write_text("of an earlier run")
-    policy.save_pretrained(tmp_path / "policy", backbone, origin_of(epoch=3), "# A card\n")
+    (tmp_path / "policy/README.md").write_text("the card of an earlier policy")
+    policy.save_pretrained(tmp_path / "policy", backbone, origin_of(epoch=3))
     loaded = Policy.from_pretrained(tmp_path / "policy", backbone, "fp32")
 
     images, prompts = frames(3), torch.zeros(3, dtype=torch.long)
@@ -133,7 +134,7 @@ def test_a_stored_policy_predicts_the_same(backbone, finetune, tmp_path):
     assert not stale.exists()
     described = json.loads((tmp_path / "policy/policy.json").read_text())
     assert described["epoch"] == 3
-    listed = {*described["files"], "policy.json", "README.md"}
+    listed = {*described["files"], "policy.json"}
     assert listed == {file.name for file in (tmp_path / "policy").iterdir()}
 
 

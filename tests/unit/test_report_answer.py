@@ -13,7 +13,7 @@ import pytest
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.evaluation.result import Difference
 from mobile_vla.reporting.answer import answers
-from mobile_vla.reporting.format import number, percent
+from mobile_vla.reporting.format import number, whole_percent
 from mobile_vla.reporting.load import DatasetFacts, Run, load_datasets, load_runs
 from mobile_vla.texts import Texts
 from support.advice_facts import dataset, equal_drives
@@ -143,7 +143,7 @@ def test_experiments_without_a_common_step_are_not_ranked() -> None:
 def test_closed_loop_is_that_of_the_leaders_and_says_who_does_better() -> None:
     result = runs()[0].rollouts
     assert result is not None
-    shares = {name: percent(own.success.rate) for name, own in result.drivers.items()}
+    shares = {name: whole_percent(own.success.rate) for name, own in result.drivers.items()}
     worse = result.model_copy(
         update={"drivers": {**result.drivers, "policy": result.drivers["replay"]}}
     )
@@ -155,8 +155,18 @@ def test_closed_loop_is_that_of_the_leaders_and_says_who_does_better() -> None:
     ).replace("\u00a0", " ") in text
     better = said(scores, [named("a", rollouts=worse), named("b")])
     assert better.endswith(
-        f"; b, with a higher error, does so in {shares['policy']}.".replace("\u00a0", " ")
+        f"; b, with a higher error, does so in {shares['policy']}: "
+        "the lower error does not arrive more often.".replace("\u00a0", " ")
     )
+    tied = compared(judged("a", "beats"), judged("b", "beats"))
+    better = said(tied, [named("a", rollouts=worse), named("b")])
+    assert better.endswith(
+        f"; b does so most often ({shares['policy']}), and not a ({shares['replay']}), "
+        "whose error is the lowest."
+    )
+    for same in (scores, tied):
+        assert "arrive more often" not in said(same, [named("a"), named("b")])
+        assert "most often" not in said(same, [named("a"), named("b", rollouts=worse)])
 
 
 def test_that_nothing_was_driven_is_said() -> None:

@@ -48,6 +48,22 @@ def test_percent(share: float | None, sign: bool, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.8375, "84 %"),
+        (0.0996, "10 %"),
+        (0.0499, "5 %"),
+        (0.004, "0.4 %"),
+        (0.0, "0 %"),
+        (0.996, "99.6 %"),
+        (None, "–"),
+    ],
+)
+def test_a_share_of_drives_has_as_many_digits_as_its_column(share: float | None, said: str) -> None:
+    assert text.whole_percent(share).replace(text.GLUE, " ") == said
+
+
+@pytest.mark.parametrize(
     ("seconds", "said"),
     [
         (0.0253, "25.3 ms"),

@@ -70,6 +70,8 @@ CONSTANTS = {
     "part.without_frame_0": ["0"],
     "latency.caption": ["99"],
     "training.padded": ["0"],
+    "card.velocities": ["1"],
+    "card.chosen": ["0"],
 }
 
 

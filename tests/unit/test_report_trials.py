@@ -15,6 +15,7 @@ from mobile_vla.layout import CaptionFiles, TrialFiles
 from mobile_vla.reporting.answer import answers
 from mobile_vla.reporting.load import load_datasets, load_runs
 from mobile_vla.reporting.ranking import rankings
+from mobile_vla.sentence import say
 from mobile_vla.texts import Texts
 from mobile_vla.trials.analysis import DrivenBlock, decide, policy_rates
 from mobile_vla.trials.result import LeftOut, TrialResult
@@ -23,6 +24,11 @@ from support.report import ENGLISH, drawn, tabulated, written
 from support.results import Results, make_results
 
 FIGURE = "real_drives"
+VOID = say(
+    "{n} drive {why}",
+    n=1,
+    why=say("void ({reasons}), driven again within the block", reasons="1 robot"),
+)
 LORA, LORA_R8 = "lora/seed0", "lora_r8/seed0"
 
 
@@ -43,7 +49,7 @@ def trial_result(name: str, unblinded: str | None, names: tuple[str, str]) -> Tr
         policies=policy_rates(names, blocks, 0.05, blind=unblinded is None),
         pairs=decide(names, blocks, 0.95, earlier=0, scheduled=[names] * 10),
         voids=[] if unblinded is None else [3],
-        left_out=[LeftOut(reason="void", rows=1, sentence="1 drive void (1 robot)")],
+        left_out=[LeftOut(reason="void", rows=1, sentence=VOID)],
     )
 
 
@@ -145,3 +151,4 @@ def test_the_korean_page_has_the_same(made: Results) -> None:
     korean = made.settings.model_copy(update={"language": "ko"})
     html = written(Results(made.folder, korean)).read_text(encoding="utf-8")
     assert "lora/seed0" in text_of(html) and Texts.of("ko")("trial.section") in html
+    assert "주행 1번: 무효(1 robot), 블록 안에서 다시 주행함" in text_of(html)

@@ -54,12 +54,12 @@ def test_a_new_project_is_new_and_its_times_are_unknown(tmp_path):
     assert rows == {
         "dataset demo": (28, "?", "new"),
         "backbone tiny": (3, "?", "new"),
-        "experiment head_only": (6, "?", "new"),
-        "experiment lora": (6, "?", "new"),
+        "experiment head_only": (7, "?", "new"),
+        "experiment lora": (7, "?", "new"),
         "report": (4, "?", "new"),
-        "total": (47, "?", None),
+        "total": (49, "?", None),
     }
-    assert sum(project.plan().values()) == 47
+    assert sum(project.plan().values()) == 49
 
 
 def test_a_setting_is_named_with_both_values_and_the_jobs_are_those_of_a_dry_run(copied):

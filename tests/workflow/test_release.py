@@ -1,6 +1,5 @@
-"""A model card: what training knows, and with `release` the scores, as the Hub wants them."""
+"""A model card of a real run, and with `release` a copy of the policy with its licence."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -9,8 +8,7 @@ import peft
 import pytest
 import torch
 import transformers
-from huggingface_hub import ModelCard, metadata_load
-from huggingface_hub.repocard_data import model_index_to_eval_results
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
 from mobile_vla.errors import UserError
@@ -31,46 +29,17 @@ def released(policy, tmp_path):
     return tmp_path / "mine"
 
 
-def test_training_writes_what_it_knows(policy):
-    data = metadata_load(policy / "README.md")
-    assert data["library_name"] == "peft" and data["pipeline_tag"] == "robotics"
-    assert data["datasets"] == ["demo"]
-    assert data.keys().isdisjoint({"license", "model-index", "base_model"})  # it cannot know them
-
-
-def test_a_released_card_holds_metadata_that_the_hub_s_library_accepts(released):
-    data = ModelCard.load(released / "README.md").data  # raises where the model index is invalid
-    assert (data.license, data.base_model) == ("apache-2.0", "microsoft/kosmos-2")
-    assert (data.library_name, data.pipeline_tag, data.datasets) == ("peft", "robotics", ["demo"])
-    name, scores = model_index_to_eval_results(metadata_load(released / "README.md")["model-index"])
-    assert name == "lora seed0" and scores == data.eval_results
-
-
-def test_scores_are_those_of_the_results_with_what_they_are_counted_over(policy, released):
-    evaluation = json.loads((RUN / "evaluation.json").read_text())
-    rollouts = json.loads((RUN / "rollouts.json").read_text())
-    scores = ModelCard.load(released / "README.md").data.eval_results
-    assert [score.metric_value for score in scores] == [
-        evaluation["mae"]["policy"]["pooled"]["value"],
-        evaluation["mae"][evaluation["best_baseline"]["name"]]["pooled"]["value"],
-        evaluation["policy"]["mae"]["linear_x"],
-        evaluation["policy"]["mae"]["linear_y"],
-        rollouts["drivers"]["policy"]["success"]["rate"],
-    ]
-    for score in scores[:4]:
-        assert score.metric_args["episodes"] == evaluation["episodes"]
-        assert score.metric_args["windows"] == evaluation["windows"]
-        assert "command units" in score.metric_name and score.dataset_split == "test"
-    assert scores[4].metric_args["rollouts"] == rollouts["drivers"]["policy"]["success"]["trials"]
-    text = (released / "README.md").read_text()
-    assert f"| {scores[0].metric_value:.4f} | {evaluation['episodes']} episodes," in text
-
-
-def test_a_released_folder_is_the_policy(policy, released):
+def test_a_released_folder_is_the_policy_with_licence_and_base_model(policy, released):
     names = {file.name for file in released.iterdir()}
     assert names == {file.name for file in policy.iterdir()}
     for name in names - {"README.md"}:
         assert (released / name).read_bytes() == (policy / name).read_bytes()
+    card = ModelCard.load(released / "README.md")  # raises where the model index is invalid
+    before = ModelCard.load(policy / "README.md")
+    assert (card.data.license, card.data.base_model) == ("apache-2.0", "microsoft/kosmos-2")
+    assert (before.data.license, before.data.base_model) == (None, None)
+    assert card.data.eval_results == before.data.eval_results and card.text == before.text
+    assert len(card.data.eval_results) == 5  # of the run, which was driven, too
 
 
 def test_the_card_says_in_a_line_how_peft_loads_the_adapters(policy):
@@ -86,7 +55,7 @@ def test_the_card_says_in_a_line_how_peft_loads_the_adapters(policy):
     assert all(torch.equal(adapters[name], stored[name]) for name in stored)
 
 
-def test_scores_of_another_policy_are_refused(policy, tmp_path):
+def test_a_card_that_is_not_the_policy_s_is_refused(policy, tmp_path):
     again = shutil.copytree(RUN, tmp_path / RUN) / "policy"
     (again / "policy.json").write_text((again / "policy.json").read_text() + "\n")
     with pytest.raises(UserError, match="scores of another policy"):
@@ -98,3 +67,14 @@ def test_scores_of_another_policy_are_refused(policy, tmp_path):
     with pytest.raises(UserError, match="it is there already"):
         release(policy, tmp_path / "there", license="mit")
     assert not (tmp_path / "mine").exists()
+
+
+def test_an_edited_card_keeps_its_words_and_needs_its_metadata(policy, tmp_path):
+    run = shutil.copytree(RUN, tmp_path / RUN)
+    card = run / "policy/README.md"
+    card.write_text(card.read_text() + "\nWorks best in the corridor.\n")
+    release(run / "policy", tmp_path / "mine", license="mit")
+    assert "Works best in the corridor." in (tmp_path / "mine/README.md").read_text()
+    card.write_text("Ours.\n")
+    with pytest.raises(UserError, match="no metadata with scores"):
+        release(run / "policy", tmp_path / "none", license="mit")

@@ -44,6 +44,7 @@ def test_a_fresh_clone_shows_the_whole_plan(tmp_path):
         "language": 2,
         "rollout": 2,
         "latency": 2,
+        "card": 2,
         **REPORT,
     }
 

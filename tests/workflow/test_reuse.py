@@ -8,7 +8,7 @@ import pytest
 from support.project import SMALL, Project
 
 # They read a template, or what one of these makes.
-PAGES = {"timing", "audit_experiments", "figures", "tables", "page"}
+PAGES = {"timing", "audit_experiments", "card", "figures", "tables", "page"}
 SCORES = "results/experiments/head_only/seed0/evaluation.json"
 ONE = SMALL.replace("  lora:\n    lora: {r: 4}\n", "")
 MODULE = """

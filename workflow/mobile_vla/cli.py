@@ -34,7 +34,7 @@ from mobile_vla.commands import COMMANDS, STAGES, Command
 from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.errors import AGAIN, UserError
 from mobile_vla.files import DISK_FULL
-from mobile_vla.layout import Files
+from mobile_vla.filesets import Files
 from mobile_vla.out_of_memory import lacks_memory, remedy
 from mobile_vla.progress import TerminalHandler
 from mobile_vla.provenance.record import Recorder

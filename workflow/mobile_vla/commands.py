@@ -108,6 +108,7 @@ STAGES = _by_name(
     Command("trials", "trials", ("numpy",)),
     Command("figures", "reporting", ("matplotlib", "numpy", "pyyaml"), gathers=True),
     Command("tables", "reporting", gathers=True),
+    Command("card", "reporting", ("huggingface_hub", "pyyaml")),
     Command("page", "reporting", ("jinja2", "pyyaml"), gathers=True),
     Command("partial_report", "reporting", gathers=True),
     Command("crate", "reporting", ("rocrate",), gathers=True),

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
 
-RESULTS = Path("results")
+from mobile_vla.filesets import RESULTS, Files, place
 
 TIMED = ("timing.json", "timing.html", "latency.json", "training_results.json", "certificate.json")
 """Names of the files that hold measured times, beside provenance."""
@@ -21,68 +20,6 @@ TIMED = ("timing.json", "timing.html", "latency.json", "training_results.json", 
 def holds_times(path: Path) -> bool:
     """Whether a file differs from run to run, since it says when or how long."""
     return path.name in TIMED or path.name.endswith(".provenance.json")
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files that one command writes, and its job's provenance and log."""
-
-    LOG: ClassVar[str]
-    PROVENANCE: ClassVar[str] = ""
-    """Where it is said, the provenance does not lie beside the first file."""
-
-    @classmethod
-    def below(cls, results: Path = RESULTS, **names: str) -> Self:
-        """Return the files in a folder of results.
-
-        Without ``names`` the braces stay, as Snakemake's rules want them.
-        """
-        return cls(**{field.name: place(results, field.default, names) for field in fields(cls)})
-
-    @classmethod
-    def provenance(cls, results: Path = RESULTS, **names: str) -> Path:
-        """Return the JSON with the circumstances of the job that wrote the files."""
-        return place(results, cls.patterns()[-1], names)
-
-    @classmethod
-    def log(cls, results: Path = RESULTS, **names: str) -> Path:
-        """Return the log of the job that writes the files."""
-        return place(results, f"logs/{cls.LOG}", names)
-
-    @classmethod
-    def job(cls, results: Path = RESULTS, **names: str) -> Job:
-        """Return the files with the provenance and the log of the job that writes them."""
-        files = cls.below(results, **names)
-        return Job(files, cls.provenance(results, **names), cls.log(results, **names))
-
-    @classmethod
-    def patterns(cls) -> list[str]:
-        """Return the places of the files and of their provenance, with the names in braces."""
-        places = [str(field.default) for field in fields(cls)]
-        return [*places, cls.PROVENANCE or str(Path(places[0]).with_suffix(".provenance.json"))]
-
-    def by_name(self) -> dict[str, str]:
-        """Return the paths by the names of their fields, as a rule's outputs."""
-        return {name: str(path) for name, path in vars(self).items()}
-
-    def listed(self) -> list[Path]:
-        """Return the paths in the order of their fields."""
-        return list(vars(self).values())
-
-
-@dataclass(frozen=True)
-class Job:
-    """The files that one job writes, its provenance and its log."""
-
-    files: Files
-    provenance: Path
-    log: Path
-
-
-def place(results: Path, pattern: object, names: dict[str, str]) -> Path:
-    """Return a pattern's place below the results, with its names filled in, if there are any."""
-    text = str(pattern)
-    return results / (text.format(**names) if names else text)
 
 
 def kinds(kind: type[Files] = Files) -> Iterator[type[Files]]:
@@ -237,9 +174,9 @@ class TrainingFiles(Files):
 
     policy: Path = Path("experiments/{experiment}/{run}/policy/policy.json")
     """The best policy's description, written last. Beside it: `head.safetensors` (head and action
-    token), `adapter_model.safetensors` and `adapter_config.json` for LoRA, `backbone.safetensors`
-    for full fine-tuning, and `README.md`, its model card. Beside the folder: `snapshots/` with
-    `keep_every`, `tensorboard/`, and `.work/` until the run is done."""
+    token), `adapter_model.safetensors` and `adapter_config.json` for LoRA, and
+    `backbone.safetensors` for full fine-tuning. Beside the folder: `snapshots/` with `keep_every`,
+    `tensorboard/`, and `.work/` until the run is done."""
     last: Path = Path("experiments/{experiment}/{run}/last/policy.json")
     """The same after the last epoch."""
     metrics: Path = Path("experiments/{experiment}/{run}/metrics.csv")
@@ -294,6 +231,18 @@ class RolloutFiles(Files):
     (N, 2), in metres; for each driver `DRIVER_poses` (N, T, 2) in metres, NaN after the end, and
     `DRIVER_outcome` (N,) text; of S film strips `strip_rollout` (S,), `strip_frame` (S, 6) and
     `strip` (S, 6, 112, 112, 3) uint8."""
+
+
+@dataclass(frozen=True)
+class CardFiles(Files):
+    """The model card of a run's best policy, in the report's language."""
+
+    PROVENANCE = "experiments/{experiment}/{run}/card.provenance.json"
+    LOG = "card/{experiment}/{run}.log"
+
+    card: Path = Path("experiments/{experiment}/{run}/policy/README.md")
+    """Scores, use, data and limits; before them metadata as the Hugging Face Hub reads them, which
+    are the same in all languages. No digest covers it, so that it may be edited."""
 
 
 @dataclass(frozen=True)

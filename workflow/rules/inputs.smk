@@ -212,6 +212,13 @@ def promptless_features(wildcards):
     return run_feature_files(wildcards)
 
 
+def rollout_file(wildcards):
+    """Return a run's results in closed loop, where its dataset's world is known."""
+    if wildcards.experiment not in project.rolled_out():
+        return []
+    return str(RolloutFiles.below(**wildcards).rollouts)
+
+
 def start_policy(wildcards):
     """Return the policy that a run starts from, where its experiment names one."""
     start = project.experiments[wildcards.experiment].training.init_from

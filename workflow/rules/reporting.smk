@@ -49,11 +49,36 @@ rule tables:
         command("tables")
 
 
-# The tables stand beside the page, which does not read them.
+# The model card of a run's best policy. Its policy's files are no part of it, nor it of their digests.
+rule card:
+    input:
+        TEXTS,
+        relative(texts_file("en")),
+        policy=TrainingFiles.below().policy,
+        metrics=TrainingFiles.below().metrics,
+        results=TrainingFiles.below().results,
+        backbone=lambda w: str(BackboneFiles.below(backbone=backbone_of(w)).description),
+        evaluation=EvaluationFiles.below().evaluation,
+        rollouts=rollout_file,
+    output:
+        **outputs(CardFiles),
+    log:
+        CardFiles.log(),
+    conda:
+        ENVIRONMENT
+    params:
+        *tracked("card", project.card, "experiment", "run"),
+        settings=settings_of("card"),
+    shell:
+        command("card")
+
+
+# Tables and cards are made with the page, which does not read them.
 rule page:
     input:
         tracked_results(project.page()),
         rules.tables.output,
+        [ancient(str(CardFiles.below(**run.names()).card)) for run in project.page().runs],
         [relative(file) for file in template_files()],
         TEXTS,
     output:

@@ -18,8 +18,6 @@ from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 from mobile_vla.config.features import Cut
 from mobile_vla.conventions import FRAME_SIZE
 
-MODEL_TYPE = "kosmos-2"
-"""What the ``config.json`` of a checkpoint says, and the tag of a model card."""
 HUB_ID = "microsoft/kosmos-2-patch14-224"
 
 Part = Literal["vision", "projection", "text", "text_embedding"]

@@ -10,8 +10,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from mobile_vla.backbone.checkpoint import unreachable
-from mobile_vla.backbone.kosmos2 import MODEL_TYPE
-from mobile_vla.backbone.result import PATTERNS, BackboneDescription, checkpoint_digests
+from mobile_vla.backbone.result import MODEL_TYPE, PATTERNS, BackboneDescription, checkpoint_digests
 from mobile_vla.config.backbone import BackboneSettings, PretrainedBackbone
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.layout import BackboneFiles

@@ -9,6 +9,9 @@ from mobile_vla.result import FileDigest, Result
 # What `from_pretrained` of model and processor reads; not the older pickled weights beside them.
 PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt")
 
+MODEL_TYPE = "kosmos-2"
+"""What the ``config.json`` of a checkpoint says, and the tag of a model card."""
+
 
 class BackboneDescription(Result):
     """``backbone.json``: where a backbone's checkpoint lies, and the digests of its files."""

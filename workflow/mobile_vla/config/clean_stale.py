@@ -9,14 +9,13 @@ from pathlib import Path
 
 from mobile_vla.config.loading import read_project
 from mobile_vla.config.project import Project
+from mobile_vla.filesets import RESULTS, Files, place
 from mobile_vla.layout import (
-    RESULTS,
     BackboneFiles,
     EpisodeFiles,
     EvaluationFiles,
     FeatureFiles,
     FigureFiles,
-    Files,
     KeptRows,
     ManifestFiles,
     OtherEvaluationFiles,
@@ -24,7 +23,6 @@ from mobile_vla.layout import (
     TableFiles,
     TimingFiles,
     TrialFiles,
-    place,
 )
 
 NAMED: tuple[type[Files], ...] = (

@@ -32,7 +32,7 @@ KINDS = {
 }
 INSTEAD: dict[Path_, str] = {
     ("timing", "ladder"): "'ablation', the new name of this setting",
-    ("training", "loss"): "no such line: the Huber loss, with 'huber_delta', is the only one",
+    ("training", "loss"): "no such line: the head brings its loss, that of Huber 'huber_delta'",
     ("__use_yte__",): "plain YAML: with this key Snakemake runs Python that stands in the file",
 }
 """By section and key, what to write instead of a key that was renamed or dropped, or is refused."""

@@ -31,6 +31,7 @@ from mobile_vla.config.latency import LatencySettings
 from mobile_vla.config.model import Photometric
 from mobile_vla.config.named import Named
 from mobile_vla.config.reporting import (
+    CardSettings,
     CrateSettings,
     FigureSettings,
     PageSettings,
@@ -254,6 +255,11 @@ class Project(Named):
             for name, run in self.runs()
         )
         return CompareSettings(runs=runs, uncertainty=self.uncertainty)
+
+    def card(self, name: str, run: str) -> CardSettings:
+        """Return what ``card`` is given for one run."""
+        units = self.single(self.experiments[name].dataset).units
+        return CardSettings(experiment=name, run=run, units=units, language=self.report.language)
 
     def tables(self) -> TableSettings:
         """Return what ``tables`` is given."""

@@ -12,6 +12,7 @@ from mobile_vla.config.base import Gathered, Settings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.units import Units
 from mobile_vla.conventions import Language
+from mobile_vla.filesets import Files, Job
 from mobile_vla.layout import (
     AuditFiles,
     BackboneFiles,
@@ -23,8 +24,6 @@ from mobile_vla.layout import (
     EvaluationFiles,
     FeatureFiles,
     FigureFiles,
-    Files,
-    Job,
     LanguageFiles,
     LatencyFiles,
     ManifestFiles,
@@ -87,8 +86,8 @@ BUNDLE_KINDS: tuple[type[Files], ...] = (BundleFiles, CertificateFiles)
 class Report(Settings):
     """Title and language of the report's page."""
 
-    title: str = "Mobile VLA experiments"
-    """Heading of the page."""
+    title: str | None = None
+    """Heading of the page; null: "Mobile VLA experiments" in its language."""
     language: Language = "en"
     """Language of the page, its figures and the audit: `en` or `ko`."""
     print: Printed = "open"
@@ -237,6 +236,16 @@ class ReportSettings(Gathered):
         }
 
 
+class CardSettings(Settings):
+    """What ``card`` is given for one run."""
+
+    experiment: str
+    run: str
+    units: Units = Field(default_factory=dict)
+    """What one unit of a command is, where its dataset says it."""
+    language: Language = "en"
+
+
 class TableSettings(ReportSettings):
     """What ``tables`` is given."""
 
@@ -290,7 +299,7 @@ class FigureSettings(ReportSettings):
 class PageSettings(FigureSettings, TableSettings):
     """What ``page`` is given."""
 
-    title: str
+    title: str | None
     print: Printed = "open"
     features: tuple[StoredFeatures, ...] = ()
     """Those that the runs read: the page says where they come from."""

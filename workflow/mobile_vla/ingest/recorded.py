@@ -14,8 +14,8 @@ from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.mistakes import Source
 from mobile_vla.conventions import ScenarioKey
 from mobile_vla.errors import UserError, first_of
+from mobile_vla.filesets import RESULTS
 from mobile_vla.ingest.scenarios import read_scenarios
-from mobile_vla.layout import RESULTS
 from mobile_vla.provenance.content import content_ids, kept_ids
 
 EPISODE = re.compile(r"\.(h5|hdf5?|he5)\b", re.IGNORECASE)

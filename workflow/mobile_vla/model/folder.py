@@ -21,7 +21,6 @@ from mobile_vla.files import (
     digest_of,
     read_json,
     write_json,
-    write_text,
 )
 from mobile_vla.model.adapter import lora_config
 from mobile_vla.model.heads import head_class
@@ -73,18 +72,16 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         ) from None
 
 
-def write_folder(
-    folder: Path, core: PolicyCore, origin: PolicyOrigin, tensors: Tensors, card: str | None = None
-) -> None:
+def write_folder(folder: Path, core: PolicyCore, origin: PolicyOrigin, tensors: Tensors) -> None:
     """Write a policy's folder; ``policy.json`` is removed first and written last.
 
     While it is absent the folder is unfinished, and nothing reads it.
 
     Args:
-        folder: where to; files of an earlier policy that this one does not have are removed.
+        folder: where to; files of an earlier policy that this one does not have are removed, its
+            model card among them.
         core: what the policy is; its ``files`` are filled in here.
         tensors: what was trained; each part becomes ``PART.safetensors``.
-        card: text of ``README.md``, for people: it has no digest, and may be edited.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
@@ -98,11 +95,8 @@ def write_folder(
         config.base_model_name_or_path = core.backbone.name
         config.inference_mode = True
         write_json(folder / ADAPTER_CONFIG, dict(sorted(config.to_dict().items())))
-    if card is not None:
-        write_text(folder / CARD, card)
-    kept = {*names, *([CARD] if card is not None else [])}
     for stale in folder.iterdir():
-        if stale.name not in kept:
+        if stale.name not in names:
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     files = {name: FileDigest.of(folder / name) for name in sorted(names)}
     described = PolicyDescription(**{**dict(core), "files": files}, **dict(origin), digests={})

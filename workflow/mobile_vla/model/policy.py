@@ -124,9 +124,7 @@ class Policy(nn.Module):
         policy.load_trained(tensors)
         return policy.eval()
 
-    def save_pretrained(
-        self, folder: Path, backbone: Checkpoint, origin: PolicyOrigin, card: str | None = None
-    ) -> None:
+    def save_pretrained(self, folder: Path, backbone: Checkpoint, origin: PolicyOrigin) -> None:
         """Write the policy's folder: what was trained, and never the frozen backbone.
 
         See :func:`~mobile_vla.model.folder.write_folder`.
@@ -146,7 +144,7 @@ class Policy(nn.Module):
             tokens=self.encoder.tokens_digest(),
             fixed=self.fixed_values,
         )
-        write_folder(folder, core, origin, self.trained(), card)
+        write_folder(folder, core, origin, self.trained())
 
     def use_prompts(self, texts: tuple[str, ...], processor: Any) -> None:
         """Replace the prompts of training by others, such as those of another dataset.

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json
-from mobile_vla.layout import RESULTS, TimingFiles, kind_of
+from mobile_vla.filesets import RESULTS
+from mobile_vla.layout import TimingFiles, kind_of
 from mobile_vla.planning.jobs import PlannedJob
 from mobile_vla.timing.result import TimingResult
 

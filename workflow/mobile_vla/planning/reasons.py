@@ -10,7 +10,7 @@ from typing import Any
 
 from mobile_vla.data.result import Manifest
 from mobile_vla.errors import UserError
-from mobile_vla.layout import RESULTS
+from mobile_vla.filesets import RESULTS
 from mobile_vla.planning.jobs import PlannedJob
 from mobile_vla.provenance.code import PACKAGE, ROOT
 

@@ -1,1 +1,1 @@
-"""A policy for others: its folder with a model card that holds its scores."""
+"""A policy for others: a copy of its folder, with its licence."""

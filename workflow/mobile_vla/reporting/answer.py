@@ -15,12 +15,13 @@ from mobile_vla.comparison.result import (
     ExperimentPair,
     ExperimentScores,
 )
-from mobile_vla.reporting.format import percent
+from mobile_vla.reporting.format import percent, whole_percent
 from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_errors
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
 from mobile_vla.reporting.trials import real_rates
 from mobile_vla.reporting.verdict import about, ahead_of, standing, undecided
+from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.statistics.intervals import FEWEST
 from mobile_vla.texts import Texts
 from mobile_vla.trials.result import TrialResult
@@ -246,19 +247,34 @@ def _driven(group: Group) -> str:
     if not found:
         return "" if any(own.begun for own in group.trials) else t("answer.not_driven")
     rates = {
-        driver: t.between(percent(min(values)), percent(max(values)))
+        driver: t.between(whole_percent(min(values)), whole_percent(max(values)))
         for driver in ("policy", "expert", "replay")
         for values in [[own.drivers[driver].success.rate for own in found]]
     }
     text = t("answer.driven", n=len(leaders), names=group.listed(leaders), **rates)
-    highest = max(own.drivers["policy"].success.rate for own in found)
-    others = [
-        (own.drivers["policy"].success.rate, name)
-        for name in group.names
-        if name not in leaders
-        for own in driven[name]
-    ]
-    rate, name = max(others, default=(0.0, ""))
-    if rate > highest:
-        text += t("answer.driven_better", name=group.listed([name]), rate=percent(rate))
-    return t("answer.end", text=text)
+    return t("answer.end", text=text + _driven_better(group, driven))
+
+
+def _driven_better(group: Group, driven: Mapping[str, Sequence[RolloutResult]]) -> str:
+    """Return who arrives most often, where that is not the experiment with the lowest error.
+
+    A mean over runs is a fact of the rollouts, as the errors' order is one of the episodes: none
+    of the two calls an experiment the best.
+    """
+    t, best = group.t, group.names[0]
+    rates = {
+        name: sum(own.drivers["policy"].success.rate for own in found) / len(found)
+        for name, found in driven.items()
+        if found
+    }
+    most = max(rates, key=lambda name: rates[name])
+    if not group.compared.pairs or best not in rates or rates[most] <= rates[best]:
+        return ""
+    text = "answer.driven_most" if most in group.leaders else "answer.driven_better"
+    return t(
+        text,
+        name=group.listed([most]),
+        rate=whole_percent(rates[most]),
+        best=group.listed([best]),
+        own=whole_percent(rates[best]),
+    )

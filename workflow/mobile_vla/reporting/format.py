@@ -74,6 +74,13 @@ def percent(share: float | None, sign: bool = False) -> str:
     return f"{_signed(text)}{GLUE}%"
 
 
+def whole_percent(share: float | None) -> str:
+    """Return a share of drives in whole per cent, as they are few; below 1 % with a decimal."""
+    if share is not None and (share == 0 or 0.0095 <= share < 0.0995):
+        return f"{100 * share:.0f}{GLUE}%"
+    return percent(share)
+
+
 def whole(n: int | None) -> str:
     """Return a whole number with its thousands separated."""
     return MISSING if n is None else f"{n:,}"

@@ -93,7 +93,7 @@ def write_page(
     context = {
         "t": t,
         "language": settings.language,
-        "title": settings.title,
+        "title": settings.title or t("page.title"),
         "print": settings.print,
         "sections": SECTIONS,
         "runs": runs,
@@ -218,6 +218,7 @@ def _render(context: dict[str, Any]) -> str:
         text.aligned,
         text.number,
         text.percent,
+        text.whole_percent,
         text.duration,
         text.size,
         text.parameters,

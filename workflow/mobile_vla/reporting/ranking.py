@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 
 from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, ExperimentScores
 from mobile_vla.config.units import Units
-from mobile_vla.reporting.format import aligned, duration, parameters, percent, size
+from mobile_vla.reporting.format import (
+    GLUE,
+    aligned,
+    duration,
+    parameters,
+    percent,
+    size,
+    whole_percent,
+)
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.trials import real_rates
 from mobile_vla.reporting.units import text_in_units
@@ -269,9 +277,9 @@ def _rates(found: Sequence[Proportion] | Sequence[DriveRate], t: Texts) -> Cell:
         return Cell(MISSING)
     if len(found) == 1:
         ends = (found[0].low, found[0].high)
-        text = f"{percent(rates[0])} ({t.between(*map(percent, ends))})"
-        return Cell(text, rates[0], ends)
-    span = t.between(percent(min(rates)), percent(max(rates)))
+        span = t.between(*map(whole_percent, ends)).replace(" ", GLUE)
+        return Cell(f"{whole_percent(rates[0])} ({span})", rates[0], ends)
+    span = t.between(whole_percent(min(rates)), whole_percent(max(rates)))
     return Cell(f"{span} ({t.count(len(rates), 'run')})", sum(rates) / len(rates))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mobile_vla.reporting.format import percent
+from mobile_vla.reporting.format import percent, whole_percent
 from mobile_vla.reporting.load import Run
 from mobile_vla.texts import Texts
 from mobile_vla.trials.result import HORIZON, DrivenPair, DriveRate, TrialResult
@@ -44,7 +44,7 @@ def _rates(trial: TrialResult, t: Texts) -> list[str]:
             policy=own.policy,
             successes=own.now.successes,
             drives=own.now.drives,
-            interval=t.between(percent(own.now.low), percent(own.now.high)),
+            interval=t.between(whole_percent(own.now.low), whole_percent(own.now.high)),
         )
         for own in trial.policies
         if own.now.drives

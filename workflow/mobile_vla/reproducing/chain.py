@@ -14,15 +14,14 @@ from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.features.result import FeatureDescription
 from mobile_vla.files import sha256_of
+from mobile_vla.filesets import RESULTS, Files
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import (
-    RESULTS,
     BackboneFiles,
     BundleFiles,
     EpisodeFiles,
     EvaluationFiles,
     FeatureFiles,
-    Files,
     ManifestFiles,
     OtherEvaluationFiles,
     RawFiles,

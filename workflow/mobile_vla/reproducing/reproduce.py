@@ -8,7 +8,8 @@ from pathlib import Path
 from mobile_vla.config.entries import RecordedDataset
 from mobile_vla.config.loading import read_project
 from mobile_vla.errors import UserError
-from mobile_vla.layout import RESULTS, holds_times, kind_of
+from mobile_vla.filesets import RESULTS
+from mobile_vla.layout import holds_times, kind_of
 from mobile_vla.planning.jobs import PlannedJob
 from mobile_vla.planning.reasons import counted
 from mobile_vla.provenance.record import Provenance

@@ -13,6 +13,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.result import BackboneDescription, checkpoint_digests
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.errors import UserError
+from mobile_vla.files import write_text
 from mobile_vla.model.folder import CARD
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.result import MergedFrom, PolicyDescription
@@ -69,14 +70,15 @@ def merge(policy: Path, checkpoint: Path, *, backbone: Path | None = None) -> No
         card = policy / CARD
         text = card.read_text(encoding="utf-8") if card.is_file() else ""
         text += NOTE.format(name=f"{described.experiment} {described.run}")
-        _write_policy(folder, merged, model, described, text)
+        _write_policy(folder, merged, model, described)
+        write_text(folder / "policy" / CARD, text)
         folder.rename(checkpoint)
     size = sum(file.size for file in files.values())
     log.info("%s: %.3g MB, and its policy", checkpoint, size / 1e6)
 
 
 def _write_policy(
-    folder: Path, original: Policy, model: nn.Module, described: PolicyDescription, card: str
+    folder: Path, original: Policy, model: nn.Module, described: PolicyDescription
 ) -> None:
     """Write a policy of the same head whose backbone, the merged one, is frozen."""
     checkpoint = Checkpoint.read(folder / BACKBONE)
@@ -87,4 +89,4 @@ def _write_policy(
     policy.load_trained({"head": original.trained()["head"]})
     merged = MergedFrom(finetune=original.settings.finetune, backbone=described.backbone.digest)
     origin = described.origin().model_copy(update={"merged": merged})
-    policy.save_pretrained(folder / "policy", checkpoint, origin, card)
+    policy.save_pretrained(folder / "policy", checkpoint, origin)

@@ -1,17 +1,14 @@
-"""Describe a finished run: its model card, its origin, and ``training_results.json``."""
+"""Describe a finished run: where its policy comes from, and ``training_results.json``."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from mobile_vla.backbone.kosmos2 import MODEL_TYPE
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.conventions import FRAME_SIZE, columns_of
 from mobile_vla.data.mirror import SIGNS
-from mobile_vla.data.result import Role
 from mobile_vla.model.adapter import backbone_parameters, trainable_parameters
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin, StoredGuard
@@ -25,66 +22,6 @@ from mobile_vla.training.result import (
     TrainingResult,
 )
 from mobile_vla.training.trainer import Trainer
-
-ADAPTERS = """
-PEFT loads the adapters, without the head, on a model of the backbone's folder or hub id:
-
-    PeftModel.from_pretrained(Kosmos2Model.from_pretrained(BACKBONE), THIS_FOLDER)
-"""
-PROMPTS = 20  # that the card lists; policy.json has all
-
-CARD = """\
----
-library_name: {library}
-pipeline_tag: robotics{base}
-datasets: [{datasets}]
-tags: [robotics, {model_type}, velocity-policy]
----
-# {experiment}, {run}
-
-A velocity policy for a mobile robot: {window} camera pictures and an instruction in, the next
-{chunk} velocity commands out. {trained}
-
-    python -m mobile_vla predict THIS_FOLDER EPISODE.h5
-    python -m mobile_vla serve THIS_FOLDER
-
-Both check this folder, the backbone and the libraries against what the policy was trained with, and
-say what disagrees. `policy.json` holds all of it; only this file may be edited.
-{adapters}
-## In and out
-
-- **Pictures**: {resize} to {size}×{size} pixels, RGB, by `predict` and `serve` themselves. The
-  training episodes stored them as {color}. One picture a control step, at their rhythm.
-- **Instruction**: one of these, word by word.
-{prompts}
-- **Velocities**: {dimensions}, in the raw command units of the training episodes, where
-  {scale} became 1.0. What they are in metres a second is the robot's to know.{fixed} The
-  chunk's first action belongs to {target}.
-
-## Data
-
-Dataset `{dataset}` (manifest {manifest}…, split {split}…, fold {fold}{subset}){mirrored}.
-
-{counts}{mixture}
-
-## Validation
-
-{metrics}
-
-This is epoch {epoch}, numbered from 0. The best epoch is chosen by these very numbers, so they are
-too good. Its scores on episodes that chose nothing, beside baselines and with intervals, are in the
-run's `evaluation.json` and in the report.
-
-## Limits
-
-- It has learnt from the episodes above, and nothing of other places, cameras, robots, speeds or
-  instructions.
-- {start}
-- Validation errors are those of single predictions on recorded pictures. They do not say that the
-  robot arrives.
-- Nothing in it knows of obstacles, people or its own mistakes: speed limits, bumpers and an
-  emergency stop are the robot's to have.
-"""
 
 
 def origin_of(settings: TrainSettings, data: RunData, epoch: Epoch, policy: Policy) -> PolicyOrigin:
@@ -147,108 +84,6 @@ def guard_of(settings: TrainSettings, data: RunData) -> StoredGuard:
             for name, seen in zip(dimensions, np.max(changes, axis=0).tolist(), strict=True)
         },
     )
-
-
-def model_card(
-    settings: TrainSettings, data: RunData, first: Epoch, epoch: Epoch, policy: Policy
-) -> str:
-    """Return the text of the ``README.md`` of an epoch's policy; ``first`` is to compare with."""
-    windows, actions, trained_on = settings.windows, settings.policy.actions, data.trained_on
-    crop = "the centre, resized" if settings.images.resize == "crop" else "resized as a whole"
-    constants = ", ".join(f"{name} is always {value:g}" for name, value in data.fixed.items())
-    prompts = [f"  - {json.dumps(text, ensure_ascii=False)}" for text in policy.texts[:PROMPTS]]
-    if len(policy.texts) > PROMPTS:
-        prompts.append(f"  - and {len(policy.texts) - PROMPTS} more in `policy.json`")
-    return CARD.format(
-        library="peft" if settings.policy.lora else "transformers",
-        base="" if data.backbone.revision is None else f"\nbase_model: {data.backbone.source}",
-        model_type=MODEL_TYPE,
-        adapters=ADAPTERS if settings.policy.lora else "",
-        experiment=settings.experiment,
-        run=settings.run,
-        window=windows.window,
-        chunk=windows.chunk,
-        trained=_trained(settings, data),
-        resize=crop,
-        size=FRAME_SIZE,
-        color=_color(settings, data),
-        prompts="\n".join(prompts),
-        dimensions=", ".join(actions.dimensions),
-        scale=actions.said,
-        fixed=f" {constants[0].upper()}{constants[1:]}." if constants else "",
-        target="the step after the newest picture"
-        if windows.target == "next"
-        else "the step of the newest picture",
-        datasets=", ".join(trained_on.datasets),
-        dataset=trained_on.dataset,
-        manifest=trained_on.manifest[:12],
-        split=trained_on.split[:12],
-        fold=trained_on.fold,
-        subset="" if trained_on.subset is None else f", {trained_on.subset} training episodes",
-        mirrored=", and the training episodes' mirror images" if settings.policy.mirror else "",
-        counts=_counts(data),
-        mixture=_mixture(data),
-        metrics=_metrics(first, epoch),
-        epoch=epoch.epoch,
-        start="The first pictures of a drive, before the window is full, are like in training."
-        if windows.start == "repeat" or windows.window == 1
-        else f"Of the first {windows.window - 1} control steps of a drive it has learnt nothing.",
-    )
-
-
-def _color(settings: TrainSettings, data: RunData) -> str:
-    """Return in which order colours are stored; of a mixture in the files of its first dataset."""
-    color = (settings.images.color or "rgb").upper()
-    if not data.dataset.is_mixture:
-        return color
-    first = data.dataset.parts[0].name
-    return f"{color} in the dataset\n  `{first}`, and `predict` reads episodes as that one's are"
-
-
-def _trained(settings: TrainSettings, data: RunData) -> str:
-    name, policy = data.backbone.name, settings.policy
-    if policy.lora is not None:
-        return (
-            f"LoRA adapters (r = {policy.lora.r}, alpha = {policy.lora.alpha:g}) and a head on the "
-            f"frozen backbone\n`{name}`, which does not lie here."
-        )
-    if policy.full is not None:
-        parts = [part for part, trained in policy.full.model_dump().items() if trained]
-        return f"A head on the backbone `{name}`, of which were trained: {', '.join(parts)}."
-    return f"A head on the frozen backbone `{name}`, which does not lie here."
-
-
-def _counts(data: RunData) -> str:
-    lines = ["| | episodes | frames | windows |", "| --- | --- | --- | --- |"]
-    titles: dict[Role, str] = {"train": "training", "val": "validation", "test": "test"}
-    for role, title in titles.items():
-        members = list(data.roles.of[role])
-        frames = int(data.dataset.lengths[members].sum())
-        count = len(data.samples[role]) if role in data.samples else 0
-        lines.append(f"| {title} | {len(members)} | {frames} | {count} |")
-    return "\n".join(lines)
-
-
-def _mixture(data: RunData) -> str:
-    """Return how the training windows of an epoch come from the datasets of a mixture."""
-    shares = mixture_shares(data)
-    if not shares:
-        return ""
-    lines = [
-        *("", "", "An epoch draws training windows of several datasets by their weights.", ""),
-        "| dataset | weight | training episodes | windows drawn |",
-        "| --- | --- | --- | --- |",
-        *(f"| `{own.dataset}` | {own.weight:g} | {own.episodes} | {own.drawn} |" for own in shares),
-    ]
-    return "\n".join(lines)
-
-
-def _metrics(first: Epoch, epoch: Epoch) -> str:
-    rows = [("loss (Huber, normalised units)", first.val_loss, epoch.val_loss)]
-    for name, value in epoch.val_mae.items():
-        rows.append((f"mean absolute error of {name}", first.val_mae[name], value))
-    lines = [f"| | epoch {first.epoch} | this policy |", "| --- | --- | --- |"]
-    return "\n".join([*lines, *(f"| {name} | {a:.4f} | {b:.4f} |" for name, a, b in rows)])
 
 
 def summary_of(

@@ -20,7 +20,7 @@ from mobile_vla.provenance.code import code_of, versions
 from mobile_vla.ranks import processes
 from mobile_vla.runs.data import RunData, TrainingInputs, open_run
 from mobile_vla.training.batches import steps_of
-from mobile_vla.training.description import model_card, origin_of, summary_of
+from mobile_vla.training.description import origin_of, summary_of
 from mobile_vla.training.events import Events
 from mobile_vla.training.loop import Position, best_of, exhausted, run_epochs
 from mobile_vla.training.memory import check_run
@@ -269,5 +269,4 @@ class _Run:
         """Write the folder of the policy as it is now, after an epoch."""
         policy, data = self.trainer.policy, self.data
         origin = origin_of(self.settings, data, epoch, policy)
-        card = model_card(self.settings, data, self.history[0], epoch, policy)
-        policy.save_pretrained(folder, data.backbone, origin, card)
+        policy.save_pretrained(folder, data.backbone, origin)

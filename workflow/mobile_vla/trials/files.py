@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.sentence import Sentence, say, verbatim
 from mobile_vla.trials.records import Judged, Key, Scheduled, Unblinded
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,14 @@ def cells_of(line: str, kind: type[Scheduled] | type[Judged]) -> dict[str, str]:
     names = list(kind.model_fields)
     cells = next(csv.reader([line]), [])
     if len(cells) != len(names):
-        raise ValueError(f"found {len(cells)} cells, expected {len(names)}: {', '.join(names)}")
+        raise ValueError(
+            say(
+                "found {cells} cells, expected {expected}: {names}",
+                cells=len(cells),
+                expected=len(names),
+                names=names,
+            )
+        )
     return dict(zip(names, cells, strict=True))
 
 
@@ -217,13 +225,18 @@ def row_of(record: Scheduled | Judged) -> str:
     return text.getvalue()
 
 
-def said(error: ValueError) -> str:
-    """Return what is wrong with a row in a few words."""
+def said(error: ValueError) -> Sentence:
+    """Return what is wrong with a row in a few words; what a library says of it stays as it is."""
     if isinstance(error, ValidationError):
         fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        return f"({place}) found {str(fault['input'])[:60]!r}: {fault['msg'].lower()}"
-    return str(error)
+        return say(
+            "({place}) found {found}: {fault}",
+            place=".".join(map(str, fault["loc"])),
+            found=repr(str(fault["input"])[:60]),
+            fault=fault["msg"].lower(),
+        )
+    (why,) = error.args
+    return why if isinstance(why, Sentence) else verbatim(why)
 
 
 def now() -> datetime:

@@ -12,7 +12,8 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from mobile_vla.errors import first_of
+from mobile_vla.errors import NAMED
+from mobile_vla.sentence import Sentence, first_of, say, verbatim
 from mobile_vla.trials.files import DRIVES, OUTCOMES, TrialFolder, cells_of, said
 from mobile_vla.trials.identity import check_distinct
 from mobile_vla.trials.records import (
@@ -79,7 +80,7 @@ class LeftOut:
 
     kind: Kind
     count: int
-    sentence: str
+    sentence: Sentence
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,16 @@ class _Rows(Generic[R]):
     """By ticket, why nothing of it counts."""
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def leave_out(self, kind: Kind, listed: Sequence[str], why: str) -> None:
-        """Note rows that do not count."""
-        if listed:
-            text = f"{self.name}: {why} ({counted(len(listed), 'row')}: {first_of(listed)})"
-            self.left_out.append(LeftOut(kind, len(listed), text))
+    def leave_out(self, kind: Kind, listed: Sequence[Sentence | str], why: Sentence) -> None:
+        """Note rows that do not count: which, by ticket or in words, and why."""
+        count = len(listed)
+        if count:
+            rows = say("{n} row", n=1) if count == 1 else say("{n} rows", n=count)
+            which = _joined(listed)
+            text = say(
+                "{file}: {why} ({rows}: {which})", file=self.name, why=why, rows=rows, which=which
+            )
+            self.left_out.append(LeftOut(kind, count, text))
 
 
 def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
@@ -206,9 +212,9 @@ def _driven(
 ) -> _Rows[Driven]:
     """Read ``drives.jsonl``: each line is vouched for by the digest that the next one holds."""
     rows, on_time = _Rows[Driven](DRIVES), _OnTime(fixed)
-    edited: list[str] = []
+    edited: list[Sentence] = []
     broken: list[str] = []  # tickets
-    unknown: list[str] = []
+    unknown: list[Sentence] = []
     twice: list[str] = []
     late: list[str] = []
     previous = first
@@ -217,17 +223,19 @@ def _driven(
         try:
             drive = Driven.model_validate_json(line)
         except ValidationError as error:
-            edited.append(f"line {number} {said(error)}")
+            edited.append(say("line {n} {fault}", n=number, fault=said(error)))
             broken.append(_ticket_in(line))
         if drive is not None and drive.previous != previous:
             # What it followed is not there any more: the line before was changed, or is gone.
-            edited.append(f"line {number} followed another than line {number - 1}")
+            edited.append(
+                say("line {n} followed another than line {before}", n=number, before=number - 1)
+            )
             broken.append(_ticket_in(lines[number - 2]) if number > 1 else drive.ticket)
         previous = line_digest(line)
         if drive is None:
             continue
         if drive.ticket not in tickets:
-            unknown.append(f"{drive.ticket[:20]!r} in line {number}")
+            unknown.append(_in_line(drive.ticket, number))
         elif not on_time.has(line):
             late.append(drive.ticket)
         elif drive.ticket in rows.of:
@@ -237,9 +245,9 @@ def _driven(
     rows.wrong |= {ticket: "late" for ticket in late if ticket not in rows.of}
     rows.wrong |= dict.fromkeys(twice, "conflict")
     rows.wrong |= dict.fromkeys(broken, "edited")
-    rows.leave_out("edited", edited, "a line was changed, removed or put in between")
-    rows.leave_out("unknown", unknown, "the ticket is not in SCHEDULE.csv")
-    rows.leave_out("conflict", twice, "a ticket that drove twice does not count")
+    rows.leave_out("edited", edited, say("a line was changed, removed or put in between"))
+    rows.leave_out("unknown", unknown, say("the ticket is not in SCHEDULE.csv"))
+    rows.leave_out("conflict", twice, say("a ticket that drove twice does not count"))
     rows.leave_out("late", late, LATE)
     rows.leave_out("edited", on_time.gone, GONE)
     return rows
@@ -248,8 +256,8 @@ def _driven(
 def _judged(lines: Sequence[str], tickets: set[str], fixed: Fixed | None) -> _Rows[Judged]:
     """Read ``outcomes.csv``: rows that say the same of a drive count once."""
     rows, on_time = _Rows[Judged](OUTCOMES), _OnTime(fixed)
-    edited: list[str] = []
-    unknown: list[str] = []
+    edited: list[Sentence] = []
+    unknown: list[Sentence] = []
     again: list[str] = []
     late: list[str] = []
     conflicts: dict[str, list[str]] = {}
@@ -257,11 +265,11 @@ def _judged(lines: Sequence[str], tickets: set[str], fixed: Fixed | None) -> _Ro
         try:
             row = Judged.model_validate(cells_of(line, Judged))
         except ValueError as error:
-            edited.append(f"line {number} {said(error)}")
+            edited.append(say("line {n} {fault}", n=number, fault=said(error)))
             continue
         before = rows.of.get(row.ticket)
         if row.ticket not in tickets:
-            unknown.append(f"{row.ticket[:20]!r} in line {number}")
+            unknown.append(_in_line(row.ticket, number))
         elif not on_time.has(line):
             late.append(row.ticket)
         elif before is None:
@@ -272,18 +280,21 @@ def _judged(lines: Sequence[str], tickets: set[str], fixed: Fixed | None) -> _Ro
             conflicts.setdefault(row.ticket, [before.outcome]).append(row.outcome)
     rows.wrong |= {ticket: "late" for ticket in late if ticket not in rows.of}
     rows.wrong |= dict.fromkeys(conflicts, "conflict")
-    listed = [f"{ticket} is {' and '.join(said)}" for ticket, said in conflicts.items()]
-    rows.leave_out("edited", edited, "not as `score` writes a row")
-    rows.leave_out("unknown", unknown, "the ticket is not in SCHEDULE.csv")
-    rows.leave_out("duplicate", again, "an outcome that stands twice counts once")
-    rows.leave_out("conflict", listed, "outcomes that contradict each other do not count")
+    listed = [
+        say("{ticket} is {outcomes}", ticket=ticket, outcomes=", ".join(outcomes))
+        for ticket, outcomes in conflicts.items()
+    ]
+    rows.leave_out("edited", edited, say("not as `score` writes a row"))
+    rows.leave_out("unknown", unknown, say("the ticket is not in SCHEDULE.csv"))
+    rows.leave_out("duplicate", again, say("an outcome that stands twice counts once"))
+    rows.leave_out("conflict", listed, say("outcomes that contradict each other do not count"))
     rows.leave_out("late", late, LATE)
     rows.leave_out("edited", on_time.gone, GONE)
     return rows
 
 
-LATE = "what came, or was changed, after the names were told does not count"
-GONE = "there when the names were told, and not any more, by digest"
+LATE = say("what came, or was changed, after the names were told does not count")
+GONE = say("there when the names were told, and not any more, by digest")
 
 
 class _OnTime:
@@ -311,30 +322,43 @@ class _OnTime:
 def _void(reasons: Mapping[str, int]) -> Iterator[LeftOut]:
     count = sum(reasons.values())
     if count:
-        said = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
-        text = f"{counted(count, 'drive')} void ({said}), driven again within the block"
-        yield LeftOut("void", count, text)
+        each = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
+        why = say("void ({reasons}), driven again within the block", reasons=each)
+        yield LeftOut("void", count, _drives(count, why))
 
 
 def _uncounted(states: Counter[State]) -> Iterator[LeftOut]:
     """Yield why drives do not count that nothing was said of yet."""
-    whys: dict[Literal["earlier", "missing", "unscored"], str] = {
-        "earlier": "of an earlier version of the policy, which was trained again since",
-        "missing": "with an outcome and without a line in drives.jsonl",
-        "unscored": "without an outcome so far",
+    whys: dict[Literal["earlier", "missing", "unscored"], Sentence] = {
+        "earlier": say("of an earlier version of the policy, which was trained again since"),
+        "missing": say("with an outcome and without a line in drives.jsonl"),
+        "unscored": say("without an outcome so far"),
     }
     for state, why in whys.items():
         if states[state]:
-            text = f"{counted(states[state], 'drive')} {why}"
-            yield LeftOut(state, states[state], text)
+            yield LeftOut(state, states[state], _drives(states[state], why))
+
+
+def _drives(count: int, why: Sentence) -> Sentence:
+    """Return how many drives do not count, and why."""
+    if count == 1:
+        return say("{n} drive {why}", n=1, why=why)
+    return say("{n} drives {why}", n=count, why=why)
+
+
+def _in_line(ticket: str, number: int) -> Sentence:
+    return say("{ticket} in line {n}", ticket=repr(ticket[:20]), n=number)
+
+
+def _joined(listed: Sequence[Sentence | str]) -> Sentence:
+    """Return the first of a list in a row, and how many more there are."""
+    joined, *others = (verbatim(one) if isinstance(one, str) else one for one in listed[:NAMED])
+    for other in others:
+        joined = say("{first}, {other}", first=joined, other=other)
+    return first_of(len(listed) - len(listed[:NAMED]) + 1, joined)
 
 
 def _ticket_in(line: str) -> str:
     """Return the ticket of a line that may not be whole."""
     found = re.search(r'"ticket": ?"(\w+)"', line)
     return found[1] if found else ""
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"

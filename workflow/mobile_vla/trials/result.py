@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from mobile_vla.result import Result
+from mobile_vla.sentence import Sentence
 from mobile_vla.trials.records import Outcome
 
 COUNTED: tuple[Outcome, ...] = get_args(Outcome)
@@ -111,7 +112,7 @@ class LeftOut(Result):
     """A word for the reason, such as `duplicate` or `late`."""
     rows: int
     """Number of rows, drives or outcomes."""
-    sentence: str
+    sentence: Sentence
     """Which, and why."""
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from mobile_vla.config.loading import read_project
 from mobile_vla.config.trials import Trial
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.layout import RESULTS, TrainingFiles
+from mobile_vla.filesets import RESULTS
+from mobile_vla.layout import TrainingFiles
 from mobile_vla.trials.files import (
     DRIVES,
     FOLDER,

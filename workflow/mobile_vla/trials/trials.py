@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mobile_vla.config.trials import TrialSettings
 from mobile_vla.layout import TrialFiles
+from mobile_vla.sentence import say
 from mobile_vla.trials.analysis import DrivenBlock, decide, policy_rates
 from mobile_vla.trials.files import SCHEDULE
 from mobile_vla.trials.identity import policy_digest
@@ -125,5 +126,7 @@ def _not_scheduled(name: str) -> LeftOut:
     return LeftOut(
         reason="not_scheduled",
         rows=0,
-        sentence=f"{name} is not on the schedule; a trial under another name would have it",
+        sentence=say(
+            "{policy} is not on the schedule; a trial under another name would have it", policy=name
+        ),
     )

@@ -47,11 +47,13 @@ def larger_test(facts: Facts) -> Advice | None:
         if split is None:
             continue
         kind = "test_share" if isinstance(split, Holdout) else "kfold"
-        key = kind if wanted <= usable or kind == "test_share" else "too_few"
+        key = f"{kind}.why" if wanted <= usable or kind == "test_share" else "too_few.why"
+        if not tested and wanted <= usable:
+            key = f"{kind}.untested"
         folds = split.folds if isinstance(split, KFold) else 1
         return Advice(
             facts.t(f"advice.{kind}", n=folds, all=usable),
-            facts.t(f"advice.{key}.why", **counts),
+            facts.t(f"advice.{key}", **counts),
             config_lines("datasets", dataset, split=_written(split)),
         )
     return None

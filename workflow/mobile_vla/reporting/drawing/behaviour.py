@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from mobile_vla.layout import RolloutFiles
 from mobile_vla.reporting.drawing.style import Drawn, beside, lines_down, mark, new_figure, nothing
-from mobile_vla.reporting.format import number, percent
+from mobile_vla.reporting.format import number, whole_percent
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.palette import BASELINE, COLORS, FAINT, GRID
 from mobile_vla.reporting.verdict import span_of
@@ -63,9 +63,9 @@ def closed_loop(material: Material) -> Drawn:
         t(
             "closed_loop.one",
             driver=run.label if name == "policy" else t(f"driver.{name}"),
-            share=percent(driver.success.rate),
-            low=percent(driver.success.low),
-            high=percent(driver.success.high),
+            share=whole_percent(driver.success.rate),
+            low=whole_percent(driver.success.low),
+            high=whole_percent(driver.success.high),
         )
         for name, driver in rollouts.drivers.items()
     ]
