@@ -41,7 +41,8 @@ test-cluster: .venv/installed-slurm
 	fi
 	$(BIN)/python -m pytest -q -n 3 tests/cluster
 
-# The library `lerobot` in an environment of its own, which writes what we read and reads what we write.
+# The library `lerobot` in an environment of its own, which writes what we read and reads what we write, and
+# `roc-validator`, which accepts our crate.
 LEROBOT := lerobot==0.4.4
 test-interop: .venv/installed-dev .venv-interop/installed
 	$(BIN)/python -m pytest -q tests/interop

@@ -98,6 +98,28 @@ def test_columns_are_chosen_by_the_keyboard(page: str, tmp_path: Path) -> None:
     assert found == [[count, count] for count in (first, first + 1, first, first - 1)]
 
 
+def test_numbers_say_their_names_on_demand(page: str, tmp_path: Path) -> None:
+    script = """
+      const button = document.querySelector(".numbers"), tip = document.querySelector(".tip");
+      const cell = document.querySelector("#summary [data-number]"), found = [];
+      const look = () => {
+        cell.focus();
+        found.push(tip.hidden ? "" : tip.textContent);
+        cell.blur();
+      };
+      look(); button.click(); look();
+      cell.dispatchEvent(new PointerEvent("pointermove", { bubbles: true }));
+      found.push(tip.textContent, button.getAttribute("aria-pressed"));
+      button.click(); look();
+      return found;
+    """
+    found, _ = probe(page, script, tmp_path)
+    group = "comparison/groups/demo/experiments/"
+    names = [re.sub(rf"{group}\w+/mae/", "", name) for name in found[1].split("\n")]
+    assert names == ["value", "low", "high"]
+    assert found == ["", found[1], found[1], "true", ""]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_theme_is_the_systems_until_one_is_chosen(
     page: str, tmp_path: Path, dark: bool

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from mobile_vla.layout import holds_times
 from support.project import Project
 
-TIMED = ("timing.json", "timing.html", "latency.json", "training_results.json", "certificate.json")
 COMPUTED = ("datasets", "backbones", "features", "experiments")
 
 
@@ -13,8 +13,7 @@ def deterministic_files(project: Project) -> dict[str, bytes]:
     found = {}
     for file in sorted((project.folder / "results").rglob("*")):
         name = file.relative_to(project.folder / "results")
-        timed = name.name in TIMED or name.name.endswith(".provenance.json")
         untracked = {"tensorboard", ".work"} & set(name.parts)
-        if file.is_file() and name.parts[0] in COMPUTED and not timed and not untracked:
+        if file.is_file() and name.parts[0] in COMPUTED and not holds_times(name) and not untracked:
             found[str(name)] = file.read_bytes()
     return found

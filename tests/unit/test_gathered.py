@@ -14,7 +14,12 @@ import pytest
 from mobile_vla.commands import COMMANDS
 from mobile_vla.config.base import Gathered
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
-from mobile_vla.config.reporting import FigureSettings, PartialSettings, TableSettings
+from mobile_vla.config.reporting import (
+    CrateSettings,
+    FigureSettings,
+    PartialSettings,
+    TableSettings,
+)
 from mobile_vla.layout import EpisodeFiles, PartialFiles
 from mobile_vla.reporting.page_files import template_files
 from mobile_vla.texts import texts_file
@@ -53,6 +58,7 @@ def settings_of(command: str, made: Results) -> Gathered:
         "tables": TableSettings.part_of(page),
         "figures": FigureSettings.part_of(page),
         "page": page,
+        "crate": CrateSettings(page=page),
         "partial_report": PartialSettings(report=page, uncertainty=UNCERTAINTY),
     }
     return given[command]

@@ -217,7 +217,7 @@ def _parser(command: str, function: Callable[..., None]) -> argparse.ArgumentPar
 def _add_option(parser: argparse.ArgumentParser, name: str, kind: Any, default: Any) -> None:
     """Add an option for a parameter, or for a member of a group."""
     required = default in (inspect.Parameter.empty, MISSING)
-    option: dict[str, Any] = {"required": required}
+    option: dict[str, Any] = {"required": required, "dest": name}
     if not required:
         option["default"] = default
     if typing.get_origin(kind) is list:
@@ -233,7 +233,8 @@ def _add_option(parser: argparse.ArgumentParser, name: str, kind: Any, default: 
         # of `Path | None` a path
         members = [member for member in typing.get_args(kind) if member is not NoneType]
         option |= {"type": members[0] if members else kind, "nargs": "?"}
-    parser.add_argument("--" + name.replace("_", "-"), **option)
+    # `from_` is the option `--from`, which is no name in Python
+    parser.add_argument("--" + name.rstrip("_").replace("_", "-"), **option)
 
 
 def _arguments(function: Callable[..., None], options: argparse.Namespace) -> dict[str, Any]:

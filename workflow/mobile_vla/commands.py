@@ -111,6 +111,7 @@ STAGES = _by_name(
     Command("card", "reporting", ("huggingface_hub", "pyyaml")),
     Command("page", "reporting", ("jinja2", "pyyaml"), gathers=True),
     Command("partial_report", "reporting", gathers=True),
+    Command("crate", "reporting", ("rocrate",), gathers=True),
 )
 
 # Called by users alone.
@@ -128,6 +129,7 @@ TOOLS = _by_name(
     Command("describe", "describing"),
     Command("clean_stale", "config"),
     Command("plan", "planning"),
+    Command("reproduce", "reproducing"),
     Command("schema", "config"),
 )
 

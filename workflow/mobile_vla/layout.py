@@ -6,10 +6,38 @@ files from another: Snakemake's rules take them as patterns, commands and report
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mobile_vla.filesets import RESULTS, Files, place
+
+TIMED = ("timing.json", "timing.html", "latency.json", "training_results.json", "certificate.json")
+"""Names of the files that hold measured times, beside provenance."""
+
+
+def holds_times(path: Path) -> bool:
+    """Whether a file differs from run to run, since it says when or how long."""
+    return path.name in TIMED or path.name.endswith(".provenance.json")
+
+
+def kinds(kind: type[Files] = Files) -> Iterator[type[Files]]:
+    """Yield the classes of files, each a command's."""
+    for derived in kind.__subclasses__():
+        yield derived
+        yield from kinds(derived)
+
+
+def kind_of(path: Path, results: Path = RESULTS) -> tuple[type[Files], dict[str, str]] | None:
+    """Return the class of a file or of a provenance, and the names in its path; None for others."""
+    for kind in kinds():
+        for pattern in kind.patterns():
+            # of the names in braces a path may have any
+            alike = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(str(results / pattern)))
+            if (match := re.fullmatch(alike, str(path))) is not None:
+                return kind, match.groupdict()
+    return None
 
 
 @dataclass(frozen=True)
@@ -335,6 +363,16 @@ class ReportFiles(Files):
     LOG = "page.log"
 
     report: Path = Path("report.html")
+
+
+@dataclass(frozen=True)
+class CrateFiles(Files):
+    """The report for an archive."""
+
+    LOG = "crate.log"
+
+    crate: Path = Path("report.crate.zip")
+    """A Workflow Run RO-Crate: report, tables, results that it shows, settings and provenance."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from mobile_vla.config.model import Photometric
 from mobile_vla.config.named import Named
 from mobile_vla.config.reporting import (
     CardSettings,
+    CrateSettings,
     FigureSettings,
     PageSettings,
     PartialSettings,
@@ -313,6 +314,10 @@ class Project(Named):
             language=self.report.language,
             example=self.report.example,
         )
+
+    def crate(self, episodes: dict[str, str]) -> CrateSettings:
+        """Return what ``crate`` is given: with raw episodes by their names in the crate."""
+        return CrateSettings(page=self.page(), episodes=episodes)
 
     def partial_report(self) -> PartialSettings:
         """Return what ``partial_report`` is given."""

@@ -28,6 +28,7 @@ from mobile_vla.layout import (
     LatencyFiles,
     ManifestFiles,
     OtherEvaluationFiles,
+    ReportFiles,
     RolloutFiles,
     SplitFiles,
     TableFiles,
@@ -37,6 +38,7 @@ from mobile_vla.layout import (
 )
 
 Printed = Literal["open", "all"]
+Packed = Literal["results", "episodes"]
 
 FIGURES = {
     "data": ("action_sequences", "coverage"),
@@ -93,6 +95,8 @@ class Report(Settings):
     example: str | None = None
     """The experiment whose predictions the figures of a single run show; null: that of the run with
     the highest skill."""
+    crate: Packed = "results"
+    """What `results/report.crate.zip` holds: the report's ``results``, or ``episodes``, too."""
 
 
 class ReportedRun(Settings):
@@ -337,6 +341,21 @@ class PageSettings(FigureSettings, TableSettings):
         runs = [job.provenance for kind in kinds for job in jobs if type(job.files) is kind]
         trials = [TrialFiles.provenance(results, trial=name) for name in self.trials]
         return _distinct([*data, *backbones, *features, *runs, *trials])
+
+
+class CrateSettings(Gathered):
+    """What ``crate`` is given."""
+
+    page: PageSettings
+    episodes: dict[str, str] = Field(default_factory=dict)
+    """Raw episodes by their names in the crate; only with `report.crate: episodes`."""
+
+    def files(self, results: Path) -> list[Path]:
+        """Return the page, what it shows, and the tables."""
+        page = self.page
+        tables = [path for files in page.table_files(results).values() for path in files]
+        own = [ReportFiles.below(results).report, ReportFiles.provenance(results)]
+        return _distinct([*own, *tables, *page.files(results)])
 
 
 class PartialSettings(Gathered):

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json
-from mobile_vla.filesets import RESULTS, Files, place
-from mobile_vla.layout import TimingFiles
+from mobile_vla.filesets import RESULTS
+from mobile_vla.layout import TimingFiles, kind_of
 from mobile_vla.planning.jobs import PlannedJob
 from mobile_vla.timing.result import TimingResult
 
@@ -63,19 +63,8 @@ def _projected(job: PlannedJob) -> float | None:
 
 def _pattern(job: PlannedJob) -> str | None:
     """Return where provenance like a job's lies, with a star for each name."""
-    for kind in _kinds(Files):
-        pattern = str(place(RESULTS, kind.patterns()[-1], {}))
-        # of the parts in braces a path may have any
-        alike = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(pattern))
-        if job.provenance is not None and re.fullmatch(alike, str(job.provenance)):
-            return re.sub(r"{\w+}", "*", kind.patterns()[-1])
-    return None
-
-
-def _kinds(kind: type[Files]) -> Iterator[type[Files]]:
-    for derived in kind.__subclasses__():
-        yield derived
-        yield from _kinds(derived)
+    known = None if job.provenance is None else kind_of(job.provenance)
+    return None if known is None else re.sub(r"{\w+}", "*", known[0].patterns()[-1])
 
 
 def _taken(pattern: str) -> Iterator[float]:

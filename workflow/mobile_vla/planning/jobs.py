@@ -91,16 +91,22 @@ def rules_of_the_project() -> list[str]:
     return [] if here else ["--snakefile", str(RULES)]
 
 
-def planned_jobs() -> list[PlannedJob]:
-    """Return what ``snakemake -n`` would run in the current folder, in its order.
+def planned_jobs(*arguments: str, folder: Path | None = None) -> list[PlannedJob]:
+    """Return what ``snakemake -n`` would run, in its order.
+
+    Args:
+        arguments: further ones of Snakemake's.
+        folder: where it works; by default the current one.
 
     Raises:
         SystemExit: Snakemake refused; it has said why.
     """
-    call = [sys.executable, "-m", "snakemake", "-n", "--logger", "plan", *rules_of_the_project()]
+    call = [sys.executable, "-m", "snakemake", "-n", "--logger", "plan", *arguments]
     path = os.pathsep.join(filter(None, (str(PLUGINS), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(call, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        call, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(done.returncode)
     return read_jobs(done.stdout.splitlines())

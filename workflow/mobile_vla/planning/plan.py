@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mobile_vla.planning.estimate import Estimator, Source
-from mobile_vla.planning.jobs import KINDS, PlannedJob, planned_jobs
+from mobile_vla.planning.jobs import KINDS, PlannedJob, planned_jobs, rules_of_the_project
 from mobile_vla.planning.reasons import counted, reasons
 from mobile_vla.progress import duration
 
@@ -43,7 +43,7 @@ def plan() -> None:
     Raises:
         SystemExit: Snakemake refused; it has said why.
     """
-    print(table(planned_jobs()))
+    print(table(planned_jobs(*rules_of_the_project())))
 
 
 def table(jobs: Sequence[PlannedJob]) -> str:

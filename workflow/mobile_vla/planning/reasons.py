@@ -47,14 +47,14 @@ def reasons(jobs: Sequence[PlannedJob]) -> list[str]:
     again = [job for job in jobs if _ran(job)]
     said: dict[object, str] = {}  # what two stages say is said once, by its shorter name
     for job in again:
-        for key, words in _settings(job):
+        for key, words in changed_settings(job):
             said[key] = min(said.get(key, words), words, key=len)
     lists: dict[object, str] = {key: said.pop(key) for key in list(said) if key in LISTS}
-    modules = sorted({module for job in again for module in _changed_modules(job)})
+    modules = sorted({module for job in again for module in changed_modules(job)})
     if modules:
         said["code"] = f"{named(modules)} changed"
     for job in again:
-        said.update((words, words) for words in [*_versions(job), *_files(job)])
+        said.update((words, words) for words in [*changed_versions(job), *_files(job)])
     said.update((words, words) for words in [*_additions(new, jobs), *_contents(again)])
     said = said or lists
     if not said and any("Set of input files has changed" in job.reason for job in again):
@@ -84,13 +84,13 @@ def _folder(job: PlannedJob) -> Path:
     return RESULTS / "report.html" if kind == "report" else RESULTS / f"{kind}s" / name
 
 
-def _settings(job: PlannedJob) -> Iterator[tuple[object, str]]:
+def changed_settings(job: PlannedJob) -> Iterator[tuple[object, str]]:
     """Yield the settings that differ, each with what makes it the same in two stages."""
     last = job.last
     if last is None or last.settings is None:
         return
     # With new code come new settings, which nobody changed.
-    both = any(module.startswith("config/") for module in _changed_modules(job))
+    both = any(module.startswith("config/") for module in changed_modules(job))
     for path, before, now in _differences(last.settings, job.settings, both):
         if isinstance(before, list) and isinstance(now, list) and _members(before + now):
             for words in _changed_members(before, now):
@@ -152,7 +152,7 @@ def _changed_members(before: Sequence[Any], now: Sequence[Any]) -> Iterator[str]
         yield "settings of experiments changed"
 
 
-def _changed_modules(job: PlannedJob) -> list[str]:
+def changed_modules(job: PlannedJob) -> list[str]:
     """Return the files of the library that differ, such as ``evaluation/metrics.py``."""
     if job.last is None:
         return []
@@ -168,7 +168,7 @@ def _file(module: str) -> str:
     return f"{path}.py" if (ROOT / PACKAGE / f"{path}.py").is_file() else f"{path}/__init__.py"
 
 
-def _versions(job: PlannedJob) -> Iterator[str]:
+def changed_versions(job: PlannedJob) -> Iterator[str]:
     """Yield the packages whose version differs."""
     if job.last is None:
         return
@@ -238,7 +238,7 @@ def _contents(again: Sequence[PlannedJob]) -> Iterator[str]:
         job
         for job in again
         if "Params have changed" in job.reason
-        and not (any(_settings(job)) or _changed_modules(job) or any(_versions(job)))
+        and not (any(changed_settings(job)) or changed_modules(job) or any(changed_versions(job)))
     ]
     episodes = sum(map(_episodes_of, changed))
     if episodes:

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import FIGURES, FigureSettings
 from mobile_vla.files import write_json
-from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles
+from mobile_vla.layout import CaptionFiles, FigureFiles
 from mobile_vla.reporting.drawing import (
     baselines,
     behaviour,
@@ -24,7 +23,7 @@ from mobile_vla.reporting.drawing import (
 )
 from mobile_vla.reporting.drawing.fonts import OWN, families_for
 from mobile_vla.reporting.drawing.style import FORMATS, Drawn, save, styled
-from mobile_vla.reporting.load import load_runs, load_trials
+from mobile_vla.reporting.load import load_runs, load_scores, load_trials
 from mobile_vla.reporting.material import Material
 from mobile_vla.reporting.result import Caption
 from mobile_vla.reporting.sweeps import sweep_tables
@@ -69,7 +68,7 @@ def draw(
     Each of the ``formats`` takes as long as all drawing.
     """
     runs = load_runs(settings, results)
-    scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
+    scores = load_scores(derived)
     t = Texts.of(settings.language)
     families = families_for(t.letters)
     if families is None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from mobile_vla.audit.result import Audit
 from mobile_vla.bundle.result import Certificate
+from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import FigureSettings, ReportedRun, ReportSettings
 from mobile_vla.data.result import DatasetSplit, Manifest
 from mobile_vla.errors import UserError
@@ -19,6 +20,7 @@ from mobile_vla.latency.result import LatencyResult
 from mobile_vla.layout import (
     AuditFiles,
     CertificateFiles,
+    ComparisonFiles,
     EvaluationFiles,
     LanguageFiles,
     LatencyFiles,
@@ -30,6 +32,7 @@ from mobile_vla.layout import (
     TrainingFiles,
     TrialFiles,
 )
+from mobile_vla.reporting.measured import named
 from mobile_vla.result import Result
 from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.timing.result import TimingResult
@@ -152,9 +155,9 @@ def load_runs(settings: ReportSettings, results: Path) -> tuple[Run, ...]:
     timings, latencies = {}, {}
     for name in settings.experiments():
         timing = TimingFiles.below(results, experiment=name).timing
-        timings[name] = _read(TimingResult, timing, name, "experiment")
+        timings[name] = _read(TimingResult, timing, results, name, "experiment")
         latency = LatencyFiles.below(results, experiment=name).latency
-        latencies[name] = _read(LatencyResult, latency, name, "experiment")
+        latencies[name] = _read(LatencyResult, latency, results, name, "experiment")
     counts = Counter(run.experiment for run in settings.runs)
     return tuple(
         _load_run(
@@ -174,7 +177,7 @@ def _load_run(
     names = run.names()
 
     def read(kind: type[Content], path: Path) -> Content:
-        return _read(kind, path, f"{run.experiment}/{run.run}", "experiment", "run")
+        return _read(kind, path, results, f"{run.experiment}/{run.run}", "experiment", "run")
 
     def score_on(dataset: str) -> EvaluationResult:
         path = OtherEvaluationFiles.below(results, **names, dataset=dataset).evaluation
@@ -193,7 +196,7 @@ def _load_run(
     return Run(
         settings=run,
         label=label,
-        epochs=read_metrics(training.metrics),
+        epochs=named(read_metrics(training.metrics), training.metrics, results),
         training=read(TrainingResult, training.results),
         evaluation=read(EvaluationResult, EvaluationFiles.below(results, **names).evaluation),
         timing=timing,
@@ -214,8 +217,8 @@ def load_datasets(settings: FigureSettings, results: Path) -> tuple[DatasetFacts
         split = SplitFiles.below(results, dataset=name).split
         datasets.append(
             DatasetFacts(
-                _read(Manifest, manifest, name, "dataset"),
-                _read(DatasetSplit, split, name, "dataset"),
+                _read(Manifest, manifest, results, name, "dataset"),
+                _read(DatasetSplit, split, results, name, "dataset"),
                 load_audit(name, results),
             )
         )
@@ -225,7 +228,7 @@ def load_datasets(settings: FigureSettings, results: Path) -> tuple[DatasetFacts
 def load_trials(settings: ReportSettings, results: Path) -> tuple[TrialResult, ...]:
     """Read what the trials prove; errors as for :func:`load_runs`."""
     return tuple(
-        _read(TrialResult, TrialFiles.below(results, trial=name).trial, name, "trial")
+        _read(TrialResult, TrialFiles.below(results, trial=name).trial, results, name, "trial")
         for name in settings.trials
     )
 
@@ -233,12 +236,18 @@ def load_trials(settings: ReportSettings, results: Path) -> tuple[TrialResult, .
 def load_audit(dataset: str, results: Path) -> Audit:
     """Read the audit of a dataset; errors as for :func:`load_runs`."""
     path = AuditFiles.below(results, dataset=dataset).report
-    return _read(Audit, path, dataset, "dataset")
+    return _read(Audit, path, results, dataset, "dataset")
 
 
-def _read(kind: type[Content], path: Path, owner: str, *names: str) -> Content:
-    """Read a file whose fields of these names say whose it is."""
-    content = kind.read(path)
+def load_scores(results: Path) -> ComparisonResult:
+    """Read the comparison of all experiments."""
+    path = ComparisonFiles.below(results).comparison
+    return named(ComparisonResult.read(path), path, results)
+
+
+def _read(kind: type[Content], path: Path, results: Path, owner: str, *names: str) -> Content:
+    """Read a file whose fields of these names say whose it is; its numbers have names."""
+    content = named(kind.read(path), path, results)
     _check_owner(path, "/".join(getattr(content, name) for name in names), owner)
     return content
 

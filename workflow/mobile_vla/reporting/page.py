@@ -12,18 +12,25 @@ from typing import Any, Literal
 from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, TemplateSyntaxError
 from markupsafe import Markup, escape
 
-from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import FIGURES, PageSettings
 from mobile_vla.data.result import DatasetSplit, Role
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import read_json, write_text
-from mobile_vla.layout import CaptionFiles, ComparisonFiles, FigureFiles, ReportFiles
+from mobile_vla.layout import CaptionFiles, FigureFiles, ReportFiles
 from mobile_vla.reporting import format as text
 from mobile_vla.reporting.advice.facts import Facts
 from mobile_vla.reporting.advice.rules import advise
 from mobile_vla.reporting.answer import answers
-from mobile_vla.reporting.load import Run, epoch_rows, load_datasets, load_runs, load_trials
+from mobile_vla.reporting.load import (
+    Run,
+    epoch_rows,
+    load_datasets,
+    load_runs,
+    load_scores,
+    load_trials,
+)
+from mobile_vla.reporting.measured import names_of
 from mobile_vla.reporting.page_files import SECTIONS, template_files
 from mobile_vla.reporting.page_tables import error_table, origin, origin_summary, settings_table
 from mobile_vla.reporting.palette import THEME, color_of
@@ -76,7 +83,7 @@ def write_page(
     """
     runs = load_runs(settings, results)
     t, names = Texts.of(settings.language), settings.experiments()
-    scores = ComparisonResult.read(ComparisonFiles.below(derived).comparison)
+    scores = load_scores(derived)
     datasets = load_datasets(settings, results)
     trials = load_trials(settings, results)
     sweeps = sweep_tables(settings.sweeps, runs, scores)
@@ -220,7 +227,7 @@ def _render(context: dict[str, Any]) -> str:
     environment.filters.update((each.__name__, each) for each in numbers)
     functions = (
         *(attributes, text.with_ends, epoch_rows, fold_sizes, listed_units),
-        *(pair_said, scored_on, span_of, text_in_units, pair_sentence, run_of),
+        *(pair_said, scored_on, span_of, text_in_units, pair_sentence, run_of, names_of),
     )
     environment.globals.update((each.__name__, each) for each in functions)
     environment.globals.update(context)

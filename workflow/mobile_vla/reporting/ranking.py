@@ -64,10 +64,11 @@ class Axis:
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as it reads, and what it is sorted by."""
+    """A value as it reads, what it is sorted by, and the ends of its interval."""
 
     text: str
     value: float | None = None
+    ends: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def _ranking(
                 letters="".join(members[name].letters),
                 word=word,
                 kind=KINDS[word],
-                mae=Cell(mae, error.value),
+                mae=Cell(mae, error.value, (error.low, error.high)),
                 interval=_interval(error, mae, t),
                 physical=physical,
                 baseline=Cell(
@@ -274,13 +275,12 @@ def _rates(found: Sequence[Proportion] | Sequence[DriveRate], t: Texts) -> Cell:
     rates = [own.rate for own in found if own.rate is not None]
     if not rates:
         return Cell(MISSING)
-    mean = sum(rates) / len(rates)
     if len(found) == 1:
-        low, high = whole_percent(found[0].low), whole_percent(found[0].high)
-        span = t.between(low, high).replace(" ", GLUE)
-        return Cell(f"{whole_percent(rates[0])} ({span})", mean)
+        ends = (found[0].low, found[0].high)
+        span = t.between(*map(whole_percent, ends)).replace(" ", GLUE)
+        return Cell(f"{whole_percent(rates[0])} ({span})", rates[0], ends)
     span = t.between(whole_percent(min(rates)), whole_percent(max(rates)))
-    return Cell(f"{span} ({t.count(len(rates), 'run')})", mean)
+    return Cell(f"{span} ({t.count(len(rates), 'run')})", sum(rates) / len(rates))
 
 
 def _language(runs: Sequence[Run], t: Texts) -> str:

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.reporting import TABLES, TableSettings
 from mobile_vla.files import write_text
-from mobile_vla.layout import ComparisonFiles, TableFiles
+from mobile_vla.layout import TableFiles
 from mobile_vla.reporting.format import number
-from mobile_vla.reporting.load import load_runs, load_trials
+from mobile_vla.reporting.load import load_runs, load_scores, load_trials
 from mobile_vla.reporting.sweeps import sweep_tables
 from mobile_vla.reporting.table_lines import (
     COLUMNS,
@@ -52,7 +51,7 @@ ESCAPED = {
 def tables(settings: TableSettings, results: Path) -> None:
     """Write the tables of errors, losses, verdicts and sweeps, as CSV and as LaTeX."""
     runs = load_runs(settings, results)
-    scores = ComparisonResult.read(ComparisonFiles.below(results).comparison)
+    scores = load_scores(results)
     sweeps = sweep_tables(settings.sweeps, runs, scores)
     trials = load_trials(settings, results)
     lines: dict[str, list[Line]] = {
@@ -94,12 +93,16 @@ def _latex(lines: Sequence[Line], columns: Sequence[str]) -> str:
 
     Columns of numbers are set to the right, and fractions rounded as on the page; None is a dash.
     """
-    numeric = [any(type(line[name]) in (int, float) for line in lines) for name in columns]
+    numeric = [any(_is_number(line[name]) for line in lines) for name in columns]
     kinds = "".join("r" if each else "l" for each in numeric)
     head = _row([_escape(name.replace("_", " ")) for name in columns])
     rows = [_row([_cell(line[name]) for name in columns]) for line in lines]
     start = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", head, r"\midrule"]
     return "\n".join([*start, *rows, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -1,5 +1,5 @@
 "use strict";
-// Sorting, filtering, light and dark, and the values of marks. Without it the page is whole too.
+// Sorting, filtering, light and dark, the values of marks, and the names of numbers. Without it the page is whole too.
 (() => {
   const words = JSON.parse(document.getElementById("words").textContent);
   const root = document.documentElement;
@@ -118,7 +118,7 @@
   const hide = () => { tip.hidden = true; on?.classList.remove("on"); on = null; };
   const show = (mark, x, y) => {
     if (on !== mark) { hide(); on = mark; mark.classList.add("on"); }
-    tip.textContent = mark.dataset.value;
+    tip.textContent = mark.dataset.value ?? mark.dataset.number.replaceAll(" ", "\n");
     tip.hidden = false;
     const { width, height } = tip.getBoundingClientRect();
     tip.style.left = `${Math.max(4, Math.min(x + 12, innerWidth - width - 4))}px`;
@@ -129,12 +129,13 @@
     mark.dataset.value = title.textContent;
     title.remove();
   }
+  const pointed = (event) => event.target.closest?.(root.dataset.numbers ? ".mark, [data-number]" : ".mark");
   document.addEventListener("pointermove", (event) => {
-    const mark = event.target.closest?.(".mark");
+    const mark = pointed(event);
     if (mark) show(mark, event.clientX, event.clientY); else if (event.pointerType === "mouse") hide();
   });
   document.addEventListener("pointerdown", (event) => {
-    const mark = event.target.closest?.(".mark");
+    const mark = pointed(event);
     if (mark) show(mark, event.clientX, event.clientY); else hide();
   });
   document.addEventListener("scroll", hide, { passive: true });
@@ -152,6 +153,28 @@
       said.textContent = marks[place].dataset.value;
     });
     box.addEventListener("blur", hide);
+  }
+
+  // On demand numbers say their names: one that is pointed at or has the focus; a click or Enter copies them.
+  const naming = document.querySelector(".numbers");
+  const copy = (cell) => navigator.clipboard?.writeText(cell.dataset.number)
+    .then(() => { said.textContent = cell.dataset.number; }).catch(() => prompt("", cell.dataset.number));
+  naming.hidden = false;
+  naming.addEventListener("click", () => {
+    const on = !root.dataset.numbers;
+    if (on) root.dataset.numbers = "named"; else delete root.dataset.numbers;
+    naming.setAttribute("aria-pressed", on);
+    for (const cell of document.querySelectorAll("[data-number]")) cell.tabIndex = on ? 0 : -1;
+    hide();
+  });
+  for (const cell of document.querySelectorAll("[data-number]")) {
+    cell.addEventListener("focus", () => {
+      const { right, top } = cell.getBoundingClientRect();
+      if (root.dataset.numbers) show(cell, right, top);
+    });
+    cell.addEventListener("blur", hide);
+    cell.addEventListener("keydown", (event) => { if (root.dataset.numbers && event.key === "Enter") copy(cell); });
+    cell.addEventListener("click", () => { if (root.dataset.numbers) copy(cell); });
   }
 
   // With `print: all`, what is closed is printed too.

@@ -1,0 +1,1 @@
+"""Numbers that are computed again, one by one."""
