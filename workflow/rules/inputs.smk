@@ -1,5 +1,8 @@
 # What the stages read. A file that is named becomes an option of the command; one that is not, such
 # as weights that a JSON beside them describes, is only tracked.
+from mobile_vla.config.reporting import CrateSettings
+
+
 def raw_inputs(wildcards):
     """Return the raw file that is made here; a recorded one is no input, but a param.
 
@@ -286,3 +289,30 @@ def trial_content(wildcards):
     """Return the identity of the bytes of a trial's files, which people make and no rule."""
     ids = content_ids([TRIALS / wildcards.trial / name for name in TRACKED], CONTENT_CACHE)
     return [f"{path.name} {identity}" for path, identity in ids.items()]
+
+
+def packed_episodes():
+    """Return the raw files that are packed with the report, by their names there."""
+    files = {}
+    for name in project.used_datasets() if project.report.crate == "episodes" else ():
+        if project.datasets[name].kind == "recorded":
+            folder = Path(project.dataset_folder(name)).expanduser()
+            raw = {own.file.relative_to(folder): own.file for own in recorded(name).values()}
+        elif in_videos(name):
+            folder = Path(project.datasets[name].path).expanduser()
+            raw = {file.relative_to(folder): file for file in imported_files(name)}
+        else:
+            made = [RawFiles.below(dataset=name, episode=one).raw for one in episodes(name)]
+            raw = {file.name: placed(file) for file in made}
+        files.update({f"raw/{name}/{inside}": str(file) for inside, file in raw.items()})
+    return dict(sorted(files.items()))
+
+
+def packed() -> CrateSettings:
+    """Return what is packed."""
+    return project.crate(packed_episodes())
+
+
+def settings_files():
+    """Return the configuration's files; a module is given its configuration without any."""
+    return [] if MODIFIER.skip_configfile else [f for f in configuration_files() if f.is_file()]

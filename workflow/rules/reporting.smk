@@ -1,6 +1,4 @@
 # The report: figures, tables and one page.
-from mobile_vla.config.reporting import CrateSettings
-
 FIGURES = project.figures().figure_files(RESULTS)
 TABLES = project.tables().table_files(RESULTS)
 TEXTS = relative(texts_file(project.report.language))
@@ -93,33 +91,6 @@ rule page:
         settings=settings_of("page"),
     shell:
         command("page")
-
-
-def packed_episodes():
-    """Return the raw files that are packed with the report, by their names there."""
-    files = {}
-    for name in project.used_datasets() if project.report.crate == "episodes" else ():
-        if project.datasets[name].kind == "recorded":
-            folder = Path(project.dataset_folder(name)).expanduser()
-            raw = {own.file.relative_to(folder): own.file for own in recorded(name).values()}
-        elif in_videos(name):
-            folder = Path(project.datasets[name].path).expanduser()
-            raw = {file.relative_to(folder): file for file in imported_files(name)}
-        else:
-            made = [RawFiles.below(dataset=name, episode=one).raw for one in episodes(name)]
-            raw = {file.name: placed(file) for file in made}
-        files.update({f"raw/{name}/{inside}": str(file) for inside, file in raw.items()})
-    return dict(sorted(files.items()))
-
-
-def packed() -> CrateSettings:
-    """Return what is packed."""
-    return project.crate(packed_episodes())
-
-
-def settings_files():
-    """Return the configuration's files; a module is given its configuration without any."""
-    return [] if MODIFIER.skip_configfile else [f for f in configuration_files() if f.is_file()]
 
 
 # The report for an archive. It packs config.yaml as it is, which no other job reads.
