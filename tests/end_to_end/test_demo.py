@@ -84,7 +84,7 @@ def test_the_page_says_what_the_scores_amount_to(clone):
 
 
 def test_the_four_experiments_share_what_is_frozen(clone):
-    stored = sorted(file.stem for file in (clone / "results/features/demo/tiny").glob("*.npy"))
+    stored = sorted(file.stem for file in (clone / "results/features/demo/tiny").glob("[!.]*.npy"))
     # two views of each: as recorded, and mirrored
     assert [name.split("-")[0] for name in stored] == ["image_embeds"] * 2 + ["readout"] * 2
 

@@ -41,7 +41,7 @@ def test_interpreters_compute_the_same_bytes_as_forks(finished, copied):
     data = results / "datasets/demo"
     raw = min((data / "raw").glob("*.h5"))
     removed = [raw, *data.glob(f"episodes/{raw.stem}.*"), data / "manifest.json"]
-    for file in [*removed, *results.glob("features/demo/tiny/image_embeds*")]:
+    for file in [*removed, *results.glob("features/demo/tiny/*image_embeds*")]:
         file.unlink()
     shutil.rmtree(results / "backbones")
     shutil.rmtree(results / "experiments/lora")

@@ -65,7 +65,7 @@ def test_features_are_those_of_the_datasets(project):
     """Those of `lab` were computed once, for both experiments; of the mixture there are none."""
     stored = {path.name for path in (project.folder / "results/features").iterdir()}
     assert stored == {"lab", "autumn"}
-    assert len(list((project.folder / "results/features/lab/tiny").glob("*.npy"))) == 1
+    assert len(list((project.folder / "results/features/lab/tiny").glob("[!.]*.npy"))) == 1
 
 
 def test_the_scores_of_the_datasets_are_parts_of_those_of_all(project):
@@ -93,7 +93,7 @@ def own(part):
 
 def described(project, dataset):
     """Return the description of a dataset's only features."""
-    (array,) = (project.folder / f"results/features/{dataset}/tiny").glob("*.npy")
+    (array,) = (project.folder / f"results/features/{dataset}/tiny").glob("[!.]*.npy")
     return array.with_suffix(".json")
 
 

@@ -67,7 +67,7 @@ def test_a_move_hides_no_other_change_and_jobs_find_what_has_moved(project):
         **{"ingest": 12, "manifest": 1, "split": 1},
         **{"features": 1, "train": 1, "evaluate": 1},
     }
-    description = next((project.folder / "results/features").rglob("*.json"))
+    description = next((project.folder / "results/features").rglob("[!.]*.json"))
     project.build(str(description.relative_to(project.folder)))
     backbone = project.folder / "results/backbones/real/backbone.json"
     project.build("--force", str(backbone.relative_to(project.folder)))
