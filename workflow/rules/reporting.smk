@@ -96,7 +96,7 @@ rule page:
 # The report for an archive. It packs config.yaml as it is, which no other job reads.
 rule crate:
     input:
-        tracked_results(project.crate({})),
+        lambda w: tracked_results(project.crate({})),
         rules.page.output,
         rules.tables.output,
         [local(ancient(file)) for file in packed_episodes().values()],

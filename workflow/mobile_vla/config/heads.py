@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -14,7 +15,7 @@ Widths = Annotated[tuple[Width, ...], Field(max_length=100)]
 Activation = Literal["gelu", "relu"]
 
 
-class HeadSettings(Settings):
+class HeadSettings(Settings, ABC):
     """What every head has."""
 
     causal: ClassVar[bool] = True
@@ -23,6 +24,7 @@ class HeadSettings(Settings):
     pads: ClassVar[bool] = True
     """Whether it writes RoboVLMs' padding beside the velocities."""
 
+    @abstractmethod
     def matrices(self, readout: int, window: int, values: int) -> int:
         """Return the parameters of its matrices, without biases and norms.
 
@@ -31,7 +33,6 @@ class HeadSettings(Settings):
             window: frames of a window, W.
             values: numbers that it predicts, C times the dimensions.
         """
-        raise NotImplementedError
 
 
 def lstm_matrices(readout: int, hidden: int, layers: int) -> int:
