@@ -50,6 +50,8 @@ def test_it_holds_report_tables_results_settings_and_provenance(
     assert run["instrument"] == {"@id": "workflow/Snakefile"}
     assert run["object"] == [{"@id": "config.yaml"}]
     assert {"@id": "results/report.html"} in run["result"]
+    title = f"<title>{described['./']['name']}</title>"
+    assert title in (tmp_path / "results/report.html").read_text()
     assert ROCrate(tmp_path).mainEntity.id == "workflow/Snakefile"  # the library reads it
 
 

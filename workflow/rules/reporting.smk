@@ -96,6 +96,7 @@ rule page:
 # The report for an archive. It packs config.yaml as it is, which no other job reads.
 rule crate:
     input:
+        TEXTS,
         lambda w: tracked_results(project.crate({})),
         rules.page.output,
         rules.tables.output,

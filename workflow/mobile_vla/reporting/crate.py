@@ -18,7 +18,9 @@ from mobile_vla.config.reporting import CrateSettings
 from mobile_vla.files import atomic_path
 from mobile_vla.layout import ComparisonFiles, CrateFiles, ReportFiles
 from mobile_vla.provenance.record import Provenance
+from mobile_vla.reporting.page import title_of
 from mobile_vla.result import FileDigest
+from mobile_vla.texts import Texts
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -52,7 +54,7 @@ def crate(
     jobs = [Provenance.read(path) for path in settings.page.provenance(results)]
     finished = max(job.finished for job in jobs)
     made = ROCrate(version=VERSION)
-    made.name = settings.page.title
+    made.name = title_of(settings.page, Texts.of(settings.page.language))
     made.description = "Experiments of the Mobile VLA workflow: report, results and provenance."
     made.datePublished = finished
     made.root_dataset["conformsTo"] = [

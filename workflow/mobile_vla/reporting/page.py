@@ -93,7 +93,7 @@ def write_page(
     context = {
         "t": t,
         "language": settings.language,
-        "title": settings.title or t("page.title"),
+        "title": title_of(settings, t),
         "print": settings.print,
         "sections": SECTIONS,
         "runs": runs,
@@ -127,6 +127,11 @@ def write_page(
         "script_words": words.replace("<", "\\u003c"),
     }
     write_text(ReportFiles.below(derived).report, _render(context))
+
+
+def title_of(settings: PageSettings, t: Texts) -> str:
+    """Return the page's title: that of config.yaml, or the language's own."""
+    return settings.title or t("page.title")
 
 
 def _scales(runs: Sequence[Run]) -> str:
