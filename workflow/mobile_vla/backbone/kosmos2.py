@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
+from mobile_vla.backbone.dropout import ATTENTION
 from mobile_vla.config.features import Cut
 from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.errors import UserError
@@ -88,7 +89,7 @@ def load_model(
             remove(self, before)
 
     Kosmos2.__name__ = Kosmos2Model.__name__  # which is written where it is saved again
-    model = Kosmos2.from_pretrained(source, dtype=dtype, attn_implementation="sdpa", **options)
+    model = Kosmos2.from_pretrained(source, dtype=dtype, attn_implementation=ATTENTION, **options)
     # The code of positions is no weight: it was computed in `dtype`, and is again in float32.
     positions = model.text_model.model.embed_positions
     count, width = positions.weights.shape
@@ -98,7 +99,9 @@ def load_model(
 
 def build_model(config: Any) -> nn.Module:
     """Build a model with the stock initialisation, on the device of the context."""
-    return Kosmos2Model(config)
+    model = Kosmos2Model(config)
+    model.set_attn_implementation(ATTENTION)
+    return model
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Lora(Settings):
     alpha: Positive = 16
     """Scale of the update, which is alpha / r."""
     dropout: Fraction = 0.1
-    """Dropout on the adapters' input."""
+    """Dropout on the adapters' input; on a CPU rounded to a multiple of 1/65,536."""
     bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases of the language model are trained too."""
     targets: Texts = ("q_proj", "k_proj", "v_proj", "out_proj")

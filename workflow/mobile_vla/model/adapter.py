@@ -11,6 +11,7 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.dropout import Dropout
 from mobile_vla.backbone.kosmos2 import (
     PARTS,
     Part,
@@ -87,6 +88,9 @@ def prepare_backbone(model: nn.Module, settings: PolicySettings) -> nn.Module:
                 # Autocast brings the input and the adapter to one format. Cast up to the adapter's
                 # before, each input would be kept in float32 for the backward pass, twice.
                 layer.cast_input_dtype_enabled = False
+                for name, dropout in list(layer.lora_dropout.items()):
+                    if isinstance(dropout, nn.Dropout):
+                        layer.lora_dropout[name] = Dropout(dropout.p)
         return wrapped
     if settings.full is not None:
         trained = _trained_parts(settings)
