@@ -260,19 +260,23 @@ def run_lower_layers(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor, lay
     The other arguments are those of :func:`run_language_model`.
     """
     text = model.text_model.model
-    states: Tensor = text.forward_embedding(ids, image_embeds=embeds, img_input_mask=slots)
-    for layer in text.layers[: layers_below(model.config, layers)]:
-        states = layer(states, None)
-    return states
+    states = text.forward_embedding(ids, image_embeds=embeds, img_input_mask=slots)
+    return _run_layers(text, text.layers[: layers_below(model.config, layers)], states)
 
 
 def run_top_layers(model: Any, states: Tensor, layers: int) -> Tensor:
     """Go on from what :func:`run_lower_layers` returned, to (N, S, D) last hidden states."""
     text = model.text_model.model
-    for layer in text.layers[-layers:]:
-        states = layer(states, None)
-    hidden: Tensor = text.layer_norm(states)
+    hidden: Tensor = text.layer_norm(_run_layers(text, text.layers[-layers:], states))
     return hidden
+
+
+def _run_layers(text: Any, layers: Iterable[nn.Module], states: Tensor) -> Tensor:
+    """Run some layers of the language model over (N, S, D), masked as in its whole pass."""
+    mask = text._prepare_decoder_attention_mask(None, states.shape[:2], states, 0)
+    for layer in layers:
+        states = layer(states, mask)
+    return states
 
 
 def leave_lower_layers_in_evaluation(model: Any, layers: int) -> None:
