@@ -78,7 +78,10 @@ class PromptTokens:
 
 
 class Encoder(nn.Module):
-    """A backbone, or PEFT's wrapper of it, its prompts and its action token, a vector (D,)."""
+    """A backbone, or PEFT's wrapper of it, its prompts and its action token, a vector (D,).
+
+    ``stock`` runs the last layer for all tokens too, by the model's own forward pass.
+    """
 
     ids: Tensor
     slots: Tensor
@@ -96,6 +99,7 @@ class Encoder(nn.Module):
     ):
         super().__init__()
         self.backbone = backbone
+        self.stock = False
         if learned:
             self.action_token = nn.Parameter(action_token)
         else:
@@ -137,13 +141,14 @@ class Encoder(nn.Module):
         token = self.action_token.to(image_embeds.dtype).expand(count, 1, -1)  # (N, 1, D)
         at = self.action[prompts]  # (N,)
         length = int(at.max()) + 1  # padding that no prompt of this batch needs is cut off
-        hidden = run_language_model(
-            self.backbone,
+        return run_language_model(
+            self.base_model,
             ids=self.ids[prompts, :length],
             embeds=torch.cat([image_embeds, token], dim=1),  # (N, L + 1, D)
             slots=self.slots[prompts, :length],
-        )  # (N, S, D)
-        return hidden[torch.arange(count, device=hidden.device), at]
+            at=at,
+            stock=self.stock,
+        )
 
     def readouts(self, features: Tensor, prompts: Tensor, cut: Cut) -> Tensor:
         """Run what of the forward pass lies behind a cut.

@@ -160,7 +160,7 @@ def _readouts(model: nn.Module, token: Tensor, features: Tensor, case: WorstCase
         features = encode_images(model, pixels)  # (F, L, D)
     rest = token.expand(case.frames, case.tokens - features.shape[1], -1)
     embedded = torch.cat([features.float(), rest], dim=1)  # (F, S, D)
-    return run_embedded(model, embedded)[:, -1]
+    return run_embedded(model, embedded)
 
 
 def check_memory(
