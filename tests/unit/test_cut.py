@@ -70,6 +70,7 @@ def step(policy: Policy, readouts: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     return loss, {n: p.grad for n, p in policy.named_parameters() if p.requires_grad}
 
 
+@pytest.mark.parametrize("stock", [False, True])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -78,26 +79,28 @@ def step(policy: Policy, readouts: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     ],
     ids=str,
 )
-def test_loss_and_all_gradients_equal_those_of_the_stock_model_bit_for_bit(backbone, changes):
+def test_loss_and_all_gradients_equal_those_of_the_whole_pass_bit_for_bit(backbone, changes, stock):
     """Through stored states, from a model that has no more than what lies behind the cut, and
-    through the stock forward pass of the whole one, with dropout in the adapted layers."""
+    through the whole one, its stock forward pass too, with dropout in the adapted layers."""
     settings = settings_of(**changes)
     whole = policy_of(backbone, settings)
     with torch.no_grad():
         stored = whole.encoder.hidden_states(image_embeds(), PROMPTS)
     encoder = whole.encoder
-    at = encoder.action[PROMPTS]
     torch.manual_seed(3)
     token = encoder.action_token.expand(4, 1, -1)
-    hidden = run_language_model(
-        encoder.backbone,
+    readouts = run_language_model(
+        encoder.base_model,
         ids=encoder.ids[PROMPTS],
         embeds=torch.cat([image_embeds(), token], dim=1),
         slots=encoder.slots[PROMPTS],
+        at=encoder.action[PROMPTS],
+        stock=stock,
     )
-    loss, gradients = step(whole, hidden[torch.arange(4), at])
+    loss, gradients = step(whole, readouts)
 
     part = policy_of(backbone, settings, "hidden_states")
+    part.encoder.stock = stock
     torch.manual_seed(3)
     found, others = step(part, part.encoder.readouts(stored, PROMPTS, "hidden_states"))
     assert torch.equal(found, loss) and len(gradients) > 8

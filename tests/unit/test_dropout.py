@@ -70,15 +70,13 @@ def test_attention_is_that_of_transformers(
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, 3, 6, 4, requires_grad=True) for _ in range(3))
     mask = torch.full((6, 6), torch.finfo(torch.float32).min).triu(1).expand(2, 1, 6, 6)
-    given = mask if masked else torch.zeros_like(mask)
     kept = (torch.rand(2, 3, 6, 6) >= share) / (1 - share)
     monkeypatch.setattr(dropout, "drop", lambda weights, p: weights * kept)
     monkeypatch.setattr(functional, "dropout", lambda weights, p, training: weights * kept)
     layer = nn.Module()
-    layer.is_causal = False  # type: ignore[assignment]
-    with_all = layer, query, key, value, given
-    ours, _ = attend(*with_all, dropout=share, scaling=0.5)
-    theirs, _ = eager_attention_forward(*with_all, dropout=share, scaling=0.5)
+    layer.is_causal = True  # type: ignore[assignment]
+    ours, _ = attend(layer, query, key, value, mask if masked else None, share, scaling=0.5)
+    theirs, _ = eager_attention_forward(layer, query, key, value, mask, dropout=share, scaling=0.5)
     torch.testing.assert_close(ours, theirs)
     gradients = torch.autograd.grad(ours.sum(), (query, key, value))
     expected = torch.autograd.grad(theirs.sum(), (query, key, value))

@@ -13,12 +13,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 _STEPS = 1 << 16  # a probability is a whole number of these: each element has 16 random bits
 
 
-class Dropout(nn.Module):
-    """:func:`drop` as a layer, in the place of ``nn.Dropout``."""
-
-    def __init__(self, p: float):
-        super().__init__()
-        self.p = p
+class Dropout(nn.Dropout):
+    """:func:`drop` as a layer."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop elements in training; return the values themselves in evaluation."""
@@ -65,13 +61,14 @@ def attend(
 
     Args:
         module: the attention layer.
-        query: (N, heads, S, d), as keys and values are.
-        attention_mask: added to the scores, (N, 1, S, S).
+        query: (N, heads, Q, d).
+        key: (N, heads, S, d), as values are.
+        attention_mask: added to the scores, (N, 1, Q, S); None: causal, if the layer is.
         dropout: probability that a weight is dropped.
         scaling: factor of the scores.
 
     Returns:
-        (N, S, heads, d), and no weights.
+        (N, Q, heads, d), and no weights.
     """
     if not dropout or query.device.type != "cpu":
         return sdpa_attention_forward(
@@ -80,6 +77,8 @@ def attend(
     scores = (query * scaling) @ key.transpose(-1, -2)
     if attention_mask is not None:
         scores = scores + attention_mask
+    elif module.is_causal:
+        scores = scores + torch.full(scores.shape[-2:], -torch.inf).triu(1)
     weights = drop(scores.softmax(dim=-1), dropout)
     return (weights @ value).transpose(1, 2).contiguous(), None
 

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import dropout
 from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
-from mobile_vla.backbone.dropout import ATTENTION
+from mobile_vla.backbone.dropout import ATTENTION, attend
 from mobile_vla.config.features import Cut
 from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.errors import UserError
@@ -114,14 +115,12 @@ class Sizes:
     """Width of the language model's feed-forward layers."""
     image_tokens: int
     """L, how many tokens an image becomes in the language model."""
-    layers: int
-    """Layers of the language model."""
 
 
 def sizes_of(config: Any) -> Sizes:
     """Return the sizes that a configuration describes."""
     text = config.text_config
-    return Sizes(text.embed_dim, text.ffn_dim, config.latent_query_num, text.layers)
+    return Sizes(text.embed_dim, text.ffn_dim, config.latent_query_num)
 
 
 def part_of(name: str) -> Part | None:
@@ -236,22 +235,30 @@ def encode_images(model: Any, pixels: Tensor) -> Tensor:
     return features
 
 
-def run_language_model(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor) -> Tensor:
+def run_language_model(
+    model: Any, ids: Tensor, embeds: Tensor, slots: Tensor, at: Tensor, stock: bool = False
+) -> Tensor:
     """Run the language model over prompts with embeddings in their slots.
 
     Args:
-        model: may have PEFT's wrapper.
+        model: the model, with adapters in it or not.
         ids: (N, S) token ids.
         embeds: (N, L + 1, D) the image's embeddings and the action token's vector.
         slots: (N, S) True where these go.
+        at: (N,) position of the token whose state is asked for.
+        stock: run the last layer for all tokens too, by the model's own forward pass.
 
     Returns:
-        (N, S, D) last hidden states; the attention is causal.
+        (N, D) last hidden states there; the attention is causal.
     """
-    hidden: Tensor = model(
-        input_ids=ids, image_embeds=embeds, image_embeds_position_mask=slots, use_cache=False
-    ).last_hidden_state
-    return hidden
+    if stock:
+        every: Tensor = model(
+            input_ids=ids, image_embeds=embeds, image_embeds_position_mask=slots, use_cache=False
+        ).last_hidden_state  # (N, S, D)
+        return every[torch.arange(len(every), device=every.device), at]
+    text = model.text_model.model
+    states = _embedded(text, ids, image_embeds=embeds, img_input_mask=slots)
+    return _run_layers(text, text.layers, states, at)
 
 
 def run_lower_layers(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor, layers: int) -> Tensor:
@@ -260,23 +267,18 @@ def run_lower_layers(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor, lay
     The other arguments are those of :func:`run_language_model`.
     """
     text = model.text_model.model
-    states = text.forward_embedding(ids, image_embeds=embeds, img_input_mask=slots)
-    return _run_layers(text, text.layers[: layers_below(model.config, layers)], states)
-
-
-def run_top_layers(model: Any, states: Tensor, layers: int) -> Tensor:
-    """Go on from what :func:`run_lower_layers` returned, to (N, S, D) last hidden states."""
-    text = model.text_model.model
-    hidden: Tensor = text.layer_norm(_run_layers(text, text.layers[-layers:], states))
-    return hidden
-
-
-def _run_layers(text: Any, layers: Iterable[nn.Module], states: Tensor) -> Tensor:
-    """Run some layers of the language model over (N, S, D), masked as in its whole pass."""
-    mask = text._prepare_decoder_attention_mask(None, states.shape[:2], states, 0)
-    for layer in layers:
-        states = layer(states, mask)
+    states = _embedded(text, ids, image_embeds=embeds, img_input_mask=slots)
+    for layer in text.layers[: layers_below(model.config, layers)]:
+        states = layer(states, None)
     return states
+
+
+def run_top_layers(
+    model: Any, states: Tensor, at: Tensor, layers: int, stock: bool = False
+) -> Tensor:
+    """Go on from what :func:`run_lower_layers` returned, as :func:`run_language_model` does."""
+    text = model.text_model.model
+    return _run_layers(text, text.layers[-layers:], states, at, stock)
 
 
 def leave_lower_layers_in_evaluation(model: Any, layers: int) -> None:
@@ -287,12 +289,72 @@ def leave_lower_layers_in_evaluation(model: Any, layers: int) -> None:
 
 
 def run_embedded(model: Any, embedded: Tensor) -> Tensor:
-    """Run the language model over embedded tokens (N, S, D), and return its last states.
+    """Run the language model over embedded tokens (N, S, D); return the last one's state (N, D).
 
     It is for tensors without content, which cannot be looked up by their values.
     """
-    hidden: Tensor = model.text_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
-    return hidden
+    text = model.text_model.model
+    states = _embedded(text, None, inputs_embeds=embedded)
+    last = torch.full((embedded.shape[0],), embedded.shape[1] - 1, device=embedded.device)
+    return _run_layers(text, text.layers, states, last)
+
+
+def _embedded(text: Any, ids: Tensor | None, **inputs: Tensor) -> Tensor:
+    """Return the states (N, S, D) that enter the first layer."""
+    states = text.forward_embedding(ids, **inputs)
+    return dropout(states, text.dropout, text.training)  # once more, as the stock model does
+
+
+def _run_layers(
+    text: Any, layers: nn.ModuleList, states: Tensor, at: Tensor, stock: bool = False
+) -> Tensor:
+    """Run layers over (N, S, D), the last one for the tokens at (N,) alone: (N, D).
+
+    ``stock`` runs the last one for all tokens too.
+    """
+    for layer in layers[:-1]:
+        states = layer(states, None)  # without a mask the attention is causal
+    if stock:
+        every: Tensor = text.layer_norm(layers[-1](states, None))
+        return every[torch.arange(len(every), device=every.device), at]
+    last: Tensor = text.layer_norm(_run_layer_at(layers[-1], states, at))
+    return last
+
+
+def _run_layer_at(layer: Any, states: Tensor, at: Tensor) -> Tensor:
+    """Run a layer for one token of each prompt, which reads those up to it.
+
+    The others' query, output and feed-forward states are nobody's input behind the last layer.
+
+    Args:
+        layer: a ``Kosmos2TextBlock``.
+        states: (N, S, D).
+        at: (N,) position of the token.
+
+    Returns:
+        (N, D) its states.
+    """
+    attention, row = layer.self_attn, torch.arange(len(states), device=states.device)
+    normed = layer.self_attn_layer_norm(states)
+
+    def heads(projected: Tensor) -> Tensor:
+        return projected.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+
+    behind = torch.arange(states.shape[1], device=states.device) > at[:, None]  # (N, S)
+    hidden = torch.zeros_like(behind, dtype=normed.dtype).masked_fill(behind, -torch.inf)
+    attended, _ = attend(
+        attention,
+        heads(attention.q_proj(normed[row, at][:, None])),  # (N, heads, 1, d)
+        heads(attention.k_proj(normed)),
+        heads(attention.v_proj(normed)),
+        hidden[:, None, None],
+        attention.dropout if layer.training else 0.0,
+        scaling=attention.scaling,
+    )
+    joined = attention.out_proj(attention.inner_attn_ln(attended.flatten(2)[:, 0]))
+    states = states[row, at] + dropout(joined, layer.dropout, layer.training)
+    passed: Tensor = states + layer.ffn(layer.final_layer_norm(states))
+    return passed
 
 
 def embedded_positions(model: Any) -> int:
@@ -321,7 +383,8 @@ class MatrixUse:
     first: bool
     """Whether it is its part's first: its input has a gradient only if an earlier part trains."""
     last: bool
-    """Whether its layer's backward pass does not read its output: it is not computed again."""
+    """Whether checkpointing does not compute it again: its layer's backward pass does not read its
+    output, or its layer is not checkpointed."""
     below: bool = False
     """Whether it lies below the adapted layers of the language model."""
 
@@ -347,21 +410,26 @@ def use_of_matrix(config: Any, name: str, tokens: int, layers: int | None = None
     layer, below = _layer_of(name), layers_below(config, layers)
     entered = re.search(r"\.[qkv]_proj\b(?!.*lora_B)", name) is not None  # by the states below
     first = layers is not None and layer == below and entered
+    if layer == config.text_config.layers - 1:
+        of_all = "k_proj" in name or "v_proj" in name
+        return MatrixUse(tokens if of_all else 1, first=first, last=True)
     return MatrixUse(tokens, first=first, last=last, below=layer in range(below))
 
 
-def attention_operations(config: Any, tokens: int) -> dict[Part, int]:
+def attention_operations(config: Any, tokens: int, layers: int | None = None) -> dict[Part, int]:
     """Return the operations of each part's attention scores and sums, of a frame's forward pass.
 
     Each of the two products takes two operations for each query, key and unit of width. ``tokens``
-    is S of the language model, with image and action token; its layers are alike.
+    is S of the language model, with image and action token; its last layer has a single query.
+    ``layers`` is how many layers of it are counted, from the top; None: all.
     """
     vision, text = config.vision_config, config.text_config
     patches, latents = _patches(config), config.latent_query_num
+    counted = text.layers - layers_below(config, layers)
     return {
         "vision": 4 * (patches + 1) ** 2 * vision.hidden_size * vision.num_hidden_layers,
         "projection": 4 * latents * (patches + 1 + latents) * text.embed_dim,
-        "text": 4 * tokens**2 * text.embed_dim * text.layers,
+        "text": 4 * tokens * (tokens * (counted - 1) + 1) * text.embed_dim,
     }
 
 

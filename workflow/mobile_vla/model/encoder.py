@@ -84,6 +84,7 @@ class Encoder(nn.Module):
 
     ``layers`` is how many layers of the language model lie behind the cut ``hidden_states``, where
     the states are rounded as they are stored; None: the encoder has no such cut.
+    ``stock`` runs the last layer for all tokens too, by the model's own forward pass.
     """
 
     ids: Tensor
@@ -104,6 +105,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.layers = layers
+        self.stock = False
         if learned:
             self.action_token = nn.Parameter(action_token)
         else:
@@ -143,8 +145,8 @@ class Encoder(nn.Module):
         """
         if self.layers is not None:
             return self.top_layers(self.hidden_states(image_embeds, prompts), prompts)
-        hidden = run_language_model(self.backbone, *self._inputs(image_embeds, prompts))
-        return self._at_action_token(hidden, prompts)
+        inputs = self._inputs(image_embeds, prompts)
+        return run_language_model(self.base_model, *inputs, self.action[prompts], self.stock)
 
     def _inputs(self, image_embeds: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return token ids (N, S), embeddings (N, L + 1, D) and their slots (N, S)."""
@@ -156,10 +158,6 @@ class Encoder(nn.Module):
     def _length(self, prompts: Tensor) -> int:
         """Return S without the padding that none of some prompts (N,) needs."""
         return int(self.action[prompts].max()) + 1
-
-    def _at_action_token(self, hidden: Tensor, prompts: Tensor) -> Tensor:
-        """Return the states (N, D) at the action token, of (N, S, D)."""
-        return hidden[torch.arange(len(hidden), device=hidden.device), self.action[prompts]]
 
     def hidden_states(self, image_embeds: Tensor, prompts: Tensor) -> Tensor:
         """Return the states (N, S, D) that enter the adapted layers; see :meth:`language`.
@@ -179,8 +177,9 @@ class Encoder(nn.Module):
         """Return readouts (N, D) of what :meth:`hidden_states` gave, padded or not."""
         assert self.layers is not None
         states = states[:, : self._length(prompts)].float()  # sums of layers stay in float32
-        hidden = run_top_layers(self.base_model, states, self.layers)
-        return self._at_action_token(hidden, prompts)
+        return run_top_layers(
+            self.base_model, states, self.action[prompts], self.layers, self.stock
+        )
 
     def readouts(self, features: Tensor, prompts: Tensor, cut: Cut) -> Tensor:
         """Run what of the forward pass lies behind a cut.

@@ -162,13 +162,14 @@ def _readouts(
         return features
     if case.cut == "hidden_states":
         assert layers is not None
-        return run_top_layers(model, features.float(), layers)[:, -1]
+        last = torch.full((case.frames,), case.tokens - 1)
+        return run_top_layers(model, features.float(), last, layers)
     if case.cut == "pixels":
         pixels = features.permute(0, 3, 1, 2).float() / 255
         features = encode_images(model, pixels)  # (F, L, D)
     rest = token.expand(case.frames, case.tokens - features.shape[1], -1)
     embedded = torch.cat([features.float(), rest], dim=1)  # (F, S, D)
-    return run_embedded(model, embedded)[:, -1]
+    return run_embedded(model, embedded)
 
 
 def check_memory(
