@@ -23,6 +23,7 @@ WIDE = {
 }
 KINDS = {
     "lora": {"lora": Lora(r=8)},
+    "top": {"lora": Lora(r=8, layers=1)},
     "none": {},
     "full": {"full": FullFinetune()},
     "text": {"full": FullFinetune(vision=False, projection=False, text_embedding=False)},
@@ -55,7 +56,7 @@ def settings_of(lora=None, full=None, head=None):
     thinned(
         [
             *((kind, cut, False) for kind in KINDS for cut in ("pixels", None)),
-            *((kind, None, True) for kind in ("lora", "full", "text")),
+            *((kind, None, True) for kind in ("lora", "top", "full", "text")),
         ],
         3,
     ),
@@ -73,6 +74,8 @@ def test_the_count_agrees_with_the_formula(backbone, kind, cut, checkpointing):
     with torch.no_grad():
         if cut != "pixels":
             features = policy.encoder.image_embeds(frames)
+        if cut == "hidden_states":
+            features = policy.encoder.hidden_states(features, prompts)
         if cut == "readout":
             features = policy.encoder.language(features, prompts)
 
