@@ -115,12 +115,14 @@ class Sizes:
     """Width of the language model's feed-forward layers."""
     image_tokens: int
     """L, how many tokens an image becomes in the language model."""
+    layers: int
+    """Layers of the language model."""
 
 
 def sizes_of(config: Any) -> Sizes:
     """Return the sizes that a configuration describes."""
     text = config.text_config
-    return Sizes(text.embed_dim, text.ffn_dim, config.latent_query_num)
+    return Sizes(text.embed_dim, text.ffn_dim, config.latent_query_num, text.layers)
 
 
 def part_of(name: str) -> Part | None:
@@ -256,9 +258,8 @@ def run_language_model(
             input_ids=ids, image_embeds=embeds, image_embeds_position_mask=slots, use_cache=False
         ).last_hidden_state  # (N, S, D)
         return every[torch.arange(len(every), device=every.device), at]
-    text = model.text_model.model
-    states = _embedded(text, ids, image_embeds=embeds, img_input_mask=slots)
-    return _run_layers(text, text.layers, states, at)
+    layers = sizes_of(model.config).layers
+    return run_top_layers(model, run_lower_layers(model, ids, embeds, slots, layers), at, layers)
 
 
 def run_lower_layers(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor, layers: int) -> Tensor:
@@ -267,18 +268,21 @@ def run_lower_layers(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor, lay
     The other arguments are those of :func:`run_language_model`.
     """
     text = model.text_model.model
-    states = _embedded(text, ids, image_embeds=embeds, img_input_mask=slots)
-    for layer in text.layers[: layers_below(model.config, layers)]:
+    states = text.forward_embedding(ids, image_embeds=embeds, img_input_mask=slots)
+    return _run_layers(text, states, layers_below(model.config, layers))
+
+
+def run_top_layers(model: Any, states: Tensor, at: Tensor, layers: int) -> Tensor:
+    """Go on from what :func:`run_lower_layers` returned.
+
+    Returns:
+        (N, D) last hidden states of the tokens at (N,).
+    """
+    *others, last = model.text_model.model.layers[-layers:]
+    for layer in others:
         states = layer(states, None)
-    return states
-
-
-def run_top_layers(
-    model: Any, states: Tensor, at: Tensor, layers: int, stock: bool = False
-) -> Tensor:
-    """Go on from what :func:`run_lower_layers` returned, as :func:`run_language_model` does."""
-    text = model.text_model.model
-    return _run_layers(text, text.layers[-layers:], states, at, stock)
+    hidden: Tensor = model.text_model.model.layer_norm(_run_layer_at(last, states, at))
+    return hidden
 
 
 def leave_lower_layers_in_evaluation(model: Any, layers: int) -> None:
@@ -294,31 +298,17 @@ def run_embedded(model: Any, embedded: Tensor) -> Tensor:
     It is for tensors without content, which cannot be looked up by their values.
     """
     text = model.text_model.model
-    states = _embedded(text, None, inputs_embeds=embedded)
+    states = _run_layers(text, text.forward_embedding(None, inputs_embeds=embedded), 0)
     last = torch.full((embedded.shape[0],), embedded.shape[1] - 1, device=embedded.device)
-    return _run_layers(text, text.layers, states, last)
+    return run_top_layers(model, states, last, sizes_of(model.config).layers)
 
 
-def _embedded(text: Any, ids: Tensor | None, **inputs: Tensor) -> Tensor:
-    """Return the states (N, S, D) that enter the first layer."""
-    states = text.forward_embedding(ids, **inputs)
-    return dropout(states, text.dropout, text.training)  # once more, as the stock model does
-
-
-def _run_layers(
-    text: Any, layers: nn.ModuleList, states: Tensor, at: Tensor, stock: bool = False
-) -> Tensor:
-    """Run layers over (N, S, D), the last one for the tokens at (N,) alone: (N, D).
-
-    ``stock`` runs the last one for all tokens too.
-    """
-    for layer in layers[:-1]:
+def _run_layers(text: Any, states: Tensor, count: int) -> Tensor:
+    """Run the first ``count`` layers over embedded tokens (N, S, D)."""
+    states = dropout(states, text.dropout, text.training)  # once more, as the stock model does
+    for layer in text.layers[:count]:
         states = layer(states, None)  # without a mask the attention is causal
-    if stock:
-        every: Tensor = text.layer_norm(layers[-1](states, None))
-        return every[torch.arange(len(every), device=every.device), at]
-    last: Tensor = text.layer_norm(_run_layer_at(layers[-1], states, at))
-    return last
+    return states
 
 
 def _run_layer_at(layer: Any, states: Tensor, at: Tensor) -> Tensor:
@@ -411,25 +401,23 @@ def use_of_matrix(config: Any, name: str, tokens: int, layers: int | None = None
     entered = re.search(r"\.[qkv]_proj\b(?!.*lora_B)", name) is not None  # by the states below
     first = layers is not None and layer == below and entered
     if layer == config.text_config.layers - 1:
-        of_all = "k_proj" in name or "v_proj" in name
+        of_all = re.search(r"\.[kv]_proj\b", name) is not None
         return MatrixUse(tokens if of_all else 1, first=first, last=True)
     return MatrixUse(tokens, first=first, last=last, below=layer in range(below))
 
 
-def attention_operations(config: Any, tokens: int, layers: int | None = None) -> dict[Part, int]:
+def attention_operations(config: Any, tokens: int) -> dict[Part, int]:
     """Return the operations of each part's attention scores and sums, of a frame's forward pass.
 
     Each of the two products takes two operations for each query, key and unit of width. ``tokens``
     is S of the language model, with image and action token; its last layer has a single query.
-    ``layers`` is how many layers of it are counted, from the top; None: all.
     """
     vision, text = config.vision_config, config.text_config
     patches, latents = _patches(config), config.latent_query_num
-    counted = text.layers - layers_below(config, layers)
     return {
         "vision": 4 * (patches + 1) ** 2 * vision.hidden_size * vision.num_hidden_layers,
         "projection": 4 * latents * (patches + 1 + latents) * text.embed_dim,
-        "text": 4 * tokens * (tokens * (counted - 1) + 1) * text.embed_dim,
+        "text": 4 * tokens * (tokens * (text.layers - 1) + 1) * text.embed_dim,
     }
 
 

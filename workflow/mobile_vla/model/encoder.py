@@ -83,8 +83,8 @@ class Encoder(nn.Module):
     """A backbone, or PEFT's wrapper of it, its prompts and its action token, a vector (D,).
 
     ``layers`` is how many layers of the language model lie behind the cut ``hidden_states``, where
-    the states are rounded as they are stored; None: the encoder has no such cut.
-    ``stock`` runs the last layer for all tokens too, by the model's own forward pass.
+    the states are rounded as they are stored; None: the encoder has no such cut. ``stock`` runs the
+    last layer for all tokens too, by the model's own forward pass.
     """
 
     ids: Tensor
@@ -104,8 +104,7 @@ class Encoder(nn.Module):
     ):
         super().__init__()
         self.backbone = backbone
-        self.layers = layers
-        self.stock = False
+        self.layers, self.stock = layers, False
         if learned:
             self.action_token = nn.Parameter(action_token)
         else:
@@ -143,7 +142,7 @@ class Encoder(nn.Module):
             (N, D) readouts: its states at the action token. The attention is causal and padding
             stands behind that token, so a readout does not depend on what else is in the batch.
         """
-        if self.layers is not None:
+        if self.layers is not None and not self.stock:
             return self.top_layers(self.hidden_states(image_embeds, prompts), prompts)
         inputs = self._inputs(image_embeds, prompts)
         return run_language_model(self.base_model, *inputs, self.action[prompts], self.stock)
@@ -177,9 +176,7 @@ class Encoder(nn.Module):
         """Return readouts (N, D) of what :meth:`hidden_states` gave, padded or not."""
         assert self.layers is not None
         states = states[:, : self._length(prompts)].float()  # sums of layers stay in float32
-        return run_top_layers(
-            self.base_model, states, self.action[prompts], self.layers, self.stock
-        )
+        return run_top_layers(self.base_model, states, self.action[prompts], self.layers)
 
     def readouts(self, features: Tensor, prompts: Tensor, cut: Cut) -> Tensor:
         """Run what of the forward pass lies behind a cut.

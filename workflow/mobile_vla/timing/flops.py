@@ -15,6 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 from mobile_vla.backbone.kosmos2 import (
     NOT_CHECKPOINTED,
     attention_operations,
+    layers_below,
+    sizes_of,
     use_of_matrix,
 )
 from mobile_vla.config.features import Cut
@@ -100,12 +102,14 @@ def formula(
         again = repeated(part) and in_stack and not use.last
         backward = flows[part] and not without_gradient
         frame += forward * (1 + again + backward + module.weight.requires_grad)
-    adapted_attention = attention_operations(config, tokens, adapted)
     for part, forward in attention_operations(config, tokens).items():
         if _runs(part, cut):
-            above = adapted_attention[part]
-            run = above if cut == "hidden_states" else forward
-            frame += run + above * (repeated(part) + ATTENTION_BACKWARD * flows[part])
+            # the last layer has a single query
+            whole = sizes_of(config).layers - 1 + 1 / tokens
+            below = layers_below(config, adapted) / whole if part == "text" else 0
+            run = 1 - below * (cut == "hidden_states")
+            gradient = repeated(part) + ATTENTION_BACKWARD * flows[part]
+            frame += forward * (run + gradient * (1 - below))
     # all of the head is trained: backward costs twice what forward does
     head, observed = cast(ActionHead, layers["head"]), settings.window
     window = 3 * head.operations(observed, observed if every_frame else 1)
