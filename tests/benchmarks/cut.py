@@ -12,6 +12,7 @@ report: each number of layers beside full LoRA, over the test episodes.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 import tempfile
@@ -66,8 +67,8 @@ def trainer_of(layers: int | None, inputs: Inputs, folder: Path) -> tuple[Traine
     inputs.store(key, path)
     seconds = time.perf_counter() - started
     data = open_run(run, inputs.of_run(features=[path]), "fp32")
-    described = FeatureDescription.read(path)
-    return build_trainer(run, data), described.size // described.shape[0], seconds
+    row = 4 * math.prod(FeatureDescription.read(path).shape[1:])
+    return build_trainer(run, data), row, seconds
 
 
 def steps(folder: Path) -> None:
