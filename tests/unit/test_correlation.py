@@ -27,8 +27,7 @@ def test_the_interval_is_that_of_scipys_coefficient_over_samples_with_replacemen
     other = one + rng.normal(size=25)
     found = rank_correlation(one.tolist(), other.tolist(), UNCERTAINTY)
     drawn = [
-        stats.spearmanr(one[kept], other[kept]).statistic
-        for kept in rng.integers(0, 25, (400, 25))
+        stats.spearmanr(one[kept], other[kept]).statistic for kept in rng.integers(0, 25, (400, 25))
     ]
     assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.08)
     assert found.low < found.value < found.high and found.confidence == 0.95
@@ -53,8 +52,12 @@ def test_three_points_and_equal_values_have_none():
 
 
 def test_without_a_coefficient_in_most_samples_there_is_no_interval():
-    """A third of the samples lacks the only point that differs; more than half one of two such."""
-    same = rank_correlation([0, 0, 0, 1], [0, 0, 0, 1], UNCERTAINTY)
-    assert (same.value, same.low, same.high) == pytest.approx((1, 1, 1))
+    """More than half of them lack one of the two points that differ."""
     apart = rank_correlation([0, 0, 0, 1], [1, 0, 0, 0], UNCERTAINTY)
     assert apart.value == pytest.approx(-1 / 3) and (apart.low, apart.high) == (None, None)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_perfect_order_has_no_interval_since_every_sample_has_it_too(sign):
+    found = rank_correlation([1, 2, 3, 4], [sign * value for value in (1, 2, 3, 4)], UNCERTAINTY)
+    assert found.value == pytest.approx(sign) and (found.low, found.high) == (None, None)

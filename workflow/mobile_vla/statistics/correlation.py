@@ -25,7 +25,8 @@ def rank_correlation(
     samples in which all points have the same rank are left out.
 
     There is no coefficient for fewer than :data:`FEWEST_POINTS`, or where all points have the same
-    value, and no interval where too many samples are left out.
+    value, and no interval where too many samples are left out. Nor is there one of a coefficient of
+    1 or −1: all samples would have it too, however few the points are.
     """
     places = [np.unique(np.asarray(values), return_inverse=True)[1] for values in (one, other)]
     points, confidence = len(one), uncertainty.confidence
@@ -43,7 +44,7 @@ def rank_correlation(
             ]
         )
         defined = drawn[~np.isnan(drawn)]
-        if len(defined) >= OPEN_SHARE * len(drawn):
+        if len(defined) >= OPEN_SHARE * len(drawn) and not np.isclose(abs(value), 1):
             tail = (1 - confidence) / 2
             low, high = map(float, np.quantile(defined, [tail, 1 - tail]))
     return RankCorrelation(

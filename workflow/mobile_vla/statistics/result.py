@@ -59,7 +59,8 @@ class RankCorrelation(Result):
     value: float | None
     """The coefficient, from −1 to 1; null where ``why_none`` says why."""
     low: float | None
-    """Lower end of the interval; both ends are null where the points carry none."""
+    """Lower end of the interval; both ends are null where the points carry none, such as a perfect
+    order, which all samples of them have too."""
     high: float | None
     """Upper end of the interval."""
     confidence: float
