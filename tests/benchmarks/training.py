@@ -207,6 +207,7 @@ class Epochs:
         before = trainer.samples, trainer.cut
         steps = trainer.epoch_steps(self.number)
         trainer.samples, trainer.cut = source, cut
+        trainer.policy.encoder.stock = isinstance(source, PerWindow)
         started = time.perf_counter()
         for index, batches in enumerate(steps):
             trainer.step(self.number * len(steps) + index, batches)

@@ -23,6 +23,8 @@ experiments:
   text_only:
     finetune: full
     full: {vision: false, projection: false, text_embedding: false}
+  top:
+    lora: {r: 2, layers: 1}
   masked:
     finetune: none
     window: 5
@@ -42,7 +44,7 @@ experiments:
 
 pytestmark = pytest.mark.long  # a run of each way in the finished project is trained by `make test`
 
-NAMES = ("lora", "warm", "full", "text_only", "masked", "patient", "threes")
+NAMES = ("lora", "warm", "full", "text_only", "top", "masked", "patient", "threes")
 SCORES = [
     f"results/experiments/{run}/evaluation.json"
     for run in (*(f"{name}/seed0" for name in NAMES), "lora/seed1")
@@ -79,6 +81,7 @@ def losses(results, experiment, run="seed0"):
             {"vision", "projection", "text", "text_embedding", "action_token", "head"},
         ),
         ("text_only", "image_embeds", {"text", "action_token", "head"}),
+        ("top", "hidden_states", {"adapter", "head"}),
         ("masked", "readout", {"head"}),
         ("threes", "image_embeds", {"adapter", "text", "action_token", "head"}),
     ],
@@ -91,7 +94,7 @@ def test_each_trains_what_it_declares_from_the_deepest_exact_cut(results, experi
 
 def test_features_are_stored_once_for_all_that_share_them(results):
     stored = sorted(file.stem[:-9] for file in (results / "features/demo/tiny").glob("[!.]*.npy"))
-    assert stored == ["image_embeds", "readout"]
+    assert stored == ["hidden_states", "image_embeds", "readout"]
 
 
 def test_seeds_differ_and_share_the_rest(results):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mobile_vla.config.features import FeatureKey
-from mobile_vla.config.model import FullFinetune
+from mobile_vla.config.features import AFTER_PROMPT, FeatureKey
+from mobile_vla.config.model import FullFinetune, Lora
 from mobile_vla.evaluation.predictors import from_frames, shuffled_prompts, without_images
 from mobile_vla.runs.data import RunData, open_run
 from mobile_vla.runs.policy import build_policy
@@ -22,20 +22,23 @@ def inputs(tmp_path_factory) -> Inputs:
     return Inputs.make(tmp_path_factory.mktemp("inputs"))
 
 
-@pytest.fixture(params=["image_embeds", "readout", "pixels"])
+@pytest.fixture(params=["image_embeds", "hidden_states", "readout", "pixels"])
 def made(request, inputs, tmp_path) -> tuple[RunData, object]:
     """Return a run's data at a cut, and its policy before training."""
     settings = settings_of().policy
     features = inputs.features
-    if request.param != "image_embeds":
+    if request.param == "hidden_states":
+        settings = settings.model_copy(update={"lora": Lora(r=2, layers=1)})
+    elif request.param != "image_embeds":
         settings = settings.model_copy(update={"finetune": "none", "lora": None})
     if request.param == "pixels":
         settings = settings.model_copy(update={"finetune": "full", "full": FullFinetune()})
         features = []
     assert settings.cut == request.param
-    if settings.cut == "readout":
-        features = [tmp_path / "readout.json"]
-        key = FeatureKey(cut="readout", precision="fp32", prompt=settings.prompt)
+    if settings.cut in AFTER_PROMPT:
+        features = [tmp_path / "features.json"]
+        layers = settings.adapted_layers
+        key = FeatureKey(cut=settings.cut, precision="fp32", prompt=settings.prompt, layers=layers)
         inputs.store(key, *features)
     run = settings_of().model_copy(update={"policy": settings})
     data = open_run(run, inputs.of_run(features=features), "fp32")
@@ -104,7 +107,10 @@ def test_without_images_a_prediction_depends_on_the_prompt_alone(made) -> None:
     data, policy = made
     samples = data.samples["train"]
     rows = np.unique(samples.table.frames)
-    found = without_images(policy, samples, samples, rows, "fp32")
+    learnt, cut = samples, policy.settings.cut
+    if cut == "hidden_states":
+        learnt, cut = from_frames(samples), "pixels"
+    found = without_images(policy, samples, learnt, rows, "fp32", cut)
     assert found.shape == (len(samples), 3, 2)
     prompt = samples.prompt_of_row[torch.from_numpy(samples.table.frames[:, -1])].numpy()
     for one in np.unique(prompt):
@@ -117,8 +123,8 @@ def test_without_images_a_prediction_depends_on_the_prompt_alone(made) -> None:
             own = samples.prompt_of_row.numpy()
             means = []
             for row in wanted:
-                alike = own[rows] == own[row] if policy.settings.cut == "readout" else slice(None)
-                features = samples.rows[rows[alike]]
+                alike = own[rows] == own[row] if cut == "readout" else slice(None)
+                features = learnt.rows[rows[alike]]
                 mean = features.double().mean(dim=0)
                 means.append(
                     (mean.round() if features.dtype == torch.uint8 else mean).to(features.dtype)
@@ -127,4 +133,4 @@ def test_without_images_a_prediction_depends_on_the_prompt_alone(made) -> None:
 
     blind = copy.copy(samples)
     blind.rows = Mean()
-    assert predict(policy, blind, 4, "fp32", "") == pytest.approx(found, abs=1e-5)
+    assert predict(policy, blind, 4, "fp32", "", cut) == pytest.approx(found, abs=1e-5)

@@ -6,7 +6,7 @@ import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.commands import STAGES
-from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
+from mobile_vla.config.features import AFTER_PROMPT, ExtractSettings, FeatureKey, Features
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.frames import open_frames
@@ -27,7 +27,7 @@ from mobile_vla.model.encoder import (
 )
 from mobile_vla.model.precision import autocast, resolve
 from support.synthetic_datasets import make_dataset, names, rewrite_manifest
-from support.tiny import make_backbone
+from support.tiny import SIZE, make_backbone
 
 CPU = torch.device("cpu")
 PROMPT = Prompt(template="pass on the {side}")
@@ -35,7 +35,7 @@ PROMPT = Prompt(template="pass on the {side}")
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory):
-    return make_backbone(tmp_path_factory.mktemp("backbone"))
+    return make_backbone(tmp_path_factory.mktemp("backbone"), text={**SIZE["text"], "layers": 2})
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,17 @@ def manifest(tmp_path_factory):
     return folder / "manifest.json"
 
 
+def layers_of(cut):
+    return 1 if cut == "hidden_states" else None
+
+
 def run(manifest, backbone, folder, cut, precision, batch_size=4, prompt=PROMPT):
-    key = FeatureKey(cut=cut, precision=precision, prompt=prompt if cut == "readout" else None)
+    key = FeatureKey(
+        cut=cut,
+        precision=precision,
+        prompt=prompt if cut in AFTER_PROMPT else None,
+        layers=layers_of(cut),
+    )
     settings = ExtractSettings(
         dataset="demo", backbone="tiny", key=key, compute=Features(batch_size=batch_size)
     )
@@ -66,7 +75,8 @@ def live(manifest, backbone, cut, precision, batch_size=4):
     kosmos, processor = checkpoint.model(), checkpoint.processor()
     tokens = PromptTokens.of(table.texts, processor, kosmos.config.latent_query_num)
     token = initial_action_token(kosmos, READOUT_TOKEN_SEED)
-    encoder = Encoder(kosmos, processor, tokens, token, learned=False).eval()
+    layers = layers_of(cut)
+    encoder = Encoder(kosmos, processor, tokens, token, learned=False, layers=layers).eval()
     frames = torch.from_numpy(open_frames(dataset)[np.arange(dataset.rows)])
     prompts = torch.from_numpy(np.repeat(table.of_episode, dataset.lengths))
     found = []
@@ -76,12 +86,14 @@ def live(manifest, backbone, cut, precision, batch_size=4):
                 rows = slice(start, min(start + batch_size, end))
                 embeds = encoder.image_embeds(frames[rows])
                 asked = prompts[rows]
+                if cut == "hidden_states":
+                    embeds = encoder.hidden_states(embeds, asked)
                 found.append(encoder.language(embeds, asked) if cut == "readout" else embeds)
     return dataset, torch.cat(found)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("cut", ["image_embeds", "readout"])
+@pytest.mark.parametrize("cut", ["image_embeds", "hidden_states", "readout"])
 def test_stored_features_are_the_live_ones_bit_for_bit(
     manifest, backbone, tmp_path, cut, precision
 ):
@@ -92,7 +104,7 @@ def test_stored_features_are_the_live_ones_bit_for_bit(
     order = np.array([9, 0, 4, 4])
     assert rows[order].dtype == expected.dtype
     assert torch.equal(rows[order], expected[order])
-    assert isinstance(rows.array, np.memmap) == (cut == "image_embeds")
+    assert isinstance(rows.array, np.memmap) == (cut != "readout")
     assert read_json(description)["shape"] == list(expected.shape)
 
 
@@ -185,7 +197,7 @@ THREE = {name: FOUR[name] for name in (names(4)[0], *names(4)[2:])}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("cut", ["image_embeds", "readout"])
+@pytest.mark.parametrize("cut", ["image_embeds", "hidden_states", "readout"])
 def test_an_episode_more_costs_its_own_frames_and_gives_the_bytes_of_a_fresh_run(
     backbone, tmp_path, encoded, cut, precision
 ):
@@ -272,6 +284,31 @@ def test_an_episode_whose_prompt_changed_is_asked_anew(backbone, tmp_path, encod
     last = list(THREE.values())[-1]
     assert instruct("go", "turn", "stop") == last
     assert instruct("go", "turn", "stop") == 0
+
+
+def test_states_are_as_long_as_the_dataset_s_longest_prompt(backbone, tmp_path, encoded):
+    """And rows that are copied lose or get padding, as a fresh run stores them."""
+    said = Prompt(template="{instruction}")
+    manifest = grown(tmp_path / "three", THREE)
+    episodes = Manifest.read(manifest).episodes
+    shapes, counts = [], []
+    for text in ("pass on the left side", "go", "pass on the left side"):
+        texts = (text, "go", "turn")
+        changed = zip(episodes, texts, strict=True)
+        rewrite_manifest(
+            manifest, [one.model_copy(update={"instruction": asked}) for one, asked in changed]
+        )
+        encoded.clear()
+        found = run(manifest, backbone, tmp_path, "hidden_states", "fp32", prompt=said)
+        shapes.append(read_json(found)["shape"])
+        counts.append(sum(encoded))
+        folder = tmp_path / f"fresh{len(counts)}"
+        fresh = run(manifest, backbone, folder, "hidden_states", "fp32", prompt=said)
+        assert found.with_suffix(".npy").read_bytes() == fresh.with_suffix(".npy").read_bytes()
+    (rows, longest, width), shorter, again = shapes
+    assert shorter == [rows, longest - 4, width] and again == shapes[0]
+    first = next(iter(THREE.values()))
+    assert counts == [sum(THREE.values()), first, first]
 
 
 def test_rows_that_cannot_be_kept_do_not_stop_the_job(backbone, tmp_path, monkeypatch, caplog):

@@ -23,6 +23,7 @@ WIDE = {
 }
 KINDS = {
     "lora": {"lora": Lora(r=8)},
+    "top": {"lora": Lora(r=8, layers=1)},
     "none": {},
     "full": {"full": FullFinetune()},
     "text": {"full": FullFinetune(vision=False, projection=False, text_embedding=False)},
@@ -55,7 +56,7 @@ def settings_of(lora=None, full=None, head=None):
     thinned(
         [
             *((kind, cut, False) for kind in KINDS for cut in ("pixels", None)),
-            *((kind, None, True) for kind in ("lora", "full", "text")),
+            *((kind, None, True) for kind in ("lora", "top", "full", "text")),
         ],
         3,
     ),
@@ -73,6 +74,8 @@ def test_the_count_agrees_with_the_formula(backbone, kind, cut, checkpointing):
     with torch.no_grad():
         if cut != "pixels":
             features = policy.encoder.image_embeds(frames)
+        if cut == "hidden_states":
+            features = policy.encoder.hidden_states(features, prompts)
         if cut == "readout":
             features = policy.encoder.language(features, prompts)
 
@@ -102,8 +105,11 @@ def test_the_skeleton_has_the_policy_s_parameters(backbone):
 def test_the_full_size_costs_what_was_measured_of_it():
     """Of a frame with 81 tokens, forward, in GFLOP: 162 vision, 7.7 projection, 197 text. With
     adapters on stored features 395 in all; full fine-tuning 1,122 with an output layer's forward
-    pass, 21.6.
+    pass, 21.6. That was with all tokens in the last layer.
     """
+    d, f = 2048, 8192
+    saved = 80 * (2 * (2 * d * d + 2 * d * f) + 4 * 81 * d) / 1e9  # q, out, feed-forward; attention
+    assert saved == pytest.approx(6.8, abs=0.1)
     config = model_config(RandomBackbone(weights="random"))
 
     def giga(cut, **kind):
@@ -113,7 +119,7 @@ def test_the_full_size_costs_what_was_measured_of_it():
         return frame, layers
 
     forward, layers = giga("pixels")
-    assert forward == pytest.approx(162 + 7.7 + 197, rel=0.02)
+    assert forward == pytest.approx(162 + 7.7 + 197 - saved, rel=0.01)
     sizes = {"vision": 0, "projection": 0, "text": 0, "text_embedding": 0}
     for name, parameter in layers["backbone"].named_parameters():
         sizes[policy_part_of(name)] += parameter.numel()
@@ -124,7 +130,7 @@ def test_the_full_size_costs_what_was_measured_of_it():
         "text": pytest.approx(1342.3e6, rel=1e-3),
     }
     lora, layers = giga("image_embeds", lora=Lora(r=32))
-    assert lora == pytest.approx(395, rel=0.03)
+    assert lora == pytest.approx(395 - 2 * saved, rel=0.03)
     assert trainable_parameters(layers)["adapter"] == 12_582_912
     full, _ = giga("pixels", full=FullFinetune())
-    assert full == pytest.approx(1122 - 21.6, rel=0.01)
+    assert full == pytest.approx(1122 - 21.6 - 3 * saved, rel=0.01)

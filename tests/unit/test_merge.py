@@ -24,6 +24,7 @@ from support.training_run import origin_of
 TEXTS = ("on the left", "on the right side of the box")
 KINDS = {
     "adapters": {"lora": Lora(r=4)},
+    "adapters on top": {"lora": Lora(r=4, layers=1)},
     "adapters and biases": {"lora": Lora(r=4, bias="all")},
     "the whole": {"full": FullFinetune()},
     "nothing": {},

@@ -74,6 +74,7 @@ def make_trainer(backbone, dataset, finetune, windows, stored=True, **training):
     trainer = Trainer(policy, Training(**values), samples, 0, "fp32")
     if not stored:
         trainer.samples, trainer.cut = PerWindow(samples, frames), "pixels"
+        policy.encoder.stock = True
     return trainer
 
 
@@ -160,7 +161,8 @@ def test_trainers_of_two_precisions_live_in_one_process(backbone, dataset):
         trainer = make_trainer(backbone, dataset, "lora", SHAPES[0])
         trainer.precision = precision
         seen = []
-        hook = trainer.policy.encoder.backbone.register_forward_hook(
+        last = trainer.policy.encoder.base_model.text_model.model.layer_norm
+        hook = last.register_forward_hook(
             lambda *_, seen=seen: seen.append(torch.is_autocast_enabled("cpu"))
         )
         loss = trainer.step(0, [np.arange(4)])[0]

@@ -141,8 +141,9 @@ class FeatureFiles(Files):
     LOG = "features/{dataset}/{backbone}/{cut}-{key}.log"
 
     features: Path = Path("features/{dataset}/{backbone}/{cut}-{key}.npy")
-    """(rows, image tokens, D) at `image_embeds`, (rows, D) at `readout`, none at `pixels`; float32,
-    or bfloat16 as uint16. Mirror images have a file of their own, row by row the same frames."""
+    """(rows, image tokens, D) at `image_embeds`, (rows, tokens, D) at `hidden_states`, (rows, D) at
+    `readout`, none at `pixels`; float32, or bfloat16 as uint16. Mirror images have a file of their
+    own, row by row the same frames."""
     description: Path = Path("features/{dataset}/{backbone}/{cut}-{key}.json")
     """Its shape, number format and digest, and what it depends on."""
 

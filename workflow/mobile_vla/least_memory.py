@@ -6,7 +6,7 @@ depend on the data, on the machine and on the model's code; the training itself 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobile_vla.config.backbone import Backbone, RandomBackbone
@@ -64,7 +64,8 @@ def check_least_memory(
     least = least_memory(policy, precision, sizes)
     if least <= limit_gb:
         return
-    adapted = {"finetune": "lora", "lora": Lora(), "full": None}
+    layers = policy.adapted_layers
+    adapted = {"finetune": "lora", "lora": Lora(layers=layers), "full": None}
     nothing = {"finetune": "none", "lora": None, "full": None}
     options = {
         "training.precision: bf16": least_memory(policy, "bf16", sizes),
@@ -88,10 +89,14 @@ def check_least_memory(
 
 def least_memory(policy: PolicySettings, precision: str, sizes: TensorSizes) -> float:
     """Return what weights, moments and gradients take at least, in 10⁹ bytes."""
+    layers = policy.adapted_layers
+    if layers is not None:  # those below are not loaded
+        sizes = replace(sizes, text_layers=min(layers, sizes.text_layers))
     parts = sizes.parts()
     held = {
         "pixels": set(parts),
         "image_embeds": {"text", "text_embedding"},
+        "hidden_states": {"text", "text_embedding"},
         "readout": {"text_embedding"},
     }[policy.cut]
     full = policy.full.model_dump() if policy.full is not None else {}

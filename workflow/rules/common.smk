@@ -143,7 +143,7 @@ wildcard_constraints:
     dataset=one_of(project.datasets),
     episode=r"[^/]+",
     backbone=one_of(project.backbones),
-    cut="image_embeds|readout",
+    cut="image_embeds|hidden_states|readout",
     key=one_of(sorted({key for *_, key in project.feature_keys()})),
     experiment=one_of(project.experiments),
     precision="fp32|int8",

@@ -1,5 +1,6 @@
 # What the stages read. A file that is named becomes an option of the command; one that is not, such
 # as weights that a JSON beside them describes, is only tracked.
+from mobile_vla.config.features import AFTER_PROMPT
 from mobile_vla.config.reporting import CrateSettings
 
 
@@ -209,8 +210,8 @@ def other_stored(wildcards):
 
 
 def promptless_features(wildcards):
-    """Return an experiment's features where they hold no prompt: a readout has read the right one."""
-    if project.feature_key(wildcards.experiment).cut == "readout":
+    """Return an experiment's features where they hold no prompt; others have read the right one."""
+    if project.policy(wildcards.experiment).cut in AFTER_PROMPT:
         return []
     return run_feature_files(wildcards)
 

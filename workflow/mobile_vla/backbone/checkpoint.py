@@ -83,6 +83,7 @@ class Checkpoint:
         dtype: torch.dtype = torch.float32,
         trained: Iterable[Part] = (),
         cut: Cut = "pixels",
+        layers: int | None = None,
     ) -> nn.Module:
         """Load the model, without an output layer, frozen and in evaluation mode.
 
@@ -90,8 +91,9 @@ class Checkpoint:
             dtype: format of the matrices; what ``kept_in_float32`` names stays in float32.
             trained: parts that are to be trained, and stay in float32 too.
             cut: where the forward pass will begin; what lies before it is not loaded.
+            layers: how many layers of the language model lie behind the cut ``hidden_states``.
         """
-        model = self._load(kosmos2.load_model, dtype=dtype, trained=trained, cut=cut)
+        model = self._load(kosmos2.load_model, dtype=dtype, trained=trained, cut=cut, layers=layers)
         return model.requires_grad_(False).eval()
 
     def _load(self, loader: Any, **options: Any) -> Any:

@@ -13,10 +13,13 @@ from typing import Any, ClassVar, Literal
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import dropout
 from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
+from mobile_vla.backbone.dropout import ATTENTION, attend
 from mobile_vla.config.features import Cut
 from mobile_vla.conventions import FRAME_SIZE
+from mobile_vla.errors import UserError
 
 HUB_ID = "microsoft/kosmos-2-patch14-224"
 
@@ -32,12 +35,6 @@ _MODULES: dict[Part, str] = {
     "text": _TEXT,
     "text_embedding": f"{_TEXT}.model.embed_tokens",
 }
-MODULES_BEFORE: dict[Cut, tuple[str, ...]] = {
-    "pixels": (),
-    "image_embeds": (_VISION, _PROJECTION),
-    "readout": (_VISION, _PROJECTION, f"{_TEXT}.model.layers"),
-}
-"""Modules that lie before a cut: a pass that begins there has no use for them."""
 
 # Parts of names of weights that always stay in float32. Autocast adds the residual stream and
 # normalises in float32, and so does the model held in half precision: rounded there, the small
@@ -59,7 +56,12 @@ def load_processor(source: str, **options: Any) -> Any:
 
 
 def load_model(
-    source: str, dtype: torch.dtype, trained: Iterable[Part], cut: Cut, **options: Any
+    source: str,
+    dtype: torch.dtype,
+    trained: Iterable[Part],
+    cut: Cut,
+    layers: int | None = None,
+    **options: Any,
 ) -> nn.Module:
     """Load the model of a checkpoint, without its output layer.
 
@@ -71,22 +73,24 @@ def load_model(
         dtype: format of the matrices; :func:`kept_in_float32` says what is not held in it.
         trained: parts that stay in float32 too.
         cut: where the forward pass will begin; modules before it are not loaded, and are empty.
+        layers: how many layers of the language model lie behind the cut ``hidden_states``.
         options: passed on to ``from_pretrained``, such as ``revision``.
     """
     kept = {*_FLOAT32, *(_MODULES[part].rpartition(".")[2] for part in trained)}
+    before = modules_before(load_config(source, **options), cut, layers)
 
     class Kosmos2(Kosmos2Model):
         _keep_in_fp32_modules_strict = kept
         _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [
-            rf"\b{re.escape(name)}\." for name in MODULES_BEFORE[cut]
+            rf"\b{re.escape(name)}\." for name in before
         ]
 
         def __init__(self, config: Any):
             super().__init__(config)
-            remove_before(self, cut)
+            remove(self, before)
 
     Kosmos2.__name__ = Kosmos2Model.__name__  # which is written where it is saved again
-    model = Kosmos2.from_pretrained(source, dtype=dtype, attn_implementation="sdpa", **options)
+    model = Kosmos2.from_pretrained(source, dtype=dtype, attn_implementation=ATTENTION, **options)
     # The code of positions is no weight: it was computed in `dtype`, and is again in float32.
     positions = model.text_model.model.embed_positions
     count, width = positions.weights.shape
@@ -96,7 +100,9 @@ def load_model(
 
 def build_model(config: Any) -> nn.Module:
     """Build a model with the stock initialisation, on the device of the context."""
-    return Kosmos2Model(config)
+    model = Kosmos2Model(config)
+    model.set_attn_implementation(ATTENTION)
+    return model
 
 
 @dataclass(frozen=True)
@@ -109,12 +115,14 @@ class Sizes:
     """Width of the language model's feed-forward layers."""
     image_tokens: int
     """L, how many tokens an image becomes in the language model."""
+    layers: int
+    """Layers of the language model."""
 
 
 def sizes_of(config: Any) -> Sizes:
     """Return the sizes that a configuration describes."""
     text = config.text_config
-    return Sizes(text.embed_dim, text.ffn_dim, config.latent_query_num)
+    return Sizes(text.embed_dim, text.ffn_dim, config.latent_query_num, text.layers)
 
 
 def part_of(name: str) -> Part | None:
@@ -133,9 +141,37 @@ def module_of(model: nn.Module, part: Part) -> Any:
     return model.get_submodule(_MODULES[part])
 
 
-def remove_before(model: nn.Module, cut: Cut) -> None:
-    """Put empty modules in place of those that lie before a cut."""
-    for name in MODULES_BEFORE[cut]:
+def modules_before(config: Any, cut: Cut, layers: int | None = None) -> list[str]:
+    """Return the modules that lie before a cut: a pass that begins there has no use for them.
+
+    ``layers`` is how many layers of the language model lie behind the cut ``hidden_states``.
+    """
+    stack = f"{_TEXT}.model.layers"
+    below = [f"{stack}.{layer}" for layer in range(layers_below(config, layers))]
+    in_text = {"hidden_states": below, "readout": [stack]}
+    return [] if cut == "pixels" else [_VISION, _PROJECTION, *in_text.get(cut, [])]
+
+
+def layers_below(config: Any, layers: int | None) -> int:
+    """Return how many layers lie below the top ``layers`` of the language model; below all: 0.
+
+    Raises:
+        UserError: it does not have as many.
+    """
+    count: int = config.text_config.layers
+    if layers is None:
+        return 0
+    if layers > count:
+        raise UserError(
+            f"config.yaml (lora.layers): {layers} layers, and the backbone's language model has "
+            f"{count}; say at most {count}, or `layers: null` to adapt all and the action token too"
+        )
+    return count - layers
+
+
+def remove(model: nn.Module, names: Iterable[str]) -> None:
+    """Put empty modules in place of some."""
+    for name in names:
         like = nn.ModuleList if isinstance(model.get_submodule(name), nn.ModuleList) else nn.Module
         model.set_submodule(name, like())
 
@@ -148,9 +184,28 @@ def kept_in_float32(name: str) -> bool:
     return any(part in name for part in _FLOAT32)
 
 
-def lora_targets(layers: Iterable[str]) -> str:
-    """Return PEFT's pattern of layers of the language model: bare names would adapt all parts."""
-    return rf"{_TEXT}\..*\.({'|'.join(map(re.escape, layers))})"
+def lora_targets(names: Iterable[str], config: Any, layers: int | None) -> str:
+    """Return PEFT's pattern of linear layers of the language model: names alone match all parts.
+
+    ``layers`` is how many layers of its stack are adapted, counted from the top; None: all.
+    """
+    adapted = r"\..*\."
+    if layers is not None:
+        numbers = range(layers_below(config, layers), config.text_config.layers)
+        adapted = rf"\.model\.layers\.({'|'.join(map(str, numbers))})\..*\."
+    return rf"{_TEXT}{adapted}({'|'.join(map(re.escape, names))})"
+
+
+def before_adapters(config: Any, name: str, layers: int | None) -> bool:
+    """Return whether a parameter lies before the adapted layers, by its full name."""
+    below = _layer_of(name) in range(layers_below(config, layers))
+    return below or part_of(name) in ("vision", "projection")
+
+
+def _layer_of(name: str) -> int | None:
+    """Return the layer of the language model that a name lies in, from 0; None: in none."""
+    found = re.search(rf"{_TEXT}\.model\.layers\.(\d+)\.", name)
+    return None if found is None else int(found[1])
 
 
 def adaptable_layers(model: nn.Module) -> set[str]:
@@ -182,31 +237,114 @@ def encode_images(model: Any, pixels: Tensor) -> Tensor:
     return features
 
 
-def run_language_model(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor) -> Tensor:
+def run_language_model(
+    model: Any, ids: Tensor, embeds: Tensor, slots: Tensor, at: Tensor, stock: bool = False
+) -> Tensor:
     """Run the language model over prompts with embeddings in their slots.
 
     Args:
-        model: may have PEFT's wrapper.
+        model: the model, with adapters in it or not.
         ids: (N, S) token ids.
         embeds: (N, L + 1, D) the image's embeddings and the action token's vector.
         slots: (N, S) True where these go.
+        at: (N,) position of the token whose state is asked for.
+        stock: run the last layer for all tokens too, by the model's own forward pass.
 
     Returns:
-        (N, S, D) last hidden states; the attention is causal.
+        (N, D) last hidden states there; the attention is causal.
     """
-    hidden: Tensor = model(
-        input_ids=ids, image_embeds=embeds, image_embeds_position_mask=slots, use_cache=False
-    ).last_hidden_state
+    if stock:
+        every: Tensor = model(
+            input_ids=ids, image_embeds=embeds, image_embeds_position_mask=slots, use_cache=False
+        ).last_hidden_state  # (N, S, D)
+        return every[torch.arange(len(every), device=every.device), at]
+    layers = sizes_of(model.config).layers
+    return run_top_layers(model, run_lower_layers(model, ids, embeds, slots, layers), at, layers)
+
+
+def run_lower_layers(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor, layers: int) -> Tensor:
+    """Return the states (N, S, D) that enter the top ``layers`` layers of the language model.
+
+    The other arguments are those of :func:`run_language_model`.
+    """
+    text = model.text_model.model
+    states = text.forward_embedding(ids, image_embeds=embeds, img_input_mask=slots)
+    return _run_layers(text, states, layers_below(model.config, layers))
+
+
+def run_top_layers(model: Any, states: Tensor, at: Tensor, layers: int) -> Tensor:
+    """Go on from what :func:`run_lower_layers` returned.
+
+    Returns:
+        (N, D) last hidden states of the tokens at (N,).
+    """
+    *others, last = model.text_model.model.layers[-layers:]
+    for layer in others:
+        states = layer(states, None)
+    hidden: Tensor = model.text_model.model.layer_norm(_run_layer_at(last, states, at))
     return hidden
+
+
+def leave_lower_layers_in_evaluation(model: Any, layers: int) -> None:
+    """Switch what lies below the top ``layers`` layers of the language model to evaluation."""
+    text = model.text_model.model
+    text.training = False  # its dropout is that of the embedded tokens
+    text.layers[: layers_below(model.config, layers)].eval()
 
 
 def run_embedded(model: Any, embedded: Tensor) -> Tensor:
-    """Run the language model over embedded tokens (N, S, D), and return its last states.
+    """Run the language model over embedded tokens (N, S, D); return the last one's state (N, D).
 
     It is for tensors without content, which cannot be looked up by their values.
     """
-    hidden: Tensor = model.text_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
-    return hidden
+    text = model.text_model.model
+    states = _run_layers(text, text.forward_embedding(None, inputs_embeds=embedded), 0)
+    last = torch.full((embedded.shape[0],), embedded.shape[1] - 1, device=embedded.device)
+    return run_top_layers(model, states, last, sizes_of(model.config).layers)
+
+
+def _run_layers(text: Any, states: Tensor, count: int) -> Tensor:
+    """Run the first ``count`` layers over embedded tokens (N, S, D)."""
+    states = dropout(states, text.dropout, text.training)  # once more, as the stock model does
+    for layer in text.layers[:count]:
+        states = layer(states, None)  # without a mask the attention is causal
+    return states
+
+
+def _run_layer_at(layer: Any, states: Tensor, at: Tensor) -> Tensor:
+    """Run a layer for one token of each prompt, which reads those up to it.
+
+    The others' query, output and feed-forward states are nobody's input behind the last layer.
+
+    Args:
+        layer: a ``Kosmos2TextBlock``.
+        states: (N, S, D).
+        at: (N,) position of the token.
+
+    Returns:
+        (N, D) its states.
+    """
+    attention, row = layer.self_attn, torch.arange(len(states), device=states.device)
+    normed = layer.self_attn_layer_norm(states)
+
+    def heads(projected: Tensor) -> Tensor:
+        return projected.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+
+    behind = torch.arange(states.shape[1], device=states.device) > at[:, None]  # (N, S)
+    hidden = torch.zeros_like(behind, dtype=normed.dtype).masked_fill(behind, -torch.inf)
+    attended, _ = attend(
+        attention,
+        heads(attention.q_proj(normed[row, at][:, None])),  # (N, heads, 1, d)
+        heads(attention.k_proj(normed)),
+        heads(attention.v_proj(normed)),
+        hidden[:, None, None],
+        attention.dropout if layer.training else 0.0,
+        scaling=attention.scaling,
+    )
+    joined = attention.out_proj(attention.inner_attn_ln(attended.flatten(2)[:, 0]))
+    states = states[row, at] + dropout(joined, layer.dropout, layer.training)
+    passed: Tensor = states + layer.ffn(layer.final_layer_norm(states))
+    return passed
 
 
 def embedded_positions(model: Any) -> int:
@@ -235,13 +373,17 @@ class MatrixUse:
     first: bool
     """Whether it is its part's first: its input has a gradient only if an earlier part trains."""
     last: bool
-    """Whether its layer's backward pass does not read its output: it is not computed again."""
+    """Whether checkpointing does not compute it again: its layer's backward pass does not read its
+    output, or its layer is not checkpointed."""
+    below: bool = False
+    """Whether it lies below the adapted layers of the language model."""
 
 
-def use_of_matrix(config: Any, name: str, tokens: int) -> MatrixUse:
+def use_of_matrix(config: Any, name: str, tokens: int, layers: int | None = None) -> MatrixUse:
     """Return how a matrix is applied, by its module's name, that of an adapter included.
 
-    ``tokens`` is S, length of the prompt with image and action token.
+    ``tokens`` is S, length of the prompt with image and action token, and ``layers`` how many
+    layers of the language model are adapted where the states below are frozen.
     """
     patches, latents = _patches(config), config.latent_query_num
     # a feed-forward layer ends with its second product, unless dropout behind it asks for that
@@ -253,21 +395,29 @@ def use_of_matrix(config: Any, name: str, tokens: int) -> MatrixUse:
             return MatrixUse(patches + 1, first=True, last=last)
         memory = name.endswith(("k_proj", "v_proj"))
         return MatrixUse(patches + 1 + latents if memory else latents, first=False, last=last)
-    return MatrixUse(patches + 1 if _VISION in name else tokens, first=False, last=last)
+    if _VISION in name:
+        return MatrixUse(patches + 1, first=False, last=last)
+    layer, below = _layer_of(name), layers_below(config, layers)
+    entered = re.search(r"\.[qkv]_proj\b(?!.*lora_B)", name) is not None  # by the states below
+    first = layers is not None and layer == below and entered
+    if layer == config.text_config.layers - 1:
+        of_all = re.search(r"\.[kv]_proj\b", name) is not None
+        return MatrixUse(tokens if of_all else 1, first=first, last=True)
+    return MatrixUse(tokens, first=first, last=last, below=layer in range(below))
 
 
 def attention_operations(config: Any, tokens: int) -> dict[Part, int]:
     """Return the operations of each part's attention scores and sums, of a frame's forward pass.
 
     Each of the two products takes two operations for each query, key and unit of width. ``tokens``
-    is S of the language model, with image and action token.
+    is S of the language model, with image and action token; its last layer has a single query.
     """
     vision, text = config.vision_config, config.text_config
     patches, latents = _patches(config), config.latent_query_num
     return {
         "vision": 4 * (patches + 1) ** 2 * vision.hidden_size * vision.num_hidden_layers,
         "projection": 4 * latents * (patches + 1 + latents) * text.embed_dim,
-        "text": 4 * tokens**2 * text.embed_dim * text.layers,
+        "text": 4 * tokens * (tokens * (text.layers - 1) + 1) * text.embed_dim,
     }
 
 

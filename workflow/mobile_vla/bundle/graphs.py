@@ -79,7 +79,7 @@ class EncoderGraph(nn.Module):
         pixels = frame.permute(0, 3, 1, 2).float() / 255  # (1, 3, 224, 224)
         embeds = encode_images(self.model, (pixels - self.mean) / self.std)  # (1, L, D)
         embedded = torch.cat([self.start, embeds, prompt], dim=1)  # (1, P + L + T, D)
-        return run_embedded(self.model, embedded)[:, -1]
+        return run_embedded(self.model, embedded)
 
 
 class HeadGraph(nn.Module):

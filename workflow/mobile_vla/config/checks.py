@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mobile_vla.config.audit import ACCEPTABLE, CATALOGUE
+from mobile_vla.config.backbone import RandomBackbone
 from mobile_vla.config.entries import Experiment, MixtureDataset, SimulatedDataset
 from mobile_vla.config.heads import Tokens
 from mobile_vla.config.mistakes import likely
@@ -57,6 +58,27 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
         yield from _matched(project, sweep)
     yield from _example(project, names)
     yield from trial_checks(project, names)
+
+
+def adapters_unused(written: object, merged: object) -> Finding | None:
+    """Return what is wrong with an experiment that names layers to adapt, and adapts none.
+
+    Args:
+        written: what the experiment itself says; what its preset and ``defaults`` say of a kind of
+            fine-tuning that it does not use is left out.
+        merged: the same with these.
+    """
+    if not isinstance(written, Mapping) or not isinstance(merged, Mapping):
+        return None  # which is reported elsewhere
+    lora, finetune = written.get("lora"), merged.get("finetune", "lora")
+    if not isinstance(lora, Mapping) or lora.get("layers") is None or finetune == "lora":
+        return None
+    return (
+        ("lora", "layers"),
+        f"adapters on {lora['layers']} layers, and `finetune: {finetune}`",
+        "`finetune: lora`, which alone has adapters",
+        "remove one of the two",
+    )
 
 
 def _example(project: Project, names: Names) -> Iterator[Finding]:
@@ -295,6 +317,16 @@ def _policy(project: Project, at: tuple[str, str], experiment: Experiment) -> It
             "none: frozen vision encodes each picture once, and other pictures would need it anew",
             "remove it, or train the vision (`finetune: full` with `full.vision: true`); "
             "`mirror: true` works with stored features",
+        )
+    layers, backbone = policy.adapted_layers, project.backbones.get(experiment.backbone)
+    # Of a checkpoint the layers are known once it is read, which then refuses more.
+    if isinstance(backbone, RandomBackbone) and layers and layers > backbone.text.layers:
+        yield (
+            (*at, "lora", "layers"),
+            f"{layers} layers, and the language model of {experiment.backbone!r} has "
+            f"{backbone.text.layers}",
+            f"at most {backbone.text.layers}",
+            "lower it, or say `layers: null` to adapt all of them, and the action token too",
         )
     yield from _head(at, experiment)
     if experiment.padding is not None and experiment.padding.action_dim <= len(dimensions):

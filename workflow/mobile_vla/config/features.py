@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from mobile_vla.config.base import Count, Settings
+from pydantic import Field
+
+from mobile_vla.config.base import Count, Layers, Settings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.files import digest_of
 
-Cut = Literal["pixels", "image_embeds", "readout"]
+Cut = Literal["pixels", "image_embeds", "hidden_states", "readout"]
+AFTER_PROMPT: frozenset[Cut] = frozenset({"hidden_states", "readout"})
+"""Cuts whose features have read their prompt and the action token."""
 View = Literal["plain", "mirrored"]
 VIEWS: tuple[View, ...] = get_args(View)
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp16_on_gpu"]
@@ -33,7 +37,9 @@ class FeatureKey(Settings):
     precision: Precision
     """Number format of the forward pass."""
     prompt: Prompt | None
-    """At the cut ``readout``, the prompt that the readout has seen."""
+    """At the cuts ``hidden_states`` and ``readout``, the prompt that they have read."""
+    layers: Layers | None = Field(default=None, exclude_if=lambda layers: layers is None)
+    """At the cut ``hidden_states``, how many layers of the language model lie behind it."""
 
     @property
     def key(self) -> str:

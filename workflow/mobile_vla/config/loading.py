@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mobile_vla.config.base import Settings
-from mobile_vla.config.checks import cross_checks
+from mobile_vla.config.checks import adapters_unused, cross_checks
 from mobile_vla.config.entries import Experiment
 from mobile_vla.config.expansion import expand
 from mobile_vla.config.heads import head_type
@@ -287,6 +287,9 @@ def _experiments(config: dict[str, Any], source: Source) -> tuple[dict[str, Any]
             found[name] = _over(_over(defaults, _known(presets[chosen])), changes)
         else:
             problems.append(_missing(name, chosen, [str(key) for key in presets], source))
+        finding = adapters_unused(changes, found.get(name))
+        if finding is not None:
+            problems.append(source.problem(("experiments", name, *finding[0]), *finding[1:]))
     return found, problems
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from mobile_vla.config.base import (
     Count,
     Fraction,
+    Layers,
     NotNegative,
     Positive,
     Seed,
@@ -16,7 +17,7 @@ from mobile_vla.config.base import (
     Texts,
     Width,
 )
-from mobile_vla.config.features import Cut, Precision
+from mobile_vla.config.features import AFTER_PROMPT, Cut, Precision
 from mobile_vla.config.heads import Head
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions, Frames, Windows
@@ -30,11 +31,14 @@ class Lora(Settings):
     alpha: Positive = 16
     """Scale of the update, which is alpha / r."""
     dropout: Fraction = 0.1
-    """Dropout on the adapters' input."""
+    """Dropout on the adapters' input; on a CPU rounded to a multiple of 1/65,536."""
     bias: Literal["none", "all", "lora_only"] = "none"
     """Which biases of the language model are trained too."""
     targets: Texts = ("q_proj", "k_proj", "v_proj", "out_proj")
     """Linear layers that are adapted; in the language model only."""
+    layers: Layers | None = Field(default=None, exclude_if=lambda layers: layers is None)
+    """How many layers of the language model are adapted, counted from the top; null: all. What lies
+    below is computed once for each frame and stored: docs/cut.md."""
 
 
 class FullFinetune(Settings):
@@ -134,7 +138,12 @@ class PolicySettings(Settings):
             return "readout"
         if self.full is not None and (self.full.vision or self.full.projection):
             return "pixels"
-        return "image_embeds"
+        return "image_embeds" if self.adapted_layers is None else "hidden_states"
+
+    @property
+    def adapted_layers(self) -> int | None:
+        """How many layers lie behind the cut ``hidden_states``; None at another cut."""
+        return None if self.lora is None else self.lora.layers
 
     @property
     def head_dimensions(self) -> int:
@@ -144,8 +153,8 @@ class PolicySettings(Settings):
 
     @property
     def learned_action_token(self) -> bool:
-        """Whether the action token is trained: not where the readout itself is stored."""
-        return self.cut != "readout"
+        """Whether the action token is trained: not where features are stored that have read it."""
+        return self.cut not in AFTER_PROMPT
 
 
 class RunSettings(Settings):

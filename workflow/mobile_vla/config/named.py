@@ -20,7 +20,7 @@ from mobile_vla.config.entries import (
     SimulatedDataset,
     SingleDataset,
 )
-from mobile_vla.config.features import VIEWS, FeatureKey, Features, View
+from mobile_vla.config.features import AFTER_PROMPT, VIEWS, FeatureKey, Features, View
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.reporting import Report, Sweep
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
@@ -163,7 +163,8 @@ class Named(Settings):
             cut=policy.cut,
             view=view,
             precision=experiment.training.precision,
-            prompt=policy.prompt_of(dataset or "") if policy.cut == "readout" else None,
+            prompt=policy.prompt_of(dataset or "") if policy.cut in AFTER_PROMPT else None,
+            layers=policy.adapted_layers,
         )
 
     def policy(self, name: str) -> PolicySettings:

@@ -44,7 +44,7 @@ def setting_line(values: dict[str, Any], path: tuple[str, ...]) -> str:
     """
     value: Any = values
     for name in path:
-        value = value[name]
+        value = value.get(name)  # one that is left out where it is not used reads null
     text = canonical_json(value)
     if len(text) > LONGEST:
         size = f"{len(value)} entries, " if isinstance(value, dict | list) else ""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mobile_vla.config.evaluation import EvaluateSettings
-from mobile_vla.config.features import Cut
+from mobile_vla.config.features import AFTER_PROMPT, Cut
 from mobile_vla.data.frames import open_frames
 from mobile_vla.evaluation.baselines import TrainingFrames, vision_free_baselines
 from mobile_vla.evaluation.feature_baselines import nearest_neighbours, ridge, vectors_of
@@ -83,7 +83,7 @@ def predict_all(
     if shuffled is None:
         predictions.absent["shuffled_prompt"] = say("all scored episodes have the same prompt")
     else:
-        live = settings.policy.cut == "readout"  # stored readouts depend on the prompt
+        live = settings.policy.cut in AFTER_PROMPT  # such features depend on the prompt
         predictions.controls["shuffled_prompt"] = predict(
             policy,
             from_frames(shuffled) if live else shuffled,
@@ -93,9 +93,10 @@ def predict_all(
             "pixels" if live else None,
         )
     rows = np.concatenate([dataset.offsets[i] + np.arange(dataset.lengths[i]) for i in train])
-    predictions.controls["no_image"] = without_images(
-        policy, samples, data.samples["val"], rows, precision
-    )
+    learnt, cut = data.samples["val"], settings.policy.cut
+    if cut == "hidden_states":  # as long as their prompt: the mean image has to be read anew
+        learnt, cut = from_frames(learnt), "pixels"
+    predictions.controls["no_image"] = without_images(policy, samples, learnt, rows, precision, cut)
     return predictions
 
 
@@ -151,7 +152,12 @@ def from_frames(samples: Samples) -> Samples:
 
 
 def without_images(
-    policy: Policy, samples: Samples, learnt: Samples, train_rows: np.ndarray, precision: str
+    policy: Policy,
+    samples: Samples,
+    learnt: Samples,
+    train_rows: np.ndarray,
+    precision: str,
+    cut: Cut,
 ) -> np.ndarray:
     """Predict every window with the mean training image in place of each of its own.
 
@@ -161,14 +167,15 @@ def without_images(
     Args:
         learnt: the training windows, whose features the mean is of.
         train_rows: (R,) rows of the training frames.
+        cut: where the features of ``learnt`` were taken.
     """
     prompt_of_window = samples.prompt_of_row[torch.from_numpy(samples.table.frames[:, -1])]
     prompts, place = torch.unique(prompt_of_window, return_inverse=True)
-    blank = torch.stack(_means(learnt, train_rows, prompts.tolist(), policy.settings.cut))
+    blank = torch.stack(_means(learnt, train_rows, prompts.tolist(), cut))
     windows = torch.arange(len(prompts))[:, None].expand(-1, samples.table.frames.shape[1])
     with inference(precision, policy.device):
         inputs = (tensor.to(policy.device) for tensor in (blank, prompts, windows))
-        normalised = policy(*inputs).float()
+        normalised = policy(*inputs, cut).float()
         predicted: np.ndarray = policy.denormalise(normalised).cpu().numpy()  # (P, C, A)
     return predicted[place.numpy()]
 

@@ -107,9 +107,18 @@ def _blocks(
     """Yield blocks of rows (n, …) in the dataset's order: what is known, and what is computed."""
     for episode, content in enumerate(contents):
         if known is None or content not in known.first:
-            yield from extraction.blocks(episode)
+            blocks = extraction.blocks(episode)
         else:
-            yield known.rows(content, int(extraction.dataset.lengths[episode]))
+            blocks = iter([known.rows(content, int(extraction.dataset.lengths[episode]))])
+        for block in blocks:
+            yield block if block.ndim < 3 else padded(block, extraction.tokens_stored)
+
+
+def padded(block: np.ndarray, count: int) -> np.ndarray:
+    """Return rows (n, S, D) with ``count`` tokens: zeros behind them, or without padding."""
+    block = block[:, :count]
+    missing = count - block.shape[1]
+    return np.pad(block, ((0, 0), (0, missing), (0, 0))) if missing else block
 
 
 def _write(path: Path, rows: int, blocks: Iterator[np.ndarray]) -> tuple[int, ...]:
@@ -144,14 +153,27 @@ class Extraction:
         """Number format of the rows, once some are computed."""
 
     @cached_property
+    def tokens(self) -> PromptTokens:
+        """The prompts as the language model reads them."""
+        image_tokens = sizes_of(self.checkpoint.config()).image_tokens
+        return PromptTokens.of(self.prompts.texts, self.checkpoint.processor(), image_tokens)
+
+    @cached_property
+    def tokens_stored(self) -> int:
+        """Tokens of a row: an image's, or those of the longest prompt at ``hidden_states``."""
+        if self.settings.key.cut == "image_embeds":
+            return sizes_of(self.checkpoint.config()).image_tokens
+        return int(self.tokens.action.max()) + 1
+
+    @cached_property
     def encoder(self) -> Encoder:
         """The frozen encoder."""
         model = self.checkpoint.model(DTYPES[self.precision])
         processor = self.checkpoint.processor()
-        image_tokens = sizes_of(model.config).image_tokens
-        tokens = PromptTokens.of(self.prompts.texts, processor, image_tokens)
         token = initial_action_token(model, READOUT_TOKEN_SEED)
-        return Encoder(model, processor, tokens, token, learned=False).eval().to(self.device)
+        layers = self.settings.key.layers
+        encoder = Encoder(model, processor, self.tokens, token, learned=False, layers=layers)
+        return encoder.eval().to(self.device)
 
     def blocks(self, episode: int) -> Iterator[np.ndarray]:
         """Yield an episode's rows (n, …), a batch at a time; bfloat16 as its 16 bits."""
@@ -162,9 +184,11 @@ class Extraction:
             batch = torch.from_numpy(seen(self.frames[rows], key.view)).to(self.device)
             with torch.inference_mode(), autocast(self.precision, self.device):
                 computed = self.encoder.image_embeds(batch)  # (n, L, D)
-                if key.cut == "readout":
-                    prompt = self.prompts.of_episode[episode]
-                    prompts = torch.full((len(rows),), prompt, device=self.device)
+                prompt = self.prompts.of_episode[episode]
+                prompts = torch.full((len(rows),), prompt, device=self.device)
+                if key.cut == "hidden_states":
+                    computed = self.encoder.hidden_states(computed, prompts)  # (n, S, D)
+                elif key.cut == "readout":
                     computed = self.encoder.language(computed, prompts)  # (n, D)
             self.dtype = str(computed.dtype).removeprefix("torch.")
             bits = computed.view(torch.uint16) if self.dtype == "bfloat16" else computed
@@ -173,7 +197,7 @@ class Extraction:
 
 
 def _prompts(key: FeatureKey, dataset: Dataset) -> PromptTable:
-    """Return the prompts of the episodes; at ``image_embeds`` an empty one."""
+    """Return the prompts of the episodes; an empty one where the features read none."""
     if key.prompt is None:
         return PromptTable(("",), (0,) * len(dataset))
     values = [prompt_values(episode) for episode in dataset.episodes]

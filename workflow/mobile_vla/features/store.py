@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from mobile_vla.config.features import View
 from mobile_vla.data.dataset import Dataset, Part
@@ -78,7 +79,11 @@ class JoinedRows:
         if len(parts) == 1:
             return parts[0][1]
         order = np.argsort(np.concatenate([places for places, _ in parts]))
-        return torch.cat([features for _, features in parts])[torch.from_numpy(order)]
+        read = [features for _, features in parts]
+        if read[0].ndim == 3:  # at `hidden_states` as many tokens as the store's longest prompt has
+            longest = max(features.shape[1] for features in read)
+            read = [pad(each, (0, 0, 0, longest - each.shape[1])) for each in read]
+        return torch.cat(read)[torch.from_numpy(order)]
 
 
 def seen(frames: np.ndarray, view: View) -> np.ndarray:
@@ -141,6 +146,6 @@ def _open_store(
     array = features.with_suffix(".npy")
     described.file.verify(array)
     # Readouts are a vector a frame, and a step on them takes a few milliseconds: they are kept in
-    # memory. Image embeddings are gigabytes, and stay on disk.
+    # memory. A vector for each token of a frame makes gigabytes, which stay on disk.
     mode: Literal["r"] | None = None if described.cut == "readout" else "r"
     return FeatureStore(np.load(array, mmap_mode=mode, allow_pickle=False), described.dtype)

@@ -30,7 +30,7 @@ def language(
     """Compare a policy's predictions under right, opposite, constant and paraphrased prompts.
 
     Features are read only at the cut ``image_embeds``: elsewhere frames are encoded anew, because
-    vision is trained or the stored readouts hold the right prompt.
+    vision is trained or what is stored has read the right prompt.
 
     Raises:
         UserError: the policy is not the one of these settings, data or backbone.

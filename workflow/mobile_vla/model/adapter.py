@@ -11,11 +11,14 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.backbone.dropout import Dropout
 from mobile_vla.backbone.kosmos2 import (
     PARTS,
     Part,
     adaptable_layers,
+    before_adapters,
     build_model,
+    leave_lower_layers_in_evaluation,
     lora_targets,
     module_of,
     part_of,
@@ -26,14 +29,17 @@ from mobile_vla.errors import UserError
 from mobile_vla.model.precision import DTYPES
 
 
-def lora_config(lora: Lora) -> LoraConfig:
-    """Return PEFT's configuration; the targets are layers of the language model alone."""
+def lora_config(lora: Lora, backbone: Any) -> LoraConfig:
+    """Return PEFT's configuration; the targets are layers of the language model alone.
+
+    ``backbone`` is the backbone's configuration.
+    """
     return LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         bias=lora.bias,
-        target_modules=lora_targets(lora.targets),
+        target_modules=lora_targets(lora.targets, backbone, lora.layers),
     )
 
 
@@ -44,7 +50,8 @@ def load_backbone(
 
     What lies before the cut, where the forward pass will begin, is not loaded.
     """
-    return checkpoint.model(DTYPES[precision], _trained_parts(settings), cut)
+    trained = _trained_parts(settings)
+    return checkpoint.model(DTYPES[precision], trained, cut, settings.adapted_layers)
 
 
 def _trained_parts(settings: PolicySettings) -> list[Part]:
@@ -71,15 +78,19 @@ def prepare_backbone(model: nn.Module, settings: PolicySettings) -> nn.Module:
                 f"config.yaml (lora.targets): the language model has no linear layer "
                 f"{', '.join(map(repr, unknown))}; expected some of {', '.join(sorted(layers))}"
             )
-        wrapped: Any = get_peft_model(model, lora_config(settings.lora))
+        config: Any = model.config
+        wrapped: Any = get_peft_model(model, lora_config(settings.lora, config))
         for name, parameter in wrapped.named_parameters():
-            if part_of(name) in ("vision", "projection"):
+            if before_adapters(config, name, settings.adapted_layers):
                 parameter.requires_grad_(False)  # `bias: all` frees theirs too
         for layer in wrapped.modules():
             if isinstance(layer, LoraLayer):
                 # Autocast brings the input and the adapter to one format. Cast up to the adapter's
                 # before, each input would be kept in float32 for the backward pass, twice.
                 layer.cast_input_dtype_enabled = False
+                for name, dropout in list(layer.lora_dropout.items()):
+                    if isinstance(dropout, nn.Dropout):
+                        layer.lora_dropout[name] = Dropout(dropout.p)
         return wrapped
     if settings.full is not None:
         trained = _trained_parts(settings)
@@ -96,6 +107,8 @@ def leave_frozen_in_evaluation(model: nn.Module, settings: PolicySettings) -> No
     for part in ("vision", "projection"):
         if part not in _trained_parts(settings):
             module_of(model, part).eval()
+    if settings.adapted_layers is not None:
+        leave_lower_layers_in_evaluation(model, settings.adapted_layers)
     if settings.cut == "readout":
         model.eval()
 

@@ -16,6 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 from mobile_vla.backbone.kosmos2 import (
     encode_images,
     run_language_model,
+    run_lower_layers,
+    run_top_layers,
     token_embeddings,
     tokenise,
 )
@@ -23,7 +25,7 @@ from mobile_vla.config.features import Cut
 from mobile_vla.errors import UserError
 from mobile_vla.files import digest_of
 
-# At the cut `readout` runs of all seeds share the features, and so the action token in them.
+# Behind the prompt, runs of all seeds share the features, and so the action token in them.
 READOUT_TOKEN_SEED = 0
 
 PROMPTS = ("ids", "slots", "action")
@@ -78,7 +80,12 @@ class PromptTokens:
 
 
 class Encoder(nn.Module):
-    """A backbone, or PEFT's wrapper of it, its prompts and its action token, a vector (D,)."""
+    """A backbone, or PEFT's wrapper of it, its prompts and its action token, a vector (D,).
+
+    ``layers`` is how many layers of the language model lie behind the cut ``hidden_states``, where
+    the states are rounded as they are stored; None: the encoder has no such cut. ``stock`` runs the
+    last layer for all tokens too, by the model's own forward pass.
+    """
 
     ids: Tensor
     slots: Tensor
@@ -93,9 +100,11 @@ class Encoder(nn.Module):
         prompts: PromptTokens,
         action_token: Tensor,
         learned: bool,
+        layers: int | None = None,
     ):
         super().__init__()
         self.backbone = backbone
+        self.layers, self.stock = layers, False
         if learned:
             self.action_token = nn.Parameter(action_token)
         else:
@@ -133,24 +142,48 @@ class Encoder(nn.Module):
             (N, D) readouts: its states at the action token. The attention is causal and padding
             stands behind that token, so a readout does not depend on what else is in the batch.
         """
-        count = len(image_embeds)
-        token = self.action_token.to(image_embeds.dtype).expand(count, 1, -1)  # (N, 1, D)
-        at = self.action[prompts]  # (N,)
-        length = int(at.max()) + 1  # padding that no prompt of this batch needs is cut off
-        hidden = run_language_model(
-            self.backbone,
-            ids=self.ids[prompts, :length],
-            embeds=torch.cat([image_embeds, token], dim=1),  # (N, L + 1, D)
-            slots=self.slots[prompts, :length],
-        )  # (N, S, D)
-        return hidden[torch.arange(count, device=hidden.device), at]
+        if self.layers is not None and not self.stock:
+            return self.top_layers(self.hidden_states(image_embeds, prompts), prompts)
+        inputs = self._inputs(image_embeds, prompts)
+        return run_language_model(self.base_model, *inputs, self.action[prompts], self.stock)
+
+    def _inputs(self, image_embeds: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return token ids (N, S), embeddings (N, L + 1, D) and their slots (N, S)."""
+        token = self.action_token.to(image_embeds.dtype).expand(len(image_embeds), 1, -1)
+        length = self._length(prompts)
+        embeds = torch.cat([image_embeds, token], dim=1)
+        return self.ids[prompts, :length], embeds, self.slots[prompts, :length]
+
+    def _length(self, prompts: Tensor) -> int:
+        """Return S without the padding that none of some prompts (N,) needs."""
+        return int(self.action[prompts].max()) + 1
+
+    def hidden_states(self, image_embeds: Tensor, prompts: Tensor) -> Tensor:
+        """Return the states (N, S, D) that enter the adapted layers; see :meth:`language`.
+
+        Under autocast to bfloat16 they are rounded to it, which halves what is stored. The live
+        pass goes through the same function, so that a stored state equals a live one.
+        """
+        assert self.layers is not None
+        inputs = self._inputs(image_embeds, prompts)
+        states = run_lower_layers(self.base_model, *inputs, self.layers)
+        device = states.device.type
+        # Not to float16, whose range may be too small.
+        half = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
+        return states.bfloat16() if half is torch.bfloat16 else states
+
+    def top_layers(self, states: Tensor, prompts: Tensor) -> Tensor:
+        """Return readouts (N, D) of what :meth:`hidden_states` gave, padded or not."""
+        assert self.layers is not None
+        states = states[:, : self._length(prompts)].float()  # sums of layers stay in float32
+        return run_top_layers(self.base_model, states, self.action[prompts], self.layers)
 
     def readouts(self, features: Tensor, prompts: Tensor, cut: Cut) -> Tensor:
         """Run what of the forward pass lies behind a cut.
 
         Args:
-            features: frames (N, 224, 224, 3) at ``pixels``, (N, L, D) at ``image_embeds``, or
-                (N, D) at ``readout``.
+            features: frames (N, 224, 224, 3) at ``pixels``, (N, L, D) at ``image_embeds``,
+                (N, S, D) at ``hidden_states``, or (N, D) at ``readout``.
             prompts: (N,) index of each frame's prompt.
             cut: where ``features`` were taken.
 
@@ -159,6 +192,8 @@ class Encoder(nn.Module):
         """
         if cut == "readout":
             return features
+        if cut == "hidden_states":
+            return self.top_layers(features, prompts)
         if cut == "pixels":
             features = self.image_embeds(features)
         return self.language(features, prompts)

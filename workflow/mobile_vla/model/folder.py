@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from peft import LoraConfig
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -22,7 +23,6 @@ from mobile_vla.files import (
     read_json,
     write_json,
 )
-from mobile_vla.model.adapter import lora_config
 from mobile_vla.model.heads import head_class
 from mobile_vla.model.result import (
     PolicyCore,
@@ -72,7 +72,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         ) from None
 
 
-def write_folder(folder: Path, core: PolicyCore, origin: PolicyOrigin, tensors: Tensors) -> None:
+def write_folder(
+    folder: Path,
+    core: PolicyCore,
+    origin: PolicyOrigin,
+    tensors: Tensors,
+    adapters: LoraConfig | None = None,
+) -> None:
     """Write a policy's folder; ``policy.json`` is removed first and written last.
 
     While it is absent the folder is unfinished, and nothing reads it.
@@ -82,19 +88,19 @@ def write_folder(folder: Path, core: PolicyCore, origin: PolicyOrigin, tensors: 
             model card among them.
         core: what the policy is; its ``files`` are filled in here.
         tensors: what was trained; each part becomes ``PART.safetensors``.
+        adapters: PEFT's configuration, where the policy has adapters; it is changed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DESCRIPTION).unlink(missing_ok=True)
     names = [f"{part}.safetensors" for part in tensors]
     for name, values in zip(names, tensors.values(), strict=True):
         write_tensors(folder / name, values)
-    if core.settings.lora is not None:
+    if adapters is not None:
         names.append(ADAPTER_CONFIG)
-        config = lora_config(core.settings.lora)
         # PEFT would write this machine's absolute path
-        config.base_model_name_or_path = core.backbone.name
-        config.inference_mode = True
-        write_json(folder / ADAPTER_CONFIG, dict(sorted(config.to_dict().items())))
+        adapters.base_model_name_or_path = core.backbone.name
+        adapters.inference_mode = True
+        write_json(folder / ADAPTER_CONFIG, dict(sorted(adapters.to_dict().items())))
     for stale in folder.iterdir():
         if stale.name not in names:
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()

@@ -22,6 +22,7 @@ from mobile_vla.model.adapter import (
     expected_parts,
     leave_frozen_in_evaluation,
     load_backbone,
+    lora_config,
     prepare_backbone,
     trainable_parameters,
 )
@@ -85,7 +86,12 @@ class Policy(nn.Module):
             torch.manual_seed(seed)
             token = initial_action_token(model, seed if learned else READOUT_TOKEN_SEED)
             self.encoder = Encoder(
-                prepare_backbone(model, settings), processor, prompts, token, learned
+                prepare_backbone(model, settings),
+                processor,
+                prompts,
+                token,
+                learned,
+                settings.adapted_layers,
             )
             self.head = build_head(settings, sizes.width)
         trained, declared = set(trainable_parameters(self)), expected_parts(settings)
@@ -144,7 +150,9 @@ class Policy(nn.Module):
             tokens=self.encoder.tokens_digest(),
             fixed=self.fixed_values,
         )
-        write_folder(folder, core, origin, self.trained())
+        lora = self.settings.lora
+        adapters = None if lora is None else lora_config(lora, self.encoder.base_model.config)
+        write_folder(folder, core, origin, self.trained(), adapters)
 
     def use_prompts(self, texts: tuple[str, ...], processor: Any) -> None:
         """Replace the prompts of training by others, such as those of another dataset.

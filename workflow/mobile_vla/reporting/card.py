@@ -224,7 +224,10 @@ def _trained(policy: PolicyDescription, t: Texts) -> str:
     lora, full = policy.settings.lora, policy.settings.full
     names = {"backbone": policy.backbone.name, "head": policy.settings.head.type}
     if lora is not None:
-        return t("card.lora", **names, r=lora.r, alpha=f"{lora.alpha:g}")
+        names |= {"r": str(lora.r), "alpha": f"{lora.alpha:g}"}
+        if lora.layers is not None:
+            return t("card.lora_top", **names, layers=lora.layers)
+        return t("card.lora", **names)
     if full is not None:
         parts = [t.words(part) for part, trained in full.model_dump().items() if trained]
         return t("card.full", **names, parts=", ".join(parts))

@@ -58,8 +58,8 @@ def predict_under_prompts(
 
     Args:
         policy: with the prompts' texts in its table.
-        samples: their rows are frames, or features at the cut ``image_embeds``: those at
-            ``readout`` have read their prompt already.
+        samples: their rows are frames, or features at the cut ``image_embeds``: those at later
+            cuts have read their prompt already.
         prompt_of_row: by kind of prompt, (rows,) the index of each row's prompt.
 
     Returns:

@@ -30,8 +30,9 @@ class Variant:
 
     name: str  # what it adds to the one before, or `per window` for the reference
     source: Samples  # of its batches
-    cut: Cut  # where their features were taken
+    cut: Cut | None  # where their features were taken; None: the policy's own
     precision: str  # resolved number format
+    stock: bool = False  # whether the last layer runs for all tokens
 
 
 def variants_of(
@@ -41,16 +42,20 @@ def variants_of(
 
     The reference decodes and resizes the raw images of each window, encodes each of its frames live
     and alone, and computes in float32. Then come frames that were decoded once, features that were
-    stored (where the experiment has any), distinct frames encoded once a batch, and the number
-    format (where the hardware has bf16, or the experiment another one).
+    stored (where the experiment has any), distinct frames encoded once a batch, the last layer for
+    the action token alone (where it is run), and the number format (where the hardware has bf16, or
+    the experiment another one).
     """
     variants = [
-        Variant("per window", PerWindow(samples, raw), "pixels", "fp32"),
-        Variant("frame cache", PerWindow(samples, frames), "pixels", "fp32"),
+        Variant("per window", PerWindow(samples, raw), "pixels", "fp32", stock=True),
+        Variant("frame cache", PerWindow(samples, frames), "pixels", "fp32", stock=True),
     ]
     if cut != "pixels":
-        variants.append(Variant("feature cache", PerWindow(samples, samples.rows), cut, "fp32"))
-    variants.append(Variant("distinct frames", samples, cut, "fp32"))
+        stored = PerWindow(samples, samples.rows)
+        variants.append(Variant("feature cache", stored, cut, "fp32", stock=True))
+    variants.append(Variant("distinct frames", samples, cut, "fp32", stock=True))
+    if cut != "readout":
+        variants.append(Variant("last layer", samples, cut, "fp32"))
     fastest = resolve("auto", device) if precision == "fp32" else precision
     if fastest != "fp32":
         variants.append(Variant(fastest, samples, cut, fastest))
@@ -66,11 +71,11 @@ def time_variants(
     alike; each is compared with the reference of its round. The first round warms up, and counts
     the operations. An epoch's figures are those of the steps' windows, scaled to all windows.
     """
-    before = trainer.samples, trainer.cut, trainer.precision
+    before = Variant("before", trainer.samples, trainer.cut, trainer.precision)
     try:
         seconds, flops = _measure(trainer, variants, rounds)
     finally:
-        _switch(trainer, *before)
+        _switch(trainer, before)
     reference = seconds[0]
     return [
         VariantTime(
@@ -98,7 +103,7 @@ def _measure(
         scale = total / sum(map(len, batches))
         step = partial(trainer.step, number, batches)
         for place, variant in enumerate(variants):
-            _switch(trainer, variant.source, variant.cut, variant.precision)
+            _switch(trainer, variant)
             if number == 0:
                 flops.append(counted(step) * scale)
                 continue
@@ -110,10 +115,11 @@ def _measure(
     return seconds, flops
 
 
-def _switch(trainer: Trainer, source: Samples, cut: Cut | None, precision: str) -> None:
+def _switch(trainer: Trainer, variant: Variant) -> None:
     """Make a trainer do its steps as a variant does."""
-    trainer.samples, trainer.cut, trainer.precision = source, cut, precision
+    trainer.samples, trainer.cut = variant.source, variant.cut
+    trainer.precision, trainer.policy.encoder.stock = variant.precision, variant.stock
     # Matrices stay rounded when they are cast back: afterwards the policy is not used any more.
     for name, parameter in trainer.policy.encoder.backbone.named_parameters():
         if not parameter.requires_grad and not kept_in_float32(name):
-            parameter.data = parameter.data.to(DTYPES[precision])
+            parameter.data = parameter.data.to(DTYPES[variant.precision])

@@ -12,7 +12,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from mobile_vla.backbone.kosmos2 import NOT_CHECKPOINTED, attention_operations, use_of_matrix
+from mobile_vla.backbone.kosmos2 import (
+    NOT_CHECKPOINTED,
+    attention_operations,
+    layers_below,
+    sizes_of,
+    use_of_matrix,
+)
 from mobile_vla.config.features import Cut
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.model.adapter import policy_part_of
@@ -72,7 +78,9 @@ def formula(
     in_projection = full is not None and full.projection
     flows = {"vision": in_vision, "projection": in_vision or in_projection}
     flows["text"] = flows["adapter"] = settings.cut != "readout"
-    flows_into = {"vision": False, "projection": in_vision}  # the first matrix of a part
+    # the first matrix of a part
+    flows_into = {"vision": False, "projection": in_vision, "text": False, "adapter": False}
+    adapted = settings.adapted_layers
 
     def repeated(part: str) -> bool:
         """Return whether a part's layers run forward once more in the backward pass."""
@@ -85,15 +93,23 @@ def formula(
         part = policy_part_of(name + ".weight")
         if not _runs(part, cut):
             continue
-        use = use_of_matrix(config, name, tokens)
+        use = use_of_matrix(config, name, tokens, adapted)
+        if use.below and cut == "hidden_states":
+            continue
         forward = 2 * module.weight.numel() * use.tokens
-        without_gradient = use.first and not flows_into[part]
-        again = repeated(part) and not (without_gradient or use.last)
+        without_gradient = use.below or (use.first and not flows_into[part])
+        in_stack = not (use.below or (use.first and part == "vision"))
+        again = repeated(part) and in_stack and not use.last
         backward = flows[part] and not without_gradient
         frame += forward * (1 + again + backward + module.weight.requires_grad)
     for part, forward in attention_operations(config, tokens).items():
         if _runs(part, cut):
-            frame += forward * (1 + repeated(part) + ATTENTION_BACKWARD * flows[part])
+            # the last layer has a single query
+            whole = sizes_of(config).layers - 1 + 1 / tokens
+            below = layers_below(config, adapted) / whole if part == "text" else 0
+            run = 1 - below * (cut == "hidden_states")
+            gradient = repeated(part) + ATTENTION_BACKWARD * flows[part]
+            frame += forward * (run + gradient * (1 - below))
     # all of the head is trained: backward costs twice what forward does
     head, observed = cast(ActionHead, layers["head"]), settings.window
     window = 3 * head.operations(observed, observed if every_frame else 1)
@@ -104,7 +120,7 @@ def formula(
 
 def _runs(part: str, cut: Cut) -> bool:
     """Return whether a part of the backbone lies behind a cut."""
-    return cut == "pixels" or (cut == "image_embeds" and part in ("text", "adapter"))
+    return cut == "pixels" or (cut != "readout" and part in ("text", "adapter"))
 
 
 # What PyTorch's counter does not know. Its arguments are the tensors' shapes.

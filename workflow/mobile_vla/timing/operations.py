@@ -14,6 +14,7 @@ from mobile_vla.config.training import TrainSettings
 from mobile_vla.model.policy import skeleton
 from mobile_vla.model.precision import DTYPES, autocast
 from mobile_vla.runs.data import RunData
+from mobile_vla.runs.samples import Batch
 from mobile_vla.timing.flops import counted, formula
 from mobile_vla.timing.result import OperationCount, OperationCounts
 from mobile_vla.training.trainer import Trainer
@@ -78,7 +79,7 @@ class Operations:
         achieved = statistics.median(
             correction * self.formula.step(one.frames, one.share) / one.seconds for one in measured
         )
-        of_frame = _of_frame(trainer, batches[0].features[:1].to(device))
+        of_frame = _of_frame(trainer, batches[0].to(device))
         flops = OperationCounts(
             frame=OperationCount(counted=of_frame, formula=self.formula.frame),
             step=OperationCount(counted=of_step, formula=predicted),
@@ -86,11 +87,11 @@ class Operations:
         return flops, limit, achieved
 
 
-def _of_frame(trainer: Trainer, features: torch.Tensor) -> int:
-    """Count the operations of one frame, forward and backward, up to its readout."""
+def _of_frame(trainer: Trainer, batch: Batch) -> int:
+    """Count the operations of a batch's first frame, forward and backward, up to its readout."""
     policy, device = trainer.policy, trainer.accelerator.device
     policy.train()
-    prompt = torch.zeros(1, dtype=torch.long, device=device)
+    features, prompt = batch.features[:1], batch.prompts[:1]
 
     def run() -> None:
         with autocast(trainer.precision, device):

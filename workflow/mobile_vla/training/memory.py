@@ -19,8 +19,10 @@ from mobile_vla.backbone.kosmos2 import (
     checkpoint_activations,
     encode_images,
     kept_in_float32,
-    remove_before,
+    modules_before,
+    remove,
     run_embedded,
+    run_top_layers,
     sizes_of,
 )
 from mobile_vla.config.model import PolicySettings
@@ -55,7 +57,8 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
     with FakeTensorMode(allow_non_fake_inputs=True):
         layers = skeleton(config, settings)
         model, head = base_model(layers["backbone"]), cast(ActionHead, layers["head"])
-        remove_before(model, "pixels" if case.robots else case.cut)
+        if not case.robots:
+            remove(model, modules_before(config, case.cut, settings.adapted_layers))
         _materialise(layers, case.precision)
         layers.train()
         leave_frozen_in_evaluation(model, settings)
@@ -73,7 +76,7 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
             for _ in range(min(case.accumulation, 2)):
                 features = _features(config, case)
                 with _autocast(case.precision):
-                    readouts = _readouts(model, token, features, case)
+                    readouts = _readouts(model, token, features, case, settings.adapted_layers)
                     windows = torch.zeros(case.windows, settings.window, dtype=torch.long)
                     found = head.supervised(readouts[windows], targets, learned)
                 minimised = found.outputs if found.loss is None else found.loss
@@ -83,7 +86,7 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
                 driven = replace(case, frames=case.robots, cut="pixels")
                 layers.eval()
                 with torch.no_grad(), _autocast(case.precision):
-                    _readouts(model, token, _features(config, driven), driven)
+                    _readouts(model, token, _features(config, driven), driven, None)
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     step = live.peak - weights
     parts = {
@@ -152,23 +155,30 @@ def _features(config: Any, case: WorstCase) -> Tensor:
         return torch.empty(case.frames, FRAME_SIZE, FRAME_SIZE, 3, dtype=torch.uint8)
     if case.cut == "readout":
         return torch.empty(case.frames, sizes.width)
-    shape = (case.frames, sizes.image_tokens, sizes.width)
+    tokens = case.tokens if case.cut == "hidden_states" else sizes.image_tokens
+    shape = (case.frames, tokens, sizes.width)
     return torch.empty(shape, dtype=DTYPES[case.precision])
 
 
-def _readouts(model: nn.Module, token: Tensor, features: Tensor, case: WorstCase) -> Tensor:
+def _readouts(
+    model: nn.Module, token: Tensor, features: Tensor, case: WorstCase, layers: int | None
+) -> Tensor:
     """Run the part of the forward pass that lies behind the cut, as ``Encoder.readouts``.
 
     That looks up tokens by their value, which fake tensors do not have.
     """
     if case.cut == "readout":
         return features
+    if case.cut == "hidden_states":
+        assert layers is not None
+        last = torch.full((case.frames,), case.tokens - 1)
+        return run_top_layers(model, features.float(), last, layers)
     if case.cut == "pixels":
         pixels = features.permute(0, 3, 1, 2).float() / 255
         features = encode_images(model, pixels)  # (F, L, D)
     rest = token.expand(case.frames, case.tokens - features.shape[1], -1)
     embedded = torch.cat([features.float(), rest], dim=1)  # (F, S, D)
-    return run_embedded(model, embedded)[:, -1]
+    return run_embedded(model, embedded)
 
 
 def check_memory(
