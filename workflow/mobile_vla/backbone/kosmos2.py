@@ -41,9 +41,6 @@ _MODULES: dict[Part, str] = {
 # differences between frames would drown. All of them are 8 % of a Kosmos-2.
 _FLOAT32 = ("norm", "inner_attn_ln", "embed", "bias", "latent_query")
 
-NOT_CHECKPOINTED: frozenset[str] = frozenset({"projection"})
-"""Parts that gradient checkpointing does not run again: they are no stack of layers."""
-
 
 def load_config(source: str, **options: Any) -> Kosmos2Config:
     """Load the configuration of a checkpoint, a folder or hub id, as ``from_pretrained`` does."""
@@ -198,11 +195,11 @@ def lora_targets(names: Iterable[str], config: Any, layers: int | None) -> str:
 
 def before_adapters(config: Any, name: str, layers: int | None) -> bool:
     """Return whether a parameter lies before the adapted layers, by its full name."""
-    below = _layer_of(name) in range(layers_below(config, layers))
+    below = layer_of(name) in range(layers_below(config, layers))
     return below or part_of(name) in ("vision", "projection")
 
 
-def _layer_of(name: str) -> int | None:
+def layer_of(name: str) -> int | None:
     """Return the layer of the language model that a name lies in, from 0; None: in none."""
     found = re.search(rf"{_TEXT}\.model\.layers\.(\d+)\.", name)
     return None if found is None else int(found[1])
@@ -362,66 +359,3 @@ def token_embeddings(model: Any) -> Tensor:
 def checkpoint_activations(model: Any) -> None:
     """Keep only the layers' inputs for the backward pass; the result stays the same."""
     model.activation_checkpointing_enable({"use_reentrant": False})
-
-
-@dataclass(frozen=True)
-class MatrixUse:
-    """How a weight matrix is applied to a frame and its prompt."""
-
-    tokens: int
-    """How many tokens it is applied to."""
-    first: bool
-    """Whether it is its part's first: its input has a gradient only if an earlier part trains."""
-    last: bool
-    """Whether checkpointing does not compute it again: its layer's backward pass does not read its
-    output, or its layer is not checkpointed."""
-    below: bool = False
-    """Whether it lies below the adapted layers of the language model."""
-
-
-def use_of_matrix(config: Any, name: str, tokens: int, layers: int | None = None) -> MatrixUse:
-    """Return how a matrix is applied, by its module's name, that of an adapter included.
-
-    ``tokens`` is S, length of the prompt with image and action token, and ``layers`` how many
-    layers of the language model are adapted where the states below are frozen.
-    """
-    patches, latents = _patches(config), config.latent_query_num
-    # a feed-forward layer ends with its second product, unless dropout behind it asks for that
-    last = name.endswith("fc2") and (f"{_VISION}." in name or not config.text_config.dropout)
-    if "patch_embedding" in name:
-        return MatrixUse(patches, first=True, last=last)
-    if _PROJECTION in name:
-        if "dense" in name:
-            return MatrixUse(patches + 1, first=True, last=last)
-        memory = name.endswith(("k_proj", "v_proj"))
-        return MatrixUse(patches + 1 + latents if memory else latents, first=False, last=last)
-    if _VISION in name:
-        return MatrixUse(patches + 1, first=False, last=last)
-    layer, below = _layer_of(name), layers_below(config, layers)
-    entered = re.search(r"\.[qkv]_proj\b(?!.*lora_B)", name) is not None  # by the states below
-    first = layers is not None and layer == below and entered
-    if layer == config.text_config.layers - 1:
-        of_all = re.search(r"\.[kv]_proj\b", name) is not None
-        return MatrixUse(tokens if of_all else 1, first=first, last=True)
-    return MatrixUse(tokens, first=first, last=last, below=layer in range(below))
-
-
-def attention_operations(config: Any, tokens: int) -> dict[Part, int]:
-    """Return the operations of each part's attention scores and sums, of a frame's forward pass.
-
-    Each of the two products takes two operations for each query, key and unit of width. ``tokens``
-    is S of the language model, with image and action token; its last layer has a single query.
-    """
-    vision, text = config.vision_config, config.text_config
-    patches, latents = _patches(config), config.latent_query_num
-    return {
-        "vision": 4 * (patches + 1) ** 2 * vision.hidden_size * vision.num_hidden_layers,
-        "projection": 4 * latents * (patches + 1 + latents) * text.embed_dim,
-        "text": 4 * tokens * (tokens * (text.layers - 1) + 1) * text.embed_dim,
-    }
-
-
-def _patches(config: Any) -> int:
-    vision = config.vision_config
-    patches: int = (vision.image_size // vision.patch_size) ** 2
-    return patches

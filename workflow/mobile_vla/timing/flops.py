@@ -12,11 +12,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from mobile_vla.backbone.kosmos2 import (
+from mobile_vla.backbone.kosmos2 import layers_below, sizes_of
+from mobile_vla.backbone.kosmos2_operations import (
     NOT_CHECKPOINTED,
     attention_operations,
-    layers_below,
-    sizes_of,
     use_of_matrix,
 )
 from mobile_vla.config.features import Cut
