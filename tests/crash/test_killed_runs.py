@@ -11,8 +11,10 @@ import torch
 from mobile_vla.errors import Interrupted, UserError
 from mobile_vla.model import folder as folder_module
 from mobile_vla.training import state as state_module
+from mobile_vla.training.drives import Drives
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
+from support.driven import driven_settings, inputs_for
 from support.thinning import thinned
 from support.training_run import Inputs, in_child, results_of, run, settings_of
 
@@ -74,6 +76,33 @@ def test_killed_again_and_again(inputs, undisturbed, tmp_path):
         assert in_child(killed) == -signal.SIGKILL
     assert in_child(lambda: run(inputs, tmp_path, settings_of(), save_every=1)) == 0
     assert results_of(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize(
+    "finetune",
+    ["lora", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("none", "full"))],
+)
+def test_killed_while_its_policy_drives(inputs, tmp_path, finetune):
+    settings, read = driven_settings(finetune, epochs=2), inputs_for(inputs, finetune)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert in_child(lambda: run(inputs, whole, settings, **read)) == 0
+
+    def killed():
+        original, calls = Drives.success, []
+
+        def success(self):
+            calls.append(original(self))
+            if len(calls) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return calls[-1]
+
+        Drives.success = success
+        run(inputs, broken, settings, **read)
+
+    assert in_child(killed) == -signal.SIGKILL
+    assert in_child(lambda: run(inputs, broken, settings, **read)) == 0
+    assert results_of(broken) == results_of(whole)
+    assert b",val_success" in results_of(broken)["metrics.csv"]
 
 
 @pytest.mark.parametrize("nth", thinned(range(1, 9), 4))

@@ -9,9 +9,10 @@ import pytest
 
 from mobile_vla.config.model import Lora
 from mobile_vla.errors import UserError
+from support.driven import driven_settings
 from support.processes import difference, finish, members, start, weights
 from support.project import Project
-from support.training_run import Inputs, in_child, results_of, run, settings_of
+from support.training_run import Inputs, in_child, results_of, run
 
 # Batches of 3 windows in shares of 2 and 1, and an epoch's last one is shorter than that.
 STEPS = 12
@@ -19,8 +20,11 @@ PATIENCE = 60  # seconds
 
 
 def settings(processes=2, **training):
-    """Return settings with ragged batches and accumulation, and without dropout."""
-    found = settings_of(**{"epochs": 3, "processes": processes, **training})
+    """Return settings with ragged batches and accumulation, and without dropout.
+
+    Validation drives, and the processes share the robots.
+    """
+    found = driven_settings(**{"epochs": 3, "processes": processes, **training})
     head = found.policy.head.model_copy(update={"dropout": 0.0})
     policy = found.policy.model_copy(update={"lora": Lora(r=2, dropout=0.0), "head": head})
     return found.model_copy(update={"policy": policy})

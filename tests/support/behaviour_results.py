@@ -21,14 +21,14 @@ from mobile_vla.config.bundle import BundlePrecision
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import SimulateSettings, World, unseen_episodes
 from mobile_vla.config.uncertainty import Uncertainty
+from mobile_vla.driving.drivers import ExpertDriver
+from mobile_vla.driving.simulation import FinishedRollout, roll_out
 from mobile_vla.language.prompt_swap import SwapWindows, score_prompt_swap
 from mobile_vla.language.result import SwappedRun
 from mobile_vla.latency.result import ControlStepSeconds, LatencyResult, PrecisionLatency
 from mobile_vla.model.result import TrainedOn
 from mobile_vla.result import FileDigest
-from mobile_vla.rollout.drivers import ExpertDriver
 from mobile_vla.rollout.result import RolloutResult
-from mobile_vla.rollout.simulation import FinishedRollout, roll_out
 from mobile_vla.rollout.summary import (
     compare_drivers,
     scene_outcomes,

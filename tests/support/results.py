@@ -127,6 +127,7 @@ def make_results(
     others: Sequence[str] = (),
     ablation: str | None = None,
     tested: int = 12,
+    driven: Sequence[str] = (),
 ) -> Results:
     """Write the result files of some experiments.
 
@@ -143,12 +144,18 @@ def make_results(
         ablation: the experiment whose timing was compared with the plain way.
         tested: test episodes, of 12 at most.
         others: other datasets that each run is scored on; a copy of its own score here.
+        driven: experiments whose checkpoints were chosen by driving.
     """
     names = [NAMES[i] if i < len(NAMES) else f"variant_{i}" for i in range(experiments)]
     better = [beats] * experiments if isinstance(beats, bool) else list(beats)
     runs = [
         _reported(name, run, i, chunks[i % len(chunks)], seeds).model_copy(
-            update={"evaluate_on": tuple(others), "rolled_out": True, "ablation": name == ablation}
+            update={
+                "evaluate_on": tuple(others),
+                "rolled_out": True,
+                "driven": name in driven,
+                "ablation": name == ablation,
+            }
         )
         for i, name in enumerate(names)
         for run in (
@@ -178,7 +185,9 @@ def make_results(
         write_rollouts(place, run.experiment, run.run)
     compare(
         CompareSettings(
-            runs=tuple(ComparedRun(experiment=run.experiment, run=run.run) for run in runs),
+            runs=tuple(
+                ComparedRun(**run.names(), rolled_out=True, driven=run.driven) for run in runs
+            ),
             uncertainty=UNCERTAINTY,
         ),
         made.results,

@@ -19,6 +19,7 @@ from mobile_vla.timing.result import (
     VariantTime,
 )
 from mobile_vla.training.result import (
+    DrivenValidation,
     Epoch,
     MemoryEstimate,
     ParameterCounts,
@@ -60,9 +61,11 @@ def write_training(folder: Path, own: ReportedRun, index: int, roles: dict[str, 
     for number in range(EPOCHS):
         train = 0.11 * math.exp(-0.3 * number) + 0.012 + rng.uniform(0, 0.004)
         val = 0.1 * math.exp(-0.25 * number) + 0.018 + 0.0008 * number + rng.uniform(0, 0.004)
-        epochs.append(epoch_of(number, train, val))
+        success = {"val_success": round(40 * (0.9 - 5 * val)) / 40} if own.driven else {}
+        epochs.append(epoch_of(number, train, val, **success))
     write_metrics(folder / "metrics.csv", epochs)
     losses = [epoch.val_loss for epoch in epochs]
+    best = min(epochs, key=lambda epoch: (-(epoch.val_success or 0), epoch.val_loss))
     times = (SECOND.get(own.experiment, 2.0) * rng.uniform(0.95, 1.1, EPOCHS)).tolist()
     trained = TRAINED.get(own.experiment, TRAINED["lora"])
     windows = FRAMES - WINDOW - own.settings["chunk"] + 1  # of an episode
@@ -75,10 +78,13 @@ def write_training(folder: Path, own: ReportedRun, index: int, roles: dict[str, 
         backbone=own.backbone,
         epochs=EPOCHS,
         steps=12 * EPOCHS,
-        best_epoch=int(np.argmin(losses)),
-        best_val_loss=min(losses),
+        best_epoch=best.epoch,
+        best_val_loss=best.val_loss,
         initial_val_loss=losses[0],
         final_val_loss=losses[-1],
+        driven=None
+        if best.val_success is None
+        else DrivenValidation(scenes=20, drives=40, best_success=best.val_success),
         stopped_early=False,
         avg_epoch_time=float(np.mean(times)),
         epoch_times=times,

@@ -142,11 +142,13 @@ def origin_of(**changes: Any) -> PolicyOrigin:
     return origin.model_copy(update=changes)
 
 
-def run(inputs: Inputs, folder: Path, settings: TrainSettings, save_every: int = 2) -> None:
-    """Train in this process."""
+def run(
+    inputs: Inputs, folder: Path, settings: TrainSettings, save_every: int = 2, **changes: Any
+) -> None:
+    """Train in this process; ``changes`` are of what the run reads."""
     torch.set_num_threads(1)
     outputs = TrainingFiles(*(folder / name for name in OUTPUTS))
-    train(settings, inputs.of_run(), outputs, threads=1, save_every=save_every)
+    train(settings, inputs.of_run(**changes), outputs, threads=1, save_every=save_every)
 
 
 def in_child(work: Callable[[], None]) -> int:

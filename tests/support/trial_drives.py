@@ -19,9 +19,9 @@ from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import SimulateSettings, World, unseen_episodes
 from mobile_vla.config.trials import TrialSettings
 from mobile_vla.conventions import ACTION_COLUMNS, columns_of
+from mobile_vla.driving.simulation import ended, frame_of, outcome_of
 from mobile_vla.model.folder import read_description
 from mobile_vla.model.policy import Policy
-from mobile_vla.rollout.simulation import ended, frame_of, outcome_of
 from mobile_vla.simulator.driver import robot_of
 from mobile_vla.trials.files import TrialFolder
 from mobile_vla.trials.identity import policy_digest

@@ -42,7 +42,8 @@ class Reads:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Return two experiments in Korean, with figures for the page."""
-    made = make_results(tmp_path_factory.mktemp("made"), 2, others=("corridor",), ablation="lora")
+    folder, others = tmp_path_factory.mktemp("made"), ("corridor",)
+    made = make_results(folder, 2, others=others, ablation="lora", driven=("lora",))
     figures = ("action_sequences", "coverage", "closed_loop", "episodes", "velocity_traces")
     changes = {"language": "ko", "figures": figures}
     made.settings = made.settings.model_copy(update=changes)
@@ -52,7 +53,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def settings_of(command: str, made: Results) -> Gathered:
     page = made.settings
-    runs = tuple(ComparedRun(experiment=run.experiment, run=run.run) for run in page.runs)
+    runs = tuple(
+        ComparedRun(**run.names(), rolled_out=True, driven=run.driven) for run in page.runs
+    )
     given: dict[str, Gathered] = {
         "compare": CompareSettings(runs=runs, uncertainty=UNCERTAINTY),
         "tables": TableSettings.part_of(page),

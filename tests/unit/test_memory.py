@@ -89,6 +89,14 @@ def test_activations_grow_with_the_batch_and_shrink_with_checkpointing():
     assert found(LORA, frames=32, cut="pixels").step > 2 * small
 
 
+def test_a_policy_that_drives_in_validation_has_the_whole_model():
+    """Its step stays the same; that of a head alone is smaller than what driving takes."""
+    assert found(LORA, robots=16).weights == found(LORA, cut="pixels").weights
+    assert found(NONE, robots=16).weights == found(NONE, cut="pixels").weights
+    assert found(LORA, robots=1).step == found(LORA).step
+    assert found(NONE, robots=16).step > 10 * found(NONE).step
+
+
 def test_gradients_are_counted_and_stay_while_batches_accumulate():
     full = found(FULL, frames=1, windows=1)
     gradients = full.moments // 2

@@ -72,6 +72,8 @@ CONSTANTS = {
     "training.padded": ["0"],
     "card.velocities": ["1"],
     "card.chosen": ["0"],
+    "card.chosen_driven": ["0"],
+    "ranks.lead": ["0", "1"],
 }
 
 
@@ -118,6 +120,33 @@ def test_what_is_wrong_with_a_table_is_said(
         path.write_text(content)
     with pytest.raises(UserError, match=message):
         Texts.read(path)("a", n=1)
+
+
+# What is best in the texts is a baseline, or an epoch by what selects it. No experiment is: the one
+# with the lowest error need not arrive most often.
+BEST = {
+    "en": (
+        r"(?i)\bbest\b",
+        r"(?i)best (baseline|epoch|validation loss|\{loss\})|at best"
+        r"|(baseline|baselines), the best of which|the best of them",
+    ),
+    "ko": (
+        r"최고|가장 좋|최선|우수",
+        r"최고 ?(기준선|epoch|검증 loss|\{loss\}|\{high\})|그중 최고",
+    ),
+}
+OF_AN_EPOCH = "training.is_best"
+
+
+@pytest.mark.parametrize("t", [ENGLISH, KOREAN])
+def test_no_experiment_is_called_best(t: Texts) -> None:
+    word, allowed = BEST["ko" if t is KOREAN else "en"]
+    for key, text in t.table.items():
+        if key != OF_AN_EPOCH:
+            rest = re.sub(r"\{best\}", "", re.sub(allowed, "", str(text)))
+            assert not re.search(word, " ".join(rest.split())), (key, rest)
+    planned = "".join(path.read_text() for path in (LIBRARY.parent / "planning").glob("*.py"))
+    assert planned and not re.search(BEST["en"][0], planned)
 
 
 AMERICAN = r"(?i)\b(\w*(?:ized|izing|ization|izes|yzed)|optimizers?|colore?d?s?|gray|behaviors?)\b"

@@ -4,22 +4,23 @@ import numpy as np
 import pytest
 
 from mobile_vla.backbone.checkpoint import Checkpoint
+from mobile_vla.config.driving import DatasetWorld
 from mobile_vla.config.heads import Lstm
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.config.rollout import DatasetWorld, Rollout, RolloutSettings
+from mobile_vla.config.rollout import Rollout, RolloutSettings
 from mobile_vla.config.simulator import Simulation, World, simulated_episodes, unseen_episodes
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.data.dataset import Dataset
+from mobile_vla.driving.drivers import ExpertDriver, FrequentActions, PolicyDriver, ReplayDriver
+from mobile_vla.driving.simulation import ended, frame_of, outcome_of, roll_out
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.layout import EpisodeFiles, RawFiles, RolloutFiles
 from mobile_vla.model.policy import Policy
-from mobile_vla.rollout.drivers import ExpertDriver, FrequentActions, PolicyDriver, ReplayDriver
 from mobile_vla.rollout.result import PathLengthRatio, RolloutResult
 from mobile_vla.rollout.rollout import rollout
-from mobile_vla.rollout.simulation import ended, frame_of, outcome_of, roll_out
 from mobile_vla.rollout.summary import compare_drivers, summarise_driver
 from mobile_vla.runs.data import PolicyInputs, trained_on
 from mobile_vla.simulator.driver import drive, robot_of

@@ -11,12 +11,13 @@ import numpy as np
 from mobile_vla.bundle import runtime
 from mobile_vla.bundle.result import BundleRollouts
 from mobile_vla.config.bundle import CertifySettings
-from mobile_vla.config.simulator import SimulateSettings
+from mobile_vla.config.simulator import SimulateSettings, unseen_episodes
+from mobile_vla.driving.drivers import PolicyDriver, Streaming
+from mobile_vla.driving.scenes import driven_worlds
+from mobile_vla.driving.simulation import FinishedRollout, roll_out
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.streaming import Stream
-from mobile_vla.rollout.drivers import PolicyDriver, Streaming
-from mobile_vla.rollout.rollout import rolled_worlds, use_prompts
-from mobile_vla.rollout.simulation import FinishedRollout, roll_out
+from mobile_vla.rollout.rollout import use_prompts
 from mobile_vla.rollout.summary import success_rate
 from mobile_vla.statistics.intervals import FEWEST
 from mobile_vla.statistics.proportions import paired_mean, proportion
@@ -52,7 +53,8 @@ def roll_out_both(
     out.
     """
     known = {text: place for place, text in enumerate(policy.texts)}
-    worlds = rolled_worlds(settings.worlds, settings.rollout)
+    rollout = settings.rollout
+    worlds = driven_worlds(settings.worlds, unseen_episodes, rollout.scenes, rollout.time_limit)
     prompt_of = use_prompts(policy, processor, worlds) if worlds else {}
     text_of = {name: policy.texts[place] for name, place in prompt_of.items()}
 

@@ -7,9 +7,15 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from mobile_vla.comparison.driving import checkpoint_ranks, driven_group, success_of
 from mobile_vla.comparison.experiments import experiment_scores
 from mobile_vla.comparison.pairs import compare_group
-from mobile_vla.comparison.result import ComparableGroup, ComparisonResult, NotCompared
+from mobile_vla.comparison.result import (
+    ComparableGroup,
+    ComparisonResult,
+    ExperimentScores,
+    NotCompared,
+)
 from mobile_vla.comparison.run_scores import RunScores
 from mobile_vla.config.comparison import CompareSettings
 from mobile_vla.errors import UserError
@@ -20,6 +26,7 @@ from mobile_vla.sentence import Sentence, say
 log = logging.getLogger(__name__)
 
 Experiments = dict[str, list[RunScores]]
+Scores = dict[str, ExperimentScores]
 
 
 def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) -> None:
@@ -32,8 +39,8 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
     experiments: Experiments = {}
     for run in settings.runs:
         files = EvaluationFiles.below(results, experiment=run.experiment, run=run.run)
-        scores = RunScores.read(files, run.experiment, run.run)
-        experiments.setdefault(run.experiment, []).append(scores)
+        read = RunScores.read(files, run.experiment, run.run)
+        experiments.setdefault(run.experiment, []).append(read)
     for name, runs in experiments.items():
         first = runs[0].evaluation
         for other in (run.evaluation for run in runs[1:]):
@@ -45,16 +52,49 @@ def compare(settings: CompareSettings, results: Path, outputs: ComparisonFiles) 
     groups = _groups(experiments)
     uncertainty = settings.uncertainty
     on_members = _on_members(settings, results, experiments)
+    scores = {name: experiment_scores(runs, uncertainty) for name, runs in experiments.items()}
     result = ComparisonResult(
         confidence=uncertainty.confidence,
-        experiments=[experiment_scores(runs, uncertainty) for runs in experiments.values()],
-        groups=[compare_group(group, uncertainty) for group in groups],
+        experiments=_with_checkpoints(settings, results, scores),
+        groups=_driven(settings, results, scores, groups),
         not_compared=_not_compared(groups, on_members),
         on_members=on_members,
     )
     result.write(outputs.comparison)
     for experiment in result.experiments:
         log.info("%s: %s", experiment.experiment, experiment.verdict.summary())
+
+
+def _with_checkpoints(
+    settings: CompareSettings, results: Path, scores: Scores
+) -> list[ExperimentScores]:
+    """Add to each run how its measures rank its checkpoints."""
+    ranks = {
+        (run.experiment, run.run): checkpoint_ranks(run, results, settings.uncertainty)
+        for run in settings.runs
+    }
+    found = []
+    for name, own in scores.items():
+        runs = [run.model_copy(update={"checkpoints": ranks[name, run.run]}) for run in own.runs]
+        found.append(own.model_copy(update={"runs": runs}))
+    return found
+
+
+def _driven(
+    settings: CompareSettings, results: Path, scores: Scores, groups: Sequence[Experiments]
+) -> list[ComparableGroup]:
+    """Compare the experiments of each group, and how they rank by driving."""
+    success: dict[str, list[float]] = {}
+    for run in settings.runs:
+        rate = success_of(run, results)
+        if rate is not None:
+            success.setdefault(run.experiment, []).append(rate)
+    found = []
+    for group in groups:
+        compared = compare_group(group, settings.uncertainty)
+        driven = driven_group(compared, scores, success, settings.uncertainty)
+        found.append(compared.model_copy(update={"driven": driven}))
+    return found
 
 
 def _on_members(

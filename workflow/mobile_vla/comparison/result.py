@@ -9,7 +9,39 @@ from pydantic import Field
 from mobile_vla.evaluation.result import BestBaseline, Difference, Verdict
 from mobile_vla.result import Result
 from mobile_vla.sentence import Sentence
-from mobile_vla.statistics.result import MeanWithInterval
+from mobile_vla.statistics.result import MeanWithInterval, RankCorrelation
+
+OpenLoopMeasure = Literal[
+    "mae",
+    "tolerance",
+    "direction",
+    "macro_f1",
+    "rmse",
+    "displacement",
+    "val_loss",
+    "val_mae",
+    "val_objective",
+]
+
+
+class MeasureRanks(Result):
+    """How well an open-loop measure ranks as driving does."""
+
+    measure: OpenLoopMeasure
+    """Over experiments: ``mae`` and the names of ``Measure``. Over the checkpoints of a run:
+    columns of ``metrics.csv``, of ``val_mae`` the mean over the dimensions."""
+    correlation: RankCorrelation
+    """With the share of successes; +1: the order by this measure, from the best value on, is the
+    order by driving. An error's sign is changed for that."""
+
+
+class DrivenGroup(Result):
+    """How experiments rank by driving, beside how they rank by their errors."""
+
+    success: dict[str, float]
+    """By experiment, the share of rollouts that succeed: a mean over its runs."""
+    ranks: list[MeasureRanks]
+    """Of each measure that all of these experiments have."""
 
 
 class RunScore(Result):
@@ -27,6 +59,9 @@ class RunScore(Result):
     """The policy's mean absolute error."""
     skill: float | None
     """1 − error / error of the best baseline; null where the latter is 0."""
+    checkpoints: list[MeasureRanks] = Field(default=[], exclude_if=lambda ranks: not ranks)
+    """Of measures of its checkpoints, one an epoch; only with ``select_by: rollout``. Neighbouring
+    checkpoints are alike, so that the intervals are too narrow."""
 
 
 MeasureName = Literal["tolerance", "direction", "macro_f1", "rmse", "displacement"]
@@ -152,6 +187,8 @@ class ComparableGroup(Result):
     """All pairs of its experiments; none where ``why_no_pairs`` has a reason."""
     why_no_pairs: Sentence | None
     """Why its experiments are not compared; null where they are."""
+    driven: DrivenGroup | None = Field(default=None, exclude_if=lambda driven: driven is None)
+    """Its experiments in closed loop, where a world is known; not in ``on_members``."""
 
 
 class NotCompared(Result):

@@ -52,6 +52,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
         if experiment.dataset in usable:
             yield from _lengths(project, at, experiment)
             yield from _prompts(project, at, experiment)
+            yield from _driven(project, at, experiment)
             yield from _policy(project, at, experiment)
     for sweep in project.sweeps.values():
         yield from _matched(project, sweep)
@@ -286,6 +287,21 @@ def _same_prompt(at: tuple[str, ...], prompt: Prompt) -> Iterator[Finding]:
             f"the prompt {template!r} is the same for left and right",
             "prompts that differ where the scenarios do, or language cannot be learnt",
             "put {side} into the template",
+        )
+
+
+def _driven(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+    """Check that a policy which is chosen by driving has a world to drive in."""
+    if experiment.training.select_by == "val_loss":
+        return
+    members, worlds = project.members(experiment.dataset), project.worlds(experiment.dataset)
+    unknown = [name for name in members if name not in {world.dataset for world in worlds}]
+    if unknown:
+        yield (
+            (*at, "training", "select_by"),
+            f"`rollout`, and no simulator knows the world of {', '.join(map(repr, unknown))}",
+            "a dataset with `kind: simulated`, or a mixture of such",
+            "say `select_by: val_loss`",
         )
 
 

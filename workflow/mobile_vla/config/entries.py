@@ -270,7 +270,12 @@ class Experiment(Windows):
         )
 
     def trained(self) -> Training:
-        """Return how the policy is trained; what a head alone has no use for is left out."""
-        if self.finetune != "none":
-            return self.training
-        return self.training.model_copy(update={"gradient_checkpointing": False})
+        """Return how the policy is trained; what the run has no use for is left out.
+
+        These are the checkpointing of a head alone, and the number of scenes, which the settings of
+        the drives have.
+        """
+        update: dict[str, Any] = {"validation_scenes": Training().validation_scenes}
+        if self.finetune == "none":
+            update["gradient_checkpointing"] = False
+        return self.training.model_copy(update=update)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from mobile_vla.config.backbone import Backbone, PretrainedBackbone, RandomBackbone
 from mobile_vla.config.base import Positive, Settings
+from mobile_vla.config.driving import DatasetWorld
 from mobile_vla.config.entries import (
     Dataset,
     Experiment,
@@ -22,7 +23,6 @@ from mobile_vla.config.entries import (
 from mobile_vla.config.features import AFTER_PROMPT, VIEWS, FeatureKey, Features, View
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.reporting import Report, Sweep
-from mobile_vla.config.rollout import DatasetWorld
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
 from mobile_vla.config.trials import Trial
 from mobile_vla.config.uncertainty import Uncertainty

@@ -23,6 +23,7 @@ from mobile_vla.config.bundle import (
 )
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.data import ManifestSettings, MixSettings
+from mobile_vla.config.driving import ValidationDrives
 from mobile_vla.config.evaluation import EvaluateSettings
 from mobile_vla.config.features import ExtractSettings
 from mobile_vla.config.ingest import IngestSettings
@@ -161,6 +162,21 @@ class Project(Named):
             training=experiment.trained(),
             guard=experiment.guard,
             matched=self._matched(name),
+            drives=self._drives(name),
+        )
+
+    def _drives(self, name: str) -> ValidationDrives | None:
+        """Return where validation drives; None where the validation loss selects."""
+        experiment = self.experiments[name]
+        training, rollout = experiment.training, experiment.rollout
+        if training.select_by == "val_loss":
+            return None
+        return ValidationDrives(
+            worlds=self.worlds(experiment.dataset),
+            scenes=training.validation_scenes,
+            execute=rollout.execute,
+            time_limit=rollout.time_limit,
+            batch_size=rollout.batch_size,
         )
 
     def _matched(self, name: str) -> Matched | None:
@@ -250,8 +266,15 @@ class Project(Named):
 
     def compare(self) -> CompareSettings:
         """Return what ``compare`` is given."""
+        rolled_out = self.rolled_out()
         runs = tuple(
-            ComparedRun(experiment=name, run=run, members=self.mixed(name))
+            ComparedRun(
+                experiment=name,
+                run=run,
+                members=self.mixed(name),
+                rolled_out=name in rolled_out,
+                driven=self.experiments[name].training.select_by == "rollout",
+            )
             for name, run in self.runs()
         )
         return CompareSettings(runs=runs, uncertainty=self.uncertainty)
@@ -281,6 +304,7 @@ class Project(Named):
                 members=self.mixed(name),
                 evaluate_on=reported[name].evaluate_on,
                 rolled_out=name in rolled_out,
+                driven=reported[name].training.select_by == "rollout",
                 bundles=reported[name].bundle.precisions if run == self.first_run(name) else (),
                 ablation=reported[name].timing.ablation,
                 settings=self._effective(name),
@@ -326,7 +350,8 @@ class Project(Named):
     def _effective(self, name: str) -> dict[str, Any]:
         """Return an experiment's settings without those that change no result of its runs."""
         experiment = self.experiments[name]
-        unused = {"note", "timing", "timing_only", "bundle"} | (
-            {"lora", "full"} - {experiment.finetune}
-        )
+        unused: dict[str, Any] = dict.fromkeys(("note", "timing", "timing_only", "bundle"), True)
+        unused |= dict.fromkeys({"lora", "full"} - {experiment.finetune}, True)
+        if experiment.training.select_by == "val_loss":
+            unused["training"] = {"validation_scenes"}
         return experiment.model_dump(mode="json", exclude=unused)

@@ -111,6 +111,8 @@ class ReportedRun(Settings):
     evaluate_on: tuple[str, ...] = ()
     rolled_out: bool = False
     """Whether its dataset is simulated, so that there are rollouts."""
+    driven: bool = False
+    """Whether its checkpoint was chosen by driving."""
     bundles: tuple[str, ...] = ()
     """Number formats of its bundles; only an experiment's first run has some."""
     ablation: bool = False

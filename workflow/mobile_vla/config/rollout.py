@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from mobile_vla.config.base import Count, Settings
-from mobile_vla.config.ingest import Images
+from mobile_vla.config.driving import DatasetWorld
 from mobile_vla.config.model import TrainedRunSettings
-from mobile_vla.config.simulator import World
 from mobile_vla.config.uncertainty import Uncertainty
 
 
@@ -26,14 +25,6 @@ class Rollout(Settings):
     """Robots that are rolled out side by side; results depend on it in their last bits."""
     film_strips: Annotated[int, Field(ge=0, le=1000)] = 4
     """Rollouts that are kept as film strips: half of them failures, if there are any."""
-
-
-class DatasetWorld(Settings):
-    """The world of a simulated dataset, and how its pictures become frames."""
-
-    dataset: str
-    images: Images
-    world: World
 
 
 class RolloutSettings(TrainedRunSettings):

@@ -38,7 +38,11 @@ class World(Settings):
     """Share of steps on which the wheels slip, so that the driver has to correct its way."""
 
 
+# Scenes have numbers: those of datasets, then those of validation, then those of rollouts, so that
+# no scene has two uses. There is room for the validation of 900 worlds.
 MAX_SCENES = 100_000  # of a dataset
+MAX_VALIDATION_SCENES = 1_000  # of a world
+VALIDATION = MAX_SCENES  # number of the first scene that is kept for validation
 UNSEEN = 10 * MAX_SCENES  # number of the first scene that is kept for rollouts
 
 
@@ -86,6 +90,20 @@ def unseen_episodes(world: World, scenes: int, skipped: int = 0) -> dict[str, Si
             each has numbers of its own.
     """
     first = UNSEEN + skipped
+    return _episodes(range(first, first + scenes), world)
+
+
+def validation_episodes(world: World, scenes: int, skipped: int = 0) -> dict[str, SimulateSettings]:
+    """Return episodes of scenes that choose a checkpoint: in no dataset, and in no rollout.
+
+    The arguments are those of :func:`unseen_episodes`.
+
+    Raises:
+        ValueError: so many scenes would be some of the rollouts'.
+    """
+    first = VALIDATION + skipped
+    if first + scenes > UNSEEN:
+        raise ValueError(f"scene {first + scenes - 1} is one of the rollouts'")
     return _episodes(range(first, first + scenes), world)
 
 

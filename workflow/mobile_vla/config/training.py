@@ -7,19 +7,22 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from mobile_vla.config.base import Count, Fraction, NotNegative, Positive, Settings
+from mobile_vla.config.driving import ValidationDrives
 from mobile_vla.config.features import Precision
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.model import Photometric, RunSettings
+from mobile_vla.config.simulator import MAX_VALIDATION_SCENES
 from mobile_vla.config.windows import Dimension, Windows
 
 
 class EarlyStopping(Settings):
-    """Stop when the validation loss no longer falls."""
+    """Stop when what ``select_by`` names no longer improves."""
 
     patience: Count
     """Epochs without improvement after which training stops."""
     min_delta: NotNegative = 0.0
-    """How much lower a loss must be to count as an improvement."""
+    """How much lower a loss must be to count as an improvement; with ``select_by: rollout`` it
+    decides where as many robots arrive."""
 
 
 class Training(Settings):
@@ -65,6 +68,12 @@ class Training(Settings):
     """Nodes of a cluster that share the processes. It changes no result, and reruns nothing."""
     keep_every: Count | None = None
     """Keep a snapshot of the policy every so many epochs, besides best and last."""
+    select_by: Literal["val_loss", "rollout"] = "val_loss"
+    """Which epoch's policy is kept as the best: that of the lowest validation loss; or that which
+    arrives most often in closed loop, of equal ones the lower loss. Simulated datasets only."""
+    validation_scenes: Annotated[int, Field(ge=1, le=MAX_VALIDATION_SCENES)] = 20
+    """Scenes that each epoch's policy drives with ``select_by: rollout``, each on both sides; no
+    dataset and no score has them. More choose better, and take longer: docs/heads.md."""
     early_stopping: EarlyStopping | None = None
     """Stop before ``epochs`` when validation no longer improves."""
     init_from: str | None = None
@@ -120,3 +129,5 @@ class TrainSettings(RunSettings):
     guard: Guard = Guard()
     matched: Matched | None = None
     """With it, that run's steps are done, in place of so many epochs."""
+    drives: ValidationDrives | None = None
+    """With ``select_by: rollout``, where each epoch's policy drives."""

@@ -52,6 +52,8 @@ class PolicyMetrics(Result):
     """Mean absolute error of each dimension, in command units."""
     clipped: float
     """Share of the predictions that lie beyond the action scale."""
+    val_success: float | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Share of the validation's drives that succeed; only with ``select_by: rollout``."""
 
 
 class FrameFormat(Result):

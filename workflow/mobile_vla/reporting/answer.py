@@ -1,4 +1,4 @@
-"""The answer: which experiment is best, and whether to believe it, in one to three sentences.
+"""The answer: which experiment leads, and whether to believe it, in one to three sentences.
 
 Every sentence is chosen by the comparison, and its numbers are those of the tables.
 """
@@ -67,13 +67,13 @@ class Group:
 
     @property
     def tied(self) -> tuple[str, ...]:
-        """The experiments that are tied with the best one."""
-        pairs, (best, *others) = self.pairs, self.names
-        return tuple(name for name in others if pairs[frozenset((best, name))].better is None)
+        """The experiments that are tied with the one that has the lowest error."""
+        pairs, (lowest, *others) = self.pairs, self.names
+        return tuple(name for name in others if pairs[frozenset((lowest, name))].better is None)
 
     @property
     def leaders(self) -> tuple[str, ...]:
-        """The best experiment and those that are tied with it; all where none was compared."""
+        """The lowest error's experiment and those tied with it; all where none was compared."""
         return (self.names[0], *self.tied) if self.compared.pairs else self.names
 
     def listed(self, names: Sequence[str]) -> str:

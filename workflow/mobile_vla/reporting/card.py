@@ -213,7 +213,8 @@ def _sections(
         yield _mixture(run.training, t)
     yield f"## {t('card.validation')}"
     yield _validation(run, t)
-    chosen = t("card.chosen", epoch=policy.epoch)
+    how = "chosen" if policy.metrics.val_success is None else "chosen_driven"
+    chosen = t(f"card.{how}", epoch=policy.epoch)
     yield chosen if run.evaluation.selected_on_scored else f"{chosen} {t('card.chose_nothing')}"
     yield f"## {t('card.limits')}"
     yield "\n".join(f"- {limit}" for limit in _limits(run, t))
@@ -318,6 +319,8 @@ def _mixture(training: TrainingResult, t: Texts) -> str:
 def _validation(run: Described, t: Texts) -> str:
     first, best = run.first, run.policy.metrics
     rows = [(t("card.val_loss"), first.val_loss, best.val_loss)]
+    if first.val_success is not None and best.val_success is not None:
+        rows.append((t("card.val_success"), first.val_success, best.val_success))
     rows += [
         (t("card.mae_of", name=name), first.val_mae[name], value)
         for name, value in best.val_mae.items()

@@ -22,6 +22,7 @@ from mobile_vla.reporting import format as text
 from mobile_vla.reporting.advice.facts import Facts
 from mobile_vla.reporting.advice.rules import advise
 from mobile_vla.reporting.answer import answers
+from mobile_vla.reporting.driving_ranks import rank_tables
 from mobile_vla.reporting.load import (
     Run,
     epoch_rows,
@@ -103,6 +104,7 @@ def write_page(
         "trials": trials,
         "trial_answers": trial_answers(trials, t),
         "answers": answers(scores, runs, datasets, t, trials),
+        "rank_tables": rank_tables(scores, t),
         "rankings": rankings(scores, runs, settings.units, t, trials),
         "optional_columns": OPTIONAL,
         "advice": advise(

@@ -59,7 +59,12 @@ def partial_report(settings: PartialSettings, results: Path) -> None:
     )
     report = PartialFiles.below(results).report
     derived = report.parent
-    compared = tuple(ComparedRun(**run.names(), members=run.members) for run in runs)
+    compared = tuple(
+        ComparedRun(
+            **run.names(), members=run.members, rolled_out=run.rolled_out, driven=run.driven
+        )
+        for run in runs
+    )
     compare(
         CompareSettings(runs=compared, uncertainty=settings.uncertainty),
         results,

@@ -119,7 +119,7 @@ def epoch_lines(run: Run) -> Iterator[Line]:
     for row in _epochs(run):
         yield {
             **_fields(run, "experiment", "run"),
-            **_fields(row.measured, "epoch", "train_loss", "val_loss"),
+            **_fields(row.measured, "epoch", "train_loss", "val_loss", "val_success"),
             "change_percent": _percent(row.change),
             "cumulative_change_percent": _percent(row.cumulative),
             "best": row.best,

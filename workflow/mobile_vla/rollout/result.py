@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import Field
 
+from mobile_vla.driving.outcome import Outcome
 from mobile_vla.result import FileDigest, Result
 from mobile_vla.statistics.result import PairedMean, Proportion
-
-Outcome = Literal["success", "collision", "wrong_side", "timeout"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 DriverVerdict = Literal[
     "better than the replay",

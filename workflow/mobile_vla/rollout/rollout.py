@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.config.ingest import Images
-from mobile_vla.config.rollout import DatasetWorld, Rollout, RolloutSettings
+from mobile_vla.config.rollout import RolloutSettings
 from mobile_vla.config.simulator import SimulateSettings, unseen_episodes
 from mobile_vla.data.dataset import Dataset
-from mobile_vla.data.prompts import PromptTable
 from mobile_vla.data.roles import load_split
+from mobile_vla.driving.drivers import ExpertDriver, FrequentActions, PolicyDriver, ReplayDriver
+from mobile_vla.driving.scenes import DrivenWorld, driven_worlds, prompts_of
+from mobile_vla.driving.simulation import BatchDriver, roll_out
 from mobile_vla.files import atomic_path
-from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.layout import RolloutFiles
 from mobile_vla.machine import default_device, use_threads
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.precision import resolve
 from mobile_vla.model.streaming import Stream
 from mobile_vla.result import FileDigest
-from mobile_vla.rollout.drivers import ExpertDriver, FrequentActions, PolicyDriver, ReplayDriver
 from mobile_vla.rollout.result import RolloutResult, WorldRollouts
-from mobile_vla.rollout.simulation import BatchDriver, roll_out
 from mobile_vla.rollout.summary import (
     compare_drivers,
     scene_outcomes,
@@ -37,19 +33,8 @@ from mobile_vla.rollout.summary import (
 )
 from mobile_vla.runs.data import PolicyInputs, trained_on
 from mobile_vla.runs.policy import open_policy
-from mobile_vla.simulator.driver import instruction
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RolledWorld:
-    """The scenes of a dataset's world, and how robots are rolled out in them."""
-
-    dataset: str
-    episodes: list[SimulateSettings]
-    images: Images
-    limit: int  # frames until a timeout
 
 
 def rollout(
@@ -68,7 +53,7 @@ def rollout(
     precision = resolve(settings.precision, default_device())
     policy = open_policy(inputs.policy, settings.policy, origin, precision, checkpoint)
     scenes, batch_size = settings.rollout.scenes, settings.rollout.batch_size
-    worlds = rolled_worlds(settings.worlds, settings.rollout)
+    worlds = driven_worlds(settings.worlds, unseen_episodes, scenes, settings.rollout.time_limit)
     episodes = [episode for world in worlds for episode in world.episodes]
     prompt_of = use_prompts(policy, checkpoint.processor(), worlds)
     frequent = FrequentActions(dataset, train)
@@ -146,28 +131,9 @@ def rollout(
     )
 
 
-def rolled_worlds(worlds: Sequence[DatasetWorld], rollout: Rollout) -> list[RolledWorld]:
-    """Return the scenes of each world that no dataset can contain."""
-    return [
-        RolledWorld(
-            world.dataset,
-            list(unseen_episodes(world.world, rollout.scenes, place * rollout.scenes).values()),
-            world.images,
-            math.ceil(world.world.frames * rollout.time_limit),
-        )
-        for place, world in enumerate(worlds)
-    ]
-
-
-def use_prompts(policy: Policy, processor: Any, worlds: Sequence[RolledWorld]) -> dict[str, int]:
+def use_prompts(policy: Policy, processor: Any, worlds: Sequence[DrivenWorld]) -> dict[str, int]:
     """Give the policy the prompts of episodes; return the index of each one's by its name."""
-    episodes = [episode for world in worlds for episode in world.episodes]
-    values = [
-        {**parse_scenario(episode.episode), "instruction": instruction(episode)}
-        for episode in episodes
-    ]
-    names = [episode.episode for episode in episodes]
-    prompts = [policy.settings.prompt_of(world.dataset) for world in worlds for _ in world.episodes]
-    table = PromptTable.of_each(prompts, values, names)
+    table = prompts_of(policy.settings, worlds)
     policy.use_prompts(table.texts, processor)
+    names = [episode.episode for world in worlds for episode in world.episodes]
     return dict(zip(names, table.of_episode, strict=True))

@@ -12,14 +12,14 @@ from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import SIDES, SimulateSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.conventions import FRAME_SIZE
+from mobile_vla.driving.outcome import OUTCOMES
+from mobile_vla.driving.simulation import FinishedRollout, frame_of
 from mobile_vla.rollout.result import (
-    OUTCOMES,
     DriverComparison,
     DriverResult,
     PathLengthRatio,
     SceneOutcomes,
 )
-from mobile_vla.rollout.simulation import FinishedRollout, frame_of
 from mobile_vla.simulator.world import Pose
 from mobile_vla.statistics.intervals import FEWEST
 from mobile_vla.statistics.proportions import paired_mean, proportion

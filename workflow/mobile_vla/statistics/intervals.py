@@ -107,7 +107,7 @@ def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bo
     correction = episodes / max(episodes - 1, 1)
     errors = np.sqrt(correction * np.square(residuals).sum(axis=0)) / weights.sum()
     drawn = np.empty((draws, sums.shape[1]))
-    for rows, times in _samples(episodes, draws, seed):
+    for rows, times in resamples(episodes, draws, seed):
         total = times @ weights  # (B,)
         shift = (times @ residuals) / total[:, None]  # (B, K) the sample's mean less the mean
         if episodes >= MANY:
@@ -194,7 +194,7 @@ def holm_confidence(p_values: Sequence[float | None], confidence: float) -> list
     return levels
 
 
-def _samples(episodes: int, draws: int, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
+def resamples(episodes: int, draws: int, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield blocks of samples: how often each episode is in each of them, (B, n)."""
     rng = np.random.default_rng(seed)
     size = max(1, BLOCK // episodes)

@@ -51,6 +51,24 @@ class PairedMean(Result):
         return self.high is not None and self.high < border
 
 
+class RankCorrelation(Result):
+    """Spearman's rank correlation with its bootstrap interval over the points."""
+
+    points: int
+    """Number of points, such as experiments."""
+    value: float | None
+    """The coefficient, from −1 to 1; null where ``why_none`` says why."""
+    low: float | None
+    """Lower end of the interval; both ends are null where the points carry none, such as a perfect
+    order, which all samples of them have too."""
+    high: float | None
+    """Upper end of the interval."""
+    confidence: float
+    """Confidence of the interval, as a share of 1."""
+    why_none: Literal["few", "constant"] | None
+    """`few`: fewer than 4 points; `constant`: all points have the same value."""
+
+
 class MeanWithInterval(Result):
     """A mean over episodes with its bootstrap interval."""
 

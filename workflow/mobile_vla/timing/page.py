@@ -44,6 +44,11 @@ def _rows(result: TimingResult) -> list[tuple[str, str]]:
         ("steps an epoch", str(result.steps_per_epoch)),
         ("windows a second", f"{result.windows_per_second:.4g}"),
         ("validation", f"{result.validation_seconds:.4g} s"),
+        *(
+            [("drives of the validation, at most", f"{result.driving_seconds:.4g} s")]
+            if result.driving_seconds is not None
+            else []
+        ),
         ("an epoch, validation included", f"{result.seconds_per_epoch:.4g} s"),
         (
             f"operations a frame, from the cut {result.cut} on",

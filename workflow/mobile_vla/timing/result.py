@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from mobile_vla.config.features import Cut
 from mobile_vla.result import Result
 from mobile_vla.training.result import MemoryEstimate
@@ -94,6 +96,8 @@ class TimingResult(Result):
     windows_per_second: float
     validation_seconds: float
     """Time of a pass over the validation windows."""
+    driving_seconds: float | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Time of its drives with ``select_by: rollout``, at most: untrained policies drive longest."""
     seconds_per_epoch: float
     """An epoch's training and validation."""
     epochs: int

@@ -29,6 +29,7 @@ from mobile_vla.timing.page import timing_page
 from mobile_vla.timing.reference import RawRows
 from mobile_vla.timing.result import PeakMemory, StepSeconds, TimingResult, VariantTime
 from mobile_vla.training.batches import steps_of
+from mobile_vla.training.drives import drives_of
 from mobile_vla.training.memory import check_run
 from mobile_vla.training.result import MemoryEstimate
 from mobile_vla.training.trainer import Trainer, build_trainer
@@ -114,12 +115,13 @@ def _timed(
     trainer.validate(data.samples["val"])
     synchronise(device)
     validation = time.perf_counter() - started
+    driving = _time_drives(trainer, run, data)
     flops, matrix_rate, achieved_rate = operations.rates(trainer, steps)
     adapter = trainer.policy.trained().get("adapter_model", {})
     seconds = [step.seconds for step in steps]
     # An epoch's last step may be a short one, so its windows count and not its steps.
     per_second = statistics.median(step.windows / step.seconds for step in steps)
-    per_epoch = trainer.samples.table.drawn_windows / per_second + validation
+    per_epoch = trainer.samples.table.drawn_windows / per_second + validation + (driving or 0.0)
     return TimingResult(
         experiment=run.experiment,
         run=run.run,
@@ -141,6 +143,7 @@ def _timed(
         frames_per_step=statistics.fmean(step.frames for step in steps),
         windows_per_second=per_second,
         validation_seconds=validation,
+        driving_seconds=driving,
         seconds_per_epoch=per_epoch,
         epochs=trainer.epochs,
         projected_seconds=per_epoch * trainer.total_steps / trainer.steps_per_epoch,
@@ -183,6 +186,20 @@ def _time_steps(trainer: Trainer, warmup: int, count: int) -> list[MeasuredStep]
             )
     trainer.samples = samples
     return timed
+
+
+def _time_drives(trainer: Trainer, run: TrainSettings, data: RunData) -> float | None:
+    """Time the drives of a validation; None without some.
+
+    A policy that has learnt nothing drives until the time limit: those of the run are shorter.
+    """
+    drives = drives_of(run, trainer, data)
+    if drives is None:
+        return None
+    started = time.perf_counter()
+    drives.success()
+    synchronise(trainer.accelerator.device)
+    return time.perf_counter() - started
 
 
 def _ablation(run: TrainSettings, data: RunData, raw_folder: Path | None) -> list[VariantTime]:

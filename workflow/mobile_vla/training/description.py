@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mobile_vla.config.simulator import SIDES
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.conventions import FRAME_SIZE, columns_of
 from mobile_vla.data.mirror import SIGNS
@@ -15,6 +16,7 @@ from mobile_vla.model.result import FrameFormat, PolicyMetrics, PolicyOrigin, St
 from mobile_vla.runs.data import RunData
 from mobile_vla.training.loop import Position, best_of, skipped_steps
 from mobile_vla.training.result import (
+    DrivenValidation,
     Epoch,
     MixtureShare,
     PaddingResult,
@@ -37,6 +39,7 @@ def origin_of(settings: TrainSettings, data: RunData, epoch: Epoch, policy: Poli
             val_loss=epoch.val_loss,
             val_mae=epoch.val_mae,
             clipped=epoch.clipped,
+            val_success=epoch.val_success,
         ),
         images=FrameFormat(
             resize=settings.images.resize,
@@ -107,6 +110,7 @@ def summary_of(
         best_val_loss=best.val_loss,
         initial_val_loss=history[0].val_loss,
         final_val_loss=history[-1].val_loss,
+        driven=_driven(settings, best),
         stopped_early=len(history) < trainer.epochs,
         avg_epoch_time=sum(seconds) / len(seconds),
         epoch_times=seconds,
@@ -147,6 +151,17 @@ def mixture_shares(data: RunData) -> list[MixtureShare]:
         for place, part in enumerate(dataset.parts)
         if dataset.is_mixture
     ]
+
+
+def _driven(settings: TrainSettings, best: Epoch) -> DrivenValidation | None:
+    """Return how often the best policy arrived in validation; None where it was not driven."""
+    if settings.drives is None:
+        return None
+    assert best.val_success is not None  # each epoch is driven
+    drives = len(SIDES) * settings.drives.scenes * len(settings.drives.worlds)
+    return DrivenValidation(
+        scenes=settings.drives.scenes, drives=drives, best_success=best.val_success
+    )
 
 
 def _padding(trainer: Trainer, best: Epoch) -> PaddingResult | None:

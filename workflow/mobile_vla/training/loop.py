@@ -57,6 +57,7 @@ def run_epochs(
     position: Position,
     on_step: Callable[[int, float], None],
     on_epoch: Callable[[Epoch], bool],
+    drive: Callable[[], float] | None = None,
 ) -> None:
     """Train from a position to the end, or until ``on_epoch`` says to stop.
 
@@ -64,6 +65,7 @@ def run_epochs(
         position: where to begin; it is kept up to date, before each call of the functions.
         on_step: called with the number of windows of a step and its mean loss; it may raise.
         on_epoch: called with each epoch; returns True to stop.
+        drive: drives the policy at an epoch's end, and returns the share of successes.
 
     Raises:
         UserError: a step is not possible, or the loss scaler skips one after the other.
@@ -93,6 +95,7 @@ def run_epochs(
             gradient_norm=position.gradient_norm,
             val_mae=validated.mae,
             clipped=validated.clipped,
+            val_success=None if drive is None else drive(),
             skipped=position.skipped if trainer.scaler.is_enabled() else None,
             **{f"train_{name}": value for name, value in means.items()},
             **{f"val_{name}": value for name, value in validated.others.items()},
@@ -119,15 +122,24 @@ def updated(history: Sequence[Epoch]) -> list[Epoch]:
 def best_of(history: Sequence[Epoch]) -> Epoch | None:
     """Return the epoch with the lowest validation loss, the earliest of equals.
 
-    None where the policy is still the untrained one.
+    Where the policy was driven, it is that of the epochs with the most successes. None where the
+    policy is still the untrained one.
     """
-    return min(updated(history), key=lambda epoch: epoch.val_loss, default=None)
+    return min(updated(history), key=_rank, default=None)
+
+
+def _rank(epoch: Epoch) -> tuple[float, float]:
+    """Return what is lower for a better epoch; without drives the loss alone tells."""
+    return -(epoch.val_success or 0.0), epoch.val_loss
 
 
 def exhausted(history: Sequence[Epoch], stopping: EarlyStopping) -> bool:
     """Return whether the last ``patience`` epochs brought no improvement over those before."""
-    losses = [epoch.val_loss for epoch in updated(history)]
-    if len(losses) <= stopping.patience:
+    epochs = updated(history)
+    if len(epochs) <= stopping.patience:
         return False
-    before, recent = losses[: -stopping.patience], losses[-stopping.patience :]
-    return min(recent) >= min(before) - stopping.min_delta
+    before = min(epochs[: -stopping.patience], key=_rank)
+    recent = min(epochs[-stopping.patience :], key=_rank)
+    if recent.val_success != before.val_success:
+        return _rank(recent) > _rank(before)
+    return recent.val_loss >= before.val_loss - stopping.min_delta

@@ -5,6 +5,7 @@ It takes a second or two for a backbone of full size. Workspaces of single kerne
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -56,7 +57,8 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
     with FakeTensorMode(allow_non_fake_inputs=True):
         layers = skeleton(config, settings)
         model, head = base_model(layers["backbone"]), cast(ActionHead, layers["head"])
-        remove(model, modules_before(config, case.cut, settings.adapted_layers))
+        if not case.robots:
+            remove(model, modules_before(config, case.cut, settings.adapted_layers))
         _materialise(layers, case.precision)
         layers.train()
         leave_frozen_in_evaluation(model, settings)
@@ -73,15 +75,18 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
         with live:
             for _ in range(min(case.accumulation, 2)):
                 features = _features(config, case)
-                with torch.autocast(
-                    "cpu", dtype=DTYPES[case.precision], enabled=case.precision != "fp32"
-                ):
+                with _autocast(case.precision):
                     readouts = _readouts(model, token, features, case, settings.adapted_layers)
                     windows = torch.zeros(case.windows, settings.window, dtype=torch.long)
                     found = head.supervised(readouts[windows], targets, learned)
                 minimised = found.outputs if found.loss is None else found.loss
                 minimised.float().square().sum().backward()
                 del features, readouts, windows, found, minimised
+            if case.robots:
+                driven = replace(case, frames=case.robots, cut="pixels")
+                layers.eval()
+                with torch.no_grad(), _autocast(case.precision):
+                    _readouts(model, token, _features(config, driven), driven, None)
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     step = live.peak - weights
     parts = {
@@ -92,6 +97,10 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
         "allocator": round(KEPT[device] * step),
     }
     return MemoryEstimate(**parts, total=sum(parts.values()))
+
+
+def _autocast(precision: str) -> torch.autocast:
+    return torch.autocast("cpu", dtype=DTYPES[precision], enabled=precision != "fp32")
 
 
 class _Live(TorchDispatchMode):

@@ -41,6 +41,8 @@ class Epoch(Result):
     """Mean absolute error of each dimension, in command units: a column each."""
     clipped: float
     """Share of the predictions that lie beyond the action scale."""
+    val_success: float | None = None
+    """Share of the validation's drives that succeed; only with ``select_by: rollout``."""
     skipped: int | None = None
     """Steps of it that the loss scaler skipped, so that they updated nothing; only with fp16."""
     train_objective: float | None = None
@@ -141,6 +143,17 @@ class MixtureShare(Result):
     """Windows of it that an epoch draws."""
 
 
+class DrivenValidation(Result):
+    """The drives that chose the policy: they flatter it, and ``rollouts.json`` does not."""
+
+    scenes: int
+    """Scenes of each world; no dataset and no rollout has them."""
+    drives: int
+    """Drives of an epoch's policy, in each scene past both sides."""
+    best_success: float
+    """Share of them that succeed with the policy in ``policy/``."""
+
+
 class TrainingResult(Result):
     """``training_results.json``: a summary of a run; times in seconds, losses as in metrics.csv."""
 
@@ -162,6 +175,8 @@ class TrainingResult(Result):
     """That of the first epoch."""
     final_val_loss: float
     """That of the last epoch."""
+    driven: DrivenValidation | None = Field(default=None, exclude_if=lambda driven: driven is None)
+    """Only with ``select_by: rollout``, where it decides before ``best_val_loss``."""
     stopped_early: bool
     avg_epoch_time: float
     """Mean of ``epoch_times``."""

@@ -21,6 +21,7 @@ from mobile_vla.ranks import processes
 from mobile_vla.runs.data import RunData, TrainingInputs, open_run
 from mobile_vla.training.batches import steps_of
 from mobile_vla.training.description import origin_of, summary_of
+from mobile_vla.training.drives import drives_of
 from mobile_vla.training.events import Events
 from mobile_vla.training.loop import Position, best_of, exhausted, run_epochs
 from mobile_vla.training.memory import check_run
@@ -66,8 +67,9 @@ def train(
 ) -> None:
     """Fine-tune a backbone and a head, and keep the best and the last policy.
 
-    The best is that of the epoch with the lowest validation loss, of those with an update. With
-    several processes each calls this with the same arguments, and the main one writes.
+    The best is that of the epoch with the lowest validation loss, of those with an update; with
+    ``select_by: rollout`` that of the epoch with the most successes, of equal ones the lower loss.
+    With several processes each calls this with the same arguments, and the main one writes.
 
     Args:
         memory_limit_gb: 10⁹ bytes that a step may take; more is refused at once.
@@ -152,6 +154,7 @@ class _Run:
         self.settings, self.trainer, self.data = settings, trainer, data
         self.state, self.stop, self.save_every = state, stop, save_every
         self.title = settings.title
+        self.drives = drives_of(settings, trainer, data)
         # the main process decides which state is whole
         position, self.best = state.restore(trainer) if trainer.is_main else (Position(), None)
         saved = trainer.max_over_processes(position.step)
@@ -199,6 +202,7 @@ class _Run:
                     self.position,
                     self._after_step,
                     self._after_epoch,
+                    None if self.drives is None else self.drives.success,
                 )
         finally:
             self.progress.close()
@@ -239,10 +243,11 @@ class _Run:
         if self.events is not None:
             self.events.add_epoch(epoch, seconds)
         log.info(
-            "epoch %d: train loss %.4f, validation loss %.4f, %s%s",
+            "epoch %d: train loss %.4f, validation loss %.4f, %s%s%s",
             epoch.epoch,
             epoch.train_loss,
             epoch.val_loss,
+            "" if epoch.val_success is None else f"{epoch.val_success:.0%} of the drives succeed, ",
             duration(seconds),
             f", {epoch.skipped} steps skipped by the loss scaler" if epoch.skipped else "",
         )

@@ -381,7 +381,11 @@ def build_trainer(
     init_from: Path | None = None,
     cut: Cut | None = None,
 ) -> Trainer:
-    """Return a trainer of a run's policy, whose forward pass begins at a cut."""
+    """Return a trainer of a run's policy, whose forward pass begins at a cut.
+
+    A policy that drives needs the whole model, also where its training reads stored features.
+    """
+    cut = "pixels" if settings.drives is not None else cut
     policy = build_policy(settings.policy, settings.seed, data, init_from, cut)
     samples, training = data.samples["train"], settings.training
     return Trainer(policy, training, samples, settings.seed, data.precision, steps)

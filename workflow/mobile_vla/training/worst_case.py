@@ -33,6 +33,7 @@ class WorstCase:
     cut: Cut  # where the features are taken that the step reads
     processes: int = 1  # that share the memory, each with such a batch
     every_frame: bool = False  # whether a chunk is predicted at each frame of a window
+    robots: int = 0  # side by side in validation; with some the whole model is loaded
 
 
 def worst_case(settings: TrainSettings, data: RunData, steps: int | None = None) -> WorstCase:
@@ -49,6 +50,7 @@ def worst_case(settings: TrainSettings, data: RunData, steps: int | None = None)
         cut=settings.policy.cut,
         processes=local_processes() if default_device().type == "cpu" else 1,
         every_frame=training.supervise == "every_frame",
+        robots=0 if settings.drives is None else settings.drives.batch_size,
     )
 
 

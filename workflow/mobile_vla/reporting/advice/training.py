@@ -100,8 +100,8 @@ def epochs(facts: Facts) -> Advice | None:
     falling, rising = [], []
     for run in facts.first_runs:
         losses = [epoch.val_loss for epoch in run.epochs]
-        if len(losses) < EARLIEST:
-            continue
+        if len(losses) < EARLIEST or run.training.driven is not None:
+            continue  # too short, or another measure chooses the epoch
         before = losses[-1 - math.ceil(len(losses) / 4)]
         best = min(losses)
         if losses[-1] == best and losses[-1] < (1 - CHANGE) * before:

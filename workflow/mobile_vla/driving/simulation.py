@@ -10,8 +10,8 @@ import numpy as np
 
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.simulator import SimulateSettings
+from mobile_vla.driving.outcome import Outcome
 from mobile_vla.ingest.resize import to_frame
-from mobile_vla.rollout.result import Outcome
 from mobile_vla.simulator.camera import render
 from mobile_vla.simulator.driver import robot_of
 from mobile_vla.simulator.world import Pose, Robot, Scene, passed_side
