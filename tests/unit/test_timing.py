@@ -54,12 +54,13 @@ FINETUNES = {
     "lora": {"lora": Lora(r=4, dropout=0.0), "full": None},
     "full": {"lora": None, "full": FullFinetune()},
     "none": {"lora": None, "full": None},
+    "top": {"finetune": "lora", "lora": Lora(r=4, dropout=0.0, layers=1), "full": None},
 }
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Six recorded episodes, ingested, split, and with features at both cuts."""
+    """Six recorded episodes, ingested, split, and with features at all cuts."""
     folder = tmp_path_factory.mktemp("timing")
     facts, frames = [], []
     for raw in write_folder(folder / "raw", 6, frames=8, size=(48, 64)):
@@ -74,9 +75,10 @@ def files(tmp_path_factory):
     wanted = SplitSettings.model_validate({"dataset": "made", "split": shares})
     split(wanted, SplitFiles(given["split"]), manifest=given["manifest"])
     given["backbone"] = make_backbone(folder / "backbone")
-    for cut in ("image_embeds", "readout"):
-        prompt = PROMPT if cut == "readout" else None
-        key = FeatureKey(cut=cut, precision="fp32", prompt=prompt)
+    for cut in ("image_embeds", "hidden_states", "readout"):
+        prompt = None if cut == "image_embeds" else PROMPT
+        layers = 1 if cut == "hidden_states" else None
+        key = FeatureKey(cut=cut, precision="fp32", prompt=prompt, layers=layers)
         features(
             ExtractSettings(dataset="made", backbone="tiny", key=key, compute=Features()),
             FeatureInputs(**{name: given[name] for name in ("manifest", "actions", "backbone")}),
@@ -90,8 +92,7 @@ def run_of(finetune, **training):
     policy = PolicySettings(
         window=3,
         chunk=2,
-        finetune=finetune,
-        **FINETUNES[finetune],
+        **{"finetune": finetune, **FINETUNES[finetune]},
         head=Lstm(hidden_size=8),
         prompt=PROMPT,
         actions=Actions(),
@@ -240,7 +241,7 @@ def test_a_timing_says_what_limits_the_step(files, tmp_path, finetune):
     assert 3 <= result.frames_per_step <= 12
     memory = result.memory
     assert memory.measured > 1e8
-    assert memory.adapter == (2 * 4 * 4 * 32 * 4 if finetune == "lora" else 0)
+    assert memory.adapter == (2 * 4 * 4 * 32 * 4 if finetune in ("lora", "top") else 0)
     assert 2 * memory.estimate.total == sum(memory.estimate.model_dump().values())
     assert result.ablation == [] and "What each change saves" not in page
     assert result.device_name and result.versions["torch"]
