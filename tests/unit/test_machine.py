@@ -162,14 +162,14 @@ def test_time_in_which_the_reader_was_stopped_does_not_count(monkeypatch):
         progress("images, frame 7")
         continues = os.fork()
         if not continues:
-            time.sleep(0.6)
+            time.sleep(1.5)
             os.kill(os.getppid(), signal.SIGCONT)
             os._exit(0)
         os.kill(os.getpid(), signal.SIGSTOP)
         os.waitpid(continues, 0)
         return "read"
 
-    monkeypatch.setattr(isolation, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(isolation, "STALL_SECONDS", 0.5)
     assert isolation.isolated(stopped) == "read"
 
 

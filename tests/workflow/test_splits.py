@@ -127,13 +127,13 @@ def test_the_report_shows_all_of_it(project):
 def test_edits_of_subset_and_of_what_is_scored_rerun_their_own_runs_only(project, tmp_path):
     twin = project.copy(tmp_path / "project")
     twin.edit("config.yaml", "subset: 2", "subset: 3")
-    assert twin.plan(*TARGETS) == {"train": 1, "evaluate": 1, "compare": 1}
+    assert twin.plan(*TARGETS) == {"train": 1, "evaluate": 1, "rollout": 1, "compare": 1}
     twin.edit("config.yaml", "subset: 3", "subset: 2")
     twin.edit("config.yaml", "evaluate_on: [folded]", "evaluate_on: [folded, sides]")
     assert twin.plan(*TARGETS, OTHER.format("sides")) == {"evaluate_on": 1}
     twin.edit("config.yaml", "evaluate_on: [folded, sides]", "evaluate_on: [folded]")
     twin.edit("config.yaml", "dataset: folded", "dataset: folded, seeds: [0, 1]")
-    assert twin.plan(*TARGETS) == {"train": 2, "evaluate": 2, "compare": 1}
+    assert twin.plan(*TARGETS) == {"train": 2, "evaluate": 2, "rollout": 2, "compare": 1}
 
 
 def test_a_score_that_nobody_asked_for_is_not_made(project):
