@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import Kosmos2Config
 from transformers.models.kosmos2.modeling_kosmos2 import eager_attention_forward
 
 from mobile_vla.backbone import dropout
 from mobile_vla.backbone.dropout import Dropout, attend, drop
+from mobile_vla.backbone.kosmos2 import load_config
+from mobile_vla.errors import UserError
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -81,3 +85,11 @@ def test_attention_is_that_of_transformers(
     gradients = torch.autograd.grad(ours.sum(), (query, key, value))
     expected = torch.autograd.grad(theirs.sum(), (query, key, value))
     torch.testing.assert_close(gradients, expected)
+
+
+def test_a_checkpoint_that_drops_whole_layers_is_refused_by_name(tmp_path: Path) -> None:
+    Kosmos2Config(text_config={"layerdrop": 0.1}).save_pretrained(tmp_path)
+    with pytest.raises(
+        UserError, match=r"text_config\.layerdrop is 0\.1, expected 0"
+    ):
+        load_config(str(tmp_path))

@@ -43,8 +43,18 @@ _FLOAT32 = ("norm", "inner_attn_ln", "embed", "bias", "latent_query")
 
 
 def load_config(source: str, **options: Any) -> Kosmos2Config:
-    """Load the configuration of a checkpoint, a folder or hub id, as ``from_pretrained`` does."""
-    return Kosmos2Config.from_pretrained(source, **options)
+    """Load the configuration of a checkpoint, a folder or hub id, as ``from_pretrained`` does.
+
+    Raises:
+        UserError: it drops whole layers in training, which the forward pass here does not.
+    """
+    config = Kosmos2Config.from_pretrained(source, **options)
+    if config.text_config.layerdrop:
+        raise UserError(
+            f"{source}: config.json: text_config.layerdrop is {config.text_config.layerdrop}, "
+            "expected 0, as in every published Kosmos-2: no layer is dropped here; write 0"
+        )
+    return config
 
 
 def load_processor(source: str, **options: Any) -> Any:
