@@ -89,7 +89,5 @@ def test_attention_is_that_of_transformers(
 
 def test_a_checkpoint_that_drops_whole_layers_is_refused_by_name(tmp_path: Path) -> None:
     Kosmos2Config(text_config={"layerdrop": 0.1}).save_pretrained(tmp_path)
-    with pytest.raises(
-        UserError, match=r"text_config\.layerdrop is 0\.1, expected 0"
-    ):
+    with pytest.raises(UserError, match=r"text_config\.layerdrop is 0\.1, expected 0"):
         load_config(str(tmp_path))
