@@ -34,7 +34,7 @@ from mobile_vla.model.adapter import leave_frozen_in_evaluation
 from mobile_vla.model.encoder import base_model
 from mobile_vla.model.heads.head import ActionHead
 from mobile_vla.model.policy import skeleton
-from mobile_vla.model.precision import DTYPES
+from mobile_vla.model.precision import DTYPES, autocast
 from mobile_vla.runs.data import RunData
 from mobile_vla.training.remedies import Batches, Remedies, estimated_batch
 from mobile_vla.training.result import MemoryEstimate
@@ -46,6 +46,7 @@ PROCESS = {"cpu": 550_000_000, "cuda": 0}
 # 0.3 to 0.6 on the configurations of tests/benchmarks/memory.py. The count of a GPU has none of it.
 KEPT = {"cpu": 0.6, "cuda": 0.0}
 GB = 1e9
+CPU = torch.device("cpu")  # where tensors without content lie, whatever device they stand for
 
 
 def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str) -> MemoryEstimate:
@@ -75,7 +76,7 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
         with live:
             for _ in range(min(case.accumulation, 2)):
                 features = _features(config, case)
-                with _autocast(case.precision):
+                with autocast(case.precision, CPU):
                     readouts = _readouts(model, token, features, case, settings.adapted_layers)
                     windows = torch.zeros(case.windows, settings.window, dtype=torch.long)
                     found = head.supervised(readouts[windows], targets, learned)
@@ -85,7 +86,7 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
             if case.robots:
                 driven = replace(case, frames=case.robots, cut="pixels")
                 layers.eval()
-                with torch.no_grad(), _autocast(case.precision):
+                with torch.no_grad(), autocast(case.precision, CPU):
                     _readouts(model, token, _features(config, driven), driven, None)
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     step = live.peak - weights
@@ -97,10 +98,6 @@ def estimate(config: Any, settings: PolicySettings, case: WorstCase, device: str
         "allocator": round(KEPT[device] * step),
     }
     return MemoryEstimate(**parts, total=sum(parts.values()))
-
-
-def _autocast(precision: str) -> torch.autocast:
-    return torch.autocast("cpu", dtype=DTYPES[precision], enabled=precision != "fp32")
 
 
 class _Live(TorchDispatchMode):
