@@ -37,11 +37,10 @@ def drop(values: Tensor, p: float) -> Tensor:
     zeros = min(round(p * _STEPS), _STEPS - 1)
     draws = torch.empty(-(-values.numel() // 4), dtype=torch.int64)
     bits = draws.random_(-(1 << 63), None).view(torch.int16)[: values.numel()]
-    kept = bits.view(values.shape) >= zeros - _STEPS // 2
-    # PyTorch's own product of values, a mask of a byte each, and a factor, with its gradient
-    factor = _STEPS / (_STEPS - zeros)
-    dropped: Tensor = torch.ops.aten.native_dropout_backward(values, kept, factor)
-    return dropped
+    # A mask in the values' format: a product with booleans converts them first, in both passes.
+    mask = torch.empty_like(values, requires_grad=False)
+    torch.ge(bits.view(values.shape), zeros - _STEPS // 2, out=mask)
+    return values * mask.mul_(_STEPS / (_STEPS - zeros))
 
 
 def attend(

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
-from mobile_vla.backbone.dropout import ATTENTION, attend
+from mobile_vla.backbone.dropout import ATTENTION
+from mobile_vla.backbone.kosmos2_layer import run_layer, run_layer_at
 from mobile_vla.config.features import Cut
 from mobile_vla.conventions import FRAME_SIZE
 from mobile_vla.errors import UserError
@@ -287,8 +288,8 @@ def run_top_layers(model: Any, states: Tensor, at: Tensor, layers: int) -> Tenso
     """
     *others, last = model.text_model.model.layers[-layers:]
     for layer in others:
-        states = layer(states, None)
-    hidden: Tensor = model.text_model.model.layer_norm(_run_layer_at(last, states, at))
+        states = run_layer(layer, states)
+    hidden: Tensor = model.text_model.model.layer_norm(run_layer_at(last, states, at))
     return hidden
 
 
@@ -314,44 +315,8 @@ def _run_layers(text: Any, states: Tensor, count: int) -> Tensor:
     """Run the first ``count`` layers over embedded tokens (N, S, D)."""
     states = dropout(states, text.dropout, text.training)  # once more, as the stock model does
     for layer in text.layers[:count]:
-        states = layer(states, None)  # without a mask the attention is causal
+        states = run_layer(layer, states)
     return states
-
-
-def _run_layer_at(layer: Any, states: Tensor, at: Tensor) -> Tensor:
-    """Run a layer for one token of each prompt, which reads those up to it.
-
-    The others' query, output and feed-forward states are nobody's input behind the last layer.
-
-    Args:
-        layer: a ``Kosmos2TextBlock``.
-        states: (N, S, D).
-        at: (N,) position of the token.
-
-    Returns:
-        (N, D) its states.
-    """
-    attention, row = layer.self_attn, torch.arange(len(states), device=states.device)
-    normed = layer.self_attn_layer_norm(states)
-
-    def heads(projected: Tensor) -> Tensor:
-        return projected.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
-
-    behind = torch.arange(states.shape[1], device=states.device) > at[:, None]  # (N, S)
-    hidden = torch.zeros_like(behind, dtype=normed.dtype).masked_fill(behind, -torch.inf)
-    attended, _ = attend(
-        attention,
-        heads(attention.q_proj(normed[row, at][:, None])),  # (N, heads, 1, d)
-        heads(attention.k_proj(normed)),
-        heads(attention.v_proj(normed)),
-        hidden[:, None, None],
-        attention.dropout if layer.training else 0.0,
-        scaling=attention.scaling,
-    )
-    joined = attention.out_proj(attention.inner_attn_ln(attended.flatten(2)[:, 0]))
-    states = states[row, at] + dropout(joined, layer.dropout, layer.training)
-    passed: Tensor = states + layer.ffn(layer.final_layer_norm(states))
-    return passed
 
 
 def embedded_positions(model: Any) -> int:
