@@ -22,9 +22,9 @@ from support.protocol import many
 
 pytestmark = pytest.mark.long
 
-STEPS = 2500
-SETTLED = 500  # steps after which memory is no longer expected to grow
-GROWTH = 16e6  # bytes; eight kilobytes lost at each step would be more
+STEPS = 1500
+SETTLED = 300  # steps after which memory is no longer expected to grow
+GROWTH = 10e6  # bytes; nine kilobytes lost at each step would be more
 LEFT = "Navigate around the box on the left side and reach the target"
 
 
