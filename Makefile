@@ -16,8 +16,10 @@ plan: .venv/installed
 test: .venv/installed-dev browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
+# The longest files first, as in pyproject.toml, and those that need Slurm, which are skipped without it.
+LONG := end_to_end cluster workflow crash processes browser fuzz unit
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m long tests
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m long $(addprefix tests/,$(LONG))
 
 # The report is tested in Chromium. Where it is absent and may be installed, it is.
 browser:
