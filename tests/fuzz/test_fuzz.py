@@ -14,7 +14,7 @@ from support.project import ROOT
 
 SEED = 20251106
 FEW = {"configurations": 100, "texts": 40, "episodes": 20, "layouts": 6}
-MANY = {"configurations": 1200, "texts": 150, "episodes": 150, "layouts": 80}
+MANY = {"configurations": 600, "texts": 100, "episodes": 100, "layouts": 40}
 SIZES = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.long)]
 
 
