@@ -90,7 +90,7 @@ def _normalise(norm: nn.LayerNorm, values: Tensor) -> Tensor:
         normed: Tensor = norm(values)
         return normed
     with torch.autocast(device, enabled=False):
-        if device != "cpu":  # whose kernel alone takes half precision beside weights in float32
+        if device != "cpu":  # a GPU's kernel takes no half precision beside weights in float32
             values = values.float()
         normed = functional.layer_norm(
             values, norm.normalized_shape, norm.weight, norm.bias, norm.eps
