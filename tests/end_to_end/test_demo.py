@@ -83,7 +83,7 @@ def test_the_page_says_what_the_scores_amount_to(clone):
     assert f"Mean absolute error {mae:.3f} (95" in words
 
 
-def test_the_four_experiments_share_what_is_frozen(clone):
+def test_the_experiments_share_what_is_frozen(clone):
     stored = sorted(file.stem for file in (clone / "results/features/demo/tiny").glob("[!.]*.npy"))
     # two views of each: as recorded, and mirrored
     assert [name.split("-")[0] for name in stored] == ["image_embeds"] * 2 + ["readout"] * 2

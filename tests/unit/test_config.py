@@ -17,7 +17,7 @@ from support.config_text import BASE, load, problems
 def test_the_shipped_config_is_valid():
     file = Path(__file__).parents[2] / "config.yaml"
     project = read_project(file)
-    assert list(project.experiments) == ["lora", "lora_r8", "head_only", "full_finetune"]
+    assert list(project.experiments) == ["lora", "lora_r8", "head_only"]
 
 
 def test_an_experiment_says_only_what_it_does_differently(tmp_path):
