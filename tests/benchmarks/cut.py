@@ -11,7 +11,6 @@ report: each number of layers beside full LoRA, over the test episodes.
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import sys
@@ -26,11 +25,15 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
+from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.features import AFTER_PROMPT, FeatureKey
 from mobile_vla.config.heads import Lstm
 from mobile_vla.config.model import Lora
 from mobile_vla.config.training import TrainSettings
+from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.features.result import FeatureDescription
+from mobile_vla.layout import EvaluationFiles, RolloutFiles
+from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.runs.data import open_run
 from mobile_vla.timing.flops import counted
 from mobile_vla.training.trainer import Trainer, build_trainer
@@ -119,26 +122,34 @@ def config(count: int) -> str:
 def accuracy(folder: Path, count: int) -> None:
     """Print a line for each number of layers, compared with full LoRA."""
     project = Project(folder, config(count))
-    project.build("results/comparison.json", timeout=7200)
-    show(folder / "results/comparison.json")
+    names = yaml.safe_load(project.config)["experiments"]
+    driven = [str(RolloutFiles.below(experiment=name, run="seed0").rollouts) for name in names]
+    project.build("results/comparison.json", *driven, timeout=7200)
+    show(folder / "results")
 
 
-def show(file: Path) -> None:
+def show(results: Path) -> None:
     """Print the table of a comparison."""
-    comparison = json.loads(file.read_text())
-    (group,) = comparison["groups"]
+    (group,) = ComparisonResult.read(results / "comparison.json").groups
+    columns = ("layers", "MAE", "more than full LoRA's", "interval", "p, corrected",
+               "MAE under shuffled prompts", "arrives, of the rollouts")  # fmt: skip
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     first = "layers_all"
-    print("| layers | MAE | more than full LoRA's | interval | p, corrected |")
-    print("| --- | --- | --- | --- | --- |")
-    for member in group["experiments"]:
-        name, mae = member["experiment"], member["mae"]["value"]
-        line = [name.removeprefix("layers_"), f"{mae:.4f}"]
-        for pair in group["pairs"]:
-            if {name, first} == set(pair["experiments"]) and name != first:
-                sign = 1 if pair["experiments"][0] == name else -1
-                low, high = sorted(sign * pair[end] for end in ("low", "high"))
-                line += [f"{sign * pair['difference']:+.4f}", f"{low:+.4f} … {high:+.4f}"]
-                line.append(f"{pair['p_holm']:.2g}")
+    for member in group.experiments:
+        name = member.experiment
+        line = [name.removeprefix("layers_"), f"{member.mae.value:.4f}", "", "", ""]
+        for pair in group.pairs:
+            if {name, first} == set(pair.experiments):
+                sign = 1 if pair.experiments[0] == name else -1
+                low, high = sorted((sign * pair.low, sign * pair.high))
+                line[2:] = (f"{sign * pair.difference:+.4f}", f"{low:+.4f} … {high:+.4f}",
+                            f"{pair.p_holm:.2g}")  # fmt: skip
+        run = {"experiment": name, "run": "seed0"}
+        scores = EvaluationResult.read(EvaluationFiles.below(results, **run).evaluation)
+        drives = RolloutResult.read(RolloutFiles.below(results, **run).rollouts)
+        success = drives.drivers["policy"].success
+        line.append(f"{scores.controls['shuffled_prompt'].mae['overall']:.3f}")
+        line.append(f"{success.successes} of {success.trials}")
         print(f"| {' | '.join(line)} |", flush=True)
 
 
