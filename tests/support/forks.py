@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "THP_MEM_ALLOC_ENABLE": "1",
     "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",  # no test downloads
 }
 

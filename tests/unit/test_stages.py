@@ -1,7 +1,11 @@
 """A stage has one name: its rules, package, settings and results are found by it."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +36,20 @@ def test_the_snakefile_includes_the_rules_of_every_stage():
     included = set(re.findall(r'include: "rules/(\w+)\.smk"', text))
     assert {command.stage for command in STAGES.values()} <= included
     assert included == {file.stem for file in (ROOT / "workflow/rules").glob("*.smk")}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the threads are not listed here")
+def test_numpy_computes_in_one_thread_whatever_the_environment_says():
+    code = (
+        "import contextlib, os, sys\n"
+        "from mobile_vla.cli import main\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    main(['manifest', '--help'])\n"
+        "assert 'numpy' in sys.modules\n"
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "1"
