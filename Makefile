@@ -17,7 +17,7 @@ test: .venv/installed-dev browser
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # The longest files first, as in pyproject.toml, and those that need Slurm, which are skipped without it.
-LONG := end_to_end cluster workflow crash processes browser fuzz unit
+LONG := end_to_end cluster workflow crash processes browser fuzz components
 test-long: .venv/installed-dev
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m long $(addprefix tests/,$(LONG))
 

@@ -18,7 +18,7 @@ experiments:
 """
 NAMES = ("lstm", "mlp", "gpt", "keys", "bins", "flow")
 
-pytestmark = pytest.mark.long  # tests/unit/test_heads.py sends each every way, stage by stage
+pytestmark = pytest.mark.long  # tests/components/test_heads.py sends each every way, stage by stage
 
 
 @pytest.fixture(scope="module")

@@ -218,7 +218,7 @@ def promptless_features(wildcards):
 
 def rollout_file(wildcards):
     """Return a run's results in closed loop, where its dataset's world is known."""
-    if wildcards.experiment not in project.rolled_out():
+    if not project.worlds(project.experiments[wildcards.experiment].dataset):
         return []
     return str(RolloutFiles.below(**wildcards).rollouts)
 
