@@ -131,8 +131,8 @@ class Encoder(nn.Module):
 
     def image_embeds(self, frames: Tensor) -> Tensor:
         """Encode frames, (N, 224, 224, 3) uint8 RGB, into image embeddings, (N, L, D)."""
-        pixels = frames.permute(0, 3, 1, 2).float()  # (N, 3, 224, 224)
-        # In place: with a small backbone, copies took as long as half of the encoding.
+        # A copy of its own, changed in place: a new tensor for each step took half as long again.
+        pixels = frames.permute(0, 3, 1, 2).to(torch.float32, copy=True)  # (N, 3, 224, 224)
         return encode_images(self.base_model, pixels.div_(255).sub_(self.mean).div_(self.std))
 
     def language(self, image_embeds: Tensor, prompts: Tensor) -> Tensor:
