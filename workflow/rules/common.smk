@@ -16,6 +16,7 @@ from mobile_vla.backbone.local import check_folder
 from mobile_vla.backbone.result import checkpoint_files
 from mobile_vla.bundle.packages import check_packages
 from mobile_vla.config.audit import DataAuditSettings
+from mobile_vla.config.entries import RecordedDataset
 from mobile_vla.config.ingest import IngestSettings
 from mobile_vla.config.lerobot import ImportSettings, VideoSettings
 from mobile_vla.config.reasons import setting_line, setting_names, settings_made_by
@@ -124,10 +125,10 @@ def jobs_of_videos():
 
 # What is wrong with a folder is said at once, and in words.
 for name in project.used_datasets():
-    if project.datasets[name].kind == "recorded":
+    if isinstance(project.datasets[name], RecordedDataset):
         files_of(name)
-        if project.datasets[name].scenarios is not None:
-            recorded(name)
+    if project.datasets[name].kind == "recorded" and project.datasets[name].scenarios is not None:
+        recorded(name)
     if project.datasets[name].kind == "lerobot":
         imported(name)
 for name in sorted({one.backbone for one in project.reported_experiments().values()}):
@@ -261,9 +262,12 @@ def imported_content(dataset, *episodes):
 
 @cache
 def episodes(dataset):
-    """Return the names of a dataset's episodes, as known before anything is computed."""
+    """Return the names of a dataset's episodes, as known before anything is computed.
+
+    Of a kind that is not named here each episode is a file, which a rule of its own converts.
+    """
     known = {"simulated": simulated, "recorded": recorded, "lerobot": imported}
-    return sorted(known[project.datasets[dataset].kind](dataset))
+    return sorted(known.get(project.datasets[dataset].kind, files_of)(dataset))
 
 
 def of_kind(kind):
