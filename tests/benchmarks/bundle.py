@@ -145,7 +145,9 @@ def timed(folder: Path) -> dict[str, np.ndarray]:
     torch.set_num_threads(1)
     frame = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
     bundles = {
-        f"onnxruntime {name}": runtime.Stream(runtime.Bundle(folder / name, DESCRIBED, (), 1), 0)
+        f"onnxruntime {name}": runtime.BundleStream(
+            runtime.Bundle(folder / name, DESCRIBED, (), 1), 0
+        )
         for name in ("fp32", "int8")
     }
     policy = Stream(load(folder, "bf16"), [0], "bf16")

@@ -22,7 +22,7 @@ from mobile_vla.bundle.runtime import (
     open_bundle,
     read_folder,
 )
-from mobile_vla.config.bundle import Bundle as BundleEntry
+from mobile_vla.config.bundle import BundleEntry
 from mobile_vla.config.ingest import Images
 from mobile_vla.config.mistakes import Source
 from mobile_vla.errors import UserError

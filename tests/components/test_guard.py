@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mobile_vla.config.training import Guard as Settings
+from mobile_vla.config.training import GuardLimits
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.data.roles import load_split
 from mobile_vla.model.folder import read_description
@@ -105,7 +105,7 @@ def test_limits_are_those_of_the_training_episodes_and_what_the_settings_say(tmp
         assert found.highest[name] == max(0.0, values.max())
         assert found.change[name] == pytest.approx(max(steps))
 
-    own = Settings(jump="stop", range={"linear_x": (-0.2, 0.3)}, change={"linear_y": 0.4})
+    own = GuardLimits(jump="stop", range={"linear_x": (-0.2, 0.3)}, change={"linear_y": 0.4})
     run(inputs, tmp_path / "own", settings.model_copy(update={"guard": own}))
     changed = read_description(tmp_path / "own/policy").guard
     assert (changed.beyond, changed.jump) == ("clamp", "stop")
@@ -116,4 +116,4 @@ def test_limits_are_those_of_the_training_episodes_and_what_the_settings_say(tmp
 
 def test_a_range_without_the_stop_is_refused():
     with pytest.raises(ValidationError, match="the stop is 0"):
-        Settings(range={"linear_x": (0.1, 1.0)})
+        GuardLimits(range={"linear_x": (0.1, 1.0)})

@@ -21,7 +21,7 @@ from mobile_vla.lerobot import listing
 from mobile_vla.lerobot.export_lerobot import export_lerobot
 from mobile_vla.lerobot.listing import video_jobs
 from mobile_vla.lerobot.video import Video
-from mobile_vla.provenance.record import Recorder
+from mobile_vla.provenance.record import JobRecorder
 from mobile_vla.timing.reference import RawRows
 from support.clean_facts import found, whole
 from support.lerobot import contents, decoded, imported, listed
@@ -273,7 +273,7 @@ def test_the_audit_remarks_that_pictures_are_lossy():
 
 
 def test_the_decoders_versions_stand_in_provenance(copied, tmp_path):
-    recorder = Recorder("import_videos", "mobile_vla.lerobot.import_videos", ("av", "pyarrow"))
+    recorder = JobRecorder("import_videos", "mobile_vla.lerobot.import_videos", ("av", "pyarrow"))
     recorder.write(tmp_path / "provenance.json", None)
     versions = json.loads((tmp_path / "provenance.json").read_text())["versions"]
     assert versions["av"] == av.__version__ and versions["pyarrow"] == pa.__version__

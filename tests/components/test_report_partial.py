@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mobile_vla.config.reporting import Member, PartialSettings, Sweep
+from mobile_vla.config.reporting import PartialSettings, Sweep, SweepMember
 from mobile_vla.errors import UserError
 from mobile_vla.layout import PartialFiles
 from mobile_vla.reporting.partial_report import partial_report
@@ -48,7 +48,7 @@ def test_a_sweep_is_shown_once_a_combination_of_it_has_finished(tmp_path: Path) 
     made = make_results(tmp_path, 3)
     names = [own.experiment for own in made.settings.runs]
     members = tuple(
-        Member(experiment=name, values={"lora.r": rank})
+        SweepMember(experiment=name, values={"lora.r": rank})
         for name, rank in zip(names[1:], (4, 8), strict=True)
     )
     sweep = Sweep(name="rank", keys=("lora.r",), members=members)

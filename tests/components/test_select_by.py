@@ -25,7 +25,7 @@ from mobile_vla.driving.simulation import roll_out
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.streaming import Stream
 from mobile_vla.training import drives as drives_module
-from mobile_vla.training.drives import Drives
+from mobile_vla.training.drives import SceneDrives
 from mobile_vla.training.loop import best_of, exhausted
 from mobile_vla.training.result import read_metrics
 from support.config_text import BASE, load, problems
@@ -145,7 +145,7 @@ def test_processes_share_the_batches_of_robots(monkeypatch):
             training=SimpleNamespace(processes=processes),
             sum_over_processes=lambda values: values,
         )
-        found.append(Drives(settings, trainer, data).success())
+        found.append(SceneDrives(settings, trainer, data).success())
     whole, *shares = found
     assert whole == sum(shares) == 0.5
     assert arrived[:4] == arrived[4:] and len(set(arrived)) == 4  # three, then one
@@ -176,14 +176,14 @@ RATES = (0.25, 0.75, 0.75, 0.5)
 def driven(inputs, tmp_path_factory):
     """A run that really drives, and whose drives are then given other outcomes."""
     folder, rates = tmp_path_factory.mktemp("driven"), iter(RATES)
-    original = Drives.success
+    original = SceneDrives.success
 
     def success(self):
         assert original(self) in {count / 4 for count in range(5)}
         return next(rates)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Drives, "success", success)
+        patched.setattr(SceneDrives, "success", success)
         run(inputs, folder, driven_settings())
     return folder
 

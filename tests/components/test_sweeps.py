@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mobile_vla.comparison.result import ComparisonResult
-from mobile_vla.config.reporting import Member, Sweep
+from mobile_vla.config.reporting import Sweep, SweepMember
 from mobile_vla.config.schema import config_schema
 from mobile_vla.errors import Problems
 from mobile_vla.reporting.load import load_runs
@@ -174,7 +174,7 @@ def swept(made, match="epochs", keys=("lora.r",)):
     found = list(dict.fromkeys(run.experiment for run in made.settings.runs))
     values = [(4, 1), (4, 8), (16, 1), (16, 8)]
     members = tuple(
-        Member(experiment=name, values=dict(zip(keys, own, strict=False)))
+        SweepMember(experiment=name, values=dict(zip(keys, own, strict=False)))
         for name, own in zip(found, values, strict=False)
     )
     sweep = Sweep(name="rank", keys=keys, match=match, members=members)

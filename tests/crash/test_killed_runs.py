@@ -11,7 +11,7 @@ import torch
 from mobile_vla.errors import Interrupted, UserError
 from mobile_vla.model import folder as folder_module
 from mobile_vla.training import state as state_module
-from mobile_vla.training.drives import Drives
+from mobile_vla.training.drives import SceneDrives
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
 from support.driven import driven_settings, inputs_for
@@ -88,7 +88,7 @@ def test_killed_while_its_policy_drives(inputs, tmp_path, finetune):
     assert in_child(lambda: run(inputs, whole, settings, **read)) == 0
 
     def killed():
-        original, calls = Drives.success, []
+        original, calls = SceneDrives.success, []
 
         def success(self):
             calls.append(original(self))
@@ -96,7 +96,7 @@ def test_killed_while_its_policy_drives(inputs, tmp_path, finetune):
                 os.kill(os.getpid(), signal.SIGKILL)
             return calls[-1]
 
-        Drives.success = success
+        SceneDrives.success = success
         run(inputs, broken, settings, **read)
 
     assert in_child(killed) == -signal.SIGKILL

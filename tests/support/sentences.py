@@ -40,7 +40,7 @@ def _words(text: str) -> str:
 def _of_call(node: ast.AST) -> Iterator[str]:
     """Yield the templates of a call of ``say``, and of what a setting of the audit passes to it."""
     name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
-    if isinstance(node, ast.Call) and name in ("say", "Measure"):
+    if isinstance(node, ast.Call) and name in ("say", "QualityMeasure"):
         measured = [one.value for one in node.keywords if one.arg == "text"]
         for text in node.args[:1] if name == "say" else measured:
             yield from _constants(text)

@@ -14,7 +14,7 @@ from mobile_vla.commands import STAGES
 from mobile_vla.files import sha256_of
 from mobile_vla.provenance import code
 from mobile_vla.provenance.content import content_ids
-from mobile_vla.provenance.record import Commit, Recorder, git_state
+from mobile_vla.provenance.record import Commit, JobRecorder, git_state
 
 LIBRARY = Path(__file__).parents[2] / "workflow/mobile_vla"
 
@@ -252,7 +252,7 @@ def test_what_cannot_be_read_has_an_identity_too(tmp_path):
 
 
 def test_a_record_tells_the_circumstances(tmp_path):
-    recorder = Recorder("split", "mobile_vla.data.split", ("numpy",))
+    recorder = JobRecorder("split", "mobile_vla.data.split", ("numpy",))
     manifest, missing = tmp_path / "manifest.json", tmp_path / "split.json"
     manifest.write_text("{}")
     recorder.note_inputs([manifest, manifest, missing])

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,14 @@ def test_the_snakefile_includes_the_rules_of_every_stage():
     included = set(re.findall(r'include: "rules/(\w+)\.smk"', text))
     assert {command.stage for command in STAGES.values()} <= included
     assert included == {file.stem for file in (ROOT / "workflow/rules").glob("*.smk")}
+
+
+def test_no_two_classes_have_one_name():
+    files = sorted(LIBRARY.rglob("*.py"))
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the threads are not listed here")

@@ -37,7 +37,7 @@ from mobile_vla.files import DISK_FULL
 from mobile_vla.filesets import Files
 from mobile_vla.out_of_memory import lacks_memory, remedy
 from mobile_vla.progress import TerminalHandler
-from mobile_vla.provenance.record import Recorder
+from mobile_vla.provenance.record import JobRecorder
 from mobile_vla.ranks import processes, rank
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     _watch_parent()
     values: dict[str, Any] = {}
-    recorder = Recorder(command.name, command.module, command.packages)
+    recorder = JobRecorder(command.name, command.module, command.packages)
     try:
         if command.on_cpu:
             gpus.hide()

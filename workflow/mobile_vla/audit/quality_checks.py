@@ -44,7 +44,7 @@ Number = Callable[[EpisodeFacts], float | None]
 
 
 @dataclass(frozen=True)
-class Measure:
+class QualityMeasure:
     """A number of each episode, and from which distance on it is reported."""
 
     code: str
@@ -73,7 +73,7 @@ def middle(facts: EpisodeFacts) -> list[int]:
 
 
 MEASURES = (
-    Measure(
+    QualityMeasure(
         code="much_idle",
         place="actions",
         number=idle_share,
@@ -87,7 +87,7 @@ MEASURES = (
         ),
         frames=idle_frames,
     ),
-    Measure(
+    QualityMeasure(
         code="many_reversals",
         place="actions",
         number=reversals,
@@ -98,7 +98,7 @@ MEASURES = (
         remedy=say("look whether the driver went to and fro; leave the episode out if it did"),
         frames=reversal_frames,
     ),
-    Measure(
+    QualityMeasure(
         code="jerky_commands",
         place="actions",
         number=roughness,
@@ -112,7 +112,7 @@ MEASURES = (
         ),
         frames=middle,
     ),
-    Measure(
+    QualityMeasure(
         code="other_length",
         place="actions",
         number=lambda facts: float(facts.frames),
@@ -124,7 +124,7 @@ MEASURES = (
         frames=lambda facts: [facts.frames - 1],
         same_scenario=True,
     ),
-    Measure(
+    QualityMeasure(
         code="blurred",
         place="images",
         number=sharpness,
@@ -136,7 +136,7 @@ MEASURES = (
         frames=middle,
         logarithmic=True,
     ),
-    Measure(
+    QualityMeasure(
         code="clipped_pixels",
         place="images",
         number=clipped,
@@ -149,7 +149,7 @@ MEASURES = (
         ),
         frames=clipped_frames,
     ),
-    Measure(
+    QualityMeasure(
         code="other_brightness",
         place="images",
         number=brightness,
@@ -166,7 +166,7 @@ MEASURES = (
 )
 
 
-def far_from_peers(measure: Measure) -> SetCheck:
+def far_from_peers(measure: QualityMeasure) -> SetCheck:
     """Return the check that an episode's number is about that of its peers."""
 
     def check(every: Sequence[EpisodeFacts], _: Declared) -> Iterator[Finding]:
@@ -203,7 +203,7 @@ def far_from_peers(measure: Measure) -> SetCheck:
     return check
 
 
-def outlying(number: float, peers: np.ndarray, measure: Measure) -> bool:
+def outlying(number: float, peers: np.ndarray, measure: QualityMeasure) -> bool:
     """Whether a number is too far from those of the peers, (n,), on a side that counts."""
     if measure.logarithmic:
         number, peers = math.log(number + TRACE), np.log(peers + TRACE)

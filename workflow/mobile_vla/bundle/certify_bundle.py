@@ -135,7 +135,7 @@ def _interleaved(
     rows = np.unique(data.samples["val"].table.frames)
     prompt = int(data.samples["val"].prompt_of_row[rows[0]])
     torch = {name: Stream(one, [prompt], name) for name, one in formats.items()}
-    stream = runtime.Stream(bundle, prompt)
+    stream = runtime.BundleStream(bundle, prompt)
     seconds: dict[str, list[float]] = {"bundle": [], **{name: [] for name in torch}}
     for number in range(settings.latency.warmup_steps + settings.latency.steps):
         frame = np.array(frames[rows[[number % len(rows)]]])  # (1, 224, 224, 3)

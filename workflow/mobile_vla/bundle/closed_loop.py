@@ -31,7 +31,7 @@ class BundleStreams:
 
     def __init__(self, policy: Policy, bundle: runtime.Bundle, prompts: Sequence[int]):
         self.policy = policy
-        self.streams = [runtime.Stream(bundle, prompt) for prompt in prompts]
+        self.streams = [runtime.BundleStream(bundle, prompt) for prompt in prompts]
 
     def step(self, frames: np.ndarray) -> np.ndarray:
         """Return the chunks (B, C, A) of the newest frames (B, 224, 224, 3)."""

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import PIL
 
-from mobile_vla.bundle.runtime import Bundle, Stream
+from mobile_vla.bundle.runtime import Bundle, BundleStream
 
 WARM_UP = 10  # steps before steps are measured
 
@@ -25,7 +25,7 @@ def check_robot(bundle: Bundle, frames: Sequence[np.ndarray], steps: int) -> dic
         frames: (224, 224, 3) uint8, seen in turn.
         steps: that are measured.
     """
-    started, stream, seconds = time.process_time(), Stream(bundle, 0), []
+    started, stream, seconds = time.process_time(), BundleStream(bundle, 0), []
     for number in range(WARM_UP + steps):
         begun = time.perf_counter()
         stream.step(frames[number % len(frames)])

@@ -48,7 +48,7 @@ def compare(
     prompts = [
         _apart(
             Stream(policy, [prompt]).step(frame)[0] / bundle.units,
-            runtime.Stream(bundle, prompt).step(frame[0]) / bundle.units,
+            runtime.BundleStream(bundle, prompt).step(frame[0]) / bundle.units,
         )
         for prompt in range(len(policy.texts))
     ]
@@ -77,7 +77,7 @@ def _episodes(
     for episode in chosen:
         first, length = int(dataset.offsets[episode]), int(dataset.lengths[episode])
         prompt = int(samples.prompt_of_row[first])
-        streams = Stream(policy, [prompt]), runtime.Stream(bundle, prompt)
+        streams = Stream(policy, [prompt]), runtime.BundleStream(bundle, prompt)
         answers = []
         for row in range(first, first + length):
             frame = np.array(frames[np.array([row])])

@@ -27,10 +27,10 @@ try:
     from mobile_vla.bundle.measuring import check_robot
     from mobile_vla.bundle.runtime import (
         Bundle,
+        BundleStream,
         Probe,
         Refused,
         ServedBundle,
-        Stream,
         open_bundle,
         prompt_of,
         to_frame,
@@ -62,7 +62,7 @@ log = logging.getLogger("run")
 def predict(bundle: Bundle, options: argparse.Namespace) -> None:
     """Print the actions at each picture of a drive, a line each, in raw command units."""
     described = bundle.described
-    stream = Stream(bundle, prompt_of(bundle, options.instruction))
+    stream = BundleStream(bundle, prompt_of(bundle, options.instruction))
     print(",".join(["frame", "ahead", *described["dimensions"]]))
     for number, path in enumerate(options.pictures):
         try:

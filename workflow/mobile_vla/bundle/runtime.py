@@ -162,7 +162,7 @@ class Bundle:
         return found[0]
 
 
-class Stream:
+class BundleStream:
     """A drive under a prompt; the first frame stands for those before it."""
 
     def __init__(self, bundle: Bundle, prompt: int):
@@ -199,7 +199,7 @@ class Probe:
         steps = zip(self.picture.tolist(), self.prompt.tolist(), self.begins.tolist())
         for picture, prompt, begins in steps:
             if stream is None or begins:
-                stream = Stream(bundle, prompt)
+                stream = BundleStream(bundle, prompt)
             answers.append(stream.step(to_frame(self.pictures[picture], resize, "rgb")))
         return np.stack(answers)
 
@@ -269,19 +269,19 @@ class ServedBundle:
         policy = f"{described['experiment']} {described['run']}, epoch {described['epoch']}"
         return {"policy": policy, "dimensions": self.dimensions, "ahead": self.ahead}
 
-    def begin(self, instruction: str | None) -> tuple[str, Stream]:
+    def begin(self, instruction: str | None) -> tuple[str, BundleStream]:
         """Return the prompt of an instruction, and a new drive under it."""
         try:
             prompt = prompt_of(self.bundle, instruction)
         except Refused as error:
             raise Unusable(str(error)) from None
-        return self.bundle.described["prompts"][prompt], Stream(self.bundle, prompt)
+        return self.bundle.described["prompts"][prompt], BundleStream(self.bundle, prompt)
 
     def frame(self, image: np.ndarray, color: str) -> np.ndarray:
         """Make a frame as in training."""
         return to_frame(image, self.bundle.described["images"]["resize"], color)
 
-    def step(self, state: Stream, frame: np.ndarray) -> np.ndarray:
+    def step(self, state: BundleStream, frame: np.ndarray) -> np.ndarray:
         """Return the chunk (C, A)."""
         return state.step(frame)
 

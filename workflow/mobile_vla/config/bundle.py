@@ -15,7 +15,7 @@ from mobile_vla.config.uncertainty import Uncertainty
 BundlePrecision = Literal["fp32", "int8"]
 
 
-class Bundle(Settings):
+class BundleEntry(Settings):
     """Folders for the robot's computer, of an experiment's first run: docs/bundle.md."""
 
     precisions: tuple[BundlePrecision, ...] = ()

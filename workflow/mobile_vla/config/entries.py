@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, mode
 
 from mobile_vla.config.audit import Accepted, Declared, OnWarning
 from mobile_vla.config.base import Count, Place, Positive, Seed, Settings, Text
-from mobile_vla.config.bundle import Bundle
+from mobile_vla.config.bundle import BundleEntry
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.fields import MOST_COLUMNS, Fields
@@ -24,7 +24,7 @@ from mobile_vla.config.rollout import Rollout
 from mobile_vla.config.simulator import Simulation
 from mobile_vla.config.split import Holdout, Split
 from mobile_vla.config.timing import Timing
-from mobile_vla.config.training import Guard, Training
+from mobile_vla.config.training import GuardLimits, Training
 from mobile_vla.config.units import Units
 from mobile_vla.config.windows import Actions, Windows
 from mobile_vla.conventions import Dimension
@@ -230,7 +230,7 @@ class Experiment(Windows):
     """What training sees besides the recorded pictures."""
     training: Training = Training()
     """How the policy is trained."""
-    guard: Guard = Guard()
+    guard: GuardLimits = GuardLimits()
     """What ``serve`` lets the policy command."""
     timing: Timing = Timing()
     """How an epoch is timed."""
@@ -242,7 +242,7 @@ class Experiment(Windows):
     """With which other prompts the policy is asked."""
     latency: Latency = Latency()
     """How a control step is timed."""
-    bundle: Bundle = Bundle()
+    bundle: BundleEntry = BundleEntry()
     """Which bundles for the robot's computer are made."""
     rollout: Rollout = Rollout()
     """How the policy is evaluated in closed loop in a simulated world."""

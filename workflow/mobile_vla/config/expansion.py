@@ -12,7 +12,7 @@ from typing import Any
 
 from mobile_vla.config.mistakes import Source, short
 from mobile_vla.config.reading import Path_
-from mobile_vla.config.reporting import NOT_MATCHED, Member, Sweep
+from mobile_vla.config.reporting import NOT_MATCHED, Sweep, SweepMember
 from mobile_vla.errors import Problem
 
 KEYS = ("sweep", "match")
@@ -126,7 +126,7 @@ def _sweep(name: str, entry: Mapping[str, Any]) -> Sweep:
     for values in itertools.product(*(swept[key] for key in keys)):
         point = dict(zip(keys, values, strict=True))
         parts = [f"{labels[key]}{_text(value)}" for key, value in point.items()]
-        members.append(Member(experiment="-".join([name, *parts]), values=point))
+        members.append(SweepMember(experiment="-".join([name, *parts]), values=point))
     return Sweep(name=name, keys=keys, match=entry.get("match", "epochs"), members=tuple(members))
 
 
@@ -149,7 +149,7 @@ def _text(value: Any) -> str:
         return "_" + re.sub(r"[^A-Za-z0-9_.]", "_", text)
 
 
-def _settings(entry: Mapping[str, Any], member: Member) -> dict[str, Any]:
+def _settings(entry: Mapping[str, Any], member: SweepMember) -> dict[str, Any]:
     """Return a combination's settings as they would stand in config.yaml."""
     settings = {key: copy.deepcopy(value) for key, value in entry.items() if key not in KEYS}
     for key, value in member.values.items():
@@ -163,7 +163,7 @@ def _settings(entry: Mapping[str, Any], member: Member) -> dict[str, Any]:
     return settings
 
 
-def _locate(sweep: Sweep, member: Member, swept: Mapping[str, Any], source: Source) -> None:
+def _locate(sweep: Sweep, member: SweepMember, swept: Mapping[str, Any], source: Source) -> None:
     """Let messages about a combination name the lines of its sweep."""
     source.layers[member.experiment] = [("experiments", sweep.name), ("defaults",)]
     for key, value in member.values.items():

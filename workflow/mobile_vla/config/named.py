@@ -24,7 +24,7 @@ from mobile_vla.config.features import AFTER_PROMPT, VIEWS, FeatureKey, Features
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.reporting import Report, Sweep
 from mobile_vla.config.simulator import SimulateSettings, simulated_episodes
-from mobile_vla.config.trials import Trial
+from mobile_vla.config.trials import TrialDesign
 from mobile_vla.config.uncertainty import Uncertainty
 
 LONGEST_NAME = 200  # a file's name has at most 255 bytes
@@ -49,7 +49,7 @@ class Named(Settings):
     """Named ways of training a policy."""
     sweeps: dict[str, Sweep] = Field(default_factory=dict)
     """What experiments with a sweep became; not written, but made of them."""
-    trials: dict[Name, Trial] = Field(default_factory=dict)
+    trials: dict[Name, TrialDesign] = Field(default_factory=dict)
     """Blind trials on the robot, by name: docs/trials.md."""
     features: Features = Features()
     """How the features that experiments share are computed."""

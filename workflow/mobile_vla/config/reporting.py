@@ -168,7 +168,7 @@ class ReportedRun(Settings):
         return files
 
 
-class Member(Settings):
+class SweepMember(Settings):
     """One combination of a sweep."""
 
     experiment: str
@@ -184,7 +184,7 @@ class Sweep(Settings):
     """The swept settings' dotted names, sorted."""
     match: Literal["epochs", "optimizer_steps"] = "epochs"
     """What is the same for all combinations: the epochs, or the optimiser steps of the first."""
-    members: tuple[Member, ...]
+    members: tuple[SweepMember, ...]
     """In the order of the values as listed, the last setting's changing fastest."""
 
 

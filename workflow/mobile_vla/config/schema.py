@@ -46,7 +46,7 @@ def config_schema() -> dict[str, Any]:
     # In the file nothing of an experiment is required: the rest comes from `defaults`.
     definitions["Experiment"].pop("required", None)
     definitions["Experiment"]["properties"] |= SWEEP
-    for expanded in ("Sweep", "Member"):  # made of experiments, not written
+    for expanded in ("Sweep", "SweepMember"):  # made of experiments, not written
         definitions.pop(expanded)
     project["properties"].pop("sweeps")
     project["properties"]["include"] = {

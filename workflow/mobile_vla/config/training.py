@@ -83,7 +83,7 @@ class Training(Settings):
 Command = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
-class Guard(Settings):
+class GuardLimits(Settings):
     """What ``serve`` lets a policy command; it is stored with the policy, and trains it again."""
 
     beyond: Literal["clamp", "stop"] = "clamp"
@@ -126,7 +126,7 @@ class TrainSettings(RunSettings):
     weights: dict[str, float] = Field(default_factory=dict)
     """By dataset of a mixture, how often an epoch draws each of its windows; empty for others."""
     training: Training
-    guard: Guard = Guard()
+    guard: GuardLimits = GuardLimits()
     matched: Matched | None = None
     """With it, that run's steps are done, in place of so many epochs."""
     drives: ValidationDrives | None = None

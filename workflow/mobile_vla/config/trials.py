@@ -12,7 +12,7 @@ MOST_POLICIES = 10
 MOST_BLOCKS = 10_000
 
 
-class Trial(Settings):
+class TrialDesign(Settings):
     """A blind trial: policies that drive the same scenes of a robot, in random order."""
 
     policies: Annotated[tuple[str, ...], Field(min_length=2, max_length=MOST_POLICIES)]

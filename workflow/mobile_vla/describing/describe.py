@@ -27,7 +27,7 @@ from mobile_vla.ingest.rawfile import HDF5_ERRORS, Rejected, find, open_raw, rea
 
 
 @dataclass
-class Answer:
+class DescribedFile:
     """What is printed, and what it lacks."""
 
     text: str
@@ -63,7 +63,7 @@ def describe(file: Path) -> None:
         raise UserError(f"{file} cannot be read by this yet:\n{listed}")
 
 
-def _look(path: Path, announce: Announce) -> Answer:
+def _look(path: Path, announce: Announce) -> DescribedFile:
     with open_raw(path) as file:
         if _is_collectors(file):
             return _collectors(file, path, announce)
@@ -85,7 +85,7 @@ def _look(path: Path, announce: Announce) -> Answer:
         fields = None if missing else _fields(said, missing)
         if fields is not None:
             _read(file, said, fields, missing, announce)
-        return Answer(said.text(missing), missing)
+        return DescribedFile(said.text(missing), missing)
 
 
 def _beside(names: list[str], what: str) -> list[str]:
@@ -102,7 +102,7 @@ def _is_collectors(file: h5py.File) -> bool:
     return len(shape) == 2 and shape[1] == len(ACTION_COLUMNS) and images is not None
 
 
-def _collectors(file: h5py.File, path: Path, announce: Announce) -> Answer:
+def _collectors(file: h5py.File, path: Path, announce: Announce) -> DescribedFile:
     said, missing = Entry(path, None, [""]), []
     try:
         episode = read_episode(file, announce)
@@ -110,7 +110,7 @@ def _collectors(file: h5py.File, path: Path, announce: Announce) -> Answer:
         said.values, said.count = read_commands(path, [ACTIONS], [""], announce)
     except Rejected as rejected:
         missing = _defects(rejected)
-    return Answer(said.text(missing), missing)
+    return DescribedFile(said.text(missing), missing)
 
 
 def _missing(parts: Recognised) -> Iterator[str]:

@@ -9,7 +9,7 @@ Verdict = Literal["mapped", "ignored", "not mapped"]
 VERDICTS: tuple[Verdict, ...] = ("mapped", "ignored", "not mapped")
 
 
-class Entry(NamedTuple):
+class KeyAccount(NamedTuple):
     """What became of one key: ``text`` is the settings, or the reason."""
 
     key: str
@@ -27,7 +27,7 @@ class Account:
 
     def __init__(self, config: Mapping[str, Any]):
         self.values = dict(_leaves(config, ""))
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, KeyAccount] = {}
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a value without accounting for it."""
@@ -36,7 +36,7 @@ class Account:
     def note(self, key: str, verdict: Verdict, text: str) -> None:
         """Note what became of a key; nothing happens if it is not there."""
         if key in self.values:
-            self._entries[key] = Entry(key, self.values[key], verdict, text)
+            self._entries[key] = KeyAccount(key, self.values[key], verdict, text)
 
     def mapped(self, key: str, text: str) -> None:
         """Note that a key became settings."""
@@ -54,7 +54,7 @@ class Account:
         """Return the keys that nothing was said of yet."""
         return [key for key in self.values if key not in self._entries]
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[KeyAccount]:
         """Return what became of each key, in the order of the file.
 
         Raises:

@@ -105,7 +105,7 @@ def _makes_dirty(line: str) -> bool:
     return kind != "?" or (code and place.startswith(CODE))
 
 
-class Recorder:
+class JobRecorder:
     """Notes the start of a job, and writes its provenance at the end."""
 
     def __init__(self, stage: str, entry: str, packages: Sequence[str]):

@@ -63,7 +63,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Cell:
+class RankingCell:
     """A value as it reads, what it is sorted by, and the ends of its interval."""
 
     text: str
@@ -79,19 +79,19 @@ class Row:
     letters: str
     word: str  # the verdict's
     kind: str  # how the verdict is coloured
-    mae: Cell
+    mae: RankingCell
     interval: str
     physical: str  # the error in metres or radians a second; empty where the dataset says no units
-    baseline: Cell
+    baseline: RankingCell
     at: float
     beyond: bool  # whether the error is larger than the axis
     low: float | None
     high: float | None
     baseline_at: float | None
-    success: Cell
+    success: RankingCell
     language: str
-    seeds: Cell
-    optional: tuple[Cell, ...]  # the columns that are shown on demand, by OPTIONAL
+    seeds: RankingCell
+    optional: tuple[RankingCell, ...]  # the columns that are shown on demand, by OPTIONAL
 
 
 @dataclass(frozen=True)
@@ -193,10 +193,10 @@ def _ranking(
                 letters="".join(members[name].letters),
                 word=word,
                 kind=KINDS[word],
-                mae=Cell(mae, error.value, (error.low, error.high)),
+                mae=RankingCell(mae, error.value, (error.low, error.high)),
                 interval=_interval(error, mae, t),
                 physical=physical,
-                baseline=Cell(
+                baseline=RankingCell(
                     f"{t.words(best[name].name)} {baseline}"
                     if comparable[name]
                     else t.words(best[name].name),
@@ -264,44 +264,46 @@ def _interval(error: MeanWithInterval, shown: str, t: Texts) -> str:
     return t.between(low, high)
 
 
-def success_of(runs: Sequence[Run], t: Texts) -> Cell:
+def success_of(runs: Sequence[Run], t: Texts) -> RankingCell:
     """Return the share of successes in closed loop: with its interval, or of several runs."""
     found = [run.rollouts.drivers["policy"].success for run in runs if run.rollouts is not None]
     return _rates(found, t)
 
 
-def _rates(found: Sequence[Proportion] | Sequence[DriveRate], t: Texts) -> Cell:
+def _rates(found: Sequence[Proportion] | Sequence[DriveRate], t: Texts) -> RankingCell:
     """Return a rate with its interval, or the span of several."""
     rates = [own.rate for own in found if own.rate is not None]
     if not rates:
-        return Cell(MISSING)
+        return RankingCell(MISSING)
     if len(found) == 1:
         ends = (found[0].low, found[0].high)
         span = t.between(*map(whole_percent, ends)).replace(" ", GLUE)
-        return Cell(f"{whole_percent(rates[0])} ({span})", rates[0], ends)
+        return RankingCell(f"{whole_percent(rates[0])} ({span})", rates[0], ends)
     span = t.between(whole_percent(min(rates)), whole_percent(max(rates)))
-    return Cell(f"{span} ({t.count(len(rates), 'run')})", sum(rates) / len(rates))
+    return RankingCell(f"{span} ({t.count(len(rates), 'run')})", sum(rates) / len(rates))
 
 
 def _language(runs: Sequence[Run], t: Texts) -> str:
     return "; ".join(dict.fromkeys(t(f"said.{run.language.verdict}") for run in runs))
 
 
-def _seeds(scores: ExperimentScores, t: Texts) -> Cell:
+def _seeds(scores: ExperimentScores, t: Texts) -> RankingCell:
     folds = f" × {t.count(scores.folds, 'fold')}" if scores.folds > 1 else ""
-    return Cell(f"{scores.seeds}{folds}", scores.seeds * scores.folds)
+    return RankingCell(f"{scores.seeds}{folds}", scores.seeds * scores.folds)
 
 
-def _optional(scores: ExperimentScores, runs: Sequence[Run], t: Texts) -> tuple[Cell, ...]:
+def _optional(scores: ExperimentScores, runs: Sequence[Run], t: Texts) -> tuple[RankingCell, ...]:
     times, trained = [run.training.total_time for run in runs], runs[0].training
     cells = {
-        "skill": Cell(percent(scores.skill, sign=True), scores.skill),
-        "image": Cell(t(f"use.{scores.verdict.image}")),
-        "prompt": Cell(t(f"use.{scores.verdict.prompt}")),
-        "training_time": Cell(t.between(duration(min(times)), duration(max(times))), sum(times)),
-        "trained": Cell(
+        "skill": RankingCell(percent(scores.skill, sign=True), scores.skill),
+        "image": RankingCell(t(f"use.{scores.verdict.image}")),
+        "prompt": RankingCell(t(f"use.{scores.verdict.prompt}")),
+        "training_time": RankingCell(
+            t.between(duration(min(times)), duration(max(times))), sum(times)
+        ),
+        "trained": RankingCell(
             parameters(trained.parameters.trainable_total), trained.parameters.trainable_total
         ),
-        "policy_size": Cell(size(trained.policy_bytes), trained.policy_bytes),
+        "policy_size": RankingCell(size(trained.policy_bytes), trained.policy_bytes),
     }
     return tuple(cells[name] for name in OPTIONAL)

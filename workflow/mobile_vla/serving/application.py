@@ -21,7 +21,14 @@ from mobile_vla.serving.guard import Guard, Guarded
 from mobile_vla.serving.pictures import Unusable, decode_layout, layout_of, unpack
 from mobile_vla.serving.recorder import Recorder
 from mobile_vla.serving.requests import RAW, ResetRequest, StepRequest
-from mobile_vla.serving.trial import FORM_BYTES, PATH, RefusedError, Trial, TrialPage, admitted
+from mobile_vla.serving.trial import (
+    FORM_BYTES,
+    PATH,
+    RefusedError,
+    ServedTrial,
+    TrialPage,
+    admitted,
+)
 from mobile_vla.serving.web import Content, HttpServer, Request, RequestError
 
 log = logging.getLogger(__name__)
@@ -97,7 +104,7 @@ class Server:
         limits: Limits,
         prepare: Callable[[], object] | None = None,
         recorder: Recorder | None = None,
-        trial: Trial | None = None,
+        trial: ServedTrial | None = None,
     ):
         self.policy, self.limits, self.recorder = policy, limits, recorder
         self.drives = Drives(limits.sessions, limits.idle_seconds)

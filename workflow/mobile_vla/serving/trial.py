@@ -43,7 +43,7 @@ class RefusedError(Exception):
     """A trial refuses something; the message says what to do."""
 
 
-class Trial(Protocol):
+class ServedTrial(Protocol):
     """What is asked of a trial. All calls come from one thread."""
 
     name: str
@@ -64,7 +64,7 @@ class Trial(Protocol):
         """Note what came of a drive; ``RefusedError`` for what cannot be."""
 
 
-def admitted(trial: Trial, given: ResetRequest) -> tuple[Any, str]:
+def admitted(trial: ServedTrial, given: ResetRequest) -> tuple[Any, str]:
     """Return the policy of a reset's ticket, and the instruction of the schedule.
 
     Raises:
@@ -86,7 +86,7 @@ def admitted(trial: Trial, given: ResetRequest) -> tuple[Any, str]:
 class TrialPage:
     """The page with five large buttons. Only forms that it made itself are taken."""
 
-    def __init__(self, trial: Trial):
+    def __init__(self, trial: ServedTrial):
         self.trial, self.secret, self.last = trial, secrets.token_hex(16), ""
 
     def taken(self, body: bytes) -> Mapping[str, str]:

@@ -73,7 +73,7 @@ class Driver:
 
 
 @dataclass(frozen=True)
-class Drive:
+class ScriptedDrive:
     """What happened in one simulated episode of T frames."""
 
     scene: Scene
@@ -86,7 +86,7 @@ class Drive:
     succeeded: bool
 
 
-def drive(settings: SimulateSettings) -> Drive:
+def drive(settings: SimulateSettings) -> ScriptedDrive:
     """Run the scripted driver through an episode, without rendering it."""
     robot = robot_of(settings)
     driver = Driver(robot.scene, settings.side, settings.style)
@@ -96,7 +96,7 @@ def drive(settings: SimulateSettings) -> Drive:
         actions.append(driver.command(frame, robot.pose))
     scene, poses = robot.scene, robot.trail
     arrival = next((frame for frame, pose in enumerate(poses) if reached(scene, pose)), None)
-    return Drive(scene, poses, np.stack(actions), arrival, robot.succeeded(settings.side))
+    return ScriptedDrive(scene, poses, np.stack(actions), arrival, robot.succeeded(settings.side))
 
 
 def robot_of(settings: SimulateSettings) -> Robot:

@@ -14,7 +14,7 @@ from mobile_vla.runs.data import RunData
 from mobile_vla.training.trainer import Trainer
 
 
-class Drives:
+class SceneDrives:
     """The drives of a run's validation: the same scenes at each call, and no random number.
 
     The scenes are in no dataset, and no score rests on them. What comes of a batch of robots is
@@ -69,6 +69,6 @@ class Drives:
         return float(trainer.sum_over_processes([arrived])[0] / len(self.episodes))
 
 
-def drives_of(settings: TrainSettings, trainer: Trainer, data: RunData) -> Drives | None:
+def drives_of(settings: TrainSettings, trainer: Trainer, data: RunData) -> SceneDrives | None:
     """Return a run's drives; None where the validation loss selects."""
-    return None if settings.drives is None else Drives(settings, trainer, data)
+    return None if settings.drives is None else SceneDrives(settings, trainer, data)

@@ -44,7 +44,7 @@ R = TypeVar("R", Driven, Judged)
 
 
 @dataclass(frozen=True)
-class Cell:
+class PolicyOutcome:
     """What came of a policy in a block."""
 
     policy: str
@@ -65,7 +65,7 @@ class Block:
 
     number: int
     scene: str
-    cells: dict[str, Cell]
+    cells: dict[str, PolicyOutcome]
     """By policy."""
 
     @property
@@ -75,7 +75,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class LeftOutRows:
     """Rows that do not count, or count once; the sentence names no policy."""
 
     kind: Kind
@@ -84,14 +84,14 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Trial:
+class DrivenTrial:
     """A trial as far as it was driven."""
 
     blocks: list[Block]
     """All that are scheduled; what was not driven is ``due``."""
     letters: dict[str, str]
     """A, B, … by policy, in random order."""
-    left_out: list[LeftOut]
+    left_out: list[LeftOutRows]
     unblinded: datetime | None
     drives: int
     """Drives whose outcome counts."""
@@ -107,7 +107,7 @@ class _Rows(Generic[R]):
     of: dict[str, R] = field(default_factory=dict)
     wrong: dict[str, State] = field(default_factory=dict)
     """By ticket, why nothing of it counts."""
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[LeftOutRows] = field(default_factory=list)
 
     def leave_out(self, kind: Kind, listed: Sequence[Sentence | str], why: Sentence) -> None:
         """Note rows that do not count: which, by ticket or in words, and why."""
@@ -118,10 +118,10 @@ class _Rows(Generic[R]):
             text = say(
                 "{file}: {why} ({rows}: {which})", file=self.name, why=why, rows=rows, which=which
             )
-            self.left_out.append(LeftOut(kind, count, text))
+            self.left_out.append(LeftOutRows(kind, count, text))
 
 
-def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
+def read_trial(folder: Path, policies: Mapping[str, str | None]) -> DrivenTrial:
     """Return what came of a trial's drives.
 
     Args:
@@ -160,7 +160,7 @@ def read_trial(folder: Path, policies: Mapping[str, str | None]) -> Trial:
         cell = replace(found[row.ticket], voids=voids[row.block, row.position])
         blocks.setdefault(row.block, Block(row.block, row.scene, {})).cells[cell.policy] = cell
     stands = [cell for number in sorted(blocks) for cell in blocks[number].cells.values()]
-    return Trial(
+    return DrivenTrial(
         blocks=[blocks[number] for number in sorted(blocks)],
         letters=dict(key.letters),
         left_out=[
@@ -187,24 +187,24 @@ def _cell(
     driven: _Rows[Driven],
     judged: _Rows[Judged],
     policies: Mapping[str, str | None],
-) -> Cell:
+) -> PolicyOutcome:
     """Return what came of one ticket, which stands for the policy of that name."""
     drive, said_of = driven.of.get(row.ticket), judged.of.get(row.ticket)
     begun = drive.begun if drive else None
     wrong = driven.wrong.get(row.ticket) or judged.wrong.get(row.ticket)
     if wrong is not None:
-        return Cell(name, wrong, begun=begun)
+        return PolicyOutcome(name, wrong, begun=begun)
     if said_of is not None and said_of.outcome == "void":
-        return Cell(name, "due")  # until the row that takes its place
+        return PolicyOutcome(name, "due")  # until the row that takes its place
     if drive is None:
-        return Cell(name, "due" if said_of is None else "missing")
+        return PolicyOutcome(name, "due" if said_of is None else "missing")
     today = policies.get(name)
     if today is None or drive.policy != key.salted(row.ticket, today):
-        return Cell(name, "earlier", begun=begun)
+        return PolicyOutcome(name, "earlier", begun=begun)
     if said_of is None:
-        return Cell(name, "unscored", begun=begun)
+        return PolicyOutcome(name, "unscored", begun=begun)
     assert said_of.outcome != "void"
-    return Cell(name, "scored", said_of.outcome, begun)
+    return PolicyOutcome(name, "scored", said_of.outcome, begun)
 
 
 def _driven(
@@ -319,15 +319,15 @@ class _OnTime:
         return [] if self.left is None else sorted(self.left.elements())
 
 
-def _void(reasons: Mapping[str, int]) -> Iterator[LeftOut]:
+def _void(reasons: Mapping[str, int]) -> Iterator[LeftOutRows]:
     count = sum(reasons.values())
     if count:
         each = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
         why = say("void ({reasons}), driven again within the block", reasons=each)
-        yield LeftOut("void", count, _drives(count, why))
+        yield LeftOutRows("void", count, _drives(count, why))
 
 
-def _uncounted(states: Counter[State]) -> Iterator[LeftOut]:
+def _uncounted(states: Counter[State]) -> Iterator[LeftOutRows]:
     """Yield why drives do not count that nothing was said of yet."""
     whys: dict[Literal["earlier", "missing", "unscored"], Sentence] = {
         "earlier": say("of an earlier version of the policy, which was trained again since"),
@@ -336,7 +336,7 @@ def _uncounted(states: Counter[State]) -> Iterator[LeftOut]:
     }
     for state, why in whys.items():
         if states[state]:
-            yield LeftOut(state, states[state], _drives(states[state], why))
+            yield LeftOutRows(state, states[state], _drives(states[state], why))
 
 
 def _drives(count: int, why: Sentence) -> Sentence:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mobile_vla.config.loading import read_project
-from mobile_vla.config.trials import Trial
+from mobile_vla.config.trials import TrialDesign
 from mobile_vla.errors import Problem, Problems, UserError
 from mobile_vla.filesets import RESULTS
 from mobile_vla.layout import TrainingFiles
@@ -177,7 +177,7 @@ def drawn(
     return part, [row.model_copy(update={"key": digest}) for row in rows]
 
 
-def trial_of(name: str) -> Trial:
+def trial_of(name: str) -> TrialDesign:
     """Return a trial of config.yaml.
 
     Raises:
@@ -196,7 +196,7 @@ def policy_folder(policy: str) -> Path:
     return TrainingFiles.below(RESULTS, experiment=experiment, run=run).policy.parent
 
 
-def digests_of(trial: Trial) -> dict[str, str | None]:
+def digests_of(trial: TrialDesign) -> dict[str, str | None]:
     """Return the digest of each policy of a trial; None of one that is not trained."""
     folders = {policy: policy_folder(policy) for policy in trial.policies}
     return {

@@ -14,7 +14,7 @@ from mobile_vla.sentence import say
 from mobile_vla.trials.analysis import DrivenBlock, decide, policy_rates
 from mobile_vla.trials.files import SCHEDULE
 from mobile_vla.trials.identity import policy_digest
-from mobile_vla.trials.reading import Block, Trial, read_trial
+from mobile_vla.trials.reading import Block, DrivenTrial, read_trial
 from mobile_vla.trials.result import LeftOut, TrialResult
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def trials(
     )
 
 
-def judge(settings: TrialSettings, trial: Trial | None) -> TrialResult:
+def judge(settings: TrialSettings, trial: DrivenTrial | None) -> TrialResult:
     """Return what a trial proves; before unblinding under the policies' letters."""
     names = [name for name in settings.policies if trial is not None and name in trial.letters]
     unblinded = trial.unblinded if trial is not None else None
@@ -90,7 +90,7 @@ def judge(settings: TrialSettings, trial: Trial | None) -> TrialResult:
     )
 
 
-def _begun(trial: Trial, shown: Mapping[str, str]) -> tuple[list[DrivenBlock], list[int]]:
+def _begun(trial: DrivenTrial, shown: Mapping[str, str]) -> tuple[list[DrivenBlock], list[int]]:
     """Return the blocks with a drive in the order of their last one, and the void drives' blocks.
 
     In this order each look had seen the same blocks as all later ones.
