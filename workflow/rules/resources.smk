@@ -95,3 +95,15 @@ training_resources = {
     "mpi": on_several_nodes("srun"),
     "tasks_per_gpu": on_several_nodes(0),  # no request: Slurm's plugin would make one of `tasks`
 }
+
+
+def forget_job_rate():
+    """Take away Snakemake's limit of 100 jobs a second, unless the user gave another one.
+
+    No run comes near it, but for its sake Snakemake 9.27 starts a timer with each finished job, which
+    looks at all waiting jobs again a second later, and every second from then on: with 400 jobs that
+    took more of a core than the jobs.
+    """
+    limit = workflow.scheduler.job_rate_limiter
+    if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None

@@ -16,8 +16,7 @@ from mobile_vla.config.audit import AuditedExperiment, Declared
 from mobile_vla.config.windows import Windows
 from mobile_vla.conventions import ACTION_COLUMNS, KNOWN_VALUES
 from mobile_vla.data.prompts import lacks, needs, prompt_values, render, sides_with_same_prompt
-from mobile_vla.ingest.result import EpisodeFacts
-from mobile_vla.ingest.video import VIDEO_CODEC
+from mobile_vla.ingest.result import VIDEO_CODEC, EpisodeFacts
 from mobile_vla.sentence import say, verbatim
 
 SAME_SEQUENCE = 0.5  # share of episodes with one action sequence that is worth a warning

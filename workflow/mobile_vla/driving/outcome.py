@@ -1,4 +1,4 @@
-"""The outcomes of a rollout."""
+"""The names of a rollout's outcomes; ``simulation.outcome_of`` decides which applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resize raw images to frames, as a dataset's settings say."""
+"""Apply a dataset's image settings. ``serving/resize.py`` resizes, here as on the robot."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from mobile_vla.sentence import Sentence
 
 THUMBNAIL = 8  # pixels, both ways
 THUMBNAILS = 32  # of an episode, at most
+VIDEO_CODEC = "video_codec"  # attribute: format of the video that the images come from, as `av1`
 
 Scenario = dict[str, str | None]
 """obstacles, layout, side, style and distance; None where the file's name does not say."""

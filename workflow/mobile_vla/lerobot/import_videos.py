@@ -16,9 +16,8 @@ from mobile_vla.ingest.ingest import group_of, write_frames, write_no_frames
 from mobile_vla.ingest.machine import named
 from mobile_vla.ingest.numbers import check_finite
 from mobile_vla.ingest.rawfile import Rejected, rejection
-from mobile_vla.ingest.result import Defect, EpisodeFacts, VideoFrames
+from mobile_vla.ingest.result import VIDEO_CODEC, Defect, EpisodeFacts, VideoFrames
 from mobile_vla.ingest.scenario import parse_scenario
-from mobile_vla.ingest.video import VIDEO_CODEC
 from mobile_vla.lerobot.result import ACTION
 from mobile_vla.lerobot.rows import actions_of, read_rows
 from mobile_vla.lerobot.video import AGAIN, Video
