@@ -8,9 +8,10 @@ from pathlib import Path
 
 from snakemake.sourcecache import HostingProviderFile, LocalGitFile, LocalSourceFile
 
-# A plan's objects live as long as the plan: to search them for garbage again and again took a fifth
-# of the time with 1,000 experiments. When jobs start, it goes on.
-gc.disable()
+# A plan's objects live as long as the plan: to search them for garbage again and again took a sixth
+# of the time with 1,000 experiments. When jobs start, it goes on: see `onstart`, which a module's is not.
+if workflow.modifier.is_main_snakefile():
+    gc.disable()
 
 
 def checkout():
