@@ -97,13 +97,21 @@ training_resources = {
 }
 
 
-def forget_job_rate():
-    """Take away Snakemake's limit of 100 jobs a second, unless the user gave another one.
+# So many of the jobs that wait are looked at when one has ended, chosen at random: more than run at a
+# time here or in a queue of Slurm.
+LOOKED_AT = 200
 
-    No run comes near it, but for its sake Snakemake 9.27 starts a timer with each finished job, which
-    looks at all waiting jobs again a second later, and every second from then on: with 400 jobs that
-    took more of a core than the jobs.
+
+def spare_scheduler():
+    """Keep Snakemake (9.27) from looking at all waiting jobs again and again, unless the user asks for it.
+
+    For its limit of 100 jobs a second, which no run comes near, it starts a timer at each look, and
+    the timer looks again: with 400 jobs that took more of a core than the jobs. And with 4,000 of them
+    each look took a quarter of a second.
     """
-    limit = workflow.scheduler.job_rate_limiter
+    scheduler = workflow.scheduler
+    limit = scheduler.job_rate_limiter
     if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
-        workflow.scheduler.job_rate_limiter = None
+        scheduler.job_rate_limiter = None
+    if scheduler.subsample is None:
+        scheduler.subsample = LOOKED_AT
