@@ -1,17 +1,11 @@
 # The library, importable from here on, and the configuration. It is read here before Snakemake reads
 # it, which ends in tracebacks or without an end, and runs the Python code of a file that asks for it.
-import gc
 import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 from snakemake.sourcecache import HostingProviderFile, LocalGitFile, LocalSourceFile
-
-# A plan's objects live as long as the plan: to search them for garbage again and again took a sixth
-# of the time with 1,000 experiments. When jobs start, it goes on: see `onstart`, which a module's is not.
-if workflow.modifier.is_main_snakefile():
-    gc.disable()
 
 
 def checkout():

@@ -95,23 +95,3 @@ training_resources = {
     "mpi": on_several_nodes("srun"),
     "tasks_per_gpu": on_several_nodes(0),  # no request: Slurm's plugin would make one of `tasks`
 }
-
-
-# So many of the jobs that wait are looked at when one has ended, chosen at random: more than run at a
-# time here or in a queue of Slurm.
-LOOKED_AT = 200
-
-
-def spare_scheduler():
-    """Keep Snakemake (9.27) from looking at all waiting jobs again and again, unless the user asks for it.
-
-    For its limit of 100 jobs a second, which no run comes near, it starts a timer at each look, and
-    the timer looks again: with 400 jobs that took more of a core than the jobs. And with 4,000 of them
-    each look took a quarter of a second.
-    """
-    scheduler = workflow.scheduler
-    limit = scheduler.job_rate_limiter
-    if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
-        scheduler.job_rate_limiter = None
-    if scheduler.subsample is None:
-        scheduler.subsample = LOOKED_AT
