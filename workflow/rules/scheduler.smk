@@ -2,18 +2,18 @@
 # `onstart` is called, and neither is changed here.
 import gc
 
-# A plan's objects live as long as the plan: to search them for garbage again and again took a sixth
+# A plan's objects live as long as the plan: to search them for garbage again and again took an eighth
 # of the time with 1,000 experiments.
 if workflow.modifier.is_main_snakefile():
     gc.disable()
 
-# So many of the jobs that wait are looked at when one has ended, chosen at random: more than run at a
-# time here, or stand in a queue of Slurm. With 4,000 of them each look took a quarter of a second.
+# So many of the jobs that wait are looked at when one has ended, chosen at random: more than
+# the queue of the Slurm profile holds. With 4,000 of them each look took a quarter of a second.
 LOOKED_AT = 200
 
 
 # For its limit of 100 jobs a second, which no run comes near, it starts a timer at each look, and the
-# timer looks again: with 400 jobs that took more of a core than the jobs. What the user gives holds.
+# timer looks again: with 433 jobs that took 125 s of a core, and the jobs 250. What the user gives holds.
 onstart:
     gc.enable()
     scheduler = workflow.scheduler
