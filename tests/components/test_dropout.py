@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import Kosmos2Config
+from transformers import Kosmos2Config, Kosmos2Model
 from transformers.models.kosmos2.modeling_kosmos2 import eager_attention_forward
 
 from mobile_vla.backbone import dropout
 from mobile_vla.backbone.dropout import Dropout, attend, drop
-from mobile_vla.backbone.kosmos2 import load_config
+from mobile_vla.backbone.kosmos2 import load_config, run_lower_layers
 from mobile_vla.errors import UserError
 
 
@@ -85,6 +85,24 @@ def test_attention_is_that_of_transformers(
     gradients = torch.autograd.grad(ours.sum(), (query, key, value))
     expected = torch.autograd.grad(theirs.sum(), (query, key, value))
     torch.testing.assert_close(gradients, expected)
+
+
+def test_embedded_tokens_are_kept_as_often_as_by_the_stock_models_two_dropouts() -> None:
+    sizes = {"embed_dim": 64, "attention_heads": 2, "ffn_dim": 32, "layers": 1, "vocab_size": 50}
+    model = Kosmos2Model(
+        Kosmos2Config(text_config={**sizes, "dropout": 0.2}, vision_config={"num_hidden_layers": 0})
+    )
+    torch.manual_seed(0)
+    ids, embeds = torch.randint(3, 50, (40, 30)), torch.randn(40, 2, 64)
+    slots = torch.zeros_like(ids, dtype=torch.bool)
+    slots[:, :2] = True
+    whole = run_lower_layers(model.eval(), ids, embeds, slots, layers=1)
+    dropped = run_lower_layers(model.train(), ids, embeds, slots, layers=1)
+    assert model.text_model.model.training
+    kept = dropped != 0
+    torch.testing.assert_close(dropped[kept], whole[kept] / 0.64, rtol=1e-4, atol=1e-6)
+    share = kept[whole != 0].double().mean()
+    assert abs(share - 0.64) < 5 * math.sqrt(0.64 * 0.36 / whole.numel())
 
 
 def test_a_checkpoint_that_drops_whole_layers_is_refused_by_name(tmp_path: Path) -> None:

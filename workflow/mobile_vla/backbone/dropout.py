@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,6 +12,29 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 _STEPS = 1 << 16  # a probability is a whole number of these: each element has 16 random bits
+
+
+# An operator, so that the memory of a step can be estimated on tensors without content.
+_OPERATORS = torch.library.Library("mobile_vla", "DEF")
+_OPERATORS.define("draw_bits(Tensor like) -> Tensor")
+
+
+@torch.library.impl(_OPERATORS, "draw_bits", "CPU")
+def _draw_bits(like: Tensor) -> Tensor:
+    """Return 16 random bits for each element, as int16.
+
+    They come from SFC64 (Doty-Humphrey's PractRand), the fastest of NumPy's generators. PyTorch's
+    generator seeds it at each call: so ``torch.manual_seed``, and the state that gradient
+    checkpointing restores, decide here too.
+    """
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    draws = np.random.SFC64(seed).random_raw(-(-like.numel() // 4)).view(np.int16)
+    return torch.from_numpy(draws)[: like.numel()].view(like.shape)
+
+
+@torch.library.impl(_OPERATORS, "draw_bits", "Meta")
+def _draw_nothing(like: Tensor) -> Tensor:
+    return torch.empty_like(like, dtype=torch.int16)
 
 
 class Dropout(nn.Dropout):
@@ -26,20 +50,19 @@ def drop(values: Tensor, p: float) -> Tensor:
 
     On a CPU PyTorch draws a number of its generator for each element, which took a quarter of a
     step. Here a draw of 64 bits serves four elements, and the probability is rounded to a multiple
-    of 1/65,536: 0.1 is 6,554 of them, 0.100006. Elsewhere this is ``torch.nn.functional.dropout``.
+    of 1/65,536: 0.1 is 6,554 of them, 0.100006. Elsewhere this is
+    ``torch.nn.functional.dropout``.
 
     Args:
         values: of any shape.
         p: probability of zero, in [0, 1).
     """
-    if values.device.type != "cpu":
+    if not p or values.device.type != "cpu":
         return functional.dropout(values, p)
     zeros = min(round(p * _STEPS), _STEPS - 1)
-    draws = torch.empty(-(-values.numel() // 4), dtype=torch.int64)
-    bits = draws.random_(-(1 << 63), None).view(torch.int16)[: values.numel()]
     # A mask in the values' format: a product with booleans converts them first, in both passes.
     mask = torch.empty_like(values, requires_grad=False)
-    torch.ge(bits.view(values.shape), zeros - _STEPS // 2, out=mask)
+    torch.ge(torch.ops.mobile_vla.draw_bits(mask), zeros - _STEPS // 2, out=mask)
     return values * mask.mul_(_STEPS / (_STEPS - zeros))
 
 

@@ -13,10 +13,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 from transformers import AutoProcessor, Kosmos2Config, Kosmos2Model
 
-from mobile_vla.backbone.dropout import ATTENTION
+from mobile_vla.backbone.dropout import ATTENTION, drop
 from mobile_vla.backbone.kosmos2_layer import run_layer, run_layer_at
 from mobile_vla.config.features import Cut
 from mobile_vla.conventions import FRAME_SIZE
@@ -276,7 +275,7 @@ def run_lower_layers(model: Any, ids: Tensor, embeds: Tensor, slots: Tensor, lay
     The other arguments are those of :func:`run_language_model`.
     """
     text = model.text_model.model
-    states = text.forward_embedding(ids, image_embeds=embeds, img_input_mask=slots)
+    states = _embed(text, ids, image_embeds=embeds, img_input_mask=slots)
     return _run_layers(text, states, layers_below(model.config, layers))
 
 
@@ -306,14 +305,24 @@ def run_embedded(model: Any, embedded: Tensor) -> Tensor:
     It is for tensors without content, which cannot be looked up by their values.
     """
     text = model.text_model.model
-    states = _run_layers(text, text.forward_embedding(None, inputs_embeds=embedded), 0)
+    states = _run_layers(text, _embed(text, None, inputs_embeds=embedded), 0)
     last = torch.full((embedded.shape[0],), embedded.shape[1] - 1, device=embedded.device)
     return run_top_layers(model, states, last, sizes_of(model.config).layers)
 
 
+def _embed(text: Any, *args: Any, **kwargs: Any) -> Tensor:
+    """Return embedded tokens (N, S, D); arguments are those of the model's own method.
+
+    The stock model drops them twice. To be kept twice is one draw of the same chance.
+    """
+    training, text.training = text.training, False  # without the method's own dropout
+    states: Tensor = text.forward_embedding(*args, **kwargs)
+    text.training = training
+    return drop(states, 1 - (1 - text.dropout) ** 2) if training else states
+
+
 def _run_layers(text: Any, states: Tensor, count: int) -> Tensor:
     """Run the first ``count`` layers over embedded tokens (N, S, D)."""
-    states = dropout(states, text.dropout, text.training)  # once more, as the stock model does
     for layer in text.layers[:count]:
         states = run_layer(layer, states)
     return states

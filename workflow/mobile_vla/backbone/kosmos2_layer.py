@@ -64,7 +64,7 @@ def _compute(layer: Any, states: Tensor, at: Tensor | None = None) -> Tensor:
         return projected.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
 
     def dropped(values: Tensor, p: float) -> Tensor:
-        return drop(values, p) if p and layer.training else values
+        return drop(values, p) if layer.training else values
 
     attended, _ = attend(
         attention,
