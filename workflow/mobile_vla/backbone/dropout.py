@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, library, nn
 from torch.nn import functional
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -15,11 +15,11 @@ _STEPS = 1 << 16  # a probability is a whole number of these: each element has 1
 
 
 # An operator, so that the memory of a step can be estimated on tensors without content.
-_OPERATORS = torch.library.Library("mobile_vla", "DEF")
+_OPERATORS = library.Library("mobile_vla", "DEF")
 _OPERATORS.define("draw_bits(Tensor like) -> Tensor")
 
 
-@torch.library.impl(_OPERATORS, "draw_bits", "CPU")
+@library.impl(_OPERATORS, "draw_bits", "CPU")
 def _draw_bits(like: Tensor) -> Tensor:
     """Return 16 random bits for each element, as int16.
 
@@ -32,7 +32,7 @@ def _draw_bits(like: Tensor) -> Tensor:
     return torch.from_numpy(draws)[: like.numel()].view(like.shape)
 
 
-@torch.library.impl(_OPERATORS, "draw_bits", "Meta")
+@library.impl(_OPERATORS, "draw_bits", "Meta")
 def _draw_nothing(like: Tensor) -> Tensor:
     return torch.empty_like(like, dtype=torch.int16)
 
