@@ -2,8 +2,9 @@
 
     python tests/benchmarks/dry_run.py 10 100 1000
 
-One experiment is really run. The others have copies of its results, which `snakemake --touch`
-records as made with their settings: what a plan costs does not depend on what is in them.
+One experiment is really run. The others have copies of its results, of which Snakemake has no
+record, and `snakemake --touch` records what was made of all. With `--forceall` it records the
+copies, too, in a quarter of an hour for 1,000 experiments; a plan then costs the same.
 """
 
 from __future__ import annotations

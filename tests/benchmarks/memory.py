@@ -9,7 +9,6 @@ backbone has 256 to 1024 wide layers and random weights; its file lies in a temp
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -61,7 +60,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     from mobile_vla.backbone.checkpoint import Checkpoint
     from mobile_vla.backbone.kosmos2 import sizes_of
     from mobile_vla.config.training import Training
-    from mobile_vla.machine import default_device, peak_memory
+    from mobile_vla.machine import default_device, keep_freed_memory, peak_memory
     from mobile_vla.model.adapter import load_backbone
     from mobile_vla.model.policy import Policy
     from mobile_vla.runs.samples import Batch
@@ -70,6 +69,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     from support.policy_settings import policy_settings
 
     torch.set_num_threads(1)
+    keep_freed_memory()
     checkpoint = Checkpoint.read(Path(description))
     config = checkpoint.config()
     sizes = sizes_of(config)
@@ -135,7 +135,6 @@ def main() -> None:
                 capture_output=True,
                 text=True,
                 check=True,
-                env={**os.environ, "THP_MEM_ALLOC_ENABLE": "1"},  # as in a job
             )
             found = json.loads(done.stdout.splitlines()[-1])
             total, peak = found["estimate"]["total"], found["measured"]

@@ -12,7 +12,6 @@ random weights, float32.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -43,7 +42,7 @@ from mobile_vla.features.features import features as extract
 from mobile_vla.features.store import FrameRows
 from mobile_vla.files import write_json
 from mobile_vla.layout import BackboneFiles, FeatureFiles
-from mobile_vla.machine import default_device, peak_memory
+from mobile_vla.machine import default_device, keep_freed_memory, peak_memory
 from mobile_vla.result import FileDigest
 from mobile_vla.runs.data import RunData, RunInputs, open_run
 from mobile_vla.runs.policy import build_policy
@@ -257,7 +256,6 @@ def peak_of(count: int, folder: Path, backbone: Path) -> int:
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "THP_MEM_ALLOC_ENABLE": "1"},  # as in a job
     )
     return int(done.stdout.splitlines()[-1])
 
@@ -266,9 +264,15 @@ MEMORY = Case("memory", (18,), Windows(window=4, chunk=10))
 STEPS = 300
 
 
+def as_in_a_job() -> None:
+    """Compute with the threads of the benchmark, and keep freed memory."""
+    torch.set_num_threads(THREADS)
+    keep_freed_memory()
+
+
 def learn(count: int, folder: Path, backbone: Path) -> None:
     """Write features of many episodes, train on them, and print the peak."""
-    torch.set_num_threads(THREADS)
+    as_in_a_job()
     data = read(MEMORY, folder, backbone)
     trainer = trainer_of(MEMORY, data)
     number = 0
@@ -324,7 +328,7 @@ def memory(backbone: Path) -> None:
 
 def main() -> None:
     """Print both tables."""
-    torch.set_num_threads(THREADS)
+    as_in_a_job()
     columns = ("case", "windows", "plain way, s an epoch", "ours, s", "ratio (range)",
                "operations, ratio", "waiting for data", "storing features once, s")  # fmt: skip
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}", flush=True)

@@ -61,8 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # One thread for numpy's own products: sums over more differ in their last bits with a machine's
     # number of cores, and starting them took the reading of an episode 0.4 s of processor time.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    # Large tensors in huge pages: an eighth less memory at the peak of a step, in the same time.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
     parser = argparse.ArgumentParser(prog="python -m mobile_vla", description=__doc__)
     parser.add_argument("command", choices=[name.replace("_", "-") for name in COMMANDS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import platform
@@ -15,9 +16,13 @@ from mobile_vla.ranks import local_processes
 
 log = logging.getLogger(__name__)
 
+# Parameters of mallopt, as in glibc's <malloc.h>.
+M_TRIM_THRESHOLD = -1
+M_MMAP_MAX = -4
+
 
 def use_threads(wanted: int, given: int, setting: str) -> None:
-    """Compute with an experiment's number of threads, or refuse.
+    """Compute with an experiment's number of threads, or refuse; freed memory is kept.
 
     Results depend on that number in their last bits, so fewer threads would give other results.
     The log says what the job computes on.
@@ -39,9 +44,22 @@ def use_threads(wanted: int, given: int, setting: str) -> None:
             f"or more, or lower {setting} (which changes results in their last bits)"
         )
     torch.set_num_threads(wanted)
+    keep_freed_memory()
     device = default_device()
     threads = f"{wanted} thread{'s' if wanted != 1 else ''}"
     log.info("computes on %s (%s) with %s", device.type, device_name(device), threads)
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed, so that the next step finds it.
+
+    glibc gives large blocks and the end of its heap back to the system, which clears their pages
+    before it hands them out again. Other C libraries have no such setting.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)  # all blocks in the heap
+        mallopt(M_TRIM_THRESHOLD, -1)  # whose end is never given back
 
 
 def contended(load: float, expected: float, slowest: float) -> bool:

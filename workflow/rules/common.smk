@@ -7,8 +7,9 @@ import inspect
 import os
 import re
 import shlex
-from functools import cache
+from functools import cache, lru_cache
 
+from snakemake.common import overwrite_function_params
 from snakemake.settings.types import DeploymentMethod
 
 from mobile_vla.cluster_resources import model_mb, training_mb, training_minutes
@@ -24,6 +25,7 @@ from mobile_vla.config.simulator import SimulateSettings
 from mobile_vla.ingest.recorded import left_out, recorded_episodes, recorded_files
 from mobile_vla.least_memory import check_least_memory
 from mobile_vla.errors import UserError, first_of
+from mobile_vla.files import canonical_json
 from mobile_vla.gpus import visible
 from mobile_vla.layout import *  # a class for the files of each command
 from mobile_vla.lerobot.listing import lerobot_episodes, video_jobs
@@ -185,8 +187,8 @@ MEMORY_LIMIT_GB = "" if project.memory_limit_gb is None else str(project.memory_
 
 SETTINGS = {}
 
-# Snakemake asks for the signature of each function of each job three times, which took a sixth of a plan.
-OF_WILDCARDS = inspect.signature(lambda w: None)
+# Snakemake asks for the parameters of each function of each job three times, which took a sixth of a plan.
+OF_WILDCARDS = inspect.signature(lambda w: None).parameters
 
 
 def tracked(command, make, *wildcards, rule=None):
@@ -197,19 +199,20 @@ def tracked(command, make, *wildcards, rule=None):
     of several rules is told apart by the name of the ``rule``.
     """
 
-    @cache
+    # Those of one job are asked for one after the other, and of no job twice.
+    @lru_cache(maxsize=1)
     def made(*values):
-        settings = make(*values)
-        return settings.canonical(), settings.model_dump(mode="json")
+        plain = make(*values).model_dump(mode="json")
+        return canonical_json(plain), plain
 
     def made_for(w):
         return made(*(getattr(w, name) for name in wildcards))
 
     def setting(path):
         def line(w):
-            return setting_line(made_for(w)[1], path)
+            return sys.intern(setting_line(made_for(w)[1], path))
 
-        line.__signature__ = OF_WILDCARDS
+        overwrite_function_params(line, OF_WILDCARDS)
         return line
 
     SETTINGS[rule or command] = made_for
