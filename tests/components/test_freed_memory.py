@@ -30,5 +30,7 @@ def faults(kept: bool) -> int:
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs the GNU C library")
 def test_freed_memory_is_kept():
-    assert faults(kept=True) < 100
-    assert faults(kept=False) > 1000
+    given_back = faults(kept=False)
+    assert given_back > 1000
+    # A small block may lie in the place of a large one, which then gets another, once or twice.
+    assert faults(kept=True) < given_back / 2
