@@ -60,7 +60,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     from mobile_vla.backbone.checkpoint import Checkpoint
     from mobile_vla.backbone.kosmos2 import sizes_of
     from mobile_vla.config.training import Training
-    from mobile_vla.machine import default_device, keep_freed_memory, peak_memory
+    from mobile_vla.machine import default_device, peak_memory, use_threads
     from mobile_vla.model.adapter import load_backbone
     from mobile_vla.model.policy import Policy
     from mobile_vla.runs.samples import Batch
@@ -68,8 +68,7 @@ def measured(description: str, finetune: str, precision: str, checkpointing: boo
     from mobile_vla.training.trainer import Trainer
     from support.policy_settings import policy_settings
 
-    torch.set_num_threads(1)
-    keep_freed_memory()
+    use_threads(1, 1, "training.threads")
     checkpoint = Checkpoint.read(Path(description))
     config = checkpoint.config()
     sizes = sizes_of(config)

