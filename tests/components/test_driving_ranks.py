@@ -2,7 +2,7 @@
 
 import pytest
 
-from mobile_vla.comparison.driving import checkpoint_ranks, driven_group
+from mobile_vla.comparison.driving import checkpoint_ranks
 from mobile_vla.comparison.result import RunScore
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.uncertainty import Uncertainty
@@ -10,7 +10,7 @@ from mobile_vla.layout import TrainingFiles
 from mobile_vla.reporting.driving_ranks import rank_tables
 from mobile_vla.texts import Texts
 from mobile_vla.training.result import write_metrics
-from support.comparisons import compared, judged
+from support.comparisons import compared, judged, with_drives
 from support.report import ENGLISH
 from support.training_results import epoch_of
 
@@ -36,12 +36,7 @@ def scored(success, errors=ERRORS, ahead=(), **measures):
             if values[place] is not None
         ]
         experiments.append(own)
-    result = compared(*experiments, ahead=ahead)
-    scores = {own.experiment: own for own in result.experiments}
-    (group,) = result.groups
-    driven = driven_group(group, scores, success, UNCERTAINTY)
-    group = group.model_copy(update={"driven": driven})
-    return result.model_copy(update={"groups": [group]})
+    return with_drives(compared(*experiments, ahead=ahead), success)
 
 
 def coefficients(result):

@@ -17,7 +17,7 @@ from mobile_vla.reporting.format import number, whole_percent
 from mobile_vla.reporting.load import DatasetFacts, Run, load_datasets, load_runs
 from mobile_vla.texts import Texts
 from support.advice_facts import dataset, equal_drives
-from support.comparisons import compared, judged
+from support.comparisons import compared, judged, with_drives
 from support.report import ENGLISH
 from support.results import Results, make_results
 
@@ -59,7 +59,12 @@ def said(
     t: Texts = ENGLISH,
 ) -> str:
     every = made or [named(own.experiment) for own in scores.experiments]
-    found = answers(scores, every, datasets, t)
+    success: dict[str, list[float]] = {}
+    for run in every:
+        if run.rollouts is not None:
+            rate = run.rollouts.drivers["policy"].success.rate
+            success.setdefault(run.settings.experiment, []).append(rate)
+    found = answers(with_drives(scores, success), every, datasets, t)
     assert all(1 <= len(own.sentences) <= 3 for own in found)
     return " ".join(" ".join([own.label, *own.sentences]) for own in found).replace("\u00a0", " ")
 

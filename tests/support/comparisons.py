@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from mobile_vla.comparison.driving import driven_group
 from mobile_vla.comparison.letters import compact_letters
 from mobile_vla.comparison.result import ComparisonResult
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.sentence import verbatim
 
 BASELINE = 0.2  # mean absolute error of the best baseline
@@ -109,3 +111,17 @@ def compared(
             "not_compared": [],
         }
     )
+
+
+def with_drives(
+    result: ComparisonResult, success: Mapping[str, Sequence[float]]
+) -> ComparisonResult:
+    """Return a comparison with the share of successes of each run of its driven experiments."""
+    scores = {own.experiment: own for own in result.experiments}
+    uncertainty = Uncertainty(draws=1000)
+    driven = [driven_group(group, scores, success, uncertainty) for group in result.groups]
+    groups = [
+        group.model_copy(update={"driven": own})
+        for group, own in zip(result.groups, driven, strict=True)
+    ]
+    return result.model_copy(update={"groups": groups})

@@ -21,7 +21,6 @@ from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_error
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
 from mobile_vla.reporting.trials import real_rates
 from mobile_vla.reporting.verdict import about, ahead_of, standing, undecided
-from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.statistics.intervals import FEWEST
 from mobile_vla.texts import Texts
 from mobile_vla.trials.result import TrialResult
@@ -239,11 +238,8 @@ def _driven(group: Group) -> str:
     t, leaders = group.t, group.leaders
     if any(real_rates(group.trials, name) for name in leaders):
         return ""
-    driven = {
-        name: [run.rollouts for run in group.runs[name] if run.rollouts is not None]
-        for name in group.names
-    }
-    found = [own for name in leaders for own in driven[name]]
+    runs = [run for name in leaders for run in group.runs[name]]
+    found = [run.rollouts for run in runs if run.rollouts is not None]
     if not found:
         return "" if any(own.begun for own in group.trials) else t("answer.not_driven")
     rates = {
@@ -252,23 +248,21 @@ def _driven(group: Group) -> str:
         for values in [[own.drivers[driver].success.rate for own in found]]
     }
     text = t("answer.driven", n=len(leaders), names=group.listed(leaders), **rates)
-    return t("answer.end", text=text + _driven_better(group, driven))
+    return t("answer.end", text=text + _driven_better(group))
 
 
-def _driven_better(group: Group, driven: Mapping[str, Sequence[RolloutResult]]) -> str:
+def _driven_better(group: Group) -> str:
     """Return who arrives most often, where that is not the experiment with the lowest error.
 
     A mean over runs is a fact of the rollouts, as the errors' order is one of the episodes: none
     of the two calls an experiment the best.
     """
-    t, best = group.t, group.names[0]
-    rates = {
-        name: sum(own.drivers["policy"].success.rate for own in found) / len(found)
-        for name, found in driven.items()
-        if found
-    }
-    most = max(rates, key=lambda name: rates[name])
-    if not group.compared.pairs or best not in rates or rates[most] <= rates[best]:
+    t, best, driven = group.t, group.names[0], group.compared.driven
+    if not group.compared.pairs or driven is None or best not in driven.success:
+        return ""
+    rates = driven.success
+    most = max((name for name in group.names if name in rates), key=lambda name: rates[name])
+    if rates[most] <= rates[best]:
         return ""
     text = "answer.driven_most" if most in group.leaders else "answer.driven_better"
     return t(
