@@ -37,7 +37,7 @@ from mobile_vla.bundle.graphs import export_encoder, export_head, prompt_vectors
 from mobile_vla.bundle.measuring import peak_memory
 from mobile_vla.bundle.quantisation import quantise_encoder
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.features import AFTER_PROMPT, FeatureKey
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.model import Lora
 from mobile_vla.config.training import TrainSettings
 from mobile_vla.evaluation.result import EvaluationResult

@@ -30,7 +30,7 @@ from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.random_backbone import random_backbone
 from mobile_vla.config.backbone import BackboneSettings, RandomBackbone
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.model import Lora, PolicySettings, RunSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import Training

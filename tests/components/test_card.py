@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard, metadata_load
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from mobile_vla.backbone.result import BackboneDescription
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.reporting import CardSettings

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.features import FeatureKey
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.reasons import setting_line, setting_names

@@ -10,7 +10,11 @@ from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.bundle.graphs import export_head
-from mobile_vla.config.heads import MOST_COMMANDS, Flow, Gpt, Lstm, Mlp, Tokens
+from mobile_vla.config.heads.flow import Flow
+from mobile_vla.config.heads.gpt import Gpt
+from mobile_vla.config.heads.lstm import Lstm
+from mobile_vla.config.heads.mlp import Mlp
+from mobile_vla.config.heads.tokens import MOST_COMMANDS, Tokens
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Windows

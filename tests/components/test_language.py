@@ -9,7 +9,7 @@ import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.kosmos2 import token_embeddings
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.language import Language, LanguageSettings
 from mobile_vla.config.latency import Latency, LatencySettings
 from mobile_vla.config.model import FullFinetune, PolicySettings, RunSettings

@@ -274,7 +274,7 @@ def test_the_audit_remarks_that_pictures_are_lossy():
 
 def test_the_decoders_versions_stand_in_provenance(copied, tmp_path):
     recorder = JobRecorder("import_videos", "mobile_vla.lerobot.import_videos", ("av", "pyarrow"))
-    recorder.write(tmp_path / "provenance.json", None)
+    recorder.write(tmp_path / "provenance.json")
     versions = json.loads((tmp_path / "provenance.json").read_text())["versions"]
     assert versions["av"] == av.__version__ and versions["pyarrow"] == pa.__version__
     assert versions["libavcodec"] == ".".join(map(str, av.library_versions["libavcodec"]))

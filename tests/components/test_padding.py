@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.model import Lora, Padding, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import Training

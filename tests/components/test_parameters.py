@@ -6,7 +6,7 @@ from transformers import Kosmos2Model
 
 from mobile_vla.backbone.random_backbone import model_config
 from mobile_vla.config.backbone import RandomBackbone
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions

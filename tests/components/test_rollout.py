@@ -5,7 +5,7 @@ import pytest
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.config.driving import DatasetWorld
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.model import PolicySettings
 from mobile_vla.config.prompt import Prompt

@@ -6,7 +6,11 @@ import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.backbone.kosmos2 import module_of
-from mobile_vla.config.heads import Flow, Gpt, Lstm, Mlp, Tokens
+from mobile_vla.config.heads.flow import Flow
+from mobile_vla.config.heads.gpt import Gpt
+from mobile_vla.config.heads.lstm import Lstm
+from mobile_vla.config.heads.mlp import Mlp
+from mobile_vla.config.heads.tokens import Tokens
 from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.windows import Actions

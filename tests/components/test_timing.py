@@ -9,7 +9,7 @@ import torch
 
 from mobile_vla.config.data import ManifestSettings
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.model import FullFinetune, Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from mobile_vla.config.features import ExtractSettings, FeatureKey, Features
-from mobile_vla.config.heads import Lstm
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.model import Lora, PolicySettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.split import Holdout, SplitSettings

@@ -2,7 +2,9 @@
 
 import pytest
 
-from mobile_vla.config.heads import Gpt, Lstm, Tokens
+from mobile_vla.config.heads.gpt import Gpt
+from mobile_vla.config.heads.lstm import Lstm
+from mobile_vla.config.heads.tokens import Tokens
 from support.config_text import BASE, load, problems
 
 HEADED = BASE.replace("  chunk: 10\n", "  chunk: 10\n  head: {layers: 2, hidden_size: 64}\n")

@@ -11,6 +11,7 @@ from mobile_vla.planning.estimate import Estimator
 from mobile_vla.planning.jobs import RULES, PlannedJob, read_jobs, rules_of_the_project
 from mobile_vla.planning.plan import table
 from mobile_vla.planning.reasons import reasons
+from mobile_vla.provenance.code import code_of
 from mobile_vla.provenance.record import Provenance
 
 CODE = ("mobile_vla.training.loss aa", "mobile_vla.config.training bb", "torch 2.13.0")
@@ -99,6 +100,15 @@ def test_code_and_versions_are_named():
         "training/loss.py changed",
         "torch changed: 2.13.0 -> 2.14.0",
     ]
+
+
+def test_the_code_of_the_runs_own_head_is_named():
+    planned = job(settings={**SETTINGS, "policy": {"head": {"type": "gpt"}}})
+    *others, own = sorted(
+        code_of("mobile_vla.model.heads.gpt"), key=lambda line: "model.heads.gpt" in line
+    )
+    ran(replace(planned, tracked=(*CODE, *others, f"{own.split()[0]} cc")))
+    assert reasons([planned]) == ["model/heads/gpt.py changed"]
 
 
 def test_a_setting_that_new_code_brings_was_changed_by_nobody():

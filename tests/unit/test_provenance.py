@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mobile_vla.commands import STAGES
+from mobile_vla.config.heads import HEADS
 from mobile_vla.files import sha256_of
 from mobile_vla.provenance import code
 from mobile_vla.provenance.content import content_ids
@@ -110,7 +111,10 @@ def test_what_was_kept_is_no_authority(package, content):
 
 
 def test_the_closure_holds_what_python_really_imports():
-    """Each command's module is imported, and every module of ours it brought must be tracked."""
+    """Each command's module is imported, and every module of ours it brought must be tracked.
+
+    The settings of heads are found by their names, and each job is tracked by those of its own.
+    """
     script = (
         "import importlib, sys, json\n"
         "for entry in sys.argv[1:]:\n"
@@ -120,17 +124,33 @@ def test_the_closure_holds_what_python_really_imports():
         "    print(json.dumps([entry, ours]))\n"
     )
     commands = ("ingest", "split", "audit", "page", "train")
+    heads = {f"mobile_vla.config.heads.{kind}" for kind in HEADS}
+    entries = [STAGES[command].module for command in commands]
+    entries += [f"mobile_vla.model.heads.{kind}" for kind in HEADS]
     done = subprocess.run(
-        [sys.executable, "-c", script, *(STAGES[command].module for command in commands)],
+        [sys.executable, "-c", script, *entries],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "PYTHONPATH": str(LIBRARY.parent)},
     )
     imported = dict(map(json.loads, done.stdout.splitlines()))
-    assert len(imported) == len(commands)
+    assert len(imported) == len(entries)
     for entry, ours in imported.items():
-        assert entry in ours and set(ours) <= set(modules(code.code_of(entry)))
+        assert entry in ours and set(ours) - heads <= set(modules(code.code_of(entry)))
+
+
+@pytest.mark.parametrize("part", [None, "run"])
+def test_a_run_is_tracked_by_its_own_head(part):
+    others = {f"mobile_vla.{where}.heads.{kind}" for where in ("config", "model") for kind in HEADS}
+    for kind in HEADS:
+        settings = {"policy": {"head": {"type": kind}, "lora": None}}
+        chosen = code.chosen_modules({part: settings} if part else settings)
+        tracked = set(modules(code.code_of(STAGES["train"].module, *chosen)))
+        own = {f"mobile_vla.{where}.heads.{kind}" for where in ("config", "model")}
+        shared = {"mobile_vla.config.heads.lstm", "mobile_vla.model.heads.lstm"}  # of its functions
+        assert own <= tracked and tracked & others <= own | shared
+    assert code.chosen_modules({"experiment": "lora", "training": {"epochs": 1}}) == []
 
 
 @pytest.mark.parametrize("command", ["train", "features", "evaluate", "ingest"])
@@ -255,8 +275,8 @@ def test_a_record_tells_the_circumstances(tmp_path):
     recorder = JobRecorder("split", "mobile_vla.data.split", ("numpy",))
     manifest, missing = tmp_path / "manifest.json", tmp_path / "split.json"
     manifest.write_text("{}")
-    recorder.note_inputs([manifest, manifest, missing])
-    recorder.write(tmp_path / "p.json", {"seed": 1})
+    recorder.note({"seed": 1}, [manifest, manifest, missing])
+    recorder.write(tmp_path / "p.json")
     record = json.loads((tmp_path / "p.json").read_text())
     assert record["settings"] == {"seed": 1}
     assert record["inputs"] == {str(manifest): sha256_of(manifest)}

@@ -3,12 +3,14 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mobile_vla.commands import STAGES
 from mobile_vla.provenance import code
+from mobile_vla.provenance.record import Provenance
 from support.edits import REPORT, edited, expected, page, rows
 from support.project import ROOT, Project
 from support.thinning import thinned
@@ -68,6 +70,22 @@ def test_the_reason_names_the_module_that_changed(project):
     with edited(project, EDITS["code of the metrics"]):
         reasons = re.findall(r"reason: Params have changed.*", project.snakemake("-n").output)
     assert reasons and all("mobile_vla.evaluation.metrics" in reason for reason in reasons)
+
+
+def test_a_head_of_ones_own_is_two_files_and_trains_no_other_again(copied):
+    for part in ("config", "model"):
+        heads = copied.folder / "workflow/mobile_vla" / part / "heads"
+        text = (heads / "mlp.py").read_text(encoding="utf-8").replace("Mlp", "Plain")
+        text = text.replace('"mlp"', '"plain"').replace("heads.mlp", "heads.plain")
+        (heads / "plain.py").write_text(text, encoding="utf-8")
+    added = "  plain:\n    head: {type: plain, mlp: [8]}\n  head_only:"
+    copied.edit("config.yaml", "  head_only:", added)
+    assert copied.plan() == expected(EDITS["a new experiment"]["reruns"])
+    copied.python = sys.executable  # a fork has the library that has no such head
+    copied.build("results/experiments/plain/seed0/metrics.csv")
+    provenance = copied.folder / "results/experiments/plain/seed0/training.provenance.json"
+    code = Provenance.read(provenance).code
+    assert {"config", "model"} <= {line.split(".")[1] for line in code if ".heads.plain " in line}
 
 
 def test_cores_rerun_nothing(finished):
@@ -170,8 +188,8 @@ def test_a_fault_in_any_module_that_a_stage_imports_changes_what_it_is_tracked_b
     assert code.code_of(STAGES[command].module) == before
 
 
-def test_nothing_in_the_library_is_imported_dynamically_but_the_commands():
-    """What is imported by name alone is not tracked: only the command line does so."""
+def test_nothing_in_the_library_is_imported_dynamically_but_commands_and_heads():
+    """What is imported by name alone is tracked by the command's name and the head's type."""
     dynamic = re.compile(r"\b(import_module|__import__|exec|eval|run_module|run_path)\(")
     found = {
         str(file.relative_to(ROOT / "workflow"))
@@ -181,4 +199,5 @@ def test_nothing_in_the_library_is_imported_dynamically_but_the_commands():
             for line in file.read_text(encoding="utf-8").splitlines()
         )
     }
-    assert found == {"mobile_vla/cli.py"}
+    heads = {f"mobile_vla/{part}/heads/__init__.py" for part in ("config", "model")}
+    assert found == {"mobile_vla/cli.py"} | heads

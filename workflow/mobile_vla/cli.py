@@ -80,10 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser(name, function).parse_args(arguments[1:])
         _log_to(options.log)
         values = _arguments(function, options)
-        recorder.note_inputs(_inputs(values))
+        recorder.note(_plain_settings(values), _inputs(values))
         function(**values)
         if command.name in STAGES and options.record is not None and rank() == 0:
-            recorder.write(options.record, _plain_settings(values))
+            recorder.write(options.record)
     except UserError as error:
         log.error("%s", error)
         return error.status
@@ -146,7 +146,7 @@ def _function(command: Command) -> Callable[..., None]:
         UserError: a package is missing that it needs and the others do not.
     """
     try:
-        # The one dynamic import: a command must not load what the others need.
+        # A dynamic import: a command must not load what the others need.
         return getattr(importlib.import_module(command.module), command.name)
     except ModuleNotFoundError as error:
         if command.extra is None or str(error.name).startswith(__package__):

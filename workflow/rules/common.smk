@@ -30,6 +30,7 @@ from mobile_vla.gpus import visible
 from mobile_vla.layout import *  # a class for the files of each command
 from mobile_vla.lerobot.listing import lerobot_episodes, video_jobs
 from mobile_vla.lerobot.prompts import check_prompts
+from mobile_vla.provenance.code import chosen_modules, code_of
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.reporting.page_files import template_files
 from mobile_vla.templates import FOLDER as SOURCES
@@ -215,8 +216,15 @@ def tracked(command, make, *wildcards, rule=None):
         overwrite_function_params(line, OF_WILDCARDS)
         return line
 
+    def chosen_code(w):
+        return [line for line in code_of(*chosen_modules(made_for(w)[1])) if line not in shared]
+
+    overwrite_function_params(chosen_code, OF_WILDCARDS)
     SETTINGS[rule or command] = made_for
-    return [*STAGES[command].tracked(), *map(setting, setting_names(settings_made_by(make)))]
+    shared = STAGES[command].tracked()
+    names = setting_names(settings_made_by(make))
+    chosen = [chosen_code] if any(path[-1] == "head" for path in names) else []
+    return [*shared, *chosen, *map(setting, names)]
 
 
 def settings_of(rule):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mobile_vla.config.audit import ACCEPTABLE, CATALOGUE
 from mobile_vla.config.backbone import RandomBackbone
 from mobile_vla.config.entries import Experiment, MixtureDataset, SimulatedDataset
-from mobile_vla.config.heads import Tokens
+from mobile_vla.config.heads.tokens import Tokens
 from mobile_vla.config.mistakes import likely
 from mobile_vla.config.mixtures import mixture_checks
 from mobile_vla.config.model import Photometric

@@ -14,7 +14,8 @@ from mobile_vla.config.bundle import BundleEntry
 from mobile_vla.config.data import OnError
 from mobile_vla.config.evaluation import Evaluation
 from mobile_vla.config.fields import MOST_COLUMNS, Fields
-from mobile_vla.config.heads import Head, Lstm
+from mobile_vla.config.heads import Head
+from mobile_vla.config.heads.lstm import Lstm
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.language import Language
 from mobile_vla.config.latency import Latency

@@ -15,7 +15,7 @@ from mobile_vla.config.base import Settings
 from mobile_vla.config.checks import adapters_unused, cross_checks
 from mobile_vla.config.entries import Experiment
 from mobile_vla.config.expansion import expand
-from mobile_vla.config.heads import head_type
+from mobile_vla.config.head import head_type
 from mobile_vla.config.mistakes import (
     COMMAND_LINE,
     Source,

@@ -12,7 +12,7 @@ from mobile_vla.data.result import Manifest
 from mobile_vla.errors import UserError
 from mobile_vla.filesets import RESULTS
 from mobile_vla.planning.jobs import PlannedJob
-from mobile_vla.provenance.code import PACKAGE, ROOT
+from mobile_vla.provenance.code import PACKAGE, ROOT, chosen_modules, code_of
 
 LONGEST = 40  # characters of a value
 NAMED = 3  # of several names
@@ -158,7 +158,7 @@ def changed_modules(job: PlannedJob) -> list[str]:
         return []
     before = dict(line.split() for line in job.last.code)
     lines = [line for line in job.tracked if line.startswith(PACKAGE)]
-    now = dict(line.split() for line in lines)
+    now = dict(line.split() for line in [*lines, *code_of(*chosen_modules(job.settings))])
     return [_file(module) for module in before if now.get(module, before[module]) != before[module]]
 
 

@@ -14,7 +14,7 @@ import atexit
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -28,17 +28,35 @@ PACKAGE = "mobile_vla"
 ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package
 
 
-def code_of(entry: str) -> list[str]:
-    """Return the import closure of a module such as ``mobile_vla.training.train``.
+def chosen_modules(settings: Mapping[str, Any]) -> list[str]:
+    """Return the modules that a command's settings choose by name, and that no import names.
+
+    They are those of the policy's head: an edit of one head concerns no run that has another.
+
+    Args:
+        settings: as JSON values; a head stands in them, or in a part of them, as ``head``.
+    """
+    chosen: list[str] = []
+    for name, value in settings.items():
+        if name == "head" and value is not None:
+            chosen += (f"{PACKAGE}.{part}.heads.{value['type']}" for part in ("config", "model"))
+        elif isinstance(value, Mapping):
+            chosen += chosen_modules(value)
+    return chosen
+
+
+def code_of(*entries: str) -> list[str]:
+    """Return the import closure of modules such as ``mobile_vla.training.train``.
 
     Imports are followed wherever they stand: at the top, in functions, relative or absolute; a
-    module brings its packages' ``__init__`` along.
+    module brings its packages' ``__init__`` along. What is imported by a name that is computed is
+    not seen: :func:`chosen_modules` has that.
 
     Returns:
         Sorted lines ``module digest``, 16 hex digits of the SHA-256 of the module's syntax tree
         without docstrings.
     """
-    waiting, closure = [entry], set[str]()
+    waiting, closure = list(entries), set[str]()
     while waiting:
         module = waiting.pop()
         if module in closure:

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from mobile_vla.files import sha256_of
-from mobile_vla.provenance.code import ROOT, code_of, versions
+from mobile_vla.provenance.code import ROOT, chosen_modules, code_of, versions
 from mobile_vla.result import Result
 
 STATUS = ("-c", "status.relativePaths=false", "status", "--porcelain=v2", "--branch")
@@ -106,32 +106,35 @@ def _makes_dirty(line: str) -> bool:
 
 
 class JobRecorder:
-    """Notes the start of a job, and writes its provenance at the end."""
+    """Notes what a job begins with, and writes its provenance at the end."""
 
     def __init__(self, stage: str, entry: str, packages: Sequence[str]):
         self.stage = stage
         self.code = code_of(entry)
         self.packages = packages
         self.started = datetime.now(UTC)
+        self.settings: dict[str, Any] | None = None
         self.inputs: dict[str, str] = {}
 
-    def note_inputs(self, paths: Iterable[Path]) -> None:
-        """Note the files that a job begins with, of those that are there.
+    def note(self, settings: dict[str, Any] | None, paths: Iterable[Path]) -> None:
+        """Note a job's settings as JSON values, the code they choose, and its inputs, if there.
 
         Small ones with the SHA-256 of their bytes: a manifest, a split, a policy's description.
         They hold the digests of the large ones, which are not read twice for this.
         """
+        self.settings = settings
+        self.code = sorted({*self.code, *code_of(*chosen_modules(settings or {}))})
         for path in paths:
             if path.is_file() and path.stat().st_size <= SMALL:
                 self.inputs[str(path)] = sha256_of(path)
 
-    def write(self, path: Path, settings: Any) -> None:
-        """Write the provenance of a job that has just ended, and its settings as JSON values."""
+    def write(self, path: Path) -> None:
+        """Write the provenance of a job that has just ended."""
         finished = datetime.now(UTC)
         device, threads = _compute()
         provenance = Provenance(
             stage=self.stage,
-            settings=settings,
+            settings=self.settings,
             inputs=self.inputs,
             code=self.code,
             versions=versions(self.packages) | _libraries(self.packages),

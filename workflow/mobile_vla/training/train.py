@@ -16,7 +16,7 @@ from mobile_vla.layout import TrainingFiles
 from mobile_vla.machine import use_threads
 from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
-from mobile_vla.provenance.code import code_of, versions
+from mobile_vla.provenance.code import chosen_modules, code_of, versions
 from mobile_vla.ranks import processes
 from mobile_vla.runs.data import RunData, TrainingInputs, open_run
 from mobile_vla.training.batches import steps_of
@@ -119,10 +119,11 @@ def _fingerprint(
 
     The number of processes is not in it: a run goes on with another one.
     """
+    plain = settings.model_dump(mode="json", exclude={"training": {"processes"}})
     return digest_of(
         {
-            "settings": settings.model_dump(mode="json", exclude={"training": {"processes"}}),
-            "code": code_of(__name__),
+            "settings": plain,
+            "code": code_of(__name__, *chosen_modules(plain)),
             "versions": versions(("torch", "transformers", "peft", "accelerate", "numpy")),
             "data": data.trained_on.model_dump(),
             "backbone": data.backbone.digest,

@@ -1,31 +1,25 @@
-"""The heads, which turn a window's readouts into a chunk of actions, and the choice of one."""
+"""The heads, which turn a window's readouts into a chunk of actions, and the choice of one.
+
+A head's module has the name of its type, and is imported by it: see :mod:`mobile_vla.config.heads`.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
+from mobile_vla.config.head import class_name
 from mobile_vla.config.model import PolicySettings
-from mobile_vla.model.heads.flow import FlowHead
-from mobile_vla.model.heads.gpt import GptHead
 from mobile_vla.model.heads.head import ActionHead, HeadShape
-from mobile_vla.model.heads.lstm import LstmHead
-from mobile_vla.model.heads.mlp import MlpHead
-from mobile_vla.model.heads.tokens import TokensHead
-
-HEADS: dict[str, Any] = {
-    "lstm": LstmHead,
-    "mlp": MlpHead,
-    "gpt": GptHead,
-    "tokens": TokensHead,
-    "flow": FlowHead,
-}
-"""By type, the class of a head; it is made of its settings and a :class:`HeadShape`."""
 
 
 def head_class(settings: PolicySettings) -> type[ActionHead]:
-    """Return the class of a policy's head."""
-    kind: type[ActionHead] = HEADS[settings.head.type]
-    return kind
+    """Return the class of a policy's head; it is made of its settings and a :class:`HeadShape`."""
+    kind = settings.head.type
+    found: type[ActionHead] = getattr(
+        import_module(f"{__name__}.{kind}"), f"{class_name(kind)}Head"
+    )
+    return found
 
 
 def build_head(settings: PolicySettings, readout_size: int) -> ActionHead:
@@ -37,5 +31,6 @@ def build_head(settings: PolicySettings, readout_size: int) -> ActionHead:
         dimensions=settings.head_dimensions,
         gripper=settings.padding is not None,
     )
-    head: ActionHead = HEADS[settings.head.type](settings.head, shape)
+    make: Any = head_class(settings)
+    head: ActionHead = make(settings.head, shape)
     return head

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mobile_vla.config.heads import TIME_FEATURES, Flow
+from mobile_vla.config.heads.flow import TIME_FEATURES, Flow
 from mobile_vla.model.heads.head import (
     ActionHead,
     HeadShape,

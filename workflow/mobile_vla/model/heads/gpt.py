@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mobile_vla.config.heads import Gpt
+from mobile_vla.config.heads.gpt import Gpt
 from mobile_vla.model.heads.head import HeadShape, RegressionHead, product_operations
 
 WIDER = 4  # the layers between attention, as in GPT-2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mobile_vla.config.heads import Mlp
+from mobile_vla.config.heads.mlp import Mlp
 from mobile_vla.model.heads.head import HeadShape, RegressionHead
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from mobile_vla.config.heads import MOST_COMMANDS, Tokens
+from mobile_vla.config.heads.tokens import MOST_COMMANDS, Tokens
 from mobile_vla.errors import UserError
 from mobile_vla.model.heads.head import (
     ActionHead,
