@@ -24,10 +24,10 @@ from mobile_vla.driving.scenes import driven_worlds, prompts_of
 from mobile_vla.driving.simulation import roll_out
 from mobile_vla.model.policy import Policy
 from mobile_vla.model.streaming import Stream
-from mobile_vla.training import drives as drives_module
-from mobile_vla.training.drives import SceneDrives
+from mobile_vla.training import scene_drives as drives_module
 from mobile_vla.training.loop import best_of, exhausted
 from mobile_vla.training.result import read_metrics
+from mobile_vla.training.scene_drives import SceneDrives
 from support.config_text import BASE, load, problems
 from support.driven import WORLD, driven_settings, inputs_for
 from support.training_results import epoch_of

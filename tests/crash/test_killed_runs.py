@@ -11,7 +11,7 @@ import torch
 from mobile_vla.errors import Interrupted, UserError
 from mobile_vla.model import folder as folder_module
 from mobile_vla.training import state as state_module
-from mobile_vla.training.drives import SceneDrives
+from mobile_vla.training.scene_drives import SceneDrives
 from mobile_vla.training.state import RunState
 from mobile_vla.training.trainer import Trainer
 from support.driven import driven_settings, inputs_for

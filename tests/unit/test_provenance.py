@@ -150,7 +150,15 @@ def test_a_run_is_tracked_by_its_own_head(part):
         own = {f"mobile_vla.{where}.heads.{kind}" for where in ("config", "model")}
         shared = {"mobile_vla.config.heads.lstm", "mobile_vla.model.heads.lstm"}  # of its functions
         assert own <= tracked and tracked & others <= own | shared
-    assert code.chosen_modules({"experiment": "lora", "training": {"epochs": 1}}) == []
+
+
+def test_a_run_is_tracked_by_the_drivers_only_if_they_choose_its_checkpoint():
+    entry = STAGES["train"].module
+    drivers = {"mobile_vla.driving.drivers", "mobile_vla.simulator.driver"}
+    chosen = code.chosen_modules({"drives": {"scenes": 2}, "training": {"epochs": 1}})
+    assert drivers <= set(modules(code.code_of(entry, *chosen)))
+    assert code.chosen_modules({"drives": None, "training": {"epochs": 1}}) == []
+    assert not drivers & set(modules(code.code_of(entry)))
 
 
 @pytest.mark.parametrize("command", ["train", "features", "evaluate", "ingest"])

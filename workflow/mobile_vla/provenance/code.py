@@ -31,15 +31,18 @@ ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package
 def chosen_modules(settings: Mapping[str, Any]) -> list[str]:
     """Return the modules that a command's settings choose by name, and that no import names.
 
-    They are those of the policy's head: an edit of one head concerns no run that has another.
+    They are those of the policy's head, and of the drives that choose a checkpoint: an edit of
+    them concerns no run that has another head, or chooses by the loss.
 
     Args:
-        settings: as JSON values; a head stands in them, or in a part of them, as ``head``.
+        settings: as JSON values; they stand in them, or in a part of them, as ``head``, ``drives``.
     """
     chosen: list[str] = []
     for name, value in settings.items():
         if name == "head" and value is not None:
             chosen += (f"{PACKAGE}.{part}.heads.{value['type']}" for part in ("config", "model"))
+        elif name == "drives" and value is not None:
+            chosen.append(f"{PACKAGE}.training.scene_drives")
         elif isinstance(value, Mapping):
             chosen += chosen_modules(value)
     return chosen

@@ -193,11 +193,11 @@ def _time_drives(trainer: Trainer, run: TrainSettings, data: RunData) -> float |
 
     A policy that has learnt nothing drives until the time limit: those of the run are shorter.
     """
-    drives = drives_of(run, trainer, data)
-    if drives is None:
+    drive = drives_of(run, trainer, data)
+    if drive is None:
         return None
     started = time.perf_counter()
-    drives.success()
+    drive()
     synchronise(trainer.accelerator.device)
     return time.perf_counter() - started
 

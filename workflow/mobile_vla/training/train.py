@@ -155,7 +155,7 @@ class _Run:
         self.settings, self.trainer, self.data = settings, trainer, data
         self.state, self.stop, self.save_every = state, stop, save_every
         self.title = settings.title
-        self.drives = drives_of(settings, trainer, data)
+        self.drive = drives_of(settings, trainer, data)
         # the main process decides which state is whole
         position, self.best = state.restore(trainer) if trainer.is_main else (Position(), None)
         saved = trainer.max_over_processes(position.step)
@@ -203,7 +203,7 @@ class _Run:
                     self.position,
                     self._after_step,
                     self._after_epoch,
-                    None if self.drives is None else self.drives.success,
+                    self.drive,
                 )
         finally:
             self.progress.close()
