@@ -10,6 +10,7 @@ from torch import nn
 
 from mobile_vla.backbone.checkpoint import Checkpoint
 from mobile_vla.bundle.graphs import export_head
+from mobile_vla.config.heads import HEADS
 from mobile_vla.config.heads.flow import Flow
 from mobile_vla.config.heads.gpt import Gpt
 from mobile_vla.config.heads.lstm import Lstm
@@ -19,7 +20,6 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.training import Training
 from mobile_vla.config.windows import Windows
 from mobile_vla.data.windows import make_windows
-from mobile_vla.errors import UserError
 from mobile_vla.features.store import FeatureStore
 from mobile_vla.model.heads import build_head
 from mobile_vla.model.policy import Policy, skeleton
@@ -141,6 +141,10 @@ def test_parameters_and_operations_at_full_size_are_exact(name):
         every = targets[:, None].expand(-1, FULL_W, -1, -1)
         found = counted(lambda: head.supervised(readouts, every, learned))
         assert found == head.operations(FULL_W, FULL_W)
+
+
+def test_every_type_is_among_these_heads():
+    assert {head.type for head in SMALL.values()} == set(HEADS)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -322,54 +326,6 @@ def test_the_memory_of_a_step_is_estimated(backbone, name):
     found = estimate(backbone.config(), settings, case, "cpu")
     parameters = sum(one.numel() for one in head_of(SMALL[name]).parameters())
     assert found.moments > 8 * parameters and found.step > 0
-
-
-def test_bins_are_the_nearest_and_the_stop_is_one():
-    head = head_of(SMALL["bins"])
-    targets = torch.tensor([[[0.0, -1.0], [0.3, 9.0], [0.2, -0.7], [-0.26, 0.74]]])
-    places = head._classes(targets, LEARNED)
-    assert places.tolist() == [[[2, 0], [3, 4], [2, 1], [1, 3]]]
-    assert head.table.tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
-
-
-def test_the_cross_entropy_is_a_mean_over_what_is_learnt():
-    head = head_of(SMALL["bins"])
-    states, targets = torch.randn(3, 8), torch.zeros(3, C, A)
-    with torch.no_grad():
-        logits = head._logits(states)
-        both = head.compare(states, targets, LEARNED).loss
-        one = head.compare(states, targets, torch.tensor([False, True])).loss
-    expected = -logits.log_softmax(-1)[..., 2]
-    torch.testing.assert_close(both, expected.mean(-1))
-    torch.testing.assert_close(one, expected[..., 1])
-
-
-def test_commands_are_those_of_the_episodes_and_the_nearest_is_true():
-    head = head_of(SMALL["commands"])
-    keys = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 0.5], [1.0, 0.0]])
-    head.prepare(keys)
-    assert int(head.known.sum()) == 3
-    targets = torch.tensor([[[0.9, 0.1], [0.9, 0.4], [-1.0, 0.0], [1.0, 0.5]]])
-    found = head.table[head._classes(targets, LEARNED)[..., 0]]
-    assert found.tolist() == [[[1.0, 0.0], [1.0, 0.5], [0.0, 0.0], [1.0, 0.5]]]
-    with torch.no_grad():
-        answers = head(torch.randn(50, W, D)).view(-1, A)
-    assert {tuple(one) for one in answers.tolist()} <= {tuple(one) for one in keys.tolist()}
-    with pytest.raises(UserError, match=r"65 distinct commands, .* 64 at most"):
-        head.prepare(torch.arange(130.0).view(65, 2))
-
-
-def test_classes_are_drawn_by_their_probabilities_and_alike_for_the_same_window():
-    head = head_of(SMALL["drawn"])
-    states = torch.randn(4000, 8)
-    wanted = torch.tensor([0.1, 0.0, 0.4, 0.3, 0.2])
-    logits = wanted.log().expand(4000, C, A, 5)
-    drawn = head._drawn(logits, states)
-    for step in range(C):
-        shares = drawn[:, step].flatten().bincount(minlength=5) / (4000 * A)
-        torch.testing.assert_close(shares, wanted, rtol=0, atol=0.03)
-    assert (drawn[:, 0, 0] == drawn[:, 0, 1]).float().mean() < 0.6
-    assert torch.equal(head._drawn(logits[:7], states[:7]), drawn[:7])
 
 
 def learnt(head, targets):
