@@ -19,7 +19,8 @@ test: .venv/installed-dev browser
 # The longest files first, as in pyproject.toml, and those that need Slurm, which are skipped without it.
 LONG := end_to_end cluster workflow crash processes browser fuzz components
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m long $(addprefix tests/,$(LONG))
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "long and not alone" $(addprefix tests/,$(LONG))
+	$(BIN)/python -m pytest -q -m alone tests/end_to_end
 
 # The report is tested in Chromium. Where it is absent and may be installed, it is.
 browser:

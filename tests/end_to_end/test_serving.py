@@ -193,6 +193,7 @@ def attacked(port, attack, place):
         process.wait()
 
 
+@pytest.mark.alone
 def test_a_hostile_client_delays_no_other_drive_by_more_than_a_tenth_of_a_second(server):
     """Beyond that drive's own p99, and what the CPUs that both share cost the witness, too.
 
