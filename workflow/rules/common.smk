@@ -200,6 +200,8 @@ def tracked(command, make, *wildcards, rule=None):
     of several rules is told apart by the name of the ``rule``.
     """
 
+    shared = STAGES[command].tracked()
+
     # Those of one job are asked for one after the other, and of no job twice.
     @lru_cache(maxsize=1)
     def made(*values):
@@ -216,12 +218,15 @@ def tracked(command, make, *wildcards, rule=None):
         overwrite_function_params(line, OF_WILDCARDS)
         return line
 
+    @cache
+    def code_beside_shared(*modules):
+        return [line for line in code_of(*modules) if line not in shared]
+
     def chosen_code(w):
-        return [line for line in code_of(*chosen_modules(made_for(w)[1])) if line not in shared]
+        return code_beside_shared(*chosen_modules(made_for(w)[1]))
 
     overwrite_function_params(chosen_code, OF_WILDCARDS)
     SETTINGS[rule or command] = made_for
-    shared = STAGES[command].tracked()
     names = setting_names(settings_made_by(make))
     chosen = [chosen_code] if any(path[-1] == "head" for path in names) else []
     return [*shared, *chosen, *map(setting, names)]
