@@ -4,7 +4,6 @@
 # text, and the code and versions that it depends on stand beside it: Snakemake compares both with
 # those of the last run, which is how an edit reaches exactly the jobs that it concerns.
 import inspect
-import os
 import re
 import shlex
 from functools import cache, lru_cache
@@ -33,11 +32,9 @@ from mobile_vla.lerobot.prompts import check_prompts
 from mobile_vla.provenance.code import chosen_modules, code_of
 from mobile_vla.provenance.content import content_ids
 from mobile_vla.reporting.page_files import template_files
-from mobile_vla.templates import FOLDER as SOURCES
+from mobile_vla.templates import FOLDER as SOURCES, template_file
 from mobile_vla.texts import texts_file
-from mobile_vla.templates import template_file
-from mobile_vla.trials.files import FOLDER as TRIALS
-from mobile_vla.trials.files import TRACKED
+from mobile_vla.trials.files import FOLDER as TRIALS, TRACKED
 from mobile_vla.commands import STAGES
 
 
