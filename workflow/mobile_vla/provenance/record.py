@@ -44,7 +44,7 @@ class Provenance(Result):
     inputs: dict[str, str]
     """SHA-256 of each small input, by path."""
     code: list[str]
-    """The command's modules and those that its settings choose, each with the digest of its code."""
+    """Modules of the command, and those that its settings choose, each with its code's digest."""
     versions: dict[str, str | None]
     """Versions of the packages that can change the result; None for one that is not installed. Of a
     job that decodes video also those of FFmpeg's libraries."""
