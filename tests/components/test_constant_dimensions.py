@@ -88,6 +88,16 @@ def test_left_out_it_weighs_nothing_in_the_loss_and_the_policy_answers_it(
     assert predicted[..., 2].numpy() == pytest.approx(TURN)
     assert predicted[..., :2].std() > 0
 
+    # nor does it count among the predictions beyond the scale
+    beyond = build_policy(policy, 0, data).eval()
+    beyond.fixed[2] = 1.5
+    trainer = Trainer(beyond, settings_of().training, data.samples["train"], 0, "fp32")
+    with torch.no_grad():
+        for value, share in ((0.0, 0.0), (2.0, 1.0)):
+            beyond.head.mlp[-1].weight.zero_()
+            beyond.head.mlp[-1].bias.fill_(value)
+            assert trainer.validate(data.samples["val"]).clipped == share
+
     # the loss is that of a run which never heard of the dimension
     run = settings_of()
     two, data_of_two = load(inputs, turning, "keep", DIMENSIONS[:2])

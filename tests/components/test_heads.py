@@ -201,7 +201,7 @@ def trainer_of(policy, dataset, **training):
     samples = Samples(
         dataset, table, FeatureStore(features, "float32"), Labels.of(dataset, settings), 1.15
     )
-    policy.head.prepare(samples.commands_of_targets()[:MOST_COMMANDS])
+    policy.head.prepare(samples.commands_of_episodes()[:MOST_COMMANDS])
     torch.set_num_threads(1)
     values = {"epochs": 2, "batch_size": 4, "learning_rate": 1e-2, **training}
     return Trainer(policy, Training(**values), samples, 0, "fp32")

@@ -63,6 +63,28 @@ def test_what_is_trained_is_in_float32_and_frozen_matrices_are_not(backbone, kin
     assert policy.encoder.action_token.dtype == torch.float32
 
 
+@pytest.mark.parametrize("bias", ["none", "lora_only", "all"])
+@pytest.mark.parametrize("layers", [None, 1])
+def test_what_is_stored_is_what_is_trained_whatever_of_the_backbone_is_loaded(
+    backbone, bias, layers
+):
+    settings = make_policy(backbone, "fp32", lora=Lora(r=4, bias=bias, layers=layers)).settings
+    stored = {}
+    for cut in ("pixels", "image_embeds", settings.cut):
+        model = load_backbone(backbone, settings, "fp32", cut)
+        policy = Policy(settings, model, backbone.processor(), TEXTS, seed=0)
+        stored[cut] = policy.trained()
+        policy.load_trained(stored["pixels"])
+        trained = {
+            name for name, one in policy.encoder.backbone.named_parameters() if one.requires_grad
+        }
+        kept = stored[cut]["adapter_model"]
+        assert {name for name in kept if "lora_" not in name} == {
+            name for name in trained if "lora_" not in name
+        }
+    assert len({frozenset(one["adapter_model"]) for one in stored.values()}) == 1
+
+
 def gradients_of(policy):
     """Prediction and gradients on random frames, two prompts, under autocast, without dropout."""
     generator = torch.Generator().manual_seed(0)

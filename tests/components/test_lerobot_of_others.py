@@ -1,5 +1,7 @@
 """LeRobotDatasets of others: names, columns, versions and strides, and what is refused."""
 
+import json
+
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -9,7 +11,7 @@ import pytest
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.mistakes import Source
 from mobile_vla.config.prompt import Prompt
-from mobile_vla.errors import Problems
+from mobile_vla.errors import Problems, UserError
 from mobile_vla.files import read_json, write_json
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.layout import EpisodeFiles
@@ -129,13 +131,90 @@ def test_other_versions_are_refused_and_what_else_is_known_to_be_wrong(tmp_path,
     assert second.found == "no camera is named"
 
 
-def test_rows_of_the_index_without_a_value_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"length": [3, None]},
+        {"length": [3, 0]},
+        {"length": [3.0, 2.0]},
+        {"length": ["3", "2"]},
+        {"episode_index": [0, -1]},
+        {"data/file_index": [0.0, 0.0]},
+        {"tasks": ["pick", "place"]},
+        {"tasks": [["pick"], [None]]},
+    ],
+)
+def test_values_that_the_index_cannot_have_are_named(tmp_path, column):
     theirs(tmp_path / "theirs")
     index = tmp_path / "theirs/meta/episodes/chunk-000/file-000.parquet"
-    table = pq.read_table(index).to_pydict() | {"length": [3, None]}
+    ((name, values),) = column.items()
+    table = pq.read_table(index).to_pydict() | column
     pq.write_table(pa.table(table), index)
     (problem,) = problems(tmp_path / "theirs")
-    assert problem.found == "rows without length"
+    place, _, of = problem.place.rpartition(", ")
+    assert of == name and place.startswith(str(index))
+    assert problem.found in [f"found {value!r}" for value in values]
+
+
+def test_an_episode_that_the_index_has_twice_is_refused(tmp_path):
+    theirs(tmp_path / "theirs")
+    index = tmp_path / "theirs/meta/episodes/chunk-000/file-000.parquet"
+    table = pq.read_table(index)
+    pq.write_table(pa.concat_tables([table, table.slice(1)]), index)
+    (problem,) = problems(tmp_path / "theirs")
+    assert problem.found == "episode 1 is listed twice"
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (lambda rows: [*rows[:2], None, *rows[3:]], "found 3 and none numbers in a row"),
+        (lambda rows: [*rows[:2], [1.0], *rows[3:]], "found 1 and 3 numbers in a row"),
+        (lambda rows: [[str(one) for one in row] for row in rows], "values of type list<"),
+        (lambda rows: [row[:2] for row in rows], "action has 2 numbers in the Parquet files"),
+    ],
+)
+def test_actions_of_another_form_are_refused(tmp_path, actions, message):
+    theirs(tmp_path / "theirs")
+    data = tmp_path / "theirs/data/chunk-000/file-000.parquet"
+    table = pq.read_table(data).to_pydict()
+    pq.write_table(pa.table(table | {"action": actions(table["action"])}), data)
+    with pytest.raises(UserError, match=message):
+        imported(listed(tmp_path / "theirs")["episode_000000"], tmp_path)
+
+
+def test_one_number_may_be_stored_without_a_list(tmp_path):
+    _, actions = theirs(tmp_path / "theirs", names=("linear_x",))
+    data = tmp_path / "theirs/data/chunk-000/file-000.parquet"
+    table = pq.read_table(data).to_pydict()
+    pq.write_table(pa.table(table | {"action": [row[0] for row in table["action"]]}), data)
+    with h5py.File(imported(listed(tmp_path / "theirs")["episode_000000"], tmp_path)) as file:
+        np.testing.assert_array_equal(file["actions"][:, 0], np.float32(actions[:3, 0]))
+
+
+@pytest.mark.parametrize(
+    ("names", "places"),
+    [
+        ({"angular_z": 2, "linear_x": 0, "x": 1}, (0, None, 2)),  # LeRobot's gamepad
+        ({"motors": ["x", "linear_x"], "base": ["angular_z"]}, (1, None, 2)),
+    ],
+)
+def test_names_may_be_numbered_or_grouped(tmp_path, names, places):
+    theirs(tmp_path / "theirs")
+    path = tmp_path / "theirs/meta/info.json"
+    info = read_json(path)
+    info["features"]["action"]["names"] = names
+    write_json(path, info)
+    assert listed(tmp_path / "theirs")["episode_000000"].settings.columns == places
+
+
+@pytest.mark.parametrize("fps", [-5, float("nan"), float("inf"), True])
+def test_a_rate_that_is_none_is_refused(tmp_path, fps):
+    theirs(tmp_path / "theirs")
+    path = tmp_path / "theirs/meta/info.json"
+    path.write_text(json.dumps(read_json(path) | {"fps": fps}))
+    (problem,) = problems(tmp_path / "theirs", rate=5)
+    assert problem.found == f"found {fps!r}" and problem.place.endswith("info.json (fps)")
 
 
 def test_a_map_of_depths_is_no_camera(tmp_path):

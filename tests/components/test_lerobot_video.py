@@ -217,6 +217,26 @@ def test_what_cannot_be_decoded_is_a_finding_of_its_episode(copied, tmp_path):
     assert after["episode_000000"][0] == before["episode_000000"][0]
 
 
+@pytest.mark.parametrize("wrong", [None, float("nan"), 0.9])
+def test_a_time_that_is_none_is_a_finding_of_its_episode(copied, tmp_path, wrong):
+    data = copied / "data/chunk-000/file-000.parquet"
+    table = pq.read_table(data).to_pydict()
+    table["timestamp"][2] = wrong
+    pq.write_table(pa.table(table), data)
+    first, *others = decoded(copied, listed(copied, camera=FRONT).values(), tmp_path).values()
+    (error,) = first[0].errors
+    assert error.place == "timestamp of frame 2" and not any(facts.errors for facts, _ in others)
+
+
+def test_a_wrong_rate_is_a_finding_and_gives_no_other_frames(copied, tmp_path):
+    path = copied / "meta/info.json"
+    info = json.loads(path.read_text())
+    for fps in (FPS / 3, FPS * 3):
+        path.write_text(json.dumps(info | {"fps": fps}))
+        facts = decoded(copied, listed(copied, camera=FRONT).values(), tmp_path / f"{fps}")
+        assert all(one.errors for one, _ in facts.values())
+
+
 def test_a_number_that_is_none_is_a_finding_too(copied, tmp_path):
     path = copied / "data/chunk-000/file-000.parquet"
     table = pq.read_table(path)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import logging
 
 import h5py
@@ -15,6 +16,7 @@ from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.robot.policy import load_robot_policy
+from mobile_vla.robot.predict import frames_of_episode
 from mobile_vla.robot.recording import finish_drive
 from mobile_vla.robot.replay import replay
 from mobile_vla.robot.serve import server_of
@@ -123,6 +125,7 @@ def a_drive():
     return Drive("robot", LEFT, None, 0.5, 0.0)
 
 
+PICTURE = png(np.zeros((9, 9, 3), dtype=np.uint8))
 FACTS = {"policy": "a policy", "dimensions": ["linear_x", "linear_y"], "ahead": [1, 2]}
 STEP = {
     **{"kind": "image/png", "width": 0, "height": 0, "color": "rgb", "age": 0.1, "time": 1e9},
@@ -132,13 +135,13 @@ STEP = {
 
 
 def test_what_a_killed_server_left_is_finished_by_the_next(tmp_path):
-    picture = png(np.zeros((9, 9, 3), dtype=np.uint8))
     killed = Recorder(tmp_path, FACTS, finish_drive)
     drive = a_drive()
     killed.begin(drive)
     for _ in range(3):
-        killed.step(drive, picture, STEP)
+        killed.step(drive, PICTURE, STEP)
     killed.thread.shutdown()
+    killed.open[drive.id].free()  # as the system does
     (left,) = tmp_path.iterdir()
     lines = (left / "steps.jsonl").read_text()
     (left / "steps.jsonl").write_text(lines[:-20])  # the power failed while it wrote
@@ -149,20 +152,53 @@ def test_what_a_killed_server_left_is_finished_by_the_next(tmp_path):
         assert len(file["images"]) == 2 and file["actions"][:, 0].tolist() == [0.0, 1.0]
 
 
-def test_a_full_disk_is_said_and_stops_no_drive(tmp_path, caplog, monkeypatch):
-    recorder = Recorder(tmp_path, FACTS, finish_drive)
+def test_the_drive_of_another_server_is_left_to_it(tmp_path):
+    first = Recorder(tmp_path, FACTS, finish_drive)
     drive = a_drive()
+    first.begin(drive)
+    for step in range(4):
+        first.step(drive, PICTURE, STEP)
+        if step == 1:
+            first.thread.submit(lambda: None).result()
+            assert Recorder(tmp_path, FACTS, finish_drive).close(30)
+    assert first.close(30) and first.failed == 0
+    (path,) = tmp_path.iterdir()
+    with h5py.File(path) as file:
+        assert len(file["images"]) == 4
 
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mobile_vla.serving.recorder._add", full)
+def test_a_drive_ends_where_the_disk_was_full_and_the_rest_is_counted(
+    tmp_path, caplog, monkeypatch
+):
+    recorder = Recorder(tmp_path, FACTS, finish_drive)
+    drive, other = a_drive(), a_drive()
+    dumps = json.dumps
+
+    def full(value, **options):
+        if value.get("time") == 2:  # half of a line is written
+            with (
+                next(tmp_path.glob(f"*_{drive.id[:8]}.drive"))
+                .joinpath("steps.jsonl")
+                .open("a") as file
+            ):
+                file.write(dumps(value)[:40])
+            raise OSError(28, "No space left on device")
+        return dumps(value, **options)
+
+    monkeypatch.setattr("mobile_vla.serving.recorder.json.dumps", full)
     with caplog.at_level(logging.ERROR):
-        recorder.begin(drive)
-        for _ in range(3):
-            recorder.step(drive, b"", STEP)
+        for one in (drive, other):
+            recorder.begin(one)
+        for time in range(5):  # there is space again at 3
+            recorder.step(drive, PICTURE, {**STEP, "time": time})
+        recorder.step(other, PICTURE, {**STEP, "time": 5})
         assert recorder.close(30)
-    assert recorder.failed == 3 and "No space left" in caplog.text
+    assert recorder.failed == 3 and caplog.text.count("No space left") == 1
+    found = {}
+    for path in tmp_path.iterdir():
+        with h5py.File(path) as file:
+            found[path.stem[-8:]] = file["time"][:].tolist()
+    assert found == {drive.id[:8]: [0, 1], other.id[:8]: [5]}
 
 
 def test_a_place_that_cannot_be_written_to_is_named(trained, tmp_path):
@@ -179,6 +215,18 @@ def test_the_same_policy_would_have_driven_the_same_way(drives, trained, capsys)
     assert "5 frames" in said
     # but for the frame at which its answer came too late
     assert "most at frame 4: (0, 0, 0) was driven" in said
+
+
+def test_a_drive_says_its_order_of_colours(drives, tmp_path):
+    """It is that of its files, whatever the order in the policy's training set."""
+    (path,) = drives[0].iterdir()
+    rgb, bgr = (frames_of_episode(path, Images(color=color))[0] for color in ("rgb", "bgr"))
+    np.testing.assert_array_equal(rgb, bgr)
+    files = EpisodeFiles(tmp_path / "facts.json", tmp_path / "frames.npy")
+    settings = IngestSettings(dataset="lab", episode=path.stem, images=Images(color="bgr"))
+    ingest(settings, files, raw=path)
+    (error,) = EpisodeFacts.read(files.facts).errors
+    assert error.code == "color_contradicts_file"
 
 
 def test_another_policy_is_compared_frame_by_frame(drives, trained, tmp_path, capsys):

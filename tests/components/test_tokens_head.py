@@ -49,6 +49,8 @@ def test_commands_are_those_of_the_episodes_and_the_nearest_is_true():
     with torch.no_grad():
         answers = head(torch.randn(50, W, D)).view(-1, A)
     assert {tuple(one) for one in answers.tolist()} <= {tuple(one) for one in keys.tolist()}
+    head.prepare(torch.tensor([[1.0, 0.5], [-1.0, 0.0]]), trained=True)  # of a run that goes on
+    assert head.table[head.known].tolist() == [[0.0, 0.0], [1.0, 0.0], [1.0, 0.5], [-1.0, 0.0]]
     with pytest.raises(UserError, match=r"65 distinct commands, .* 64 at most"):
         head.prepare(torch.arange(130.0).view(65, 2))
 

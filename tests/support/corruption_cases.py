@@ -284,6 +284,10 @@ FILES = {
         replace("language_instruction", data=np.arange(250, dtype="u1")),
         [warning("unclear_instruction", "language_instruction")],
     ),
+    "an instruction in another encoding": (
+        replace("language_instruction", data=np.array(["왼쪽으로".encode("cp949")], dtype="S256")),
+        [warning("unclear_instruction", "language_instruction")],
+    ),
     "actions as bfloat16": (
         float_actions(exponent=8, mantissa=7), [info("actions_rounded", "actions")],
     ),
@@ -298,6 +302,9 @@ FILES = {
     "num_frames counts a frame more": (
         attribute("num_frames", FRAMES + 1),
         [warning("num_frames_differs", "attribute num_frames")],
+    ),
+    "a file that says another order of colours": (
+        attribute("color", "bgr"), [error("color_contradicts_file", "attribute color")],
     ),
     "too short for window 8 and chunk 10": (
         shorten(17), [warning("too_short", "experiment usual", THE_SET)],

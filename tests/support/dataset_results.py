@@ -92,6 +92,7 @@ def write_dataset(
                 instruction=None,
                 raw_sha256=digest_of(["raw", name]),
                 frames_sha256=frames_sha256,
+                actions_sha256=digest_of(["actions", name]),
             )
             for name in names
         ),

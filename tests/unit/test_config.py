@@ -188,11 +188,14 @@ def test_one_prompt_for_both_sides_is_an_error(tmp_path):
     [
         ("{init_from: lroa}", "unknown experiment 'lroa'"),
         ("{init_from: second}", "starts from itself"),
-        ("{init_from: other_rank}", "another lora"),
+        ("{init_from: other_rank}", "another lora than"),
+        ("{init_from: padded}", "another padding than"),
+        ("{init_from: gpt}, head: {type: gpt}, window: 2", "another window than"),
     ],
 )
 def test_impossible_starts_are_errors(tmp_path, training, words):
     text = BASE + f"  other_rank: {{lora: {{r: 4}}}}\n  second: {{training: {training}}}\n"
+    text += "  padded: {padding: {action_dim: 7}}\n  gpt: {head: {type: gpt}, window: 3}\n"
     found = problems(text, tmp_path)
     assert any(words in problem.found for problem in found.values()), found
 
@@ -228,7 +231,10 @@ def test_the_schema_in_the_repository_is_that_of_the_settings(tmp_path):
     assert copy.read_bytes() == file.read_bytes()
 
 
-TWO = BASE.replace("backbones:", "  other: {kind: simulated, simulation: {scenes: 3}}\nbackbones:")
+TWO = BASE.replace(
+    "backbones:",
+    "  other: {kind: simulated, simulation: {scenes: 3, world: {seed: 1}}}\nbackbones:",
+)
 
 
 @pytest.mark.parametrize(
@@ -262,13 +268,19 @@ def test_other_datasets_that_cannot_be_scored_are_errors(tmp_path, experiment, w
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ("actions: {scale: 1.0}", "linear_x, linear_y at scale 1, and 'demo'"),
+        ("actions: {scale: 1.0}", "'other' has `actions.scale` 1, and 'demo'"),
+        ("images: {resize: crop}", "'other' has `images.resize` crop, and 'demo'"),
+        ("units: {linear_x: 0.2 m/s}", "'other' has `units`"),
+        ("simulation: {scenes: 5}", "are simulated with the `world.seed` 0"),
         ("split: {train: 0.8, val: 0.2, test: 0}", "has no test episodes"),
-        ("simulation: {world: {frames: 9}}", "the episodes of 'other' have 9"),
+        ("simulation: {world: {frames: 9, seed: 1}}", "the episodes of 'other' have 9"),
     ],
 )
 def test_other_datasets_that_do_not_fit_are_errors(tmp_path, settings, words):
-    text = TWO.replace("simulation: {scenes: 3}}\nbackbones", f"{settings}}}\nbackbones")
+    other = "simulation: {scenes: 3, world: {seed: 1}}"
+    if "simulation" not in settings:
+        settings += f", {other}"
+    text = TWO.replace(other, settings)
     (problem,) = problems(text + "  a: {evaluate_on: [other]}\n", tmp_path).values()
     assert words in problem.found
 

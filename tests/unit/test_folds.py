@@ -32,6 +32,7 @@ def entry(index, side="left", distance="close", group=None):
         instruction=None,
         raw_sha256=f"digest of {name}",
         frames_sha256=f"digest of {name}",
+        actions_sha256=f"digest of {name}",
     )
 
 
@@ -250,20 +251,23 @@ def test_the_unused_are_listed_with_their_reason_and_read_without_a_role(tmp_pat
         assert roles.held_out == SIDES[fold]
 
 
-def test_the_same_bytes_on_two_sides_are_refused_with_both_names(tmp_path):
+@pytest.mark.parametrize("parts", [{"raw_sha256"}, {"frames_sha256", "actions_sha256"}])
+def test_the_same_episode_on_two_sides_is_refused_with_both_names(tmp_path, parts):
+    """By its bytes, or by its frames and actions: a file that was written once more."""
+
     def copy(episodes):
-        same = {"raw_sha256": episodes[0].raw_sha256}
+        same = episodes[0].model_dump(include=parts)
         return [episode.model_copy(update=same) for episode in episodes]
 
     with pytest.raises(Problems) as error:
         written(tmp_path, Holdout(stratify_by=("side",)), copy)
-    assert "have the same bytes; remove one of the two files" in str(error.value)
+    assert "same frames and actions; remove one of the two files" in str(error.value)
     assert str(error.value).count("episode_20251103_09") >= 4
 
     dataset, path = written(tmp_path / "whole", Holdout(stratify_by=("side",)))
     roles = DatasetSplit.read(path).folds[0].roles
     tested, trained = (dataset.index(roles[role][0]) for role in ("test", "train"))
-    same = {"raw_sha256": dataset.episodes[trained].raw_sha256}
+    same = dataset.episodes[trained].model_dump(include=parts)
     episodes = list(dataset.episodes)
     episodes[tested] = episodes[tested].model_copy(update=same)
     rewrite_manifest(tmp_path / "whole/manifest.json", episodes)

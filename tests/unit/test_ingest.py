@@ -131,6 +131,7 @@ def test_all_breaches_are_reported_together(raw):
             {"event_types": EVENTS, "instruction": "가장 왼쪽 외곽으로"},
         ),
         (lambda file: file.attrs.__setitem__("scene", "scene-12"), {"group": "scene-12"}),
+        (lambda file: file.attrs.__setitem__("scene", np.int64(7)), {"group": "7"}),
     ],
 )
 def test_what_the_contract_leaves_open_is_accepted(raw, change, expected):

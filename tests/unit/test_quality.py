@@ -120,6 +120,13 @@ def test_the_jerk_has_no_unit_and_grows_with_tremor():
     assert log_jerk(shaken) > log_jerk(smooth) + 3
 
 
+def test_commands_that_change_evenly_have_none():
+    assert log_jerk(np.arange(18.0)[:, None] / 16) is None
+    ramp = drive(*((step / 16, 0.0) for step in range(18)))
+    assert roughness(ramp) is None
+    list(inspect([ramp], Declared()))
+
+
 def test_key_presses_have_no_jerk():
     assert roughness(facts_of(NAMES[0])) is None
     sine = [(float(value), 0.0) for value in np.sin(np.linspace(0, 3, 30))]

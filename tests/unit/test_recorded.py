@@ -100,6 +100,14 @@ def test_files_that_the_pattern_nearly_matches_are_named(tmp_path, other):
         listed(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a" * 150 + "/" + "b" * 100 + ".h5", "a\udcff.h5"])
+def test_a_name_that_files_cannot_have_is_refused(tmp_path, name):
+    fill(tmp_path, name)
+    with pytest.raises(UserError, match="expected printable names of at most 200 bytes") as error:
+        listed(tmp_path, "**/*.h5")
+    str(error.value).encode()  # can be printed
+
+
 def test_many_files_are_named_in_a_line():
     assert first_of([f"{number}.hdf5" for number in range(9)]).endswith("4.hdf5 and 4 more")
 

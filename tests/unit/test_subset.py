@@ -29,6 +29,7 @@ def episode(name, side, distance, group):
         instruction=None,
         raw_sha256=name,
         frames_sha256=name,
+        actions_sha256=name,
     )
 
 

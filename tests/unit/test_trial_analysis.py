@@ -68,6 +68,13 @@ def test_blocks_with_a_missing_drive_give_no_evidence():
     assert (pair.blocks, pair.wins, pair.missing) == (3, 3, 2)
 
 
+def test_a_pair_counts_no_block_in_which_a_third_policy_is_still_to_drive():
+    """Its counts would tell whoever looks meanwhile which letter that is."""
+    blocks = driven(a="ss", b="c-", c="cc")
+    pairs = decide(["a", "b", "c"], blocks, 0.95, earlier=0, scheduled=[])
+    assert [(pair.blocks, pair.missing) for pair in pairs] == [(1, 1)] * 3
+
+
 @pytest.mark.parametrize(
     ("a", "b", "holds"),
     [

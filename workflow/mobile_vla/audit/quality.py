@@ -44,8 +44,10 @@ def reversals(facts: EpisodeFacts) -> float:
     return 100 * len(reversal_frames(facts)) / facts.frames
 
 
-def log_jerk(velocity: np.ndarray) -> float:
+def log_jerk(velocity: np.ndarray) -> float | None:
     """Return the logarithm of the dimensionless jerk of velocities, (T, D): higher is rougher.
+
+    None where there is no jerk: they change evenly, or not at all.
 
     It is the negative of Balasubramanian et al.'s LDLJ ("On the analysis of movement smoothness",
     Journal of NeuroEngineering and Rehabilitation 12:112, 2015, equation 8; after Hogan and
@@ -53,6 +55,8 @@ def log_jerk(velocity: np.ndarray) -> float:
     largest speed. The unit of time is a frame.
     """
     jerk = np.diff(velocity, n=2, axis=0)  # (T - 2, D)
+    if not jerk.any():
+        return None
     largest = float((velocity**2).sum(axis=1).max())
     return math.log((len(velocity) - 1) ** 3 * float((jerk**2).sum()) / largest)
 

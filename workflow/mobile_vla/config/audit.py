@@ -64,6 +64,9 @@ _MEANINGS: dict[tuple[str, Severity], dict[str, str]] = {
     ("Structure", "warning"): {
         "num_frames_differs": "the attribute num_frames is not the number of images",
     },
+    ("Images", "error"): {
+        "color_contradicts_file": "the file says another order of colours than `images.color`",
+    },
     ("Images", "warning"): {
         "black_frames": "frames that are black",
         "white_frames": "frames that are white",

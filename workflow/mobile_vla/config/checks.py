@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from mobile_vla.config.audit import ACCEPTABLE, CATALOGUE
 from mobile_vla.config.backbone import RandomBackbone
 from mobile_vla.config.entries import Experiment, MixtureDataset, SimulatedDataset
+from mobile_vla.config.heads import HEADS
 from mobile_vla.config.heads.tokens import Tokens
-from mobile_vla.config.mistakes import likely
+from mobile_vla.config.mistakes import Mistake, Names, likely
 from mobile_vla.config.mixtures import mixture_checks
 from mobile_vla.config.model import Photometric
+from mobile_vla.config.other_datasets import other_dataset_checks
 from mobile_vla.config.project import MOST_RUNS, Project
 from mobile_vla.config.prompt import INSTRUCTION, SCENARIO_KEYS, Prompt
 from mobile_vla.config.reporting import Sweep
-from mobile_vla.config.split import Holdout
 from mobile_vla.config.trial_checks import trial_checks
-from mobile_vla.config.windows import Actions
-
-Finding = tuple[tuple[str | int, ...], str, str, str]
-"""Path in config.yaml, what was found, what was expected, and what to do."""
-Names = Mapping[str, Sequence[str]]
-"""By section, all names in config.yaml, those of entries with mistakes of their own included."""
 
 
-def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
+def cross_checks(project: Project, names: Names) -> Iterator[Mistake]:
     """Yield every combination of settings that cannot work."""
     usable = set()  # datasets with which the rest can be checked
     for name, dataset in project.datasets.items():
@@ -47,7 +42,9 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
             return
         yield from _names(project, names, at, experiment)
         yield from _init_from(project, names, at, experiment)
-        yield from _evaluate_on(project, names, at, experiment, experiment.dataset in usable)
+        yield from other_dataset_checks(
+            project, names, at, experiment, experiment.dataset in usable
+        )
         yield from _processes(at, experiment)
         if experiment.dataset in usable:
             yield from _lengths(project, at, experiment)
@@ -60,7 +57,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Finding]:
     yield from trial_checks(project, names)
 
 
-def adapters_unused(written: object, merged: object) -> Finding | None:
+def adapters_unused(written: object, merged: object) -> Mistake | None:
     """Return what is wrong with an experiment that names layers to adapt, and adapts none.
 
     Args:
@@ -81,7 +78,7 @@ def adapters_unused(written: object, merged: object) -> Finding | None:
     )
 
 
-def _example(project: Project, names: Names) -> Iterator[Finding]:
+def _example(project: Project, names: Names) -> Iterator[Mistake]:
     example, shown = project.report.example, list(project.reported_experiments())
     wrong_itself = set(names["experiments"]) - set(project.experiments)
     if example is not None and example not in {*shown, *wrong_itself}:
@@ -89,7 +86,7 @@ def _example(project: Project, names: Names) -> Iterator[Finding]:
         yield (("report", "example"), found, likely(example, shown), "")
 
 
-def _matched(project: Project, sweep: Sweep) -> Iterator[Finding]:
+def _matched(project: Project, sweep: Sweep) -> Iterator[Mistake]:
     """Check that all combinations that are to be trained equally long learn from the same data."""
     datasets = {
         project.experiments[member.experiment].dataset
@@ -107,7 +104,7 @@ def _matched(project: Project, sweep: Sweep) -> Iterator[Finding]:
 
 def _names(
     project: Project, names: Names, at: tuple[str, str], experiment: Experiment
-) -> Iterator[Finding]:
+) -> Iterator[Mistake]:
     for kind, value, known in (
         ("dataset", experiment.dataset, names["datasets"]),
         ("backbone", experiment.backbone, names["backbones"]),
@@ -118,7 +115,7 @@ def _names(
         yield ((*at, "seeds"), f"{list(experiment.seeds)}", "each seed once", "")
 
 
-def _accepted(at: tuple[str, str, str], accept: Mapping[str, str]) -> Iterator[Finding]:
+def _accepted(at: tuple[str, str, str], accept: Mapping[str, str]) -> Iterator[Mistake]:
     for code in accept:
         if code not in CATALOGUE:
             yield ((*at, code), f"unknown finding {code!r}", likely(code, ACCEPTABLE), "")
@@ -133,7 +130,7 @@ def _accepted(at: tuple[str, str, str], accept: Mapping[str, str]) -> Iterator[F
 
 def _init_from(
     project: Project, names: Names, at: tuple[str, str], experiment: Experiment
-) -> Iterator[Finding]:
+) -> Iterator[Mistake]:
     path, start = (*at, "training", "init_from"), experiment.training.init_from
     if start is None:
         return
@@ -153,14 +150,15 @@ def _init_from(
         return  # it has mistakes of its own, which are reported
     other = project.experiments[start]
     trained = [kind for kind in ("lora", "full") if kind == experiment.finetune]
-    same = ("dataset", "backbone", "finetune", *trained, "head", "chunk")
+    spans = ["window"] if experiment.head.spans else []
+    same = ("dataset", "backbone", "finetune", *trained, "head", "chunk", "padding", *spans)
     differing = [key for key in same if getattr(other, key) != getattr(experiment, key)]
     if differing:
         yield (
             path,
             f"{start!r} has another {', '.join(differing)} than {at[1]!r}",
-            "the same dataset and split, backbone, fine-tuning, head and chunk, "
-            "so that its weights fit and no test episode was trained on",
+            f"the same {', '.join(same)}, so that its weights fit and no test episode was trained "
+            "on",
             f"give both the same {', '.join(differing)}",
         )
     missing = [seed for seed in experiment.seeds if seed not in other.seeds]
@@ -173,7 +171,7 @@ def _init_from(
         )
 
 
-def _processes(at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+def _processes(at: tuple[str, str], experiment: Experiment) -> Iterator[Mistake]:
     training = experiment.training
     processes, nodes = training.processes, training.nodes
     if processes > training.batch_size:
@@ -199,53 +197,7 @@ def _processes(at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]
         )
 
 
-def _evaluate_on(
-    project: Project, names: Names, at: tuple[str, str], experiment: Experiment, usable: bool
-) -> Iterator[Finding]:
-    own = project.single(experiment.dataset) if usable else None
-    trained_on = project.members(experiment.dataset) if usable else {experiment.dataset: None}
-    for place, name in enumerate(experiment.evaluate_on):
-        path = (*at, "evaluate_on", place)
-        if name not in names["datasets"]:
-            yield (path, f"unknown dataset {name!r}", likely(name, names["datasets"]), "")
-        elif name in trained_on:
-            yield (
-                path,
-                f"{name!r}, which the experiment trains on",
-                "other datasets: its own test episodes are scored anyway",
-                "remove it",
-            )
-        elif name in experiment.evaluate_on[:place]:
-            yield (path, f"{name!r} stands twice", "each dataset once", "remove one of the two")
-        other = project.datasets.get(name)
-        if isinstance(other, MixtureDataset):
-            expected = "datasets with episodes, each by itself"
-            yield (path, f"{name!r} is a mixture", expected, f"name the datasets of {name!r}")
-            continue
-        if own is None or other is None:
-            continue  # it has mistakes of its own, which are reported
-        if other.actions != own.actions:
-            yield (
-                path,
-                f"{name!r} has the actions {_actions(other.actions)}, and {experiment.dataset!r}, "
-                f"which the experiment trains on, has {_actions(own.actions)}",
-                "the same dimensions and scale, or the policy's commands mean something else there",
-                "give both datasets the same `actions`",
-            )
-        if isinstance(other.split, Holdout) and not other.split.test:
-            yield (
-                path,
-                f"{name!r} has no test episodes (`split.test: 0`)",
-                "test episodes, which are the ones that are scored",
-                f"give the split of {name!r} a test share",
-            )
-
-
-def _actions(actions: Actions) -> str:
-    return f"{', '.join(actions.dimensions)} at scale {actions.said}"
-
-
-def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Mistake]:
     needed = experiment.frames_needed
     for name in (*project.members(experiment.dataset), *experiment.evaluate_on):
         dataset = project.datasets.get(name)
@@ -263,7 +215,7 @@ def _lengths(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             )
 
 
-def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Mistake]:
     for name, member in project.members(experiment.dataset).items():
         # The rest of the prompts is known after ingest; training checks it first thing.
         if isinstance(project.datasets[name], SimulatedDataset):
@@ -273,7 +225,7 @@ def _prompts(project: Project, at: tuple[str, str], experiment: Experiment) -> I
             yield from _same_prompt(place, member.prompt or experiment.prompt)
 
 
-def _same_prompt(at: tuple[str, ...], prompt: Prompt) -> Iterator[Finding]:
+def _same_prompt(at: tuple[str, ...], prompt: Prompt) -> Iterator[Mistake]:
     template, words = prompt.template, prompt.words.get("side", {})
     if f"{{{INSTRUCTION}}}" in template:
         return
@@ -290,7 +242,7 @@ def _same_prompt(at: tuple[str, ...], prompt: Prompt) -> Iterator[Finding]:
         )
 
 
-def _driven(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+def _driven(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Mistake]:
     """Check that a policy which is chosen by driving has a world to drive in."""
     if experiment.training.select_by == "val_loss":
         return
@@ -305,7 +257,7 @@ def _driven(project: Project, at: tuple[str, str], experiment: Experiment) -> It
         )
 
 
-def _policy(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+def _policy(project: Project, at: tuple[str, str], experiment: Experiment) -> Iterator[Mistake]:
     """Check augmentation, padding and rollouts against the policy that they are for."""
     policy = project.policy(at[1])
     cut, dimensions = policy.cut, policy.actions.dimensions
@@ -352,7 +304,7 @@ def _policy(project: Project, at: tuple[str, str], experiment: Experiment) -> It
         )
 
 
-def _head(at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
+def _head(at: tuple[str, str], experiment: Experiment) -> Iterator[Mistake]:
     """Check what is asked of the head against what its type can."""
     head = experiment.head
     if experiment.padding is not None and not head.pads:
@@ -360,7 +312,8 @@ def _head(at: tuple[str, str], experiment: Experiment) -> Iterator[Finding]:
             (*at, "padding"),
             f"outputs besides the velocities, and the head `{head.type}`",
             "none: they are values, and this head has its own loss",
-            "say `padding: null`, or take a head that writes values: lstm, mlp or gpt",
+            "say `padding: null`, or take a head that writes values: "
+            + ", ".join(kind for kind, own in HEADS.items() if own.pads),
         )
     if experiment.training.supervise == "every_frame" and not head.causal:
         yield (

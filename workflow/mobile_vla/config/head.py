@@ -27,6 +27,8 @@ class HeadSettings(Settings, ABC):
     causal: ClassVar[bool] = True
     """Whether it predicts from each frame of a window with those before it, and not from the last
     alone: only then ``training.supervise: every_frame`` means something."""
+    spans: ClassVar[bool] = False
+    """Whether its parameters are those of one length of windows."""
     pads: ClassVar[bool] = True
     """Whether it writes RoboVLMs' padding beside the velocities."""
 

@@ -8,13 +8,16 @@ from mobile_vla.config.base import Settings
 from mobile_vla.config.fields import Fields
 from mobile_vla.conventions import ScenarioKey
 
+Color = Literal["rgb", "bgr"]
+"""An order of colours."""
+
 
 class Images(Settings):
     """How raw camera images become frames."""
 
     resize: Literal["squeeze", "crop"] = "squeeze"
     """``squeeze``: the whole image, its aspect ratio changed. ``crop``: short side, centre kept."""
-    color: Literal["rgb", "bgr"] | None = None
+    color: Color | None = None
     """Colour order of the raw images (OpenCV collectors often store bgr). Where it is not said,
     they are read as rgb and the audit looks whether that can be true."""
 

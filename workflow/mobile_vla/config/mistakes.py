@@ -14,6 +14,11 @@ from pydantic import BaseModel, Tag, ValidationError
 from mobile_vla.config.reading import Document, Path_
 from mobile_vla.errors import Problem
 
+Mistake = tuple[Path_, str, str, str]
+"""Path in config.yaml, what was found, what was expected, and what to do."""
+Names = Mapping[str, Sequence[str]]
+"""By section, all names in config.yaml, those of entries with mistakes of their own included."""
+
 COMMAND_LINE = "--config"
 """Place of what the command line says."""
 

@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mobile_vla.config.entries import MixtureDataset, SimulatedDataset, SingleDataset
-from mobile_vla.config.mistakes import Source, likely, short
+from mobile_vla.config.mistakes import Mistake, Source, likely, short
 from mobile_vla.config.named import TOGETHER, Named
 from mobile_vla.config.reading import Path_
 from mobile_vla.config.split import Holdout, LeaveOneOut, Split
 from mobile_vla.errors import Problem
 
-Finding = tuple[Path_, str, str, str]
-"""Path in config.yaml, what was found, what was expected, and what to do."""
 STAND_IN = "any"
 ONE_ROBOT = (
     "the same in all datasets of a mixture: its policy drives one robot, and is not told which "
@@ -70,7 +68,7 @@ def _wrong(
 
 def mixture_checks(
     project: Named, known: Sequence[str], name: str, mixture: MixtureDataset
-) -> Iterator[Finding]:
+) -> Iterator[Mistake]:
     """Yield why datasets cannot be mixed; ``known`` are the datasets that config.yaml names."""
     at: Path_ = ("datasets", name, "datasets")
     if name not in known:  # experiments list it
@@ -114,16 +112,22 @@ def mixture_checks(
 
 def _differences(first: SingleDataset, other: SingleDataset) -> Iterator[tuple[str, str, str, str]]:
     """Yield which setting differs that must not, what is expected, and the two values."""
-    for key, value in first.actions:
-        if getattr(other.actions, key) != value:
-            yield f"`actions.{key}`", ONE_ROBOT, _text(value), _text(getattr(other.actions, key))
-    if first.units != other.units:
-        yield "`units`", ONE_ROBOT, _text(first.units), _text(other.units)
-    if first.images.resize != other.images.resize:
-        yield "`images.resize`", ONE_ROBOT, first.images.resize, other.images.resize
+    for what, of_first, of_other in same_robot(first, other):
+        yield what, ONE_ROBOT, of_first, of_other
     expected = "folds that belong together, since each run trains on one fold of every dataset"
     if _folds(first.split) != _folds(other.split):
         yield "`split`", expected, _folds(first.split), _folds(other.split)
+
+
+def same_robot(first: SingleDataset, other: SingleDataset) -> Iterator[tuple[str, str, str]]:
+    """Yield by which setting pictures or commands of two datasets differ, and the two values."""
+    for key, value in first.actions:
+        if getattr(other.actions, key) != value:
+            yield f"`actions.{key}`", _text(value), _text(getattr(other.actions, key))
+    if first.units != other.units:
+        yield "`units`", _text(first.units), _text(other.units)
+    if first.images.resize != other.images.resize:
+        yield "`images.resize`", first.images.resize, other.images.resize
 
 
 def _folds(split: Split) -> str:

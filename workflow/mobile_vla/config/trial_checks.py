@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
-from mobile_vla.config.mistakes import likely
+from mobile_vla.config.mistakes import Mistake, Names, likely
 from mobile_vla.config.project import Project
 
-Finding = tuple[tuple[str | int, ...], str, str, str]
-"""Path in config.yaml, what was found, what was expected, and what to do."""
 
-
-def trial_checks(project: Project, names: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+def trial_checks(project: Project, names: Names) -> Iterator[Mistake]:
     """Yield what is wrong with the policies of trials.
 
     Args:
         project: the entries of config.yaml without mistakes of their own.
-        names: by section, the names of all.
+        names: of all entries.
     """
     runs = {
         f"{name}/{run}": name

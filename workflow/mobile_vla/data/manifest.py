@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,7 @@ def manifest(
         )
     if out:
         log.warning("%s", _summary(settings.dataset, out, warnings, len(every)))
-    rows = [action for episode in kept for action in episode.actions]
-    values = np.array(rows, dtype=np.float32).reshape(-1, len(ACTION_COLUMNS))  # (rows, 3)
+    values = _actions(kept)
     with atomic_path(outputs.actions) as temporary:
         np.save(temporary, values)
     episodes = tuple(
@@ -84,6 +84,7 @@ def manifest(
             instruction=episode.instruction,
             raw_sha256=episode.raw.sha256,
             frames_sha256=episode.frame_file.sha256,
+            actions_sha256=sha256(_actions([episode]).tobytes()).hexdigest(),
         )
         for episode in kept
     )
@@ -103,6 +104,12 @@ def manifest(
         ),
         actions_file=FileDigest.of(outputs.actions),
     ).write(outputs.manifest)
+
+
+def _actions(episodes: Sequence[EpisodeFacts]) -> np.ndarray:
+    """Return the actions of episodes, (rows, 3) float32."""
+    rows = [action for episode in episodes for action in episode.actions]
+    return np.array(rows, dtype=np.float32).reshape(-1, len(ACTION_COLUMNS))
 
 
 def _check_names(dataset: str, every: Sequence[EpisodeFacts]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from hashlib import sha256
 from pathlib import Path
 
 from mobile_vla.config.data import MixSettings
@@ -89,10 +88,7 @@ def repeated_episodes(dataset: Dataset) -> dict[str, str]:
     first: dict[str, int] = {}
     found: dict[str, str] = {}
     for index, episode in enumerate(dataset.episodes):
-        rows = slice(dataset.offsets[index], dataset.offsets[index] + dataset.lengths[index])
-        actions = sha256(dataset.actions[rows].tobytes()).hexdigest()
-        content = f"{episode.frames_sha256} {actions}"
-        before = [first.setdefault(key, index) for key in (episode.raw_sha256, content)]
+        before = [first.setdefault(key, index) for key in episode.content]
         earlier = min(before)
         if dataset.part[earlier] != dataset.part[index]:
             found[episode.name] = dataset.episodes[earlier].name

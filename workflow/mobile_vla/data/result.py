@@ -32,11 +32,22 @@ class Episode(Result):
     """SHA-256 of the raw file."""
     frames_sha256: str
     """SHA-256 of the episode's ``.npy`` file."""
+    actions_sha256: str
+    """SHA-256 of its actions, T·3 values in float32."""
 
     @property
     def name(self) -> str:
         """Name of the episode."""
         return self.episode
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """Digests of its file, and of its frames and actions: one is enough to know it again.
+
+        A file that was written once more has other bytes, and a dataset that resizes otherwise
+        other frames.
+        """
+        return self.raw_sha256, f"{self.frames_sha256} {self.actions_sha256}"
 
 
 class Quarantined(Result):

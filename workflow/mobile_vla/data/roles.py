@@ -49,8 +49,7 @@ def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = Non
             "run snakemake again, it splits anew"
         )
     chosen = content.folds[fold]
-    digests = {episode.name: episode.raw_sha256 for episode in dataset.episodes}
-    problems = [*_misplaced(chosen, dataset), *shared_content(chosen.roles, digests)]
+    problems = [*_misplaced(chosen, dataset), *shared_content(chosen.roles, dataset.episodes)]
     if problems:
         raise Problems(
             f"{path} does not fit dataset {dataset.name}; remove it and run snakemake again",
@@ -74,20 +73,21 @@ def load_split(path: Path, dataset: Dataset, fold: int, subset: int | None = Non
     return Roles(of, fold, folds, chosen.held_out)
 
 
-def shared_content(listed: Mapping[Role, Sequence[str]], digests: Mapping[str, str]) -> list[str]:
-    """Return a text for each two episodes with different roles and one SHA-256 of their files."""
+def shared_content(listed: Mapping[Role, Sequence[str]], episodes: Sequence[Episode]) -> list[str]:
+    """Return a text for each two episodes with different roles and the same content."""
+    content = {episode.name: episode.content for episode in episodes}
     first: dict[str, tuple[str, str]] = {}
     texts = []
     for role in ROLES:
         for name in listed[role]:
-            if name not in digests:
-                continue
-            other, where = first.setdefault(digests[name], (name, role))
-            if where != role:
-                texts.append(
-                    f"{other} ({where}) and {name} ({role}) have the same bytes; remove one of "
-                    "the two files, or what is scored has been trained on or selected by"
-                )
+            before = [first.setdefault(key, (name, role)) for key in content.get(name, ())]
+            for other, where in dict.fromkeys(before):
+                if where != role:
+                    texts.append(
+                        f"{other} ({where}) and {name} ({role}) are the same episode: the same "
+                        "bytes, or the same frames and actions; remove one of the two files, or "
+                        "what is scored has been trained on or selected by"
+                    )
     return texts
 
 

@@ -39,7 +39,7 @@ def split(settings: SplitSettings, outputs: SplitFiles, *, manifest: Path) -> No
     :func:`mobile_vla.data.assignment.deal` for the rule.
 
     Raises:
-        Problems: two files with the same bytes would be on two sides.
+        Problems: the same episode would be on two sides, from two files.
         UserError: there are too few groups, a cell has no validation episode, or a value that is to
             be held out has no episode.
     """
@@ -50,8 +50,7 @@ def split(settings: SplitSettings, outputs: SplitFiles, *, manifest: Path) -> No
     except UserError as error:
         raise UserError(f"dataset {settings.dataset}: {error}") from None
     folds = tuple(roles.written(episodes) for roles in assigned)
-    digests = {episode.name: episode.raw_sha256 for episode in episodes}
-    shared = [text for fold in folds for text in shared_content(fold.roles, digests)]
+    shared = [text for fold in folds for text in shared_content(fold.roles, episodes)]
     if shared:
         raise Problems(
             f"dataset {settings.dataset}: the same content would be on two sides of the split",

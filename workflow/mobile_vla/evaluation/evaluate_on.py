@@ -60,20 +60,22 @@ def evaluate_on(
 def _refuse_seen(
     settings: EvaluateSettings, data: RunData, other: Dataset, scored: Sequence[int]
 ) -> None:
-    """Refuse to score episodes whose bytes trained or selected the policy."""
+    """Refuse to score episodes that trained or selected the policy."""
     dataset = data.dataset
     seen = {
-        dataset.episodes[index].raw_sha256: f"{dataset.episodes[index].name}, which is in {role}"
+        key: f"{dataset.episodes[index].name}, which is in {role}"
         for role in ("train", "val")
         for index in data.roles.of[role]
+        for key in dataset.episodes[index].content
     }
     problems = [
         Problem(
             f"{other.name}, {episode.name} (test)",
-            f"the same bytes as {seen[episode.raw_sha256]} of {dataset.name}",
+            f"the same episode as {known[0]} of {dataset.name}: the same bytes, or the same frames "
+            "and actions",
         )
         for episode in (other.episodes[index] for index in scored)
-        if episode.raw_sha256 in seen
+        if (known := [seen[key] for key in episode.content if key in seen])
     ]
     if problems:
         raise Problems(

@@ -56,15 +56,22 @@ def read_instruction_attribute(file: h5py.File, places: Places) -> str:
 
 
 def whole_text(holder: h5py.Group | h5py.Dataset, name: str) -> str | None:
-    """Return the whole text that an attribute holds; None where it holds another type, or many."""
+    """Return the whole text that an attribute holds; None where it holds anything else.
+
+    Else are another type, several texts, and bytes that are not UTF-8.
+    """
     if _bytes_of(holder, name) > MAX_ATTRIBUTE_BYTES:
         return None
     value = holder.attrs[name]
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace").rstrip("\0")
-    return value if isinstance(value, str) else None
+    try:
+        if isinstance(value, bytes):
+            return value.decode("utf-8").rstrip("\0")
+        # h5py leaves bytes that are not UTF-8 in surrogates
+        return value.encode().decode() if isinstance(value, str) else None
+    except UnicodeError:
+        return None
 
 
 def texts_of(dataset: h5py.Dataset, count: int) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import h5py
 import numpy as np
 
 from mobile_vla.config.fields import Fields
-from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.config.ingest import Color, Images, IngestSettings
 from mobile_vla.conventions import FRAME_SHAPE
 from mobile_vla.files import atomic_path
 from mobile_vla.ingest.chunks import image_blocks
@@ -28,7 +28,10 @@ from mobile_vla.ingest.scenario import VALUES, parse_scenario
 from mobile_vla.ingest.values import single
 from mobile_vla.layout import EpisodeFiles
 from mobile_vla.result import FileDigest
-from mobile_vla.sentence import say
+from mobile_vla.sentence import say, verbatim
+
+COLOR = "color"
+"""Attribute of a file that says its images' order of colours, as recorded drives do: rgb or bgr."""
 
 
 def ingest(
@@ -85,7 +88,8 @@ def ingest(
 def group_of(attributes: Mapping[str, Any], episode: str) -> str:
     """Return an episode's group, which stays on one side of a split: its scene, or itself."""
     scene = single(attributes.get("scene"))
-    return scene if isinstance(scene, str) and scene else episode
+    is_number = isinstance(scene, int) and not isinstance(scene, bool)
+    return str(scene) if is_number or (isinstance(scene, str) and scene) else episode
 
 
 def identify(raw: Path, fields: Fields | None, inside: str) -> FileDigest:
@@ -136,8 +140,28 @@ def _read(
         if fields is not None and fields.episodes is not None and not settings.inside:
             raise _without_groups(file, fields.episodes)
         episode = read_episode(file, announce, Places.of(fields, settings.inside))
+        _check_color(episode.attributes.get(COLOR), settings.images)
         blocks = image_blocks(file, episode.place, announce)
         return episode, write_frames(blocks, len(episode.actions), settings.images, path)
+
+
+def _check_color(said: Any, images: Images) -> None:
+    """Refuse a file that says another order of colours than its dataset.
+
+    Raises:
+        Rejected: it does.
+    """
+    if said in get_args(Color) and said != images.settled().color:
+        raise rejection(
+            "color_contradicts_file",
+            f"attribute {COLOR}",
+            verbatim(said),
+            say("{color}, by `images.color`", color=images.settled().color),
+            say(
+                "put such files into a dataset of their own with `images: {{color: {said}}}`",
+                said=said,
+            ),
+        )
 
 
 def write_frames(

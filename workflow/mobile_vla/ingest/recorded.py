@@ -119,17 +119,20 @@ def _name(named_like: str, pattern: str, group: str, path: Path, place: str) -> 
     if not group:
         return named_like
     episode = "--".join([named_like, *wild_parts(pattern, group)]).translate(ESCAPED)
-    try:
-        size = len(episode.encode())
-    except UnicodeEncodeError:
-        size = LONGEST + 1
-    if size > LONGEST or not episode.isprintable():
+    if not _can_name_files(episode):
         raise UserError(
             f"{place}: {path} has a group named {group[:LONGEST]!r}, expected printable names of "
             f"at most {LONGEST} bytes together with the file's, which become those of files; "
             "rename it, or narrow `episodes`"
         )
     return episode
+
+
+def _can_name_files(episode: str) -> bool:
+    try:
+        return len(episode.encode()) <= LONGEST and episode.isprintable()
+    except UnicodeEncodeError:  # a name that is not in UTF-8
+        return False
 
 
 def recorded_files(name: str, dataset: RecordedDataset, source: Source) -> dict[str, Path]:
@@ -162,6 +165,12 @@ def recorded_files(name: str, dataset: RecordedDataset, source: Source) -> dict[
         if _hidden(path.relative_to(folder), dataset.pattern):
             continue
         episode = "--".join(path.relative_to(folder).with_suffix("").parts).translate(ESCAPED)
+        if not _can_name_files(episode):
+            raise UserError(
+                f"{place}: found a file named {str(path.relative_to(folder))!r}, expected "
+                f"printable names of at most {LONGEST} bytes together with the subfolder's, which "
+                "become those of files; rename it, or narrow `pattern`"
+            )
         if episode in files:
             raise UserError(
                 f"{place}: {files[episode].name} and {path.name} give the same episode "

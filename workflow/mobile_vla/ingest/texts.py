@@ -120,10 +120,8 @@ def _read(dataset: h5py.Dataset, place: str, expected: Sentence) -> Iterator[str
         for value in block.reshape(-1, block.shape[-1]) if of_bytes else block.ravel():
             if names:
                 text = names.get(int(value))
-            elif h5py.check_string_dtype(dataset.dtype):
-                text = plain_text(value)
             else:
-                text = text_of_bytes(value.tobytes())
+                text = text_of_bytes(value if isinstance(value, bytes) else value.tobytes())
             if text is None:
                 raise unclear(
                     place,

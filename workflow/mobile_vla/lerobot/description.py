@@ -89,6 +89,9 @@ def describe(
     if not is_known:
         raise Problems(HEADING.format(name=name), wrong)
     fps = _field(info, "fps", (int, float), path, wrong)
+    if fps is not None and (isinstance(fps, bool) or not 0 < fps < math.inf):
+        wrong.append(Problem(f"{path} (fps)", f"found {fps!r}", "frames a second", COPY))
+        fps = None
     data_path = _pattern(info, "data_path", path, wrong)
     if camera is not None and features[camera]["dtype"] == "video":
         video_path = _pattern(info, "video_path", path, wrong)
@@ -185,9 +188,11 @@ def _camera(
 
 
 def _is_depth(feature: Mapping[str, Any]) -> bool:
+    said = [feature.get(place) for place in ("info", "video_info")]
     return any(
-        bool((feature.get(place) or {}).get(name))
-        for place in ("info", "video_info")
+        bool(one.get(name))
+        for one in said
+        if isinstance(one, Mapping)
         for name in ("video.is_depth_map", "is_depth_map")
     )
 
@@ -229,10 +234,17 @@ def _is_vector(feature: Mapping[str, Any]) -> bool:
 
 
 def _names(names: Any) -> list[str]:
-    """Return a feature's names; older writers group them: ``{"motors": […]}``."""
-    if isinstance(names, Mapping):
-        names = [name for group in names.values() for name in group]
-    return [str(name) for name in names or ()]
+    """Return a feature's names.
+
+    Older writers group them, ``{"motors": […]}``, and those for a gamepad number them,
+    ``{"delta_x": 0, …}``.
+    """
+    if isinstance(names, Mapping) and all(isinstance(place, int) for place in names.values()):
+        names = sorted(names, key=lambda name: names[name])
+    elif isinstance(names, Mapping):
+        groups = [group for group in names.values() if isinstance(group, list)]
+        names = [name for group in groups for name in group]
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _recognised(

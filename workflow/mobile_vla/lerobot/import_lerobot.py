@@ -64,7 +64,7 @@ def _unpacked(stored: pa.Scalar, place: str) -> np.ndarray:
     """Return the image (H, W, 3) uint8, RGB, of a cell of the Parquet file."""
     cell = stored.as_py()
     data = cell.get("bytes") if isinstance(cell, dict) else None
-    if data is None:
+    if not isinstance(data, bytes):
         raise UserError(
             f"{place}: found no bytes of an image, expected them in the Parquet file; save the "
             "dataset with its images embedded"

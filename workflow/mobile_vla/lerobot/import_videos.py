@@ -19,10 +19,10 @@ from mobile_vla.ingest.rawfile import Rejected, rejection
 from mobile_vla.ingest.result import VIDEO_CODEC, Defect, EpisodeFacts, VideoFrames
 from mobile_vla.ingest.scenario import parse_scenario
 from mobile_vla.lerobot.result import ACTION
-from mobile_vla.lerobot.rows import actions_of, read_rows
+from mobile_vla.lerobot.rows import actions_of, numbers_of, read_rows
 from mobile_vla.lerobot.video import AGAIN, Video
 from mobile_vla.result import FileDigest
-from mobile_vla.sentence import say
+from mobile_vla.sentence import say, verbatim
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ def _import(
 ) -> EpisodeFacts:
     """Write an episode's frames, and return its facts."""
     every, tolerance = settings.every, 0.5 / settings.fps
-    times = [episode.start + time for time in rows.column("timestamp").to_pylist()]  # seconds
+    own = numbers_of(rows, "timestamp")  # seconds
+    times = [episode.start + time for time in own]
     actions = actions_of(rows, settings.columns, every)  # (T, 3)
     identity: FileDigest | None = None
     shape: tuple[int, int, int] | None = None
@@ -72,6 +73,7 @@ def _import(
     with atomic_path(frames) as temporary:
         try:
             check_finite(actions, ACTION)
+            _check_times(own, settings.fps)
             with Video(video) as opened:
                 images = opened.frames(times, tolerance, every)
                 first = next(images)
@@ -105,6 +107,22 @@ def _import(
         image_statistics=statistics,
         errors=defects,
     )
+
+
+def _check_times(times: list[float], fps: float) -> None:
+    """Refuse times that are not those of frames at the declared rate.
+
+    A frame is looked for within half a frame of its time: with too low a rate that could be
+    another frame.
+
+    Raises:
+        Rejected: one is half a frame or more away from where it should be.
+    """
+    for frame, time in enumerate(times):
+        if not abs((time - times[0]) * fps - frame) < 0.5:
+            found = verbatim(f"{time - times[0]:.4f} s")
+            expected = say("{time:.4f} s, at {fps:g} frames a second", time=frame / fps, fps=fps)
+            raise rejection("unequal_length", f"timestamp of frame {frame}", found, expected, AGAIN)
 
 
 def _blocks(

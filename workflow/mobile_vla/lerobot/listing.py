@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from mobile_vla.lerobot.result import OURS, VERSION, ExportedDataset, ExportedEp
 
 INDEX = "meta/episodes"
 JOB_FRAMES = 6000  # about half a minute of decoding: starting Python takes as long as 100 frames
+LONGEST = 1e9  # seconds of a video
 JOB_EPISODES = 100  # at most: their files stand on a command line
 COLUMNS = ("episode_index", "tasks", "length", "data/chunk_index", "data/file_index")
 
@@ -211,16 +213,47 @@ def _rows(
                 wrong.append(Problem(str(path), found, f"the index of {VERSION}", COPY))
             else:
                 table = pq.read_table(path, columns=list(columns))
-                empty = [name for name in columns if table.column(name).null_count]
-                if empty:
-                    found = f"rows without {', '.join(empty)}"
-                    wrong.append(Problem(str(path), found, "a value in each row", COPY))
-                else:
-                    rows += table.to_pylist()
+                listed = table.to_pylist()
+                unusual = [one for name in columns for one in _unusual(listed, name, path)]
+                wrong += unusual
+                rows += [] if unusual else listed
         except (OSError, pa.ArrowException) as error:
             said = " ".join(str(error).split())
             wrong.append(Problem(str(path), f"cannot be read as an index of episodes: {said}"))
-    return sorted(rows, key=lambda row: int(row["episode_index"]))
+    rows = sorted(rows, key=lambda row: int(row["episode_index"]))
+    for one, other in itertools.pairwise(rows):
+        if one["episode_index"] == other["episode_index"]:
+            found = f"episode {one['episode_index']} is listed twice"
+            wrong.append(Problem(str(paths[0].parent.parent), found, "each once", COPY))
+    return rows
+
+
+def _unusual(rows: Sequence[Mapping[str, Any]], name: str, path: Path) -> list[Problem]:
+    """Return what is wrong with the first value of a column that is not what its name says."""
+    expected, is_usual = "a whole number from 0", _is_count
+    if name == "tasks":
+        expected, is_usual = "a list of texts", _is_texts
+    elif name == "length":
+        expected, is_usual = "a whole number from 1", lambda value: _is_count(value) and value > 0
+    elif name.endswith("from_timestamp"):
+        expected, is_usual = "seconds from 0", _is_seconds
+    for number, row in enumerate(rows):
+        if not is_usual(row[name]):
+            place = f"{path}, row {number}, {name}"
+            return [Problem(place, f"found {row[name]!r}", f"{expected}, as in {VERSION}", COPY)]
+    return []
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= LONGEST
 
 
 def _exported(folder: Path, lengths: list[int]) -> dict[int, ExportedEpisode]:

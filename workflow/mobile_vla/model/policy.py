@@ -169,7 +169,16 @@ class Policy(nn.Module):
         head = {f"{HEAD}{name}": tensor for name, tensor in self.head.state_dict().items()}
         parts = {"head": {**head, "action_token": self.encoder.action_token.detach()}}
         if self.settings.lora is not None:
-            parts["adapter_model"] = get_peft_model_state_dict(self.encoder.backbone)
+            # With `bias: all` it has those of frozen layers too, where these are loaded.
+            frozen = {
+                name
+                for name, parameter in self.encoder.backbone.named_parameters()
+                if not parameter.requires_grad
+            }
+            adapters = get_peft_model_state_dict(self.encoder.backbone)
+            parts["adapter_model"] = {
+                name: tensor for name, tensor in adapters.items() if name not in frozen
+            }
         if self.settings.full is not None:
             parts["backbone"] = {
                 name: parameter.detach()
@@ -185,7 +194,11 @@ class Policy(nn.Module):
             UserError: they are not exactly the tensors that this policy trains.
         """
         stored, expected = (
-            {f"{part}: {name}" for part, values in parts.items() for name in values}
+            {
+                f"{part}: {name} {tuple(value.shape)}"
+                for part, values in parts.items()
+                for name, value in values.items()
+            }
             for parts in (tensors, self.trained())
         )
         if stored != expected:

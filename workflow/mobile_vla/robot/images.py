@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-from mobile_vla.config.ingest import Images
+from mobile_vla.config.ingest import Color, Images
 from mobile_vla.ingest.resize import to_frame
-
-Color = Literal["rgb", "bgr"]
 
 
 def frame_of(image: np.ndarray, images: Images, color: Color = "rgb") -> np.ndarray:

@@ -7,10 +7,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
-from mobile_vla.config.ingest import Images, IngestSettings
+from mobile_vla.config.ingest import Color, Images, IngestSettings
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.prompts import lacking, lacks, prompt_values, render
 from mobile_vla.errors import Problem, Problems, UserError
@@ -95,8 +96,15 @@ def frames_of_episode(path: Path, images: Images) -> tuple[np.ndarray, dict[str,
         return _ingested(path, path, path.with_suffix(".npy"), images)
     with tempfile.TemporaryDirectory() as folder:
         files = EpisodeFiles(Path(folder, "facts.json"), Path(folder, "frames.npy"))
-        settings = IngestSettings(dataset="predict", episode=path.stem, images=images)
-        ingest(settings, files, raw=path)
+        declared = images.settled().color
+        # A recorded drive says its order of colours, which need not be that of the training set.
+        for color in sorted(get_args(Color), key=lambda one: one != declared):
+            read = images.model_copy(update={"color": color})
+            settings = IngestSettings(dataset="predict", episode=path.stem, images=read)
+            ingest(settings, files, raw=path)
+            errors = EpisodeFacts.read(files.facts).errors
+            if all(error.code != "color_contradicts_file" for error in errors):
+                break
         return _ingested(path, files.facts, files.frames, images)
 
 

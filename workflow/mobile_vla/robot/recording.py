@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import shutil
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from PIL import Image
 from mobile_vla.conventions import ACTION_COLUMNS, columns_of
 from mobile_vla.files import atomic_path
 from mobile_vla.ingest.collector import INSTRUCTION_BYTES
+from mobile_vla.ingest.ingest import COLOR
 from mobile_vla.serving.pictures import unpack
-from mobile_vla.serving.recorder import read_drive
+from mobile_vla.serving.recorder import read_drive, read_pictures
 from mobile_vla.serving.requests import RAW
 
 log = logging.getLogger(__name__)
@@ -37,10 +39,10 @@ def finish_drive(place: Path) -> None:
     ``target: next`` a frame's command is that of the answer before. A drive without steps leaves
     nothing.
     """
-    head, steps, pictures = read_drive(place)
+    head, steps = read_drive(place)
     if steps:
         path = place.parent / f"{_name(head)}.h5"
-        _write(path, head, steps, [_file_of(*one) for one in zip(pictures, steps, strict=True)])
+        _write(path, head, steps, map(_file_of, read_pictures(place, steps), steps))
         log.info("%s: a drive of %d frames", path, len(steps))
     shutil.rmtree(place)
 
@@ -53,7 +55,7 @@ def _name(head: dict[str, Any]) -> str:
 
 
 def _write(
-    path: Path, head: dict[str, Any], steps: list[dict[str, Any]], images: list[bytes]
+    path: Path, head: dict[str, Any], steps: list[dict[str, Any]], images: Iterable[bytes]
 ) -> None:
     answers = np.array([step["actions"] for step in steps], dtype=np.float32)  # (T, C, A)
     actions = np.zeros((len(steps), len(ACTION_COLUMNS)), dtype=np.float32)
@@ -63,7 +65,7 @@ def _write(
     began = datetime.strptime(head["began"], "%Y%m%d_%H%M%S")
     text = head["prompt"].encode()
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        stored = file.create_dataset("images", (len(images),), h5py.vlen_dtype(np.uint8))
+        stored = file.create_dataset("images", (len(steps),), h5py.vlen_dtype(np.uint8))
         for frame, image in enumerate(images):
             stored[frame] = np.frombuffer(image, dtype=np.uint8)
         file.create_dataset("actions", data=actions)
@@ -81,6 +83,7 @@ def _write(
             "total_duration": head["period"] * len(steps),
             "num_frames": len(steps),
             "action_chunk_size": answers.shape[1],
+            COLOR: "rgb",
             "collection_datetime": began.isoformat(),
             "session": head["session"],
             "drive": head["drive"],

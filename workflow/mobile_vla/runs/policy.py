@@ -38,7 +38,8 @@ def build_policy(
     model = load_backbone(backbone, settings, data.precision, cut or settings.cut)
     processor = backbone.processor()
     policy = Policy(settings, model, processor, data.prompts.texts, seed, data.fixed)
-    policy.head.prepare(data.samples["train"].commands_of_targets())
+    commands = data.samples["train"].commands_of_episodes()
+    policy.head.prepare(commands)
     if init_from is not None:
         described, tensors = read_folder(init_from.parent, backbone)
         before, now = described.data, data.trained_on
@@ -49,6 +50,7 @@ def build_policy(
                 "have seen episodes that are scored here; train both on the same dataset and split"
             )
         policy.load_trained(tensors)
+        policy.head.prepare(commands, trained=True)
     return policy
 
 

@@ -71,9 +71,10 @@ class Samples:
         samples.table = table
         return samples
 
-    def commands_of_targets(self) -> Tensor:
-        """Return the actions (n, A), normalised, that are to be predicted, each row once."""
-        return self.actions[np.unique(self.table.targets[self.table.mask])]
+    def commands_of_episodes(self) -> Tensor:
+        """Return the actions (n, A), normalised, at all frames and targets, each row once."""
+        table = self.table
+        return self.actions[np.union1d(table.frames, table.targets[table.mask])]
 
     def batch(self, indices: np.ndarray, key: tuple[int, ...] | None = None) -> Batch:
         """Gather the windows with the given indices (B,).

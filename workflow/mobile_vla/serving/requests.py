@@ -137,6 +137,10 @@ def _name(value: Any) -> str:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_INSTRUCTION:
         raise ValueError(f"expected at most {LONGEST_INSTRUCTION} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("expected characters, and found half of one (a lone surrogate)") from None
     return value
 
 

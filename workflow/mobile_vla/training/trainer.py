@@ -315,7 +315,8 @@ class Trainer:
             totals = [total + value for total, value in zip(totals, sums.tolist(), strict=True)]
             predicted = found.outputs[..., : self.objective.dimensions].float()
             error += summed_error(predicted, targets, mask).cpu()
-            beyond += int(((predicted.abs() > 1) & mask[..., None]).sum())
+            outside = (predicted.abs() > 1) & mask[..., None] & self.policy.fixed.isnan()
+            beyond += int(outside.sum())
             count += batch.supervised
         totals, error_sums, (beyond, count) = (
             self.sum_over_processes(values) for values in (totals, error.tolist(), [beyond, count])

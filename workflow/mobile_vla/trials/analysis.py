@@ -42,23 +42,24 @@ class _Pair:
     """The blocks of two policies, in the order in which they were driven."""
 
     policies: tuple[str, str]
-    results: np.ndarray  # (n,) 1, −1 or 0 for each block in which both have an outcome
+    results: np.ndarray  # (n,) 1, −1 or 0 for each complete block
     numbers: list[int]  # n, of these blocks
     # of all blocks, had what is missing gone against the first, and against the second
     worst: tuple[np.ndarray, np.ndarray]
 
     @classmethod
     def of(cls, policies: tuple[str, str], blocks: Sequence[DrivenBlock]) -> _Pair:
-        """Return the blocks in which each of the two has a drive, or should have one."""
-        both = {
-            block.number: tuple(block.outcomes[policy] for policy in policies)
-            for block in blocks
-            if block.outcomes.keys() >= set(policies)
-        }
-        complete = {number: drives for number, drives in both.items() if None not in drives}
-        every = list(both.values())
+        """Return the blocks in which each of the two has a drive, or should have one.
+
+        A block counts once it is complete, also where only a third policy's drive is missing: a
+        pair that counted earlier would tell which letter is still to drive.
+        """
+        both = [block for block in blocks if block.outcomes.keys() >= set(policies)]
+        every = [tuple(block.outcomes[policy] for policy in policies) for block in both]
+        complete = [drives for block, drives in zip(both, every, strict=True) if block.complete]
+        numbers = [block.number for block in both if block.complete]
         worst = (_results(every, (False, True)), _results(every, (True, False)))
-        return cls(policies, _results(complete.values(), (False, False)), list(complete), worst)
+        return cls(policies, _results(complete, (False, False)), numbers, worst)
 
 
 def _results(

@@ -50,14 +50,14 @@ class DrivenPair(Result):
 
     policies: tuple[str, str]
     blocks: int
-    """Blocks in which both have an outcome."""
+    """Complete blocks in which both drove."""
     wins: int
     """Blocks in which the first alone succeeds."""
     losses: int
     """Blocks in which the second alone succeeds."""
     ties: int
     missing: int
-    """Blocks that were begun and in which one of the two has no outcome."""
+    """Blocks that were begun and in which a drive, if only a third policy's, has no outcome."""
     evidence: float
     """The largest E after any block: 2^m / ((m + 1) · C(m, wins)), m = wins + losses."""
     evidence_now: float

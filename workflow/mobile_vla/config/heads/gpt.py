@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,8 @@ from mobile_vla.config.head import Activation, HeadSettings, Widths, layer_matri
 
 class Gpt(HeadSettings):
     """A small causal transformer over the readouts of a window, and an MLP on its last state."""
+
+    spans: ClassVar[bool] = True
 
     type: Literal["gpt"]
     """Says that the head is a causal transformer."""

@@ -101,12 +101,15 @@ class ActionHead(nn.Module, ABC):
         """Return what states (N, H) are trained by, given their actions (N, C, A)."""
         return Supervised(self.predict(states), None)
 
-    def prepare(self, commands: Tensor) -> None:
-        """Adapt a fresh head to the commands (n, A), normalised, that training will show it.
+    def prepare(self, commands: Tensor, *, trained: bool = False) -> None:
+        """Adapt a head to the commands (n, A), normalised, that training will show it.
 
         What it keeps of them is a buffer, so that it travels with the policy.
+
+        Args:
+            trained: whether it has been trained: then it keeps what it has, and adds to it.
         """
-        del commands
+        del commands, trained
 
     @abstractmethod
     def operations(self, window: int, predictions: int = 1) -> int:

@@ -60,15 +60,19 @@ class TokensHead(ActionHead):
         if self.samples:
             self.register_buffer("ray", torch.randn(settings.hidden_size) * SPREAD)  # (H,)
 
-    def prepare(self, commands: Tensor) -> None:
-        """Take the distinct commands (n, A), normalised, as classes.
+    def prepare(self, commands: Tensor, *, trained: bool = False) -> None:
+        """Take the distinct commands (n, A), normalised, as classes, behind those of a trained one.
 
         Raises:
             UserError: there are more than classes.
         """
         if self.bins is not None:
             return
-        distinct = commands.unique(dim=0)
+        distinct = commands.to(self.table).unique(dim=0)
+        if trained:
+            before = self.table[self.known]
+            is_new = (distinct[:, None] != before).any(-1).all(-1)  # (n,)
+            distinct = torch.cat([before, distinct[is_new]])
         if len(distinct) > MOST_COMMANDS:
             raise UserError(
                 f"config.yaml (head.classes): the training episodes have {len(distinct)} distinct "
