@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mobile_vla.comparison import pairs
 from mobile_vla.comparison.compare import compare
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
+from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EvaluationResult
 from mobile_vla.files import write_json
@@ -84,13 +87,41 @@ def test_experiments_are_compared_on_the_steps_that_both_predict(tmp_path: Path)
 def test_the_better_one_is_named_and_many_pairs_are_corrected(tmp_path: Path) -> None:
     made = make_results(tmp_path, 4, beats=[True, False, True, True])
     (group,) = compared(made).groups
-    pairs = {pair.experiments: pair for pair in group.pairs}
-    assert len(pairs) == 6
-    assert pairs["lora", "lora_r8"].better == "lora"
-    assert all(pair.p_holm >= pair.p for pair in pairs.values())
-    assert max(pair.confidence for pair in pairs.values()) == pytest.approx(1 - 0.05 / 6)
-    for pair in pairs.values():
+    of = {pair.experiments: pair for pair in group.pairs}
+    assert len(of) == 6
+    assert of["lora", "lora_r8"].better == "lora"
+    assert all(pair.p_holm >= pair.p for pair in of.values())
+    assert max(pair.confidence for pair in of.values()) == pytest.approx(1 - 0.05 / 6)
+    for pair in of.values():
         assert (pair.better is not None) == (pair.p_holm < 0.05)
+
+
+def test_so_many_pairs_are_drawn_often_enough_and_told_apart_by_their_corrected_p_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pairs, "HELD", 1 << 18)  # in several parts
+    names = [f"e{index}" for index in range(12)]
+    errors = np.random.default_rng(0).normal(5, 0.3, (20, 12))
+    errors[:, 0] -= 2
+    compared_errors = pairs._Compared(names, errors, np.ones(20), 20, selected_on_scored=False)
+    every = list(combinations(range(12), 2))
+    found = pairs._pairs(compared_errors, every, Uncertainty(draws=1000))
+    assert [own.experiments for own in found] == [(names[a], names[b]) for a, b in every]
+    assert {own.better for own in found if "e0" in own.experiments} == {"e0"}
+    for own in found:
+        assert (own.better is not None) == (own.p_holm is not None and own.p_holm < 0.05)
+        excludes = own.low is not None and (own.low > 0 or own.high < 0)
+        assert excludes == (own.better is not None)
+
+
+def test_more_pairs_than_chance_allows_are_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_results(tmp_path, 3)
+    monkeypatch.setattr(pairs, "MOST_PAIRS", 2)
+    (group,) = again(made).groups
+    assert not group.pairs and "so many pairs" in str(group.why_no_pairs)
+    assert all(member.mae is not None and not member.letters for member in group.experiments)
 
 
 def test_seeds_are_averaged_and_are_no_further_episodes(tmp_path: Path) -> None:

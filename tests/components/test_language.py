@@ -186,6 +186,7 @@ def test_a_policy_that_does_the_opposite_is_not_praised(inputs, taught, tmp_path
 
 def swap(predicted, threshold, **windows):
     """Return the result of predictions under some prompts."""
+    windows = {"groups": [str(index) for index in range(len(windows["sides"]))], **windows}
     return score_prompt_swap(
         swapped_run(), predicted, SwapWindows(**windows), threshold, UNCERTAINTY
     )
@@ -233,15 +234,31 @@ def test_the_shift_is_that_of_the_first_command_and_of_left_against_right():
     assert found.lateral_shift.dimension == "angular_z"
     assert found.lateral_shift.mean == pytest.approx(0.5)
     assert found.windows == 4 and found.steps == 8
-    assert found.verdict == "inconclusive" and "only 2 episodes; 8" in str(found.why)
+    assert found.verdict == "inconclusive" and "only 2 groups; 8" in str(found.why)
+
+
+def test_both_sides_of_a_scene_are_one_value():
+    shift = np.array([0.2, 0.4, 0.1, 0.7])  # of an episode each
+    found = swap(
+        {"right": shift[:, None, None], "opposite": np.zeros((4, 1, 1))},
+        truth=np.full((4, 1, 1), 1.15),
+        mask=np.ones((4, 1), dtype=bool),
+        episode=np.arange(4),
+        groups=["one", "one", "other", "other"],
+        sides=["left"] * 4,
+        dimensions=("linear_y",),
+        threshold=0.1,
+    )
+    assert found.lateral_shift.units == 2 and found.episodes == 4
+    assert found.lateral_shift.mean == pytest.approx(np.mean([0.3, 0.4]))
 
 
 @pytest.mark.parametrize(
     ("dimensions", "sides", "why"),
     [
         (("linear_x",), ["left"] * 9, "no predicted dimension is lateral"),
-        (("linear_y",), [None] * 9, "no validation episode has a prompt that changes"),
-        (("linear_y",), ["left"] * 9, "in no validation window does the driver go"),
+        (("linear_y",), [None] * 9, "no scored episode has a prompt that changes"),
+        (("linear_y",), ["left"] * 9, "in no scored window does the driver go"),
     ],
 )
 def test_where_nothing_can_be_swapped_the_reason_is_said(dimensions, sides, why):

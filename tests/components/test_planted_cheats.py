@@ -53,6 +53,7 @@ def world() -> tuple[ScoredWindows, dict[str, np.ndarray], np.random.Generator]:
     episode = np.repeat(np.arange(TEST), len(last))
     scored = ScoredWindows(
         episodes=tuple(f"episode {index}" for index in range(TEST)),
+        groups=tuple(f"episode {index}" for index in range(TEST)),
         scenarios=tuple(scenarios),
         episode=episode,
         last_frame=np.tile(last, TEST),

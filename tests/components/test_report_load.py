@@ -118,7 +118,14 @@ def test_ranking_runs(tmp_path: Path) -> None:
 def test_the_best_a_typical_and_the_worst_episode() -> None:
     episodes = [
         EpisodeError(
-            episode=name, windows=7, steps=70, mae=mae, best_baseline_mae=0.5, ade=0, fde=0
+            episode=name,
+            group=name,
+            windows=7,
+            steps=70,
+            mae=mae,
+            best_baseline_mae=0.5,
+            ade=0,
+            fde=0,
         )
         for name, mae in (("a", 0.3), ("b", 0.1), ("c", 0.2), ("d", 0.9))
     ]

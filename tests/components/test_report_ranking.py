@@ -37,7 +37,7 @@ def ranked(scores: ComparisonResult) -> tuple[Ranking, ...]:
 
 
 def of_error(name: str, value: float, outcome: str = "beats") -> dict[str, object]:
-    mae = {"confidence": 0.95, "method": "percentile", "episodes": 12}
+    mae = {"confidence": 0.95, "method": "percentile", "groups": 12}
     ends = {"value": value, "low": value - 0.02, "high": value + 0.02}
     own = judged(name, outcome, mae={**mae, **ends})
     own["baselines"]["zero"] = 3 * BASELINE

@@ -38,6 +38,7 @@ def windows(episodes: int = 2, count: int = 2, chunk: int = 2, **changed: Any) -
     truth[:, -1, 1] = 1
     values: dict[str, Any] = {
         "episodes": tuple(f"episode {index}" for index in range(episodes)),
+        "groups": tuple(f"scene {index}" for index in range(episodes)),
         "scenarios": tuple({"side": ("left", "right")[index % 2]} for index in range(episodes)),
         "episode": np.repeat(np.arange(episodes), count),
         "last_frame": np.tile(np.arange(count) + 3, episodes),
@@ -53,6 +54,25 @@ def scores(drawn: ScoredWindows, prediction: np.ndarray, **others: Any) -> Evalu
     baselines = {"zero": np.zeros_like(drawn.truth), "train_mean": drawn.truth - 1}
     parts: Any = {"baselines": baselines, "controls": {}, "absent": {}, "fitted": {}}
     return score(RUN, drawn, Predictions(prediction, **(parts | others)), RULES, NO_FILE)
+
+
+def test_chance_draws_whole_groups():
+    """A scene whose second side repeats the first one adds nothing to what is known."""
+    rng = np.random.default_rng(0)
+    one = windows(10, chunk=1)
+    noise = rng.normal(0, 0.3, one.truth.shape).astype(np.float32)
+    alone = scores(one, one.truth + noise)
+    both = windows(20, chunk=1, groups=tuple(f"scene {index % 10}" for index in range(20)))
+    twice = scores(both, both.truth + np.concatenate([noise, noise]))
+    assert (twice.verdict.episodes, twice.verdict.groups) == (20, 10)
+    assert alone.verdict.groups == alone.verdict.episodes == 10
+    assert twice.mae["policy"].pooled == alone.mae["policy"].pooled
+    for name, gap in alone.differences.items():
+        again = twice.differences[name]
+        assert (again.low, again.high, again.p) == (gap.low, gap.high, gap.p)
+    few = windows(14, groups=tuple(f"scene {index % 7}" for index in range(14)))
+    assert scores(few, few.truth).verdict.outcome == "inconclusive"  # 7 scenes are too few
+    assert [own.group for own in twice.per_episode[:2]] == ["scene 0", "scene 1"]
 
 
 def part_of(result: EvaluationResult, name: str) -> Slice:

@@ -99,6 +99,7 @@ def swapped_run(experiment: str = "made", run: str = "seed0") -> SwappedRun:
         dataset="demo",
         manifest="d" * 64,
         split="5" * 64,
+        scored_on="test",
         prompts=prompts,
     )
 
@@ -116,6 +117,7 @@ def write_language(folder: Path, experiment: str, run: str) -> Path:
         truth=truth,
         mask=np.ones((24, 2), dtype=bool),
         episode=episode,
+        groups=[str(index) for index in range(12)],
         sides=sides,
         dimensions=("linear_x", "linear_y"),
     )

@@ -263,6 +263,7 @@ def _run(
     trained = roles["train"][: run.settings["subset"]]
     windowed = ScoredWindows(
         episodes=tuple(roles[scored_on]),
+        groups=tuple(roles[scored_on]),
         scenarios=tuple(parse_scenario(name) for name in roles[scored_on]),
         episode=np.searchsorted(scored, windows.episode),
         last_frame=windows.last_frame,

@@ -24,6 +24,7 @@ def windows(
     frames = last[:, None] + ahead
     return ScoredWindows(
         episodes=("scored",),
+        groups=("scored",),
         scenarios=(scenario or LEFT,),
         episode=np.zeros(count, dtype=np.int64),
         last_frame=last,

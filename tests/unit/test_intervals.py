@@ -122,7 +122,7 @@ def test_what_does_not_vary_is_certain(episodes: int) -> None:
     same = bootstrap(np.zeros((episodes, 1)), ONES(episodes), 1000, 0)
     assert same.interval(0, 0.95) == (0, 0)
     assert same.p_value(0, 0.95) == 1
-    assert episodes_needed(same, 0, 0.95, 0.8) is None
+    assert episodes_needed(same, 0, 20, 0.95, 0.8) is None
 
 
 ALIKE = [0.0, 2.8e-4, 2.8e-4 + 1e-12, 2.8e-4 - 1e-12, 2.8e-4]
@@ -168,7 +168,7 @@ def test_whatever_the_episodes_both_ends_and_the_p_value_are_there_or_none_is(
 def test_the_number_of_episodes_needed_gives_about_the_power_asked_for() -> None:
     values = np.concatenate([np.full(10, 1.3), np.full(10, -0.7)])  # mean 0.3, spread 1
     boot = bootstrap(values[:, None], ONES(20), 1000, 0)
-    count = episodes_needed(boot, 0, 0.95, 0.8)
+    count = episodes_needed(boot, 0, 20, 0.95, 0.8)
     assert count == pytest.approx((1.96 + 0.84) ** 2 * 20 / 19 / 0.09, abs=2)
     rng = np.random.default_rng(0)
     drawn = rng.choice(values, (count, 400))

@@ -138,6 +138,7 @@ def windows() -> ScoredWindows:
     truth = np.array([[[1, 0], [1, 0]], [[1, 0], [0, 1]], [[1, 0], [0, 0]]], dtype=np.float32)
     return ScoredWindows(
         episodes=("a", "b"),
+        groups=("a", "b"),
         scenarios=({}, {}),
         episode=np.array([0, 0, 1]),
         last_frame=np.array([3, 4, 3]),

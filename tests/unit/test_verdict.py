@@ -33,7 +33,7 @@ UNCLEAR, SEEMS_WORSE = gap(-0.3, 0.1), gap(-0.1, 0.3)
 def judged(*differences: Difference, episodes: int = 20, **changed: Any) -> Verdict:
     named = {f"baseline_{index}": own for index, own in enumerate(differences)}
     settings: dict[str, Any] = {"selected_on_scored": False, "image": "used", "prompt": "used"}
-    return judge(named, "baseline_0", episodes, 0.95, **{**settings, **changed})
+    return judge(named, "baseline_0", episodes, episodes, 0.95, **{**settings, **changed})
 
 
 def test_every_baseline_has_to_be_beaten() -> None:

@@ -1,4 +1,4 @@
-# The validation frames of each run under other prompts.
+# The scored frames of each run under other prompts.
 rule language:
     input:
         lambda w: backbone_weights(backbone_of(w)),

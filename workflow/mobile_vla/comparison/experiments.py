@@ -21,7 +21,8 @@ def experiment_scores(runs: Sequence[RunScores], uncertainty: Uncertainty) -> Ex
     first = runs[0].evaluation
     baselines = [name for name in first.baselines if name in sums.names]
     controls = [name for name in sums.names if name not in (POLICY, *baselines)]
-    boot = bootstrap(sums.absolute, sums.values, uncertainty.draws, uncertainty.seed)
+    units = sums.by_group()
+    boot = bootstrap(units.absolute, units.values, uncertainty.draws, uncertainty.seed)
     mae = dict(zip(sums.names, boot.values.tolist(), strict=True))
     best = min(baselines, key=lambda name: mae[name])
     total = sums.values.sum()
@@ -41,6 +42,7 @@ def experiment_scores(runs: Sequence[RunScores], uncertainty: Uncertainty) -> Ex
         seeds=len({run.evaluation.seed for run in runs}),
         folds=len({run.fold for run in runs}),
         episodes=len(sums.episodes),
+        groups=len(units.groups),
         steps=int(sums.steps.sum()),
         mae=mean_with_interval(boot, sums.names.index(POLICY), uncertainty.confidence),
         baselines={name: mae[name] for name in baselines},
@@ -67,7 +69,7 @@ def experiment_scores(runs: Sequence[RunScores], uncertainty: Uncertainty) -> Ex
 def combined(runs: Sequence[RunScores], kept: Sequence[np.ndarray]) -> tuple[ErrorSums, np.ndarray]:
     """Average the seeds of each fold, and put the folds' episodes behind each other.
 
-    The bootstrap draws an episode with all its seeds: a further seed is no further episode.
+    The bootstrap draws a group of episodes with all seeds: a further seed is no further episode.
 
     Args:
         kept: for each run (S,) bool, which of its steps count.
@@ -94,7 +96,9 @@ def combined(runs: Sequence[RunScores], kept: Sequence[np.ndarray]) -> tuple[Err
         errors, changes = np.mean(sums, axis=0)  # (2, n, K)
         all_errors.append(errors)
         all_changes.append(changes)
-    steps = np.concatenate(counts)
+    steps, errors = np.concatenate(counts), np.concatenate(all_errors)
     values = steps * len(runs[0].evaluation.dimensions)
-    sums_of = ErrorSums(tuple(names), tuple(episodes), np.concatenate(all_errors), values, steps)
+    group_of = {one.episode: one.group for run in runs for one in run.evaluation.per_episode}
+    groups = tuple(group_of[name] for name in episodes)
+    sums_of = ErrorSums(tuple(names), tuple(episodes), groups, errors, values, steps)
     return sums_of, np.concatenate(all_changes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -18,6 +19,7 @@ from mobile_vla.evaluation.verdict import ErrorSums
 from mobile_vla.sentence import say
 from mobile_vla.statistics.intervals import (
     FEWEST,
+    Bootstrap,
     bootstrap,
     episodes_needed,
     holm,
@@ -31,6 +33,17 @@ NO_COMMON_STEP = say(
     "chunks that overlap"
 )
 NO_OTHER = say("there is no other experiment on the same data")
+TOO_MANY = say(
+    "more than 100 experiments would make so many pairs that no difference could be told from "
+    "chance; compare fewer, in projects of their own"
+)
+
+# The smallest p value is 2 / draws, and Holm's correction multiplies it by the number of pairs.
+# With so many draws a pair, a clear difference still has a p value a tenth of what is asked.
+RESOLUTION = 20
+MOST_DRAWS = 200_000  # enough for 500 pairs; of more, only the clearest can be told
+MOST_PAIRS = 4950  # those of 100 experiments: of more, MOST_DRAWS would tell none
+HELD = 1 << 24  # samples' means held at a time, 134 MB
 
 Experiments = Mapping[str, Sequence[RunScores]]
 
@@ -54,7 +67,7 @@ def compare_group(
         for fold in sorted({run.fold for run in runs})
     }
     first = runs[0].evaluation
-    episodes, steps, pairs, why = 0, 0, list[ExperimentPair](), NO_COMMON_STEP
+    episodes, groups, steps, pairs, why = 0, 0, 0, list[ExperimentPair](), NO_COMMON_STEP
     selected = any(run.evaluation.selected_on_scored for run in runs)
     maes: list[MeanWithInterval | None] = [None] * len(experiments)
     if all(len(keys) for keys in common.values()):
@@ -62,11 +75,13 @@ def compare_group(
             combined(own, [np.isin(run.keys(places), common[run.fold]) for run in own])[0]
             for own in experiments.values()
         ]
-        values = sums[0].values
-        errors = np.stack([_by_episode(each, sums[0].episodes) for each in sums], axis=1)
+        units = [each.by_group() for each in sums]
+        values, groups = units[0].values, len(units[0].groups)
+        errors = np.stack([_by_unit(each, units[0].groups) for each in units], axis=1)
         boot = bootstrap(errors, values, uncertainty.draws, uncertainty.seed)
         maes = [mean_with_interval(boot, i, uncertainty.confidence) for i in range(len(sums))]
         episodes, steps = len(sums[0].episodes), int(sums[0].steps.sum())
+        why = NO_OTHER
         if len(experiments) > 1:
             named = list(experiments)
             chosen = [
@@ -74,9 +89,11 @@ def compare_group(
                 for a, b in itertools.combinations(range(len(named)), 2)
                 if with_one_of is None or {named[a], named[b]} & set(with_one_of)
             ]
-            pairs = _pairs(named, chosen, errors, values, selected, uncertainty)
-        why = NO_OTHER
-    tested = bool(pairs) and episodes >= FEWEST and not selected and with_one_of is None
+            compared = _Compared(named, errors, values, episodes, selected)
+            why = TOO_MANY
+            if len(chosen) <= MOST_PAIRS:
+                pairs, why = _pairs(compared, chosen, uncertainty), NO_OTHER
+    tested = bool(pairs) and groups >= FEWEST and not selected and with_one_of is None
     letters = _letters(list(experiments), maes, pairs) if tested else {}
     return ComparableGroup(
         dataset=first.dataset,
@@ -107,45 +124,74 @@ def _letters(
     return compact_letters(ranked, {own.experiments for own in pairs if own.better is not None})
 
 
-def _by_episode(sums: ErrorSums, episodes: Sequence[str]) -> np.ndarray:
-    """Return the policy's summed error of each episode, in an order that is the same for all."""
-    place = {name: index for index, name in enumerate(sums.episodes)}
-    order = [place[name] for name in episodes]
+def _by_unit(sums: ErrorSums, groups: Sequence[str]) -> np.ndarray:
+    """Return the policy's summed error of each group, in an order that is the same for all."""
+    place = {name: index for index, name in enumerate(sums.groups)}
+    order = [place[name] for name in groups]
     return np.asarray(sums.absolute[order, sums.names.index(POLICY)])
 
 
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """The errors of E experiments on the same steps, of n groups of episodes."""
+
+    names: Sequence[str]  # (E,)
+    errors: np.ndarray  # (n, E) summed
+    values: np.ndarray  # (n,) number of values that each sum is over
+    episodes: int
+    selected_on_scored: bool
+
+    def bootstraps(
+        self, places: Sequence[tuple[int, int]], uncertainty: Uncertainty
+    ) -> Iterator[tuple[Bootstrap, int]]:
+        """Yield each pair's bootstrap, and its place among those that were drawn together."""
+        finest = RESOLUTION * len(places) / (1 - uncertainty.confidence)
+        draws = max(uncertainty.draws, min(int(finest), MOST_DRAWS))
+        at_once = max(1, HELD // draws)
+        for first in range(0, len(places), at_once):
+            some = places[first : first + at_once]
+            paired = np.stack([self.errors[:, a] - self.errors[:, b] for a, b in some], axis=1)
+            boot = bootstrap(paired, self.values, draws, uncertainty.seed)
+            yield from ((boot, index) for index in range(len(some)))
+
+
 def _pairs(
-    names: Sequence[str],
-    places: Sequence[tuple[int, int]],
-    errors: np.ndarray,
-    values: np.ndarray,
-    selected_on_scored: bool,
-    uncertainty: Uncertainty,
+    compared: _Compared, places: Sequence[tuple[int, int]], uncertainty: Uncertainty
 ) -> list[ExperimentPair]:
-    """Return the difference of each pair, with intervals corrected for their number."""
-    paired = np.stack([errors[:, a] - errors[:, b] for a, b in places], axis=1)
-    boot = bootstrap(paired, values, uncertainty.draws, uncertainty.seed)
-    p_values = [boot.p_value(index, uncertainty.confidence) for index in range(len(places))]
-    adjusted = holm(p_values)
-    levels = holm_confidence(p_values, uncertainty.confidence)
+    """Return the difference of each pair, with intervals corrected for their number.
+
+    The corrected confidence of an interval is known when all p values are, so the samples are drawn
+    twice and not kept.
+    """
+    confidence = uncertainty.confidence
+    p_values = [
+        boot.p_value(index, confidence) for boot, index in compared.bootstraps(places, uncertainty)
+    ]
     pairs = []
-    for index, (a, b) in enumerate(places):
-        ends = boot.interval(index, levels[index])  # of a higher confidence, it may have no ends
+    for (a, b), (boot, index), p, p_holm, level in zip(
+        places,
+        compared.bootstraps(places, uncertainty),
+        p_values,
+        holm(p_values),
+        holm_confidence(p_values, confidence),
+        strict=True,
+    ):
+        ends = boot.interval(index, level)  # of a higher confidence, it may have no ends
         better, needed = None, None
-        if ends is not None and not selected_on_scored:
-            if boot.episodes >= FEWEST and (ends[1] < 0 or ends[0] > 0):
-                better = names[a] if ends[1] < 0 else names[b]
+        if ends is not None and not compared.selected_on_scored:
+            if boot.units >= FEWEST and p_holm is not None and p_holm < 1 - confidence:
+                better = compared.names[a if boot.values[index] < 0 else b]
             else:
-                needed = episodes_needed(boot, index, uncertainty.confidence, uncertainty.power)
+                needed = episodes_needed(boot, index, compared.episodes, level, uncertainty.power)
         pairs.append(
             ExperimentPair(
-                experiments=(names[a], names[b]),
+                experiments=(compared.names[a], compared.names[b]),
                 difference=float(boot.values[index]),
                 low=ends[0] if ends else None,
                 high=ends[1] if ends else None,
-                confidence=levels[index],
-                p=p_values[index] if ends else None,
-                p_holm=adjusted[index] if ends else None,
+                confidence=level,
+                p=p if ends else None,
+                p_holm=p_holm if ends else None,
                 better=better,
                 needed=needed,
             )

@@ -103,6 +103,8 @@ class ExperimentScores(Result):
     """Number of folds."""
     episodes: int
     """Number of episodes, those of all folds."""
+    groups: int
+    """Number of groups that these are of, such as scenes, by which chance is measured."""
     steps: int
     """Number of scored steps."""
     mae: MeanWithInterval
@@ -137,7 +139,7 @@ class ExperimentPair(Result):
     experiments: tuple[str, str]
     """Their names."""
     difference: float
-    """Mean absolute error of the first less that of the second, paired by episode."""
+    """Mean absolute error of the first less that of the second, paired by group of episodes."""
     low: float | None
     """Lower end of the interval; both ends are null where the episodes carry none."""
     high: float | None
@@ -149,7 +151,7 @@ class ExperimentPair(Result):
     p_holm: float | None
     """p value adjusted for the number of pairs."""
     better: str | None
-    """The experiment with the lower error; null where that is inconclusive."""
+    """The experiment with the lower error, by ``p_holm``; null where that is inconclusive."""
     needed: int | None
     """About how many episodes would show a difference of this size, where it is inconclusive."""
 

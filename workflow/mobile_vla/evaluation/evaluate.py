@@ -47,7 +47,7 @@ def evaluate(
     """
     use_threads(settings.threads, threads, "training.threads")
     data = open_run(settings, inputs, settings.precision)
-    role: Role = "test" if data.roles.of["test"] else "val"
+    role = data.scored_on
     scored = ScoredData(data.samples[role], data.roles, role, inputs.split)
     score_policy(settings, inputs.policy, data, scored, outputs)
 

@@ -68,7 +68,7 @@ class PredictorMae(Result):
 
 
 class Difference(Result):
-    """A policy's mean absolute error less another predictor's, paired by episode."""
+    """A policy's mean absolute error less another predictor's, paired by group of episodes."""
 
     value: float
     """Below 0 the policy is better."""
@@ -102,6 +102,8 @@ class Verdict(Result):
     against: str
     episodes: int
     """Number of episodes that the verdict rests on."""
+    groups: int
+    """Number of groups that these are of, such as scenes, by which chance is measured."""
     needed: int | None
     """About how many episodes it takes, if inconclusive and better than every baseline."""
     image: Use
@@ -142,6 +144,8 @@ class EpisodeError(Result):
     """The policy's errors in a scored episode; displacements in command steps."""
 
     episode: str
+    group: str
+    """Its group, such as a scene."""
     windows: int
     steps: int
     mae: float

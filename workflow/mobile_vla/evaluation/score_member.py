@@ -53,9 +53,9 @@ def score_member(
     prefix = member_prefix(content.dataset)
     own = np.flatnonzero(np.char.startswith(arrays["episode"], prefix))  # windows
     names = [name.removeprefix(prefix) for name in arrays["episode"][own].tolist()]
-    scenarios = {episode.name: episode.scenario for episode in content.episodes}
+    listed = {episode.name: episode for episode in content.episodes}
     episodes = tuple(dict.fromkeys(names))
-    unknown = [name for name in episodes if name not in scenarios]
+    unknown = [name for name in episodes if name not in listed]
     if unknown:
         raise UserError(
             f"{whole_predictions}: episode {unknown[0]} is not in {manifest}; run snakemake again, "
@@ -64,7 +64,8 @@ def score_member(
     place = {name: number for number, name in enumerate(episodes)}
     windows = ScoredWindows(
         episodes=episodes,
-        scenarios=tuple(scenarios[name] for name in episodes),
+        groups=tuple(listed[name].group for name in episodes),
+        scenarios=tuple(listed[name].scenario for name in episodes),
         episode=np.array([place[name] for name in names], dtype=np.int64),
         last_frame=arrays["last_frame"][own],
         ahead=arrays["ahead"],

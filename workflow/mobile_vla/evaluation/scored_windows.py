@@ -34,6 +34,7 @@ class ScoredWindows:
     """N windows of E episodes, each with a chunk of C actions of A dimensions."""
 
     episodes: tuple[str, ...]  # their names
+    groups: tuple[str, ...]  # that each episode is of, as the split has them
     scenarios: tuple[Scenario, ...]  # of each episode
     episode: np.ndarray  # (N,) index of each window's episode
     last_frame: np.ndarray  # (N,) index within the episode of the window's last frame
@@ -59,6 +60,7 @@ class ScoredWindows:
         place = {index: number for number, index in enumerate(indices)}
         return cls(
             episodes=tuple(dataset.episodes[index].name for index in indices),
+            groups=tuple(dataset.episodes[index].group for index in indices),
             scenarios=tuple(dataset.episodes[index].scenario for index in indices),
             episode=np.array([place[index] for index in table.episode.tolist()], dtype=np.int64),
             last_frame=table.last_frame,

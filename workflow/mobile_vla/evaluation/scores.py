@@ -99,7 +99,7 @@ def score(
     best_name = min(predictions.baselines, key=lambda name: errors_of[name].mae["overall"])
     best = BestBaseline(name=best_name, mae=errors_of[best_name].mae["overall"])
     selected_on_scored = run.scored_on == "val"
-    sums = ErrorSums.of(steps, {**flat, **controls}, windows.episodes)
+    sums = ErrorSums.of(windows, {**flat, **controls})
     conclusion = conclude(
         sums,
         list(predictions.baselines),
@@ -198,7 +198,8 @@ def _loss(prediction: np.ndarray, windows: ScoredWindows, rules: ScoringRules) -
 
 def _mean_errors(sums: ErrorSums, uncertainty: Uncertainty) -> dict[str, PredictorMae]:
     """Return each predictor's mean absolute error with its interval."""
-    boot = bootstrap(sums.absolute, sums.values, uncertainty.draws, uncertainty.seed)
+    units = sums.by_group()
+    boot = bootstrap(units.absolute, units.values, uncertainty.draws, uncertainty.seed)
     means = sums.mae()
     return {
         name: PredictorMae(
@@ -219,6 +220,7 @@ def _episode_errors(
     return [
         EpisodeError(
             episode=name,
+            group=sums.groups[index],
             windows=int(number[index]),
             steps=int(sums.steps[index]),
             mae=float(means[index, sums.names.index(POLICY)]),

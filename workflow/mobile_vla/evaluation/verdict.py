@@ -10,7 +10,7 @@ import numpy as np
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.evaluation.metrics import sums_by
 from mobile_vla.evaluation.result import POLICY, Difference, Outcome, Use, Verdict
-from mobile_vla.evaluation.scored_windows import ScoredSteps
+from mobile_vla.evaluation.scored_windows import ScoredWindows
 from mobile_vla.statistics.intervals import FEWEST, bootstrap, episodes_needed, holm
 
 SLIGHT = 0.01  # a mean change of the prediction below this share of the action scale is none
@@ -22,15 +22,15 @@ class ErrorSums:
 
     names: tuple[str, ...]  # of the K predictors
     episodes: tuple[str, ...]  # names of the n episodes that have a step
+    groups: tuple[str, ...]  # (n,) the group of each
     absolute: np.ndarray  # (n, K) in command units
     values: np.ndarray  # (n,) number of values that each sum is over
     steps: np.ndarray  # (n,) number of steps
 
     @classmethod
-    def of(
-        cls, steps: ScoredSteps, predictions: Mapping[str, np.ndarray], episodes: Sequence[str]
-    ) -> ErrorSums:
-        """Sum the errors of predictions (S, A); ``episodes`` are what ``steps.episode`` counts."""
+    def of(cls, windows: ScoredWindows, predictions: Mapping[str, np.ndarray]) -> ErrorSums:
+        """Sum the errors of predictions (S, A) of the steps of some windows."""
+        steps = windows.steps
         indices, place = np.unique(steps.episode, return_inverse=True)
         count = len(indices)
         columns = [
@@ -40,7 +40,8 @@ class ErrorSums:
         number = np.bincount(place, minlength=count)
         return cls(
             tuple(predictions),
-            tuple(episodes[index] for index in indices),
+            tuple(windows.episodes[index] for index in indices),
+            tuple(windows.groups[index] for index in indices),
             np.stack(columns, axis=1),
             number * steps.truth.shape[1],
             number,
@@ -50,26 +51,40 @@ class ErrorSums:
         """Return each episode's mean absolute error, (n, K)."""
         return np.asarray(self.absolute / self.values[:, None])
 
+    def by_group(self) -> ErrorSums:
+        """Return the sums over whole groups, which are what chance draws."""
+        groups = tuple(dict.fromkeys(self.groups))
+        places = {name: index for index, name in enumerate(groups)}
+        place = np.array([places[name] for name in self.groups], dtype=np.int64)
+        values, steps = (
+            sums_by(one[:, None], place, len(groups))[:, 0].astype(np.int64)
+            for one in (self.values, self.steps)
+        )
+        absolute = sums_by(self.absolute, place, len(groups))
+        return ErrorSums(self.names, groups, groups, absolute, values, steps)
+
 
 def differences(
     sums: ErrorSums, others: Sequence[str], uncertainty: Uncertainty
 ) -> dict[str, Difference]:
-    """Return the policy's pooled error less that of each other predictor, paired by episode.
+    """Return the policy's pooled error less that of each other predictor, paired by group.
 
     p values are adjusted for the number of the others.
     """
     if not others:
         return {}
-    columns = [sums.names.index(name) for name in others]
-    paired = sums.absolute[:, [sums.names.index(POLICY)]] - sums.absolute[:, columns]
-    boot = bootstrap(paired, sums.values, uncertainty.draws, uncertainty.seed)
+    columns, units = [sums.names.index(name) for name in others], sums.by_group()
+    paired = units.absolute[:, [sums.names.index(POLICY)]] - units.absolute[:, columns]
+    boot = bootstrap(paired, units.values, uncertainty.draws, uncertainty.seed)
     p_values = [boot.p_value(index, uncertainty.confidence) for index in range(len(others))]
     result = {}
     for index, (name, adjusted) in enumerate(zip(others, holm(p_values), strict=True)):
         ends = boot.interval(index, uncertainty.confidence)
         needed = None
         if ends is not None and ends[0] <= 0 <= ends[1]:
-            needed = episodes_needed(boot, index, uncertainty.confidence, uncertainty.power)
+            needed = episodes_needed(
+                boot, index, len(sums.episodes), uncertainty.confidence, uncertainty.power
+            )
         result[name] = Difference(
             value=float(boot.values[index]),
             low=ends[0] if ends else None,
@@ -108,9 +123,9 @@ def conclude(
     """
     to_baselines = differences(sums, baselines, uncertainty)
     to_controls = differences(sums, list(changes), uncertainty)
-    episodes = len(sums.episodes)
+    groups = len(set(sums.groups))
     uses: dict[str, Use] = {
-        control: use_of(change, to_controls[control], scale, episodes)
+        control: use_of(change, to_controls[control], scale, groups)
         for control, change in changes.items()
     }
     return Conclusion(
@@ -118,7 +133,8 @@ def conclude(
         judge(
             to_baselines,
             best,
-            episodes,
+            len(sums.episodes),
+            groups,
             uncertainty.confidence,
             selected_on_scored=selected_on_scored,
             image=uses.get("no_image", "not tested"),
@@ -131,6 +147,7 @@ def judge(
     to_baselines: Mapping[str, Difference],
     best: str,
     episodes: int,
+    groups: int,
     confidence: float,
     *,
     selected_on_scored: bool,
@@ -148,6 +165,7 @@ def judge(
     Args:
         best: name of the baseline with the lowest error.
         episodes: number of scored episodes.
+        groups: number of groups that they are of.
         selected_on_scored: whether the scored episodes chose the checkpoint.
     """
     to_best = to_baselines[best]
@@ -160,7 +178,7 @@ def judge(
     outcome: Outcome = "inconclusive"
     if selected_on_scored:
         outcome = "no_verdict"
-    elif episodes < FEWEST:
+    elif groups < FEWEST:
         pass
     elif all(difference.better for difference in to_baselines.values()):
         outcome = "beats"
@@ -172,13 +190,14 @@ def judge(
         outcome=outcome,
         against=best,
         episodes=episodes,
+        groups=groups,
         needed=_needed(to_baselines) if outcome == "inconclusive" else None,
         image=image,
         prompt=prompt,
     )
 
 
-def use_of(change: float, difference: Difference, scale: float, episodes: int) -> Use:
+def use_of(change: float, difference: Difference, scale: float, groups: int) -> Use:
     """Return how a policy uses a part of its input.
 
     Args:
@@ -187,7 +206,7 @@ def use_of(change: float, difference: Difference, scale: float, episodes: int) -
     """
     if change < SLIGHT * scale:
         return "ignored"
-    if episodes < FEWEST:
+    if groups < FEWEST:
         return "inconclusive"
     if difference.better:
         return "used"

@@ -38,7 +38,7 @@ def language(
     use_threads(settings.threads, threads, "training.threads")
     data = open_run(settings, inputs, settings.precision)
     policy = load_policy(inputs.policy, settings.policy, data)
-    samples, dataset = data.samples["val"], data.dataset
+    samples, dataset = data.samples[data.scored_on], data.dataset
     prompts_of = [settings.policy.prompt_of(dataset.part_of(i).name) for i in range(len(dataset))]
     prompts = prompts_by_kind(dataset.episodes, prompts_of, settings.language)
     texts = tuple(sorted({text for of_kind in prompts.values() for text in of_kind}))
@@ -56,6 +56,7 @@ def language(
         truth=samples.commands[table.targets],
         mask=table.mask,
         episode=table.episode,
+        groups=[episode.group for episode in dataset.episodes],
         sides=[
             episode.scenario["side"] if right != opposite else None
             for episode, right, opposite in zip(
@@ -71,6 +72,7 @@ def language(
         dataset=dataset.name,
         manifest=data.trained_on.manifest,
         split=data.trained_on.split,
+        scored_on=data.scored_on,
         prompts={
             kind: sorted({of_kind[index] for index in episodes})
             for kind, of_kind in prompts.items()

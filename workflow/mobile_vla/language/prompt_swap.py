@@ -55,14 +55,15 @@ class SwapWindows:
 
     truth: np.ndarray  # (N, C, A) in command units
     mask: np.ndarray  # (N, C) True where the step exists
-    episode: np.ndarray  # (N,) index of each window's episode in `sides`
+    episode: np.ndarray  # (N,) index of each window's episode in `groups` and `sides`
+    groups: Sequence[str]  # by episode; both sides of a scene are one
     sides: Sequence[str | None]  # by episode; None where its opposite prompt is the same text
     dimensions: Sequence[str]
 
-    def rows_by_episode(self, counted: np.ndarray) -> list[np.ndarray]:
-        """Return the indices of the counted windows (N,) of each episode that has any."""
-        episodes = np.unique(self.episode[counted])
-        return [np.flatnonzero((self.episode == episode) & counted) for episode in episodes]
+    def rows_by_group(self, counted: np.ndarray) -> list[np.ndarray]:
+        """Return the indices of the counted windows (N,) of each group that has any."""
+        group = np.unique(np.array(self.groups), return_inverse=True)[1][self.episode]  # (N,)
+        return [np.flatnonzero((group == one) & counted) for one in np.unique(group[counted])]
 
 
 def score_prompt_swap(
@@ -78,11 +79,11 @@ def score_prompt_swap(
     one that a robot would carry out, goes when the prompt says left than when it says right, in the
     same window. What counts are the windows at which the prompt decides: those whose true first
     command goes to the instructed side. (On a straight stretch, and on the way back behind the box,
-    the driver does the same under either instruction.) The mean over an episode's windows is one
-    value, and the interval is a bootstrap over episodes. Language is ``used`` where the interval
-    lies above the threshold, ``reversed`` where it lies below its negative, and ``ignored`` where
-    it lies between both: a policy whose commands merely change with the prompt, without regard to
-    its meaning, does not use it.
+    the driver does the same under either instruction.) The mean over a group's windows is one
+    value, and the interval is a bootstrap over groups of episodes. Language is ``used`` where the
+    interval lies above the threshold, ``reversed`` where it lies below its negative, and
+    ``ignored`` where it lies between both: a policy whose commands merely change with the prompt,
+    without regard to its meaning, does not use it.
 
     Args:
         predicted: by kind of prompt, (N, C, A) in command units.
@@ -124,14 +125,14 @@ def _mean_change(values: np.ndarray, other: np.ndarray, windows: SwapWindows) ->
 def _mae_increase(
     predicted: Mapping[str, np.ndarray], windows: SwapWindows, uncertainty: Uncertainty
 ) -> PairedMean:
-    """Return by how much the MAE rises under the opposite prompt, paired by episode."""
+    """Return by how much the MAE rises under the opposite prompt, paired by group."""
     right, opposite = (
         np.abs(predicted[kind].astype(np.float64) - windows.truth).mean(axis=2)
         for kind in (RIGHT, OPPOSITE)
     )
     increase, mask = opposite - right, windows.mask  # (N, C)
-    rows_by_episode = windows.rows_by_episode(np.any(mask, axis=1))
-    means = [increase[rows][mask[rows]].mean() for rows in rows_by_episode]
+    rows_by_group = windows.rows_by_group(np.any(mask, axis=1))
+    means = [increase[rows][mask[rows]].mean() for rows in rows_by_group]
     return paired_mean(np.array(means), uncertainty)
 
 
@@ -148,23 +149,23 @@ def _lateral_shift(
     swapped = np.array([side is not None for side in windows.sides])[windows.episode]  # (N,)
     counted = swapped & windows.mask[:, 0]
     if not counted.any():
-        return None, say("no validation episode has a prompt that changes with its side")
+        return None, say("no scored episode has a prompt that changes with its side")
     # More to the left under the right prompt, where that says left; else under the opposite one.
     signs = np.array([-1.0 if side == "right" else 1.0 for side in windows.sides])
     sign = signs[windows.episode]  # (N,)
     column = list(windows.dimensions).index(lateral[0])
     counted &= windows.truth[:, 0, column] * sign > threshold
     if not counted.any():
-        return None, say("in no validation window does the driver go to the instructed side")
+        return None, say("in no scored window does the driver go to the instructed side")
     change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column] * sign
-    means = [change[rows].mean() for rows in windows.rows_by_episode(counted)]
+    means = [change[rows].mean() for rows in windows.rows_by_group(counted)]
     shift = LateralShift(
         **dict(paired_mean(np.array(means), uncertainty)),
         dimension=lateral[0],
         threshold=threshold,
     )
     if shift.units < FEWEST:
-        return shift, say("only {n} episodes; {needed} are needed", n=shift.units, needed=FEWEST)
+        return shift, say("only {n} groups; {needed} are needed", n=shift.units, needed=FEWEST)
     return shift, _reason(shift)
 
 
@@ -188,7 +189,7 @@ def _reason(shift: LateralShift) -> Sentence:
         )
     return say(
         "in windows where the driver turns to the instructed side, {dimension} goes {shift:+.3f} "
-        "farther left under a left prompt than under a right prompt ({interval}, {n} episodes; "
+        "farther left under a left prompt than under a right prompt ({interval}, {n} groups; "
         "threshold {threshold:.3f})",
         dimension=shift.dimension,
         shift=shift.mean,

@@ -14,7 +14,7 @@ LanguageVerdict = Literal["language used", "language ignored", "language reverse
 class LateralShift(PairedMean):
     """The shift of the first command to the left under a left prompt, against a right prompt.
 
-    In command units; a mean over the windows of an episode, then over episodes.
+    In command units; a mean over the windows of a group of episodes, then over groups.
     """
 
     dimension: str
@@ -29,9 +29,11 @@ class SwappedRun(Result):
     experiment: str
     run: str
     dataset: str
-    """Name of the dataset, whose validation windows are predicted."""
+    """Name of the dataset, whose scored windows are predicted."""
     manifest: str
     split: str
+    scored_on: str
+    """``test``, or ``val`` for a split without test episodes."""
     prompts: dict[str, list[str]]
     """Texts of the kinds `right` (as in training), `opposite`, `constant` and `paraphrase`."""
 
@@ -51,7 +53,7 @@ class LanguageResult(SwappedRun):
     sensitivity: dict[str, dict[str, float]]
     """By other prompt, the mean absolute change against the right prompt, as `mae`."""
     mae_increase_under_opposite: PairedMean
-    """Error under the opposite prompt less that under the right one, paired by episode."""
+    """Error under the opposite prompt less that under the right one, paired by group."""
     lateral_shift: LateralShift | None
     """What the verdict rests on; null where no lateral command can be swapped."""
     verdict: LanguageVerdict

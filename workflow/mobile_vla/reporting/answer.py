@@ -20,7 +20,7 @@ from mobile_vla.reporting.load import DatasetFacts, Run, grouped
 from mobile_vla.reporting.ranking import group_labels, ranked_names, shown_errors
 from mobile_vla.reporting.repeated import Repeated, repeated_drives
 from mobile_vla.reporting.trials import real_rates
-from mobile_vla.reporting.verdict import about, ahead_of, standing, undecided
+from mobile_vla.reporting.verdict import about, ahead_of, counted, standing, undecided
 from mobile_vla.statistics.intervals import FEWEST
 from mobile_vla.texts import Texts
 from mobile_vla.trials.result import TrialResult
@@ -122,12 +122,13 @@ def _ranks(group: Group) -> str:
     scored = f"{group.compared.scored_on} episode"
     if not group.judged:
         return t("answer.no_verdict", n=len(names), names=group.listed(names))
-    if best.episodes < FEWEST:
-        return t("answer.few", episodes=t.count(best.episodes, scored), fewest=FEWEST)
+    if best.groups < FEWEST:
+        key = "answer.few" if best.groups == best.episodes else "answer.few_groups"
+        return t(key, episodes=counted(best, t), fewest=FEWEST)
     if len(names) == 1:
         return _alone(group)
-    if not group.compared.pairs:
-        return t("answer.not_ranked", names=group.listed(names))
+    if (why := group.compared.why_no_pairs) is not None:
+        return t("answer.not_ranked", names=group.listed(names), why=t.said(why))
     tied = group.tied
     behind = [name for name in names[1:] if name not in tied]
     episodes = t.count(group.compared.episodes, scored)
@@ -178,7 +179,7 @@ def _alone(group: Group) -> str:
 def _believed(group: Group) -> str:
     """Return which experiments are ahead of their baselines, and which errors prove nothing."""
     t = group.t
-    if not group.judged or group.scores[group.names[0]].episodes < FEWEST:
+    if not group.judged or group.scores[group.names[0]].groups < FEWEST:
         return _replayed(group)
     parts: dict[tuple[str, str], list[str]] = {}
     for name in group.names:

@@ -134,8 +134,7 @@ def _scores(run: Described) -> Iterator[Score]:
         ends = None
         if error.low is not None and error.high is not None:
             ends = (error.low, error.high, error.confidence)
-        counted = {**over, "episode": error.episodes}
-        yield Score(text, name, error.value, ends, counted)
+        yield Score(text, name, error.value, ends, over)
     for dimension in scored.dimensions:
         yield Score("card.mae_of", dimension, scored.policy.mae[dimension], None, over)
     if run.rollouts is not None:

@@ -20,7 +20,7 @@ from mobile_vla.reporting.format import (
 from mobile_vla.reporting.load import Run, grouped
 from mobile_vla.reporting.trials import real_rates
 from mobile_vla.reporting.units import text_in_units
-from mobile_vla.reporting.verdict import KINDS, standing
+from mobile_vla.reporting.verdict import KINDS, counted, standing
 from mobile_vla.statistics.result import MeanWithInterval, Proportion
 from mobile_vla.texts import MISSING, Texts
 from mobile_vla.trials.result import DriveRate, TrialResult
@@ -215,7 +215,7 @@ def _ranking(
         )
     ranked = bool(group.pairs)
     # the experiments of a group have the same episodes, whether or not they share a step
-    episodes = t.count(scores[names[0]].episodes, f"{group.scored_on} episode")
+    episodes = counted(scores[names[0]], t)
     return Ranking(
         group=group,
         caption=t(

@@ -122,6 +122,14 @@ def scored_on(score: EvaluationResult, t: Texts) -> str:
     return text
 
 
+def counted(scores: ExperimentScores, t: Texts) -> str:
+    """Return an experiment's scored episodes: ``42 test episodes``, and in how many groups."""
+    episodes = t.count(scores.episodes, f"{scores.scored_on} episode")
+    if scores.groups == scores.episodes:
+        return episodes
+    return t("grouped", episodes=episodes, groups=t.count(scores.groups, "group"))
+
+
 def all_scored(scores: Sequence[EvaluationResult], t: Texts) -> str:
     """Return what an experiment's runs were scored on: the same episodes, or those of each fold."""
     folds = {score.fold: score for score in scores}

@@ -75,6 +75,11 @@ class RunData:
     samples: dict[Role, Samples]
     trained_on: TrainedOn
 
+    @property
+    def scored_on(self) -> Role:
+        """The role whose episodes are scored: ``val`` only where the split has no test episodes."""
+        return "test" if self.roles.of["test"] else "val"
+
 
 def open_run(
     settings: RunSettings,

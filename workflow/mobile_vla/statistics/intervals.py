@@ -1,6 +1,7 @@
 """Intervals of means over episodes by the bootstrap, p values, and corrections for their number.
 
-The steps of an episode resemble each other, so the bootstrap draws whole episodes.
+The steps of an episode resemble each other, and the episodes of a group do, such as those on both
+sides of one scene. So the bootstrap draws whole groups: the units, here.
 """
 
 from __future__ import annotations
@@ -13,40 +14,40 @@ import numpy as np
 
 from mobile_vla.statistics.result import IntervalMethod, MeanWithInterval
 
-FEWEST = 8  # with fewer episodes there is an interval, and no claim rests on it
-# From this number of episodes on the interval is the percentile interval. With fewer it is the
+FEWEST = 8  # with fewer units there is an interval, and no claim rests on it
+# From this number of units on the interval is the percentile interval. With fewer it is the
 # bootstrap-t interval (Efron and Tibshirani 1993, An Introduction to the Bootstrap, 12.5), because
 # the other is too narrow there: with 20 normal values it covers about 3 % too little.
 MANY = 50
-# A sample whose standard error is below this share of the whole one's repeats a single episode, or
+# A sample whose standard error is below this share of the whole one's repeats a single unit, or
 # some that are nearly the same. It has no spread to measure its mean by, and counts as infinitely
 # far off.
 SPREADLESS = 0.01
-BLOCK = 1 << 20  # drawn episodes held at a time: memory stays flat however many there are
+BLOCK = 1 << 20  # drawn units held at a time: memory stays flat however many there are
 
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Means of K quantities over episodes, and how they vary between samples.
+    """Means of K quantities over units, and how they vary between samples.
 
-    ``drawn`` holds the means of the samples; below :data:`MANY` episodes, the distance of each from
+    ``drawn`` holds the means of the samples; below :data:`MANY` units, the distance of each from
     the mean in standard errors of its sample.
     """
 
     values: np.ndarray  # (K,) the means, pooled over steps: Σ sum / Σ count
     errors: np.ndarray  # (K,) their standard errors, by linearisation (Cochran 1977, 6.4)
     drawn: np.ndarray  # (draws, K)
-    episodes: int
+    units: int
 
     @property
     def method(self) -> IntervalMethod:
         """How the intervals are made."""
-        return "percentile" if self.episodes >= MANY else "bootstrap-t"
+        return "percentile" if self.units >= MANY else "bootstrap-t"
 
     def interval(self, index: int, confidence: float) -> tuple[float, float] | None:
-        """Return the equal-tailed interval of a mean; None where the episodes carry none.
+        """Return the equal-tailed interval of a mean; None where the units carry none.
 
-        A mean of a single episode has none; nor has one of so few, or so similar ones, that the
+        A mean of a single unit has none; nor has one of so few, or so similar ones, that the
         samples without a spread leave an end of it open.
         """
         tail = (1 - confidence) / 2
@@ -82,35 +83,35 @@ class Bootstrap:
 
     @property
     def _spreadless(self) -> float:
-        """The share of samples that repeat a single episode."""
-        return float(self.episodes) ** (1 - self.episodes)
+        """The share of samples that repeat a single unit."""
+        return float(self.units) ** (1 - self.units)
 
 
 def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bootstrap:
-    """Draw episodes with replacement, all K quantities of an episode together.
+    """Draw units with replacement, all K quantities of a unit together.
 
     Args:
-        sums: (n, K) each episode's sum of each quantity.
+        sums: (n, K) each unit's sum of each quantity.
         counts: (n,) number of values that each sum is over.
 
     Raises:
-        ValueError: there is no episode, or an episode without steps.
+        ValueError: there is no unit, or one without steps.
     """
-    episodes = len(counts)
-    if not episodes or not (counts > 0).all():
-        raise ValueError("every episode needs at least one step")
+    units = len(counts)
+    if not units or not (counts > 0).all():
+        raise ValueError("every unit needs at least one step")
     weights = counts / counts.mean()  # about 1, so that no sum of squares overflows
     sums = sums / counts.mean()
     values = sums.sum(axis=0) / weights.sum()
     residuals = sums - values * weights[:, None]  # (n, K)
     residuals[np.abs(residuals) < 1e-12 * np.abs(sums).max(initial=1e-300)] = 0
-    correction = episodes / max(episodes - 1, 1)
+    correction = units / max(units - 1, 1)
     errors = np.sqrt(correction * np.square(residuals).sum(axis=0)) / weights.sum()
     drawn = np.empty((draws, sums.shape[1]))
-    for rows, times in resamples(episodes, draws, seed):
+    for rows, times in resamples(units, draws, seed):
         total = times @ weights  # (B,)
         shift = (times @ residuals) / total[:, None]  # (B, K) the sample's mean less the mean
-        if episodes >= MANY:
+        if units >= MANY:
             drawn[rows] = values + shift
             continue
         # Σ times · (residual − shift · weight)², written out as products with `times`
@@ -125,22 +126,25 @@ def bootstrap(sums: np.ndarray, counts: np.ndarray, draws: int, seed: int) -> Bo
         flat = error <= SPREADLESS * errors
         far = np.where(shift > 0, np.inf, np.where(shift < 0, -np.inf, 0.0))
         drawn[rows] = np.where(flat, far, ratio)
-    return Bootstrap(values, errors, drawn, episodes)
+    return Bootstrap(values, errors, drawn, units)
 
 
-def episodes_needed(boot: Bootstrap, index: int, confidence: float, power: float) -> int | None:
+def episodes_needed(
+    boot: Bootstrap, index: int, episodes: int, confidence: float, power: float
+) -> int | None:
     """Estimate how many episodes, above the present number, would show a difference of this size.
 
     n = ((z of the confidence + z of the power) · spread / difference)², with the spread of single
-    episodes (Cohen 1988, Statistical Power Analysis, 2.4); None without a difference or a spread.
+    units (Cohen 1988, Statistical Power Analysis, 2.4), and as many episodes in each as in the
+    present ones; None without a difference or a spread.
     """
     value, error = float(boot.values[index]), float(boot.errors[index])
     if value == 0 or error == 0:
         return None
     normal = NormalDist()
     z = normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(power)
-    needed = (z * error / value) ** 2 * boot.episodes
-    return max(int(np.ceil(min(needed, 1e9))), boot.episodes + 1, FEWEST)
+    needed = (z * error / value) ** 2 * episodes
+    return max(int(np.ceil(min(needed, 1e9))), episodes + 1, FEWEST)
 
 
 def mean_with_interval(boot: Bootstrap, index: int, confidence: float) -> MeanWithInterval:
@@ -152,7 +156,7 @@ def mean_with_interval(boot: Bootstrap, index: int, confidence: float) -> MeanWi
         high=high,
         confidence=confidence,
         method=boot.method,
-        episodes=boot.episodes,
+        groups=boot.units,
     )
 
 
@@ -194,13 +198,13 @@ def holm_confidence(p_values: Sequence[float | None], confidence: float) -> list
     return levels
 
 
-def resamples(episodes: int, draws: int, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield blocks of samples: how often each episode is in each of them, (B, n)."""
+def resamples(units: int, draws: int, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield blocks of samples: how often each unit is in each of them, (B, n)."""
     rng = np.random.default_rng(seed)
-    size = max(1, BLOCK // episodes)
+    size = max(1, BLOCK // units)
     for start in range(0, draws, size):
         count = min(size, draws - start)
-        drawn = rng.integers(0, episodes, (count, episodes))
-        drawn += np.arange(count)[:, None] * episodes
-        times = np.bincount(drawn.ravel(), minlength=count * episodes)
-        yield slice(start, start + count), times.reshape(count, episodes).astype(np.float64)
+        drawn = rng.integers(0, units, (count, units))
+        drawn += np.arange(count)[:, None] * units
+        times = np.bincount(drawn.ravel(), minlength=count * units)
+        yield slice(start, start + count), times.reshape(count, units).astype(np.float64)

@@ -81,6 +81,6 @@ class MeanWithInterval(Result):
     confidence: float
     """Confidence of the interval, as a share of 1."""
     method: IntervalMethod
-    """`bootstrap-t` below 50 episodes, else `percentile`."""
-    episodes: int
-    """Number of episodes that the bootstrap draws from."""
+    """`bootstrap-t` below 50 groups, else `percentile`."""
+    groups: int
+    """Number of groups of episodes, such as scenes, that the bootstrap draws from."""

@@ -66,9 +66,10 @@ def _wanted(facts: Facts, dataset: str) -> tuple[int, str] | None:
         verdict = own.verdict
         if own.dataset != dataset or verdict.outcome not in ("no_verdict", "inconclusive"):
             continue
-        if verdict.outcome == "no_verdict" or own.episodes < FEWEST or verdict.needed:
+        if verdict.outcome == "no_verdict" or own.groups < FEWEST or verdict.needed:
             what = t("advice.a_verdict", name=own.experiment)
-            wanted.append((max(FEWEST, verdict.needed or 0), what))
+            fewest = math.ceil(FEWEST * own.episodes / own.groups)
+            wanted.append((max(fewest, verdict.needed or 0), what))
     for group in facts.scores.groups:
         if group.dataset == dataset and group.scored_on == "test":
             best = ranked_names(group)[0]  # which of two others is ahead, decides nothing

@@ -147,7 +147,7 @@ def language(material: Material) -> Drawn:
     parts = []
     for place, (run, shift) in enumerate(shifts):
         verdict, color = f"said.{run.language.verdict}", material.color(run)
-        ends, n = span_of(shift.low, shift.high, words), words.count(shift.units, "episode")
+        ends, n = span_of(shift.low, shift.high, words), words.count(shift.units, "group")
         said = f"{run.label}: {number(shift.mean)} ({ends}), {n}: {words(verdict)}"
         if shift.low is not None and shift.high is not None:
             (bar,) = ax.plot([shift.low, shift.high], [place, place], color=color, lw=2.4)
@@ -163,7 +163,7 @@ def language(material: Material) -> Drawn:
                 verdict=t(verdict),
                 shift=number(shift.mean),
                 interval=span_of(shift.low, shift.high, t),
-                episodes=t.count(shift.units, "episode"),
+                groups=t.count(shift.units, "group"),
             )
         )
     ax.axvline(0, color=FAINT, lw=1)
