@@ -158,7 +158,7 @@ def test_closed_loop_is_that_of_the_leaders_and_says_who_does_better() -> None:
     scores = compared(judged("a", "beats"), judged("b", "beats"), ahead=[("a", "b")])
     text = said(scores, [named("a"), named("b", rollouts=worse)])
     assert (
-        f"In closed loop, a reaches the target in {shares['policy']} of unseen scenes "
+        f"In closed loop, a reaches the target in {shares['policy']} of drives in unseen scenes "
         f"(expert {shares['expert']}, replay {shares['replay']})."
     ) in text
     better = said(scores, [named("a", rollouts=worse), named("b")])

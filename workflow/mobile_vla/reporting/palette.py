@@ -14,6 +14,9 @@ FAINT = "#5b6673"
 GRID = "#dfe4ea"
 BASELINE = "#9aa5b1"
 PAPER = "#fefefe"
+LIGHTEST = (
+    "#fcfcfc"  # of heat maps: no colour of the theme, so that ink on it stays legible in the dark
+)
 ALARM = "#b3141d"
 THEME = {
     INK: "--ink",

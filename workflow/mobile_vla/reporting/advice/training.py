@@ -127,6 +127,7 @@ def epochs(facts: Facts) -> Advice | None:
                 last=number(last),
                 epoch=run.training.best_epoch,
                 n=planned,
+                epochs=math.ceil(planned / 4),
             ),
             config_lines("experiments", run.experiment, training=changed),
         )

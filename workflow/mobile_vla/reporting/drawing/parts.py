@@ -29,7 +29,7 @@ from mobile_vla.reporting.drawing.style import (
 from mobile_vla.reporting.format import number, percent
 from mobile_vla.reporting.load import Run
 from mobile_vla.reporting.material import Material, comparable
-from mobile_vla.reporting.palette import FAINT, PAPER
+from mobile_vla.reporting.palette import FAINT, LIGHTEST
 
 Along = Literal["step", "frame"]
 Groups = dict[str, tuple[Run, ...]]
@@ -132,7 +132,7 @@ def _errors_along(ax: Axes, material: Material, runs: Sequence[Run], along: Alon
         ]
         marks(ax, x, y, said)
         handles[run.experiment] = Line2D([], [], **line, label=run.experiment)
-    legend_beside(ax, [*handles.values(), baseline_key(words("drawn.best_baseline"))])
+    legend_beside(ax, [*handles.values(), baseline_key(words("drawn.overall_baseline"))])
     ax.set_ylim(bottom=0)
     ax.set_ylabel(words("drawn.mae"))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -199,7 +199,7 @@ def _scenarios(ax: Axes, material: Material, runs: Sequence[Run], labels: Sequen
             n = words.count(part.episodes, "episode")
             mark(dot, f"{run.label}, {scenario}: {number(mae)} (n = {n})")
         handles[run.experiment] = Line2D([], [], **look, label=run.experiment)
-    key = baseline_key(words("drawn.best_baseline"), **tick_look)
+    key = baseline_key(words("drawn.overall_baseline"), **tick_look)
     legend_beside(ax, [*handles.values(), key])
     lines_down(ax, labels, grid=True)
     ax.set_xlim(left=0)
@@ -213,7 +213,7 @@ def confusion(material: Material) -> Drawn:
     size = len(classes)
     figure = new_figure(1.2 + CELL * size, min(8.0, 2.6 + 1.05 * size))
     ax = figure.subplots()
-    shades = LinearSegmentedColormap.from_list("own", [PAPER, material.color(run)])
+    shades = LinearSegmentedColormap.from_list("own", [LIGHTEST, material.color(run)])
     totals = [sum(values) for values in motion.confusion]
     for row, (values, total) in enumerate(zip(motion.confusion, totals, strict=True)):
         for column, value in enumerate(values):
@@ -295,7 +295,7 @@ def tolerance(material: Material) -> Drawn:
                     steps=t.count(run.evaluation.steps, "step"),
                 )
             )
-        legend_beside(ax, [*handles.values(), baseline_key(words("drawn.best_baseline"))])
+        legend_beside(ax, [*handles.values(), baseline_key(words("drawn.overall_baseline"))])
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.set_ylim(0, 1.02)
         ax.set_xlim(left=0)

@@ -21,7 +21,7 @@ from mobile_vla.reporting.drawing.style import (
 )
 from mobile_vla.reporting.format import number
 from mobile_vla.reporting.material import Material
-from mobile_vla.reporting.palette import COLORS, FAINT, PAPER
+from mobile_vla.reporting.palette import COLORS, FAINT, LIGHTEST
 from mobile_vla.reporting.sweeps import Point, SweepTable
 from mobile_vla.texts import Texts
 
@@ -81,7 +81,7 @@ def _heat_map(ax: Axes, sweep: SweepTable, points: list[Point], words: Texts) ->
     down, across = sweep.keys[:2]
     rows, columns = sweep.axis(down), sweep.axis(across)
     low, high = sweep.best.mae.value, sweep.worst.mae.value
-    shades = LinearSegmentedColormap.from_list("own", [PAPER, COLORS[0]])
+    shades = LinearSegmentedColormap.from_list("own", [LIGHTEST, COLORS[0]])
     for point in points:
         row, column = rows.index(point.values[down]), columns.index(point.values[across])
         depth = (high - point.mae.value) / (high - low) if high > low else 0.0  # low is good
