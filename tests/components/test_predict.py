@@ -20,6 +20,7 @@ from mobile_vla.layout import EpisodeFiles
 from mobile_vla.robot.images import frame_of
 from mobile_vla.robot.policy import load_robot_policy, predict_drive
 from mobile_vla.robot.predict import predict
+from mobile_vla.serving.application import Limits
 from mobile_vla.serving.pictures import decode, unpack
 from support.policy_server import encoded
 from support.recorded import write_episode
@@ -90,6 +91,31 @@ def test_it_prints_where_no_file_is_named_and_a_mistake_is_no_traceback(made, ca
     assert said.out == "" and "Traceback" not in said.err
     allowed = ["--allow-other-prompts", "--instruction", "pass on the box"]
     assert main(["predict", policy, episode, "--backbone", backbone, *allowed]) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--threads", "-3", "--threads: found -3, expected 1 or more"),
+        ("--threads", "0", "--threads: found 0, expected 1 or more"),
+        ("--precision", "fp99", "choose from"),
+        ("--output", ".", "found a folder, expected the name of a file to write"),
+    ],
+)
+def test_a_wrong_option_is_no_traceback(made, capsys, option, value, said):
+    policy, backbone, episode = map(str, made)
+    try:
+        status = main(["predict", policy, episode, "--backbone", backbone, option, value])
+    except SystemExit as stopped:  # argparse's own
+        status = stopped.code
+    error = capsys.readouterr().err
+    assert status in (1, 2) and said in error and "Traceback" not in error
+
+
+def test_limits_that_serve_nobody_are_refused():
+    for name in ("sessions", "idle_seconds", "max_body_mb"):
+        with pytest.raises(ValueError, match=f"--{name.replace('_', '-')}: found 0"):
+            Limits(**{name: 0})
 
 
 def test_an_episode_of_any_layout_is_asked_as_it_was_ingested(made, tmp_path):

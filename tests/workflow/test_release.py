@@ -69,6 +69,20 @@ def test_a_card_that_is_not_the_policy_s_is_refused(policy, tmp_path):
     assert not (tmp_path / "mine").exists()
 
 
+def test_a_damaged_policy_is_refused(tmp_path):
+    run = shutil.copytree(RUN, tmp_path / RUN)
+    head = run / "policy/head.safetensors"
+    content = bytearray(head.read_bytes())
+    content[-1] ^= 1
+    head.write_bytes(content)
+    with pytest.raises(UserError, match=r"head\.safetensors: its bytes are not those"):
+        release(run / "policy", tmp_path / "mine", license="mit")
+    head.unlink()
+    with pytest.raises(UserError, match=r"head\.safetensors: not there; copy the policy"):
+        release(run / "policy", tmp_path / "mine", license="mit")
+    assert not (tmp_path / "mine").exists()
+
+
 def test_an_edited_card_keeps_its_words_and_needs_its_metadata(policy, tmp_path):
     run = shutil.copytree(RUN, tmp_path / RUN)
     card = run / "policy/README.md"

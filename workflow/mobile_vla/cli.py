@@ -234,21 +234,30 @@ def _add_option(parser: argparse.ArgumentParser, name: str, kind: Any, default: 
         # of `Path | None` a path
         members = [member for member in typing.get_args(kind) if member is not NoneType]
         option |= {"type": members[0] if members else kind, "nargs": "?"}
+        if typing.get_origin(option["type"]) is typing.Literal:
+            option |= {"type": str, "choices": typing.get_args(option["type"])}
     # `from_` is the option `--from`, which is no name in Python
     parser.add_argument("--" + name.rstrip("_").replace("_", "-"), **option)
 
 
 def _arguments(function: Callable[..., None], options: argparse.Namespace) -> dict[str, Any]:
-    """Return a function's arguments, groups put together of the options."""
+    """Return a function's arguments, groups put together of the options.
+
+    Raises:
+        UserError: a group refuses an option's value.
+    """
     hints = typing.get_type_hints(function)
-    return {
-        name: hints[name](
-            **{field.name: getattr(options, field.name) for field in fields(hints[name])}
-        )
-        if is_dataclass(hints[name])
-        else getattr(options, name)
-        for name in inspect.signature(function).parameters
-    }
+    try:
+        return {
+            name: hints[name](
+                **{field.name: getattr(options, field.name) for field in fields(hints[name])}
+            )
+            if is_dataclass(hints[name])
+            else getattr(options, name)
+            for name in inspect.signature(function).parameters
+        }
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def _inputs(values: Mapping[str, Any]) -> Iterator[Path]:

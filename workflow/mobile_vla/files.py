@@ -23,7 +23,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The temporary file keeps the final suffix, because some writers choose the format by it. It is
     removed when the block raises, so that no partial file is ever left under the final name.
+
+    Raises:
+        UserError: there is a folder of that name.
     """
+    if path.is_dir():
+        raise UserError(f"{path}: found a folder, expected the name of a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)

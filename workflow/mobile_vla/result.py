@@ -63,14 +63,15 @@ class FileDigest(Result):
         """Compute the identity of a file."""
         return cls(sha256=sha256_of(path), size=path.stat().st_size)
 
-    def verify(self, path: Path, remedy: str = "remove it and run snakemake again") -> None:
+    def verify(self, path: Path, remedy: str | None = None) -> None:
         """Check that a file has these bytes.
 
         Raises:
             UserError: the file is missing or its bytes differ, with the remedy.
         """
+        remedy = remedy or f"`snakemake --cores 1 --forcerun {path}` makes it again"
         if not path.is_file():
-            raise UserError(f"{path}: not there; `snakemake --forcerun` its rule to make it again")
+            raise UserError(f"{path}: not there; {remedy}")
         here = self.of(path)
         if here != self:
             raise UserError(

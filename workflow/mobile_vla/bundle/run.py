@@ -77,14 +77,14 @@ def predict(bundle: Bundle, options: argparse.Namespace) -> None:
 def serve(bundle: Bundle, options: argparse.Namespace) -> None:
     """Answer robots until SIGINT or SIGTERM comes, by the protocol of the project's server."""
     policy, recorder = ServedBundle(bundle, not options.uncertified), None
-    limits = Limits(options.sessions, options.idle_seconds, options.max_body_mb)
     try:
+        limits = Limits(options.sessions, options.idle_seconds, options.max_body_mb)
         token = read_token(options.host, options.token_file)
         opened = open_listener(options.host, options.port)
         if options.record is not None:
             # The project's `serve --record` makes episodes of the drives: that needs HDF5.
             recorder = Recorder(options.record, policy.recorded, lambda place: None)
-    except (ListeningError, OSError) as error:
+    except (ListeningError, OSError, ValueError) as error:
         raise Refused(str(error)) from None
     with opened as listener:
         server = Server(policy, limits, recorder=recorder)

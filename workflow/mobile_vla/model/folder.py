@@ -122,19 +122,8 @@ def read_folder(folder: Path, backbone: Checkpoint) -> tuple[PolicyDescription, 
             that of the training; or a library has another major version.
     """
     path = folder / DESCRIPTION
-    content = _read_content(folder)
-    digests, values = content.get("digests", {}), _places(content)
-    _refuse(
-        CHANGED.format(path=path),
-        [
-            Problem(f"{path} ({place})", "it is not there" if place in digests else "added to it")
-            for place in sorted(digests.keys() ^ values.keys())
-        ],
-    )
-    for name, file in content["files"].items():
-        FileDigest.checked(path, file).verify(
-            folder / name, "copy the policy's folder again, or run snakemake again"
-        )
+    content = check_files(folder)
+    digests, values = content["digests"], _places(content)
     parts = [name for name in content["files"] if name.endswith(".safetensors")]
     tensors = {name.removesuffix(".safetensors"): load_file(folder / name) for name in parts}
     _check_chunk(path, content, tensors["head"])
@@ -150,6 +139,31 @@ def read_folder(folder: Path, backbone: Checkpoint) -> tuple[PolicyDescription, 
     _check_backbone(path, described.backbone, backbone)
     check_versions(path, described.versions)
     return described, tensors
+
+
+def check_files(folder: Path) -> dict[str, Any]:
+    """Check that each file of a policy's folder is whole; return the content of ``policy.json``.
+
+    Raises:
+        UserError: a file is missing or damaged, or ``policy.json`` has other entries.
+    """
+    path = folder / DESCRIPTION
+    content = _read_content(folder)
+    digests, values = content.get("digests", {}), _places(content)
+    _refuse(
+        CHANGED.format(path=path),
+        [
+            Problem(f"{path} ({place})", "it is not there" if place in digests else "added to it")
+            for place in sorted(digests.keys() ^ values.keys())
+        ],
+    )
+    for name, file in content["files"].items():
+        FileDigest.checked(path, file).verify(
+            folder / name,
+            "copy the policy's folder again, or train it again by `snakemake --cores 1 --forcerun "
+            f"{path}`",
+        )
+    return content
 
 
 def read_description(folder: Path) -> PolicyDescription:

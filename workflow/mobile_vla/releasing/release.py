@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from mobile_vla.errors import UserError
 from mobile_vla.files import sha256_of
 from mobile_vla.layout import CardFiles
-from mobile_vla.model.folder import CARD, DESCRIPTION, read_description
+from mobile_vla.model.folder import CARD, DESCRIPTION, check_files, read_description
 from mobile_vla.provenance.record import Provenance
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,11 @@ def release(policy: Path, folder: Path, *, license: str, base_model: str | None 
         base_model: the backbone's name on the Hub; by default the one that config.yaml names.
 
     Raises:
-        UserError: the policy has no card, or that of another policy; or the folder is there.
+        UserError: a file of the policy is damaged; it has no card, or that of another policy; or
+            the folder is there.
     """
     described = read_description(policy)
+    check_files(policy)
     if folder.exists():
         raise UserError(f"{folder}: it is there already; name a folder that is not")
     _check_card(policy, {"experiment": described.experiment, "run": described.run})

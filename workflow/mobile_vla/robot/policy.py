@@ -40,6 +40,15 @@ class PolicyOptions:
     threads: int | None = None
     allow_other_prompts: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what is no number of threads.
+
+        Raises:
+            ValueError: it is.
+        """
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"--threads: found {self.threads}, expected 1 or more")
+
 
 AS_TRAINED = PolicyOptions()
 

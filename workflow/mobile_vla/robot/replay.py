@@ -86,7 +86,8 @@ def replay(
         UserError: there is no drive in the folder, a file cannot be read, or the policy does not
             accept a drive's prompt.
     """
-    files = sorted(folder.glob("*.h5"))
+    # A server that is killed while it writes leaves a hidden one.
+    files = sorted(path for path in folder.glob("*.h5") if not path.name.startswith("."))
     if not files:
         raise UserError(
             f"{folder}: no drive (*.h5); expected the folder of `serve --record FOLDER`"

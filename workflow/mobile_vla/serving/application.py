@@ -81,6 +81,17 @@ class Limits:
     idle_seconds: float = 600.0
     max_body_mb: float = 8.0
 
+    def __post_init__(self) -> None:
+        """Refuse limits that would serve nobody.
+
+        Raises:
+            ValueError: one is not above 0.
+        """
+        for name, value in vars(self).items():
+            if not value > 0:
+                option = "--" + name.replace("_", "-")
+                raise ValueError(f"{option}: found {value:g}, expected more than 0")
+
     @property
     def body_bytes(self) -> int:
         """Bytes of the largest picture."""
