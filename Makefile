@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := workflow tests envs
 
-.PHONY: report plan test test-long test-cluster test-interop browser lint schema clean clean-stale
+.PHONY: report plan test test-long test-cluster test-interop browser lint schema docs clean clean-stale
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/report.html
@@ -67,6 +67,10 @@ lint: .venv/installed-dev
 # The JSON schema that editors complete config.yaml with, generated from the typed settings.
 schema: .venv/installed-dev
 	$(BIN)/python -m mobile_vla schema workflow/schemas/config.schema.json
+
+# What stands in the docs and is made of the code: files, findings of the audit, and what edits rerun.
+docs: schema
+	for page in files_page codes edits; do $(BIN)/python tests/support/$$page.py || exit 1; done
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \

@@ -234,6 +234,6 @@ def test_the_statistics_hold_dates_and_the_most_frequent_sequence(tmp_path):
 
 def test_the_table_of_codes_in_the_docs_is_that_of_the_catalogue():
     page = PAGE.read_text(encoding="utf-8")
-    assert page == renewed(page), "run `python tests/support/codes.py`"
+    assert page == renewed(page), "run `make docs`"
     for code in CATALOGUE:
         assert f"| `{code}` |" in page

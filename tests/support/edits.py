@@ -1,6 +1,6 @@
 """The table of edits and what they rerun, and its page in the docs.
 
-python tests/support/edits.py > docs/reruns.md
+python tests/support/edits.py    writes it there anew
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # as a script, it finds no other module of the tests
     from support.project import Project
 
 TABLE = Path(__file__).with_name("edits.yaml")
+PAGE = Path(__file__).parents[2] / "docs/reruns.md"
 REPORT = {"figures": 1, "tables": 1, "page": 1}
 
 HEAD = """\
@@ -29,8 +30,7 @@ for those about mixtures, `mixed` on two simulated datasets and `alone` on the f
 those of a trial both experiments take part in one; for those about videos, one experiment on eight
 episodes in a video. `report` stands for figures, tables and page. Each row is checked by a test in
 `tests/workflow`: `test_reruns.py`, `test_moved.py`, `test_other_layouts.py`, `test_mixture.py`,
-`test_trial_reruns.py` or `test_lerobot_datasets.py`. `python tests/support/edits.py >
-docs/reruns.md` prints this page.
+`test_trial_reruns.py` or `test_lerobot_datasets.py`. `make docs` writes this page.
 
 | edit | in | reruns |
 | --- | --- | --- |
@@ -104,4 +104,4 @@ def _words(reruns: str | dict[str, int]) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -11,6 +11,7 @@ from support.project import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)[^)]*\)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)")
 STOP = re.compile(r"\]\(\.\./(workflow/[^)]+\.py)\)((?:,? ?`[\w.]+`)+)")
 
 
@@ -32,6 +33,16 @@ def test_every_json_and_csv_of_a_stage_has_a_typed_form():
 def test_what_a_page_links_to_is_there(file):
     links = LINK.findall(file.read_text(encoding="utf-8"))
     assert [link for link in links if not (file.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+def test_a_link_into_a_page_names_a_heading(file):
+    for page, anchor in ANCHOR.findall(file.read_text(encoding="utf-8")):
+        target = file.parent / page if page else file
+        headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+        # as GitHub makes them: lower case, without punctuation, with hyphens for spaces
+        anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+        assert anchor in anchors, (page, anchor)
 
 
 def definitions(file):
