@@ -37,12 +37,12 @@ def test_what_a_page_links_to_is_there(file):
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
 def test_a_link_into_a_page_names_a_heading(file):
-    for page, anchor in ANCHOR.findall(file.read_text(encoding="utf-8")):
-        target = file.parent / page if page else file
+    for linked, anchor in ANCHOR.findall(file.read_text(encoding="utf-8")):
+        target = file.parent / linked if linked else file
         headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
         # as GitHub makes them: lower case, without punctuation, with hyphens for spaces
         anchors = {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
-        assert anchor in anchors, (page, anchor)
+        assert anchor in anchors, (linked, anchor)
 
 
 def definitions(file):
