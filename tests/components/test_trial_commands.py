@@ -1,6 +1,7 @@
 """Schedule, score and unblind a trial: what they write, and what they refuse."""
 
 import collections
+import json
 import logging
 import multiprocessing
 import os
@@ -26,7 +27,7 @@ from mobile_vla.trials.files import (
 from mobile_vla.trials.ledger import Ledger, judge
 from mobile_vla.trials.reading import read_trial
 from mobile_vla.trials.records import Judged
-from mobile_vla.trials.schedule import drawn, read_scenes, schedule
+from mobile_vla.trials.schedule import drawn, policy_folder, read_scenes, schedule
 from mobile_vla.trials.score import score
 from mobile_vla.trials.unblind import unblind
 from support.trials import CONFIG, DIGESTS, POLICIES, SCENES, drive, edit, next_of, scheduled
@@ -83,7 +84,9 @@ def test_a_schedule_is_written_once_and_extended(project, caplog):
     assert "10 drives in 5 blocks" in caplog.text
     for name in ("lora", "head_only"):
         assert name not in text + (project.path / KEY).read_text()
-    with pytest.raises(UserError, match=r"SCHEDULE\.csv: it is there already.*--extend N"):
+    with pytest.raises(
+        UserError, match=r"it is there already.*--extend N.*; as nothing was driven"
+    ):
         schedule("hall")
     schedule("hall", extend=2)
     longer = (project.path / SCHEDULE).read_text()
@@ -93,6 +96,18 @@ def test_a_schedule_is_written_once_and_extended(project, caplog):
     page = (project.path / SHEET).read_text()
     assert all(row.ticket in page for row in project.schedule())
     assert "mark &lt;2&gt;" in page and "Go left" in page
+
+
+def test_an_instruction_that_a_policy_does_not_know_is_said_when_it_is_scheduled(
+    project, caplog, monkeypatch
+):
+    described = policy_folder(POLICIES[0]) / "policy.json"
+    described.parent.mkdir(parents=True)
+    described.write_text(json.dumps({"prompts": ["Go left"]}))
+    monkeypatch.setattr("mobile_vla.trials.schedule.policy_digest", lambda folder: "d" * 64)
+    schedule("hall")
+    assert f"{POLICIES[0]} was not trained with 'Go right'" in caplog.text
+    assert "'Go left'" not in caplog.text and POLICIES[1] not in caplog.text
 
 
 @pytest.mark.parametrize(

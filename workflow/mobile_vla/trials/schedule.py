@@ -12,6 +12,7 @@ from pathlib import Path
 from mobile_vla.config.loading import read_project
 from mobile_vla.config.trials import TrialDesign
 from mobile_vla.errors import Problem, Problems, UserError
+from mobile_vla.files import read_json
 from mobile_vla.filesets import RESULTS
 from mobile_vla.layout import TrainingFiles
 from mobile_vla.trials.files import (
@@ -55,6 +56,7 @@ def schedule(trial: str, *, extend: int | None = None, without: str | None = Non
     digests = digests_of(settings)
     check_distinct(digests, f"config.yaml (trials.{trial}.policies)")
     scenes = read_scenes(Path(settings.scenes).expanduser())
+    _warn_of_instructions(settings, scenes)
     files.path.mkdir(parents=True, exist_ok=True)
     draw = secrets.SystemRandom()
     with files.locked():
@@ -93,13 +95,13 @@ def _check_call(files: TrialFolder, extend: int | None, without: str | None) -> 
     path, name = files.path / SCHEDULE, files.path.name
     if without is not None and extend is None:
         raise UserError("--without: only with `--extend`; in the first blocks all policies drive")
+    driven = [one for one in (DRIVES, OUTCOMES) if (files.path / one).exists()]
     if extend is None:
         if path.exists():
-            raise UserError(
-                f"{path}: it is there already, and what was driven hangs on it; "
-                f"`schedule {name} --extend N` appends N blocks"
-            )
-        driven = [one for one in (DRIVES, OUTCOMES) if (files.path / one).exists()]
+            again = f"`schedule {name} --extend N` appends N blocks"
+            if not driven:
+                again += "; as nothing was driven yet, you may also remove it and key.json"
+            raise UserError(f"{path}: it is there already, and what is driven hangs on it; {again}")
         if driven:
             raise UserError(f"{path}: not there, and {driven[0]} is; {RESTORE}")
     elif extend < 1 or not path.exists():
@@ -109,6 +111,22 @@ def _check_call(files: TrialFolder, extend: int | None, without: str | None) -> 
         raise UserError(f"--extend {extend}: {lacks}")
     elif files.unblinded() is not None:
         raise UserError(f"{files.path}: the names were told; schedule a trial of another name")
+
+
+def _warn_of_instructions(settings: TrialDesign, scenes: Sequence[dict[str, str]]) -> None:
+    """Warn of instructions that a policy of the trial was not trained with."""
+    asked = {scene[INSTRUCTION] for scene in scenes}
+    for policy in settings.policies:
+        described = policy_folder(policy) / "policy.json"
+        others = sorted(asked - set(read_json(described)["prompts"])) if described.is_file() else []
+        if others:
+            log.warning(
+                "%s: %s was not trained with %s; `serve --trials` refuses these drives, unless it "
+                "is called with `--allow-other-prompts`",
+                settings.scenes,
+                policy,
+                ", ".join(map(repr, others)),
+            )
 
 
 def _driving(key: Key, without: str | None) -> list[str]:
