@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from itertools import combinations
 from pathlib import Path
@@ -18,10 +17,10 @@ from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import UserError
 from mobile_vla.evaluation.result import EvaluationResult
-from mobile_vla.files import write_json
 from mobile_vla.layout import ComparisonFiles
 from mobile_vla.result import FileDigest
 from support.results import UNCERTAINTY, Results, make_results
+from support.rewriting import change
 
 
 def compared(made: Results) -> ComparisonResult:
@@ -37,10 +36,6 @@ def again(made: Results) -> ComparisonResult:
         ComparisonFiles(made.comparison),
     )
     return compared(made)
-
-
-def change(path: Path, **values: Any) -> None:
-    write_json(path, {**json.loads(path.read_text()), **values})
 
 
 def by_step(path: Path) -> dict[tuple[str, int, int], float]:
@@ -103,9 +98,9 @@ def test_so_many_pairs_are_drawn_often_enough_and_told_apart_by_their_corrected_
     names = [f"e{index}" for index in range(12)]
     errors = np.random.default_rng(0).normal(5, 0.3, (20, 12))
     errors[:, 0] -= 2
-    compared_errors = pairs._Compared(names, errors, np.ones(20), 20, selected_on_scored=False)
+    summed = pairs._SummedErrors(names, errors, np.ones(20), 20, selected_on_scored=False)
     every = list(combinations(range(12), 2))
-    found = pairs._pairs(compared_errors, every, Uncertainty(draws=1000))
+    found = pairs._pairs(summed, every, Uncertainty(draws=1000))
     assert [own.experiments for own in found] == [(names[a], names[b]) for a, b in every]
     assert {own.better for own in found if "e0" in own.experiments} == {"e0"}
     for own in found:
@@ -122,6 +117,16 @@ def test_more_pairs_than_chance_allows_are_not_compared(
     (group,) = again(made).groups
     assert not group.pairs and "so many pairs" in str(group.why_no_pairs)
     assert all(member.mae is not None and not member.letters for member in group.experiments)
+
+
+def test_a_number_that_was_changed_by_hand_is_in_no_comparison(tmp_path: Path) -> None:
+    made = make_results(tmp_path, 2)
+    text = made.evaluations[0].read_text()
+    number = f"{EvaluationResult.read(made.evaluations[0]).policy_mae}"
+    assert number in text
+    made.evaluations[0].write_text(text.replace(number, "0.01", 1))
+    with pytest.raises(UserError, match=r"evaluation\.json: its content is not what was written"):
+        again(made)
 
 
 def test_seeds_are_averaged_and_are_no_further_episodes(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.data.dataset import Dataset
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate_on import evaluate_on
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import read_json
 from mobile_vla.layout import OtherEvaluationFiles
 from mobile_vla.runs.data import OtherDatasetInputs
+from support.rewriting import rewrite
 from support.synthetic_datasets import names
 from support.training_run import Inputs, run, settings_of
 
@@ -87,12 +88,12 @@ def test_episodes_that_trained_or_selected_are_refused_with_both_names(own, tmp_
     content = read_json(same.split)
     fold = content["folds"][0]["roles"]
     fold["train"], fold["test"] = fold["test"], fold["train"]
-    write_json(same.split, content)
+    rewrite(same.split, content)
     written_again = read_json(same.manifest)
     for number, episode in enumerate(written_again["episodes"]):
         episode["raw_sha256"] = f"{number:064}"
     for manifest in (read_json(same.manifest), written_again):
-        write_json(same.manifest, manifest)
+        rewrite(same.manifest, manifest)
         with pytest.raises(Problems) as error:
             score(own, same, tmp_path)
         assert len(error.value.problems) == len(seen & set(fold["test"])) > 0

@@ -15,8 +15,9 @@ from mobile_vla.data.split import FoldRoles, split
 from mobile_vla.data.windows import make_windows
 from mobile_vla.errors import Problems, UserError
 from mobile_vla.evaluation.evaluate import evaluate
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import read_json
 from mobile_vla.layout import EvaluationFiles, SplitFiles
+from support.rewriting import rewrite
 from support.synthetic_datasets import make_dataset, rewrite_manifest
 from support.training_run import Inputs, run, settings_of
 
@@ -78,7 +79,7 @@ def test_failure_07_windows_of_one_episode_never_stand_on_both_sides(tmp_path, w
     content = read_json(path)
     edited = content["folds"][0]["roles"]
     edited["val"].append(edited["train"][0])
-    write_json(path, content)
+    rewrite(path, content)
     with pytest.raises(Problems, match="is in train and in val"):
         load_split(path, dataset, 0)
 
@@ -134,6 +135,6 @@ def test_failure_09_what_is_scored_is_what_the_split_says_and_no_training_episod
     content = read_json(inputs.split)
     edited = content["folds"][0]["roles"]
     edited["train"], edited["test"] = edited["test"], edited["train"]
-    write_json(inputs.split, content)
+    rewrite(inputs.split, content)
     with pytest.raises(UserError, match="may have seen the scored"):
         evaluate(scored, files, outputs, threads=1)

@@ -16,8 +16,9 @@ from mobile_vla.evaluation.predictors import Predictions
 from mobile_vla.evaluation.result import EvaluationResult, Verdict
 from mobile_vla.evaluation.scored_windows import ScoredWindows
 from mobile_vla.evaluation.scores import ScoringRules, score
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import read_json
 from mobile_vla.layout import EvaluationFiles
+from support.rewriting import rewrite
 from support.scored_runs import NO_FILE, scored_run
 from support.training_run import Inputs, run, settings_of
 
@@ -151,12 +152,12 @@ def test_a_policy_trained_on_test_episodes_is_refused(tmp_path: Path) -> None:
     roles = content["folds"][0]["roles"]
     moved = roles["train"].pop()
     roles["test"].append(moved)
-    write_json(inputs.split, content)
+    rewrite(inputs.split, content)
     with pytest.raises(UserError, match="may have seen the scored"):
         evaluate(own, files, outputs, threads=1)
 
     # It is listed in both: the split itself is refused.
     roles["train"].append(moved)
-    write_json(inputs.split, content)
+    rewrite(inputs.split, content)
     with pytest.raises(Problems, match=f"{moved} is in train and in test"):
         evaluate(own, files, outputs, threads=1)

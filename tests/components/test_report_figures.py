@@ -22,6 +22,7 @@ from mobile_vla.reporting.format import number
 from mobile_vla.reporting.palette import COLORS, color_of
 from support.report import drawn
 from support.results import Results, make_results
+from support.rewriting import rewrite
 
 NAMES = ("loss_curves", "error_by_dimension", "epoch_time", "closed_loop")
 
@@ -183,7 +184,8 @@ def test_datasets_that_a_figure_has_no_room_for_are_named(tmp_path: Path) -> Non
     for name in names[1:]:
         shutil.copytree(first, first.with_name(name))
         for path in first.with_name(name).glob("*.json"):
-            path.write_text(path.read_text().replace('"dataset": "demo"', f'"dataset": "{name}"'))
+            text = path.read_text().replace('"dataset": "demo"', f'"dataset": "{name}"')
+            rewrite(path, json.loads(text))
     for shown in (names[:3], names):
         made.settings = made.settings.model_copy(update={"datasets": tuple(shown)})
         drawn(made, list(figures))

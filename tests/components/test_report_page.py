@@ -18,6 +18,7 @@ from mobile_vla.reporting.page import inline
 from mobile_vla.training.result import write_metrics
 from support.report import SOURCES, drawn, hollow, written
 from support.results import Results, make_results
+from support.rewriting import rewrite
 from support.training_results import epoch_of
 
 SECTIONS = ("summary", "data", "experiments", "training", "evaluation", "cost", "provenance")
@@ -378,7 +379,7 @@ def test_the_unit_of_the_errors_is_that_of_the_data(tmp_path: Path) -> None:
     made = make_results(tmp_path, 2)
     assert "1.15 becomes 1 when normalised" in plain(text_of(made))
     for path in made.evaluations:
-        path.write_text(path.read_text().replace('"action_scale": 1.15', '"action_scale": 0.5'))
+        rewrite(path, json.loads(path.read_text()) | {"action_scale": 0.5})
     said = plain(text_of(made))
     assert "0.500 becomes 1 when normalised" in said
     assert "key press" not in said and "m/s" not in said

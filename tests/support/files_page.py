@@ -125,7 +125,9 @@ Everything below `results/`, printed from the code: the classes of `workflow/mob
 hold the places, and those of each stage's `result.py` the forms. JSON is UTF-8. A file over 1 MB
 has its SHA-256 and size in a JSON beside it. Every file is written under a temporary name and
 renamed, so that it is there whole or not at all. Actions and errors are in command units, times
-in seconds and sizes in bytes, unless it says otherwise. The circumstances of each job that wrote
+in seconds and sizes in bytes, unless it says otherwise. A JSON file with a form below ends with
+`content_sha256`, the SHA-256 of all before it, and is refused where its content was changed since;
+`policy.json` has a digest of each entry instead. The circumstances of each job that wrote
 files lie beside them, in a `*.provenance.json`.
 """
 

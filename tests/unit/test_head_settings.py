@@ -49,7 +49,7 @@ def test_a_setting_that_a_head_does_not_use_is_refused(tmp_path, head, place, wo
 @pytest.mark.parametrize(
     ("settings", "place", "words"),
     [
-        ("head: {type: tokens}, padding: {}", "padding", "lstm, mlp or gpt"),
+        ("head: {type: tokens}, padding: {}", "padding", "gpt, lstm, mlp"),
         ("head: {type: flow}, padding: {}", "padding", "has its own loss"),
         (
             "head: {type: mlp}, training: {supervise: every_frame}",

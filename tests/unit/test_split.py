@@ -12,8 +12,9 @@ from mobile_vla.data.result import ROLES, DatasetSplit
 from mobile_vla.data.roles import load_split
 from mobile_vla.data.split import split
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import read_json
 from mobile_vla.layout import SplitFiles
+from support.rewriting import rewrite
 from support.synthetic_datasets import make_dataset, rewrite_manifest
 
 CELLS = [
@@ -215,7 +216,7 @@ def test_a_split_that_leaks_is_refused(made, spoil, message):
     dataset, path = made
     content = read_json(path)
     spoil(content["folds"][0]["roles"])
-    write_json(path, content)
+    rewrite(path, content)
     with pytest.raises(Problems) as error:
         load_split(path, dataset, 0)
     assert message in str(error.value)
@@ -223,7 +224,7 @@ def test_a_split_that_leaks_is_refused(made, spoil, message):
 
 def test_a_file_that_is_no_split_is_a_users_error(made):
     dataset, path = made
-    write_json(path, {"folds": [{"roles": {"train": []}}]})
+    rewrite(path, {"folds": [{"roles": {"train": []}}]})
     with pytest.raises(UserError, match=r"split.json \(dataset\): Field required"):
         load_split(path, dataset, 0)
 

@@ -74,9 +74,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file for people and programs: indented, keys in the order given, no NaN."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
+    """Write a JSON file: see :func:`json_text`."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return JSON for people and programs: indented, keys in the order given, no NaN."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> Any:

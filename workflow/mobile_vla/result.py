@@ -1,14 +1,23 @@
-"""The form of result files: written by the stage that makes them, read by all others."""
+"""The form of result files: written by the stage that makes them, read by all others.
+
+A result file ends with the SHA-256 of all that stands before it, so that a number which somebody
+changed by hand is noticed by whoever reads it.
+"""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import read_json, sha256_of, write_json
+from mobile_vla.files import json_text, read_json, sha256_of, write_text
+
+SEAL = "content_sha256"
+"""Key of the digest that a result file ends with."""
+_MARK = f',\n "{SEAL}": "'
 
 
 class Result(BaseModel):
@@ -16,14 +25,24 @@ class Result(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    sealed: ClassVar[bool] = True
+    """Whether its file ends with the digest of its content."""
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a JSON file.
 
         Raises:
-            UserError: the file is missing, is not JSON, or has another form.
+            UserError: the file is missing, is not JSON, was changed, or has another form.
         """
-        return cls.checked(path, read_json(path))
+        value = read_json(path)
+        text, mark, seal = path.read_text(encoding="utf-8").rpartition(_MARK)
+        if mark and seal.partition('"')[0] != sha256(text.encode()).hexdigest():
+            raise UserError(
+                f"{path}: its content is not what was written, as if a number had been changed by "
+                f"hand: restore it; `snakemake --cores 1 --forcerun {path}` makes it again"
+            )
+        return cls.checked(path, value)
 
     @classmethod
     def checked(cls, path: Path, value: Any) -> Self:
@@ -32,6 +51,8 @@ class Result(BaseModel):
         Raises:
             UserError: something is missing, unknown, or of another type.
         """
+        if isinstance(value, dict):
+            value = {name: own for name, own in value.items() if name != SEAL}
         try:
             return cls.model_validate(value)
         except ValidationError as error:
@@ -47,7 +68,11 @@ class Result(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        write_json(path, self.model_dump(mode="json"))
+        text = json_text(self.model_dump(mode="json"))
+        if self.sealed:
+            text = text.removesuffix("\n}\n")
+            text += f'{_MARK}{sha256(text.encode()).hexdigest()}"\n}}\n'
+        write_text(path, text)
 
 
 class FileDigest(Result):

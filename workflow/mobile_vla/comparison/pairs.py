@@ -89,10 +89,10 @@ def compare_group(
                 for a, b in itertools.combinations(range(len(named)), 2)
                 if with_one_of is None or {named[a], named[b]} & set(with_one_of)
             ]
-            compared = _Compared(named, errors, values, episodes, selected)
+            summed = _SummedErrors(named, errors, values, episodes, selected)
             why = TOO_MANY
             if len(chosen) <= MOST_PAIRS:
-                pairs, why = _pairs(compared, chosen, uncertainty), NO_OTHER
+                pairs, why = _pairs(summed, chosen, uncertainty), NO_OTHER
     tested = bool(pairs) and groups >= FEWEST and not selected and with_one_of is None
     letters = _letters(list(experiments), maes, pairs) if tested else {}
     return ComparableGroup(
@@ -132,7 +132,7 @@ def _by_unit(sums: ErrorSums, groups: Sequence[str]) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Compared:
+class _SummedErrors:
     """The errors of E experiments on the same steps, of n groups of episodes."""
 
     names: Sequence[str]  # (E,)
@@ -156,7 +156,7 @@ class _Compared:
 
 
 def _pairs(
-    compared: _Compared, places: Sequence[tuple[int, int]], uncertainty: Uncertainty
+    summed: _SummedErrors, places: Sequence[tuple[int, int]], uncertainty: Uncertainty
 ) -> list[ExperimentPair]:
     """Return the difference of each pair, with intervals corrected for their number.
 
@@ -165,12 +165,12 @@ def _pairs(
     """
     confidence = uncertainty.confidence
     p_values = [
-        boot.p_value(index, confidence) for boot, index in compared.bootstraps(places, uncertainty)
+        boot.p_value(index, confidence) for boot, index in summed.bootstraps(places, uncertainty)
     ]
     pairs = []
     for (a, b), (boot, index), p, p_holm, level in zip(
         places,
-        compared.bootstraps(places, uncertainty),
+        summed.bootstraps(places, uncertainty),
         p_values,
         holm(p_values),
         holm_confidence(p_values, confidence),
@@ -178,14 +178,14 @@ def _pairs(
     ):
         ends = boot.interval(index, level)  # of a higher confidence, it may have no ends
         better, needed = None, None
-        if ends is not None and not compared.selected_on_scored:
+        if ends is not None and not summed.selected_on_scored:
             if boot.units >= FEWEST and p_holm is not None and p_holm < 1 - confidence:
-                better = compared.names[a if boot.values[index] < 0 else b]
+                better = summed.names[a if boot.values[index] < 0 else b]
             else:
-                needed = episodes_needed(boot, index, compared.episodes, level, uncertainty.power)
+                needed = episodes_needed(boot, index, summed.episodes, level, uncertainty.power)
         pairs.append(
             ExperimentPair(
-                experiments=(compared.names[a], compared.names[b]),
+                experiments=(summed.names[a], summed.names[b]),
                 difference=float(boot.values[index]),
                 low=ends[0] if ends else None,
                 high=ends[1] if ends else None,

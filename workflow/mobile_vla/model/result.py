@@ -139,7 +139,9 @@ class PolicyOrigin(Result):
 
 # Python's order of bases, from the right: the file begins with what the policy is.
 class PolicyDescription(PolicyOrigin, PolicyCore):
-    """``policy.json``."""
+    """``policy.json``, whose digests say also what was changed."""
+
+    sealed = False
 
     digests: dict[str, str]
     """Digest of each entry above, by its place: ``settings.chunk``."""
