@@ -14,7 +14,7 @@ from mobile_vla.config.prompt import Prompt
 from mobile_vla.config.simulator import SimulateSettings, Simulation, simulated_episodes
 from mobile_vla.conventions import ACTION_COLUMNS
 from mobile_vla.errors import Problems, UserError
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import read_json
 from mobile_vla.layout import RawFiles
 from mobile_vla.lerobot.export_lerobot import export_lerobot
 from mobile_vla.lerobot.prompts import check_prompts
@@ -22,6 +22,7 @@ from mobile_vla.lerobot.tables import IMAGE
 from mobile_vla.simulator.simulate import simulate
 from support.lerobot import CAMERA, contents, imported, listed, project
 from support.recorded import write_episode, write_folder
+from support.rewriting import rewrite
 
 SIZE = (36, 48)
 NUMBERS = ["frame_index", "episode_index", "index", "task_index"]
@@ -284,7 +285,7 @@ def test_names_that_no_longer_fit_are_noticed(copied):
     ours = copied / "meta/mobile_vla.json"
     content = read_json(ours)
     content["episodes"].pop(0)
-    write_json(ours, content)
+    rewrite(ours, content)
     with pytest.raises(UserError, match=r"has 6 now: episodes were removed or reordered"):
         listed(copied)
     ours.unlink()

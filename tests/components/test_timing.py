@@ -1,6 +1,5 @@
 """Timing on real files: what is measured, counted and compared, and that the ways are the same."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +23,7 @@ from mobile_vla.data.split import split
 from mobile_vla.errors import UserError
 from mobile_vla.features.features import FeatureInputs, features
 from mobile_vla.features.store import FrameRows
+from mobile_vla.files import read_json
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.layout import (
     EpisodeFiles,
@@ -47,6 +47,7 @@ from mobile_vla.training.worst_case import worst_case
 from support.hdf5_layouts import write_robomimic
 from support.ingested import CONFIG, ingested
 from support.recorded import write_folder
+from support.rewriting import rewrite
 from support.tiny import make_backbone
 
 PROMPT = Prompt(template="pass on the {side}")
@@ -165,8 +166,9 @@ def test_a_raw_file_that_is_gone_is_named(files, tmp_path):
     gone = replace(dataset, parts=(replace(part, folder=tmp_path),))
     (tmp_path / "episodes").mkdir()
     name = dataset.episodes[0].name
-    facts = dataset.episode_file(0, ".json").read_text()
-    (tmp_path / "episodes" / f"{name}.json").write_text(re.sub("/raw/", "/gone/", facts))
+    facts = read_json(dataset.episode_file(0, ".json"))
+    moved = {**facts, "file": facts["file"].replace("/raw/", "/gone/")}
+    rewrite(tmp_path / "episodes" / f"{name}.json", moved)
     with pytest.raises(UserError, match=rf"timing.ablation.*gone/{name}\.h5"):
         RawRows(gone, Images(), "plain")[np.array([0])]
 

@@ -16,7 +16,7 @@ from mobile_vla.config.entries import LerobotDataset
 from mobile_vla.config.ingest import Images, IngestSettings
 from mobile_vla.config.mistakes import Source
 from mobile_vla.data.manifest import manifest
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import write_json
 from mobile_vla.ingest.ingest import ingest
 from mobile_vla.ingest.result import EpisodeFacts
 from mobile_vla.layout import EpisodeFiles, ManifestFiles, RawFiles
@@ -68,7 +68,7 @@ def imported(one: ListedEpisode, folder: Path) -> Path:
     raw = folder / f"{one.settings.episode}.h5"
     files = RawFiles(raw, raw.with_suffix(".json"))
     import_lerobot(one.settings, files, data=one.data)
-    assert read_json(raw.with_suffix(".json")) == FileDigest.of(raw).model_dump()
+    assert FileDigest.read(raw.with_suffix(".json")) == FileDigest.of(raw)
     return raw
 
 

@@ -69,7 +69,7 @@ def test_a_card_that_is_not_the_policy_s_is_refused(policy, tmp_path):
     assert not (tmp_path / "mine").exists()
 
 
-def test_a_damaged_policy_is_refused(tmp_path):
+def test_a_damaged_policy_is_refused(policy, tmp_path):
     run = shutil.copytree(RUN, tmp_path / RUN)
     head = run / "policy/head.safetensors"
     content = bytearray(head.read_bytes())

@@ -13,6 +13,7 @@ from mobile_vla.reproducing.chain import in_order, other_settings, stored_faults
 from mobile_vla.reproducing.folder import clean_folder
 from mobile_vla.reproducing.reproduce import reproduce
 from support.project import Project
+from support.rewriting import rewrite
 
 RUN = "experiments/head_only/seed0"
 NUMBER = f"{RUN}/evaluation/policy/mae/overall"
@@ -142,7 +143,7 @@ def test_from_results_the_last_job_runs_alone_and_another_value_is_said(copied):
     content = json.loads(file.read_text())
     value = content["policy"]["mae"]["overall"]
     content["policy"]["mae"]["overall"] = 0.125
-    file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    rewrite(file, content)
     status, output, messages = called(copied, "--from", "results", NUMBER)
     assert status == 1, messages
     assert output.splitlines() == [
