@@ -43,7 +43,7 @@ TOO_MANY = say(
 RESOLUTION = 20
 MOST_DRAWS = 200_000  # enough for 500 pairs; of more, only the clearest can be told
 MOST_PAIRS = 4950  # those of 100 experiments: of more, MOST_DRAWS would tell none
-HELD = 1 << 24  # samples' means held at a time, 134 MB
+HELD = 1 << 23  # samples' means held at a time, 67 MB; drawing them takes some times as much
 
 Experiments = Mapping[str, Sequence[RunScores]]
 
