@@ -86,6 +86,8 @@ def text(content):
     return np.array([content.encode()], dtype="S256")
 
 
+UNCLEAR = [warning("unclear_instruction", "language_instruction")]
+
 FILES = {
     # Files
     "no such file": (Path.unlink, [error("missing")]),
@@ -265,28 +267,18 @@ FILES = {
         replace("action_event_types", shape=(FRAMES,), dtype="S20"),
         [warning("unclear_events", "action_event_types")],
     ),
-    "a number for the instruction": (
-        replace("language_instruction", data=np.zeros(1)),
-        [warning("unclear_instruction", "language_instruction")],
-    ),
-    "two instructions": (
-        replace("language_instruction", data=["a", "b"]),
-        [warning("unclear_instruction", "language_instruction")],
-    ),
+    "a number for the instruction": (replace("language_instruction", data=np.zeros(1)), UNCLEAR),
+    "two instructions": (replace("language_instruction", data=["a", "b"]), UNCLEAR),
     "an instruction never written": (
-        replace("language_instruction", shape=(1,), dtype="S256"),
-        [warning("unclear_instruction", "language_instruction")],
+        replace("language_instruction", shape=(1,), dtype="S256"), UNCLEAR,
     ),
-    "a group for the instruction": (
-        as_group("language_instruction"), [warning("unclear_instruction", "language_instruction")],
-    ),
+    "a group for the instruction": (as_group("language_instruction"), UNCLEAR),
     "bytes for the instruction that are no text": (
-        replace("language_instruction", data=np.arange(250, dtype="u1")),
-        [warning("unclear_instruction", "language_instruction")],
+        replace("language_instruction", data=np.arange(250, dtype="u1")), UNCLEAR,
     ),
     "an instruction in another encoding": (
         replace("language_instruction", data=np.array(["왼쪽으로".encode("cp949")], dtype="S256")),
-        [warning("unclear_instruction", "language_instruction")],
+        UNCLEAR,
     ),
     "actions as bfloat16": (
         float_actions(exponent=8, mantissa=7), [info("actions_rounded", "actions")],

@@ -89,8 +89,14 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: the file is missing or is not JSON.
     """
+    return read_json_text(path)[0]
+
+
+def read_json_text(path: Path) -> tuple[Any, str]:
+    """Return a JSON file's value and its text; raises as :func:`read_json`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text), text
     except FileNotFoundError:
         raise UserError(f"{path}: not there; `snakemake {path}` makes it") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

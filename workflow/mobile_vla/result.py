@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mobile_vla.errors import Problem, Problems, UserError
-from mobile_vla.files import json_text, read_json, sha256_of, write_text
+from mobile_vla.files import json_text, read_json_text, sha256_of, write_text
 
 SEAL = "content_sha256"
 """Key of the digest that a result file ends with."""
@@ -35,8 +35,8 @@ class Result(BaseModel):
         Raises:
             UserError: the file is missing, is not JSON, was changed, or has another form.
         """
-        value = read_json(path)
-        text, mark, seal = path.read_text(encoding="utf-8").rpartition(_MARK)
+        value, text = read_json_text(path)
+        text, mark, seal = text.rpartition(_MARK)
         if mark and seal.partition('"')[0] != sha256(text.encode()).hexdigest():
             raise UserError(
                 f"{path}: its content is not what was written, as if a number had been changed by "

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from mobile_vla.config.audit import ACCEPTABLE, CATALOGUE
 from mobile_vla.config.backbone import RandomBackbone
 from mobile_vla.config.entries import Experiment, MixtureDataset, SimulatedDataset
+from mobile_vla.config.evaluate_on_checks import evaluate_on_checks
 from mobile_vla.config.heads import HEADS
 from mobile_vla.config.heads.tokens import Tokens
 from mobile_vla.config.mistakes import Mistake, Names, likely
 from mobile_vla.config.mixtures import mixture_checks
 from mobile_vla.config.model import Photometric
-from mobile_vla.config.other_datasets import other_dataset_checks
 from mobile_vla.config.project import MOST_RUNS, Project
 from mobile_vla.config.prompt import INSTRUCTION, SCENARIO_KEYS, Prompt
 from mobile_vla.config.reporting import Sweep
@@ -42,9 +42,7 @@ def cross_checks(project: Project, names: Names) -> Iterator[Mistake]:
             return
         yield from _names(project, names, at, experiment)
         yield from _init_from(project, names, at, experiment)
-        yield from other_dataset_checks(
-            project, names, at, experiment, experiment.dataset in usable
-        )
+        yield from evaluate_on_checks(project, names, at, experiment, experiment.dataset in usable)
         yield from _processes(at, experiment)
         if experiment.dataset in usable:
             yield from _lengths(project, at, experiment)

@@ -110,7 +110,7 @@ class Recorder:
             "ticket": drive.ticket or "",
             **self.facts,
         }
-        self._do(self._begin, kept, head)
+        self._do(_Kept.begin, kept, head)
 
     def step(self, drive: Drive, picture: bytes, facts: dict[str, Any]) -> None:
         """Keep a picture, and what was answered to it."""
@@ -143,9 +143,6 @@ class Recorder:
         except Exception as error:  # a drive goes on without a record
             kept.whole = False
             log.error("%s: cannot be recorded, or no further: %s", kept.place, error)
-
-    def _begin(self, kept: _Kept, head: dict[str, Any]) -> None:
-        kept.begin(head)
 
     def _add(self, kept: _Kept, picture: bytes, facts: dict[str, Any]) -> None:
         try:

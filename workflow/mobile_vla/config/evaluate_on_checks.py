@@ -13,7 +13,7 @@ from mobile_vla.config.split import Holdout
 MEANT = "the same in both datasets: else the policy's pictures or commands mean something else"
 
 
-def other_dataset_checks(
+def evaluate_on_checks(
     project: Named, names: Names, at: tuple[str, str], experiment: Experiment, usable: bool
 ) -> Iterator[Mistake]:
     """Yield why an experiment cannot be scored on the datasets of its ``evaluate_on``.
