@@ -13,9 +13,10 @@ from mobile_vla.config.split import Holdout, SplitSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.data.split import split
 from mobile_vla.evaluation.evaluate import evaluate
-from mobile_vla.files import read_json, write_json
+from mobile_vla.files import read_json
 from mobile_vla.layout import EvaluationFiles, SplitFiles
 from mobile_vla.result import FileDigest
+from support.rewriting import rewrite
 from support.synthetic_datasets import make_dataset, names
 from support.training_run import Inputs, run, settings_of
 
@@ -48,7 +49,7 @@ def make(folder: Path, count: int) -> Inputs:
     rng = np.random.default_rng(0)
     np.save(array, rng.normal(size=(dataset.rows, *like["shape"][1:])).astype(np.float32))
     shape = [dataset.rows, *like["shape"][1:]]
-    write_json(
+    rewrite(
         features,
         {**like, **FileDigest.of(array).model_dump(), "shape": shape, "manifest": dataset.digest},
     )
