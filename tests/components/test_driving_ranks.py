@@ -1,13 +1,15 @@
 """How well open-loop measures rank experiments and checkpoints as driving does."""
 
+import numpy as np
 import pytest
 
-from mobile_vla.comparison.driving import checkpoint_ranks
+from mobile_vla.comparison.driving import Drives, checkpoint_ranks, driven_group
 from mobile_vla.comparison.result import RunScore
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.layout import TrainingFiles
 from mobile_vla.reporting.driving_ranks import rank_tables
+from mobile_vla.statistics.proportions import paired_mean
 from mobile_vla.texts import Texts
 from mobile_vla.training.result import write_metrics
 from support.comparisons import compared, judged, with_drives
@@ -59,6 +61,45 @@ def test_plus_one_is_the_order_by_driving_for_errors_and_for_shares():
     )
 
 
+def test_who_arrives_more_often_is_told_by_scene_and_corrected_for_the_number_of_differences():
+    few = Uncertainty(draws=1000)
+    scenes = tuple((scene, side) for scene in range(60) for side in ("left", "right"))
+    group = scored({}).groups[0]
+    scores = {own.experiment: own for own in scored({}).experiments}
+
+    def found(**succeeding):
+        drives = {
+            name: [Drives(scenes, np.arange(120) < count) for count in counts]
+            for name, counts in succeeding.items()
+        }
+        return driven_group(group, scores, drives, few)
+
+    two = found(a=[60], b=[72])
+    gap = two.against_lowest["b"]
+    by_scene = np.repeat([0.0, 1.0, 0.0], [30, 6, 24])
+    assert gap == paired_mean(by_scene, few)
+    assert (gap.units, gap.mean, two.lowest, two.more_often) == (60, pytest.approx(0.1), "a", ["b"])
+    four = found(a=[60], b=[72], c=[66], d=[84, 84])
+    assert four.against_lowest["b"] == paired_mean(
+        by_scene, few.model_copy(update={"confidence": 1 - 0.05 / 3})
+    )
+    assert four.more_often[0] == "d"
+    assert found(a=[60], b=[61]).more_often == []
+
+
+def test_experiments_that_drove_other_scenes_are_not_compared():
+    result = scored({})
+    here, there = (((scene, "left") for scene in range(first, first + 20)) for first in (0, 5))
+    drives = {
+        name: [Drives(tuple(scenes), np.full(20, name == "b"))]
+        for name, scenes in (("a", here), ("b", there))
+    }
+    scores = {own.experiment: own for own in result.experiments}
+    found = driven_group(result.groups[0], scores, drives, UNCERTAINTY)
+    assert (found.against_lowest, found.more_often) == ({}, [])
+    assert found.success == {"a": 0, "b": 1}
+
+
 def test_experiments_that_were_not_driven_are_no_points():
     driven = {name: [rate] for name, rate in zip("abd", (0.1, 0.2, 0.3), strict=True)}
     result = scored(driven)
@@ -96,8 +137,17 @@ def test_the_report_says_who_leads_by_error_and_who_by_driving():
     assert table.rows[1].interval == "none, as all have the same value"
     assert [sentence.replace("\u00a0", " ") for sentence in table.sentences] == [
         "The lowest error is that of a, which succeeds in 50 % of its rollouts; b succeeds most "
-        "often, in 90 %."
+        "often, in 90 %.",
+        "The difference is 40.0 percentage points (7.9 to 74.3), more than chance explains.",
     ]
+    (close,) = rank_tables(scored({**success, "b": [0.65]}, ahead=[("a", "d")]), ENGLISH)
+    assert "15.0 percentage points, in too few scenes" in close.sentences[1]
+    differing = np.repeat([-1.0, 0.0, 1.0], [10, 2, 18])
+    gap = {"b": paired_mean(differing / 2, UNCERTAINTY)}
+    driven = result.groups[0].driven.model_copy(update={"against_lowest": gap})
+    groups = [result.groups[0].model_copy(update={"driven": driven})]
+    (table,) = rank_tables(result.model_copy(update={"groups": groups}), ENGLISH)
+    assert table.sentences[1].endswith("), which may be chance.")
     (same,) = rank_tables(scored({**success, "a": [0.9]}, ahead=[("a", "d")]), ENGLISH)
     assert same.sentences == ()
 

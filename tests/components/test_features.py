@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from mobile_vla.backbone.checkpoint import Checkpoint
-from mobile_vla.commands import STAGES
 from mobile_vla.config.features import AFTER_PROMPT, ExtractSettings, FeatureKey, Features
 from mobile_vla.config.prompt import Prompt
 from mobile_vla.data.dataset import Dataset
@@ -321,7 +320,3 @@ def test_rows_that_cannot_be_kept_do_not_stop_the_job(backbone, tmp_path, monkey
     description = run(grown(tmp_path / "three", THREE), backbone, tmp_path, "readout", "fp32")
     assert description.is_file() and not list(tmp_path.glob(".features*"))
     assert "not kept for the next run" in caplog.text
-
-
-def test_the_versions_that_are_told_apart_are_those_of_the_rule():
-    assert STAGES["features"].packages == module.PACKAGES

@@ -177,6 +177,19 @@ def test_closed_loop_is_that_of_the_leaders_and_says_who_does_better() -> None:
         assert "most often" not in said(same, [named("a"), named("b", rollouts=worse)])
 
 
+def test_a_difference_in_driving_that_may_be_chance_makes_no_sentence() -> None:
+    result = runs()[0].rollouts
+    assert result is not None
+    policy = result.drivers["policy"]
+    rate = policy.success.model_copy(update={"rate": policy.success.rate - 0.1})
+    less = policy.model_copy(update={"success": rate})
+    fewer = result.model_copy(update={"drivers": {**result.drivers, "policy": less}})
+    scores = compared(judged("a", "beats"), judged("b", "beats"), ahead=[("a", "b")])
+    text = said(scores, [named("a", rollouts=fewer), named("b")])
+    assert "In closed loop" in text and "does so" not in text
+    assert whole_percent(rate.rate).replace("\u00a0", " ") in text
+
+
 def test_that_nothing_was_driven_is_said() -> None:
     text = said(compared(judged("a", "beats")), [named("a", rollouts=None)])
     assert (

@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from mobile_vla.comparison.driving import driven_group
+import numpy as np
+
+from mobile_vla.comparison.driving import Drives, driven_group
 from mobile_vla.comparison.letters import compact_letters
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.uncertainty import Uncertainty
@@ -118,10 +120,18 @@ def compared(
 def with_drives(
     result: ComparisonResult, success: Mapping[str, Sequence[float]]
 ) -> ComparisonResult:
-    """Return a comparison with the share of successes of each run of its driven experiments."""
+    """Return a comparison with the share of successes of each run of its driven experiments.
+
+    Of 20 scenes, each driven on both sides, the first ones succeed.
+    """
     scores = {own.experiment: own for own in result.experiments}
     uncertainty = Uncertainty(draws=1000)
-    driven = [driven_group(group, scores, success, uncertainty) for group in result.groups]
+    scenes = tuple((scene, side) for scene in range(20) for side in ("left", "right"))
+    drives = {
+        name: [Drives(scenes, np.arange(len(scenes)) < round(rate * len(scenes))) for rate in rates]
+        for name, rates in success.items()
+    }
+    driven = [driven_group(group, scores, drives, uncertainty) for group in result.groups]
     groups = [
         group.model_copy(update={"driven": own})
         for group, own in zip(result.groups, driven, strict=True)

@@ -45,7 +45,7 @@ def reasons(project):
 
 
 def test_a_finished_project_has_nothing_to_do(finished):
-    assert called(finished)[:2] == (0, "nothing to do: all results are up to date\n")
+    assert called(finished)[:2] == (0, "nothing to do: the report is up to date\n")
 
 
 def test_a_new_project_is_new_and_its_times_are_unknown(tmp_path):
@@ -118,6 +118,25 @@ def test_missing_results_changed_sources_and_what_was_never_computed(copied):
     assert found["experiment lora"] == "not computed yet: language"
     assert "results/comparison.json missing" in found["report"]
     assert "workflow/report/page/page.html.j2 changed" in found["report"]
+
+
+def test_results_that_are_gone_and_that_nothing_would_make_are_listed(copied):
+    run = copied.folder / "results/experiments/lora/seed0"
+    for name in ("language.json", "evaluation.json"):
+        (run / name).unlink()
+    status, output, _ = called(copied)
+    assert status == 0
+    assert output == (
+        "nothing to do: the report is up to date\n\n"
+        "gone, though the report was made of it, and planned by no job:\n"
+        "  results/experiments/lora/seed0/evaluation.json\n"
+        "  results/experiments/lora/seed0/language.json\n"
+        "`snakemake --cores 1 results/experiments/lora/seed0/evaluation.json` makes one again\n"
+    )
+    copied.build("results/experiments/lora/seed0/evaluation.json")
+    assert "evaluation.json" not in called(copied)[1]
+    copied.edit("config.yaml", "r: 4", "r: 8")  # now the other is computed with the rest
+    assert "gone" not in called(copied)[1]
 
 
 def test_jobs_that_snakemake_cannot_check_are_named(copied):

@@ -9,11 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mobile_vla.provenance.code import code_of, versions
-
-# What a forward pass goes through, the tokenizer of its prompts included.
-ENCODING = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
-PREDICTING = (*ENCODING, "peft")
-TRAINING = (*PREDICTING, "accelerate")
+from mobile_vla.provenance.packages import ENCODING, PREDICTING, TRAINING
 
 
 @dataclass(frozen=True)

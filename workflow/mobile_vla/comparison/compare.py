@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from mobile_vla.comparison.driving import checkpoint_ranks, driven_group, success_of
+from mobile_vla.comparison.driving import Drives, checkpoint_ranks, driven_group, drives_of
 from mobile_vla.comparison.experiments import experiment_scores
 from mobile_vla.comparison.pairs import compare_group
 from mobile_vla.comparison.result import (
@@ -84,15 +84,14 @@ def _driven(
     settings: CompareSettings, results: Path, scores: Scores, groups: Sequence[Experiments]
 ) -> list[ComparableGroup]:
     """Compare the experiments of each group, and how they rank by driving."""
-    success: dict[str, list[float]] = {}
+    drives: dict[str, list[Drives]] = {}
     for run in settings.runs:
-        rate = success_of(run, results)
-        if rate is not None:
-            success.setdefault(run.experiment, []).append(rate)
+        if (own := drives_of(run, results)) is not None:
+            drives.setdefault(run.experiment, []).append(own)
     found = []
     for group in groups:
         compared = compare_group(group, settings.uncertainty)
-        driven = driven_group(compared, scores, success, settings.uncertainty)
+        driven = driven_group(compared, scores, drives, settings.uncertainty)
         found.append(compared.model_copy(update={"driven": driven}))
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,28 @@ from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.errors import UserError
 from mobile_vla.rollout.result import RolloutResult
 from mobile_vla.statistics.correlation import rank_correlation
+from mobile_vla.statistics.proportions import paired_mean
+from mobile_vla.statistics.result import PairedMean
 from mobile_vla.training.result import Epoch, read_metrics
 
 OF_EPOCHS: tuple[OpenLoopMeasure, ...] = ("val_loss", "val_mae", "val_objective")
 
 
-def success_of(run: ComparedRun, results: Path) -> float | None:
-    """Return the share of a run's rollouts that succeed; None where no world is known.
+@dataclass(frozen=True, eq=False)
+class Drives:
+    """The policy's rollouts of a run."""
+
+    scenes: tuple[tuple[int, str], ...]  # of each the number of its scene, and the side
+    succeed: np.ndarray  # of each whether it succeeds
+
+    @property
+    def rate(self) -> float:
+        """The share that succeeds."""
+        return float(self.succeed.mean())
+
+
+def drives_of(run: ComparedRun, results: Path) -> Drives | None:
+    """Return a run's rollouts; None where no world is known.
 
     Raises:
         UserError: the file is missing, or of another run.
@@ -40,39 +56,73 @@ def success_of(run: ComparedRun, results: Path) -> float | None:
             f"{path}: holds the rollouts of {found.experiment}/{found.run}, expected those of "
             f"{run.experiment}/{run.run}; remove it and run snakemake again"
         )
-    return found.drivers["policy"].success.rate
+    return Drives(
+        tuple((own.scene, own.side) for own in found.each),
+        np.array([own.policy == "success" for own in found.each]),
+    )
 
 
 def driven_group(
     group: ComparableGroup,
     scores: Mapping[str, ExperimentScores],
-    success: Mapping[str, Sequence[float]],
+    drives: Mapping[str, Sequence[Drives]],
     uncertainty: Uncertainty,
 ) -> DrivenGroup | None:
-    """Return how the measures of a group's experiments rank these as driving does.
+    """Return who arrives how often, and how measures rank a group's experiments as driving does.
 
     Args:
         group: its errors are those of the steps that all predict, by which they are ranked.
         scores: by experiment.
-        success: by experiment that was driven, the share of successes of each run.
+        drives: by experiment that was driven, the rollouts of each run.
     """
-    names = [own.experiment for own in group.experiments if own.experiment in success]
+    names = [own.experiment for own in group.experiments if own.experiment in drives]
     if not names:
         return None
-    rates = {name: float(np.mean(success[name])) for name in names}
+    rates = {name: float(np.mean([own.rate for own in drives[name]])) for name in names}
     errors = {own.experiment: own.mae.value for own in group.experiments if own.mae is not None}
     values: dict[OpenLoopMeasure, dict[str, float]] = {"mae": errors}
     for name in names:
         for own in scores[name].measures:
             values.setdefault(own.name, {})[name] = own.policy
+    lowest = min(names, key=lambda name: errors.get(name, scores[name].mae.value))
     return DrivenGroup(
         success=rates,
+        lowest=lowest,
+        against_lowest=_against(lowest, {name: drives[name] for name in names}, uncertainty),
         ranks=[
             _ranks(measure, [of[name] for name in names], list(rates.values()), uncertainty)
             for measure, of in values.items()
             if of.keys() >= rates.keys()
         ],
     )
+
+
+def _against(
+    lowest: str, drives: Mapping[str, Sequence[Drives]], uncertainty: Uncertainty
+) -> dict[str, PairedMean]:
+    """Return by how much experiments succeed more often than one that drove the same scenes.
+
+    Both sides of a scene are dependent, so the bootstrap draws scenes.
+    """
+    scenes = drives[lowest][0].scenes
+    succeed = {  # by experiment the mean over its runs, of each drive
+        name: np.mean([run.succeed for run in runs], axis=0)
+        for name, runs in drives.items()
+        if all(run.scenes == scenes for run in runs)
+    }
+    if lowest not in succeed or len(succeed) == 1:
+        return {}
+    # As many differences are looked at for one that is clear of zero: Bonferroni's correction.
+    level = 1 - (1 - uncertainty.confidence) / (len(succeed) - 1)
+    corrected = uncertainty.model_copy(update={"confidence": level})
+    places = np.unique([scene for scene, _ in scenes], return_inverse=True)[1]
+    return {
+        name: paired_mean(
+            np.bincount(places, own - succeed[lowest]) / np.bincount(places), corrected
+        )
+        for name, own in succeed.items()
+        if name != lowest
+    }
 
 
 def checkpoint_ranks(

@@ -9,7 +9,8 @@ from pydantic import Field
 from mobile_vla.evaluation.result import BestBaseline, Difference, Verdict
 from mobile_vla.result import Result
 from mobile_vla.sentence import Sentence
-from mobile_vla.statistics.result import MeanWithInterval, RankCorrelation
+from mobile_vla.statistics.intervals import FEWEST
+from mobile_vla.statistics.result import MeanWithInterval, PairedMean, RankCorrelation
 
 OpenLoopMeasure = Literal[
     "mae",
@@ -40,8 +41,23 @@ class DrivenGroup(Result):
 
     success: dict[str, float]
     """By experiment, the share of rollouts that succeed: a mean over its runs."""
+    lowest: str
+    """The one of them with the lowest error."""
+    against_lowest: dict[str, PairedMean]
+    """Of each other one that drove in the same scenes, its share less that of ``lowest``, paired by
+    scene. The confidence is corrected (Bonferroni) for the number of differences."""
     ranks: list[MeasureRanks]
     """Of each measure that all of these experiments have."""
+
+    @property
+    def more_often(self) -> list[str]:
+        """Those that arrive more often than ``lowest``, the most frequent first."""
+        names = [
+            name
+            for name, own in self.against_lowest.items()
+            if own.units >= FEWEST and own.above(0)
+        ]
+        return sorted(names, key=self.success.__getitem__, reverse=True)
 
 
 class RunScore(Result):

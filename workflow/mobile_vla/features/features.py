@@ -34,11 +34,10 @@ from mobile_vla.model.encoder import (
 from mobile_vla.model.precision import DTYPES, autocast, resolve
 from mobile_vla.progress import Progress
 from mobile_vla.provenance.code import code_of, versions
+from mobile_vla.provenance.packages import ENCODING
 from mobile_vla.result import FileDigest
 
 log = logging.getLogger(__name__)
-
-PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,5 +210,5 @@ def _origin(
 ) -> str:
     """Return a digest of all that a row depends on, besides its frame and prompt."""
     given = settings.model_dump(mode="json", exclude={"dataset"})
-    code = [code_of(__name__), versions(PACKAGES)]
+    code = [code_of(__name__), versions(ENCODING)]
     return digest_of([given, checkpoint.digest, precision, device_name(device), code])

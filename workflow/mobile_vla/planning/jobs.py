@@ -64,10 +64,7 @@ class PlannedJob:
     @cached_property
     def last(self) -> Provenance | None:
         """The provenance of its last run; None where it never ran, or another version wrote it."""
-        try:
-            return None if self.provenance is None else Provenance.read(self.provenance)
-        except UserError:
-            return None
+        return None if self.provenance is None else recorded(self.provenance)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -83,6 +80,14 @@ class PlannedJob:
             text = text.removeprefix("'").removesuffix("'").replace("'\"'\"'", "'")
         settings: dict[str, Any] = json.loads(text)
         return settings
+
+
+def recorded(provenance: Path) -> Provenance | None:
+    """Return the provenance of a job; None where there is none, or another version wrote it."""
+    try:
+        return Provenance.read(provenance)
+    except UserError:
+        return None
 
 
 def rules_of_the_project() -> list[str]:

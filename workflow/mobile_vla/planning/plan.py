@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from mobile_vla.filesets import RESULTS
+from mobile_vla.layout import FigureFiles, ReportFiles, TableFiles
 from mobile_vla.planning.estimate import Estimator, Source
-from mobile_vla.planning.jobs import KINDS, PlannedJob, planned_jobs, rules_of_the_project
+from mobile_vla.planning.jobs import (
+    KINDS,
+    PlannedJob,
+    planned_jobs,
+    recorded,
+    rules_of_the_project,
+)
 from mobile_vla.planning.reasons import counted, reasons
 from mobile_vla.progress import duration
 
-MOST = 5  # reasons in a line
+MOST = 5  # reasons in a line, and files that are listed
 FROM: dict[Source, str] = {
     "own": "by their last runs",
     "timing": "by the experiment's timing",
@@ -43,13 +52,43 @@ def plan() -> None:
     Raises:
         SystemExit: Snakemake refused; it has said why.
     """
-    print(table(planned_jobs(*rules_of_the_project())))
+    jobs = planned_jobs(*rules_of_the_project())
+    print("\n\n".join([table(jobs), *_listed(gone(jobs))]))
+
+
+def gone(jobs: Sequence[PlannedJob]) -> list[str]:
+    """Return results that the finished report was made of, and that are not there any more.
+
+    Snakemake makes a result again only where a job that is to run reads it.
+    """
+    if not ReportFiles.below().report.exists():
+        return []
+    made = {path for job in jobs for path in job.outputs}
+    read: set[str] = set()
+    for path in (kind.provenance() for kind in (ReportFiles, FigureFiles, TableFiles)):
+        if str(path) not in made:
+            last = recorded(path)
+            read |= {str(path), *(last.inputs if last else ())}
+    ours = f"{RESULTS}/"
+    return sorted(path for path in read - made if path.startswith(ours) and not Path(path).exists())
+
+
+def _listed(paths: Sequence[str]) -> list[str]:
+    """Return a paragraph on results that are gone, if there are any."""
+    if not paths:
+        return []
+    lines = [*paths[:MOST], *([f"and {len(paths) - MOST} more"] if len(paths) > MOST else [])]
+    return [
+        "gone, though the report was made of it, and planned by no job:\n"
+        + "".join(f"  {line}\n" for line in lines)
+        + f"`snakemake --cores 1 {paths[0]}` makes one again"
+    ]
 
 
 def table(jobs: Sequence[PlannedJob]) -> str:
     """Return planned jobs as a table, a line for each thing that they belong to."""
     if not jobs:
-        return "nothing to do: all results are up to date"
+        return "nothing to do: the report is up to date"
     subjects: dict[tuple[str, str], list[PlannedJob]] = {}
     for job in jobs:
         subjects.setdefault(job.subject, []).append(job)

@@ -253,18 +253,13 @@ def _driven(group: Group) -> str:
 
 
 def _driven_better(group: Group) -> str:
-    """Return who arrives most often, where that is not the experiment with the lowest error.
-
-    A mean over runs is a fact of the rollouts, as the errors' order is one of the episodes: none
-    of the two calls an experiment the best.
-    """
+    """Return who arrives more often than the experiment with the lowest error, beyond chance."""
     t, best, driven = group.t, group.names[0], group.compared.driven
-    if not group.compared.pairs or driven is None or best not in driven.success:
+    if not group.compared.pairs or driven is None or best != driven.lowest:
         return ""
-    rates = driven.success
-    most = max((name for name in group.names if name in rates), key=lambda name: rates[name])
-    if rates[most] <= rates[best]:
+    if not driven.more_often:
         return ""
+    rates, most = driven.success, driven.more_often[0]
     text = "answer.driven_most" if most in group.leaders else "answer.driven_better"
     return t(
         text,

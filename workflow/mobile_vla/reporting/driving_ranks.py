@@ -12,7 +12,7 @@ from mobile_vla.comparison.result import (
     MeasureRanks,
 )
 from mobile_vla.reporting.format import aligned, number, whole_percent
-from mobile_vla.reporting.ranking import group_labels, ranked_names
+from mobile_vla.reporting.ranking import group_labels
 from mobile_vla.statistics.correlation import FEWEST_POINTS
 from mobile_vla.statistics.result import RankCorrelation
 from mobile_vla.texts import Texts
@@ -60,13 +60,13 @@ def _of_experiments(
     points = len(group.driven.success)
     few = points < FEWEST_POINTS
     rows = [] if few else [_row("", "", own, first, t) for own in group.driven.ranks]
-    sentences = [_leaders(group, t)]
+    sentences = list(_leaders(group, t))
     if few:
         sentences.append(t("ranks.few", n=points, fewest=FEWEST_POINTS, dataset=label))
     return RankTable(
         t("ranks.experiments", n=points, dataset=label),
         tuple(rows),
-        tuple(sentence for sentence in sentences if sentence),
+        tuple(sentences),
     )
 
 
@@ -112,18 +112,26 @@ def _signed(values: Sequence[float | None]) -> list[str]:
     ]
 
 
-def _leaders(group: ComparableGroup, t: Texts) -> str:
-    """Return who has the lowest error and who arrives most often, where these are two."""
+def _leaders(group: ComparableGroup, t: Texts) -> Iterator[str]:
+    """Say who has the lowest error and who arrives most often, where these are two."""
     assert group.driven is not None
-    success = group.driven.success
-    names = [name for name in ranked_names(group) if name in success]
-    lowest, most = names[0], max(names, key=lambda name: success[name])
+    driven, success, lowest = group.driven, group.driven.success, group.driven.lowest
+    most = max(success, key=success.__getitem__)
     if not group.pairs or success[most] <= success[lowest]:
-        return ""
-    return t(
+        return
+    yield t(
         "ranks.differ",
         lowest=lowest,
         own=whole_percent(success[lowest]),
         most=most,
         rate=whole_percent(success[most]),
     )
+    gap = driven.against_lowest.get(most)
+    if gap is None:  # they drove in other scenes
+        return
+    points, *ends = aligned([100 * share for share in (gap.mean, gap.low or 0, gap.high or 0)], 1)
+    if gap.low is None:
+        yield t("ranks.few_differ", points=points)
+    else:
+        text = "ranks.beyond_chance" if most in driven.more_often else "ranks.chance"
+        yield t(text, points=points, between=t.between(*ends))

@@ -21,6 +21,7 @@ from mobile_vla.files import write_text
 from mobile_vla.layout import TimingFiles
 from mobile_vla.machine import contended, device_name, peak_memory, use_threads
 from mobile_vla.provenance.code import versions
+from mobile_vla.provenance.packages import TRAINING
 from mobile_vla.runs.data import RunData, TrainingInputs, open_run
 from mobile_vla.runs.samples import Batch, Samples
 from mobile_vla.timing.ablation import time_variants, variants_of
@@ -35,8 +36,6 @@ from mobile_vla.training.result import MemoryEstimate
 from mobile_vla.training.trainer import Trainer, build_trainer
 
 log = logging.getLogger(__name__)
-
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "numpy")
 
 
 class TimedBatches(Samples):
@@ -131,7 +130,7 @@ def _timed(
         processes=run.training.processes,
         precision=data.precision,
         cut=run.policy.cut,
-        versions=versions(PACKAGES),
+        versions=versions(TRAINING),
         warmup_steps=warmup,
         steps=count,
         seconds_per_step=StepSeconds(

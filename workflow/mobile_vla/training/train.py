@@ -17,6 +17,7 @@ from mobile_vla.machine import use_threads
 from mobile_vla.model.adapter import trainable_parameters
 from mobile_vla.progress import Progress, duration
 from mobile_vla.provenance.code import chosen_modules, code_of, versions
+from mobile_vla.provenance.packages import TRAINING
 from mobile_vla.ranks import processes
 from mobile_vla.runs.data import RunData, TrainingInputs, open_run
 from mobile_vla.training.batches import steps_of
@@ -124,7 +125,7 @@ def _fingerprint(
         {
             "settings": plain,
             "code": code_of(__name__, *chosen_modules(plain)),
-            "versions": versions(("torch", "transformers", "peft", "accelerate", "numpy")),
+            "versions": versions(TRAINING),
             "data": data.trained_on.model_dump(),
             "backbone": data.backbone.digest,
             "features": [read_json(path) for path in (*inputs.features, *inputs.mirrored)],
