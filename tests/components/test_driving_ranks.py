@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mobile_vla.comparison.driving import Drives, checkpoint_ranks, driven_group
+from mobile_vla.comparison.driving import RunDrives, checkpoint_ranks, driven_group
 from mobile_vla.comparison.result import RunScore
 from mobile_vla.config.comparison import ComparedRun, CompareSettings
 from mobile_vla.config.uncertainty import Uncertainty
@@ -69,7 +69,7 @@ def test_who_arrives_more_often_is_told_by_scene_and_corrected_for_the_number_of
 
     def found(**succeeding):
         drives = {
-            name: [Drives(scenes, np.arange(120) < count) for count in counts]
+            name: [RunDrives(scenes, np.arange(120) < count) for count in counts]
             for name, counts in succeeding.items()
         }
         return driven_group(group, scores, drives, few)
@@ -91,7 +91,7 @@ def test_experiments_that_drove_other_scenes_are_not_compared():
     result = scored({})
     here, there = (((scene, "left") for scene in range(first, first + 20)) for first in (0, 5))
     drives = {
-        name: [Drives(tuple(scenes), np.full(20, name == "b"))]
+        name: [RunDrives(tuple(scenes), np.full(20, name == "b"))]
         for name, scenes in (("a", here), ("b", there))
     }
     scores = {own.experiment: own for own in result.experiments}

@@ -1,7 +1,10 @@
 """A trial over HTTP: the ticket picks the policy, nobody knows which, each drive is judged."""
 
+import errno
+import fcntl
 import json
 import logging
+import os
 
 import h5py
 import numpy as np
@@ -210,6 +213,19 @@ def test_an_ending_server_writes_and_records_the_drive(files, tmp_path):
 def test_only_one_server_drives_a_trial(client, files):
     with pytest.raises(UserError, match="another server drives this trial"):
         Ledger(files, {})
+
+
+def test_where_the_file_system_has_no_locks_a_trial_is_driven_with_a_warning(
+    files, monkeypatch, caplog
+):
+    def refusing(file, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refusing)
+    ledger = Ledger(files, {})
+    assert ledger.state()[0].ticket == next_of(files).ticket
+    ledger.close()
+    assert "this file system has no locks" in caplog.text
 
 
 def test_a_robot_begins_at_once_after_the_command_scored_the_last_drive(client, files):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mobile_vla.comparison.driving import Drives, driven_group
+from mobile_vla.comparison.driving import RunDrives, driven_group
 from mobile_vla.comparison.letters import compact_letters
 from mobile_vla.comparison.result import ComparisonResult
 from mobile_vla.config.uncertainty import Uncertainty
@@ -128,7 +128,9 @@ def with_drives(
     uncertainty = Uncertainty(draws=1000)
     scenes = tuple((scene, side) for scene in range(20) for side in ("left", "right"))
     drives = {
-        name: [Drives(scenes, np.arange(len(scenes)) < round(rate * len(scenes))) for rate in rates]
+        name: [
+            RunDrives(scenes, np.arange(len(scenes)) < round(rate * len(scenes))) for rate in rates
+        ]
         for name, rates in success.items()
     }
     driven = [driven_group(group, scores, drives, uncertainty) for group in result.groups]

@@ -6,7 +6,6 @@ cluster's scheduler hands out GPUs itself: within its jobs nothing is locked.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 from mobile_vla.errors import UserError
+from mobile_vla.locks import lock
 from mobile_vla.ranks import local_processes, local_rank
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,10 @@ def _locked(names: list[str]) -> str:
     while True:
         for name in names:
             file = _open(Path(tempfile.gettempdir()) / f"mobile-vla-gpu-{name}.lock")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(file)
-            else:
+            if lock(file) is not False:
                 _held.append(file)
                 return name
+            os.close(file)
         if not said:
             log.warning("in use: GPU %s; waiting for a free one", ", ".join(names))
             said = True

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from mobile_vla.comparison.driving import Drives, checkpoint_ranks, driven_group, drives_of
+from mobile_vla.comparison.driving import RunDrives, checkpoint_ranks, driven_group, run_drives
 from mobile_vla.comparison.experiments import experiment_scores
 from mobile_vla.comparison.pairs import compare_group
 from mobile_vla.comparison.result import (
@@ -84,9 +84,9 @@ def _driven(
     settings: CompareSettings, results: Path, scores: Scores, groups: Sequence[Experiments]
 ) -> list[ComparableGroup]:
     """Compare the experiments of each group, and how they rank by driving."""
-    drives: dict[str, list[Drives]] = {}
+    drives: dict[str, list[RunDrives]] = {}
     for run in settings.runs:
-        if (own := drives_of(run, results)) is not None:
+        if (own := run_drives(run, results)) is not None:
             drives.setdefault(run.experiment, []).append(own)
     found = []
     for group in groups:

@@ -29,7 +29,7 @@ OF_EPOCHS: tuple[OpenLoopMeasure, ...] = ("val_loss", "val_mae", "val_objective"
 
 
 @dataclass(frozen=True, eq=False)
-class Drives:
+class RunDrives:
     """The policy's rollouts of a run."""
 
     scenes: tuple[tuple[int, str], ...]  # of each the number of its scene, and the side
@@ -41,7 +41,7 @@ class Drives:
         return float(self.succeed.mean())
 
 
-def drives_of(run: ComparedRun, results: Path) -> Drives | None:
+def run_drives(run: ComparedRun, results: Path) -> RunDrives | None:
     """Return a run's rollouts; None where no world is known.
 
     Raises:
@@ -56,7 +56,7 @@ def drives_of(run: ComparedRun, results: Path) -> Drives | None:
             f"{path}: holds the rollouts of {found.experiment}/{found.run}, expected those of "
             f"{run.experiment}/{run.run}; remove it and run snakemake again"
         )
-    return Drives(
+    return RunDrives(
         tuple((own.scene, own.side) for own in found.each),
         np.array([own.policy == "success" for own in found.each]),
     )
@@ -65,7 +65,7 @@ def drives_of(run: ComparedRun, results: Path) -> Drives | None:
 def driven_group(
     group: ComparableGroup,
     scores: Mapping[str, ExperimentScores],
-    drives: Mapping[str, Sequence[Drives]],
+    drives: Mapping[str, Sequence[RunDrives]],
     uncertainty: Uncertainty,
 ) -> DrivenGroup | None:
     """Return who arrives how often, and how measures rank a group's experiments as driving does.
@@ -98,7 +98,7 @@ def driven_group(
 
 
 def _against(
-    lowest: str, drives: Mapping[str, Sequence[Drives]], uncertainty: Uncertainty
+    lowest: str, drives: Mapping[str, Sequence[RunDrives]], uncertainty: Uncertainty
 ) -> dict[str, PairedMean]:
     """Return by how much experiments succeed more often than one that drove the same scenes.
 

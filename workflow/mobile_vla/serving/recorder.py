@@ -7,8 +7,6 @@ A recorder locks the folders of the drives that it keeps.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import logging
 import os
@@ -19,13 +17,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Callable
 
+from mobile_vla.locks import lock
 from mobile_vla.serving.drives import Drive
 
 log = logging.getLogger(__name__)
 
 HEAD, STEPS, PICTURES = "drive.json", "steps.jsonl", "pictures.bin"
 UNFINISHED = ".drive"  # suffix of a drive's folder
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system without them
 
 
 class _Kept:
@@ -48,12 +46,12 @@ class _Kept:
         """Lock the folder; return False where there is none, or another recorder has the lock."""
         try:
             self._lock = os.open(self.place / HEAD, os.O_RDWR | os.O_CLOEXEC)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                self.free()
-                return False
-        return True
+            ours = lock(self._lock) is not False
+        except OSError:
+            ours = False
+        if not ours:
+            self.free()
+        return ours
 
     def free(self) -> None:
         """Unlock the folder."""

@@ -4,8 +4,6 @@ With other settings, code or data the fingerprint, the folder's name, is another
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import logging
 import os
@@ -15,12 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from safetensors.torch import load_file
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.locks import lock
 from mobile_vla.model.folder import Tensors, write_tensors
 from mobile_vla.result import FileDigest
 from mobile_vla.training.loop import Position
@@ -31,7 +30,6 @@ log = logging.getLogger(__name__)
 
 KEPT = 2  # states: the last, and the one before in case the last is damaged
 PATIENCE = 10.0  # seconds that an orphan of a killed Snakemake may take to end
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class RunState:
@@ -49,11 +47,11 @@ class RunState:
             UserError: another process holds the lock, which ends with that process.
         """
         self.work.mkdir(parents=True, exist_ok=True)
-        with (self.work / "lock").open("a+") as lock:
-            _acquire(lock)
-            lock.truncate(0)
-            lock.write(_holder())
-            lock.flush()
+        with (self.work / "lock").open("a+") as file:
+            _acquire(file)
+            file.truncate(0)
+            file.write(_holder())
+            file.flush()
             for other in self.work.iterdir():
                 if other.is_dir() and other != self.folder:
                     shutil.rmtree(other)
@@ -137,32 +135,24 @@ def _holder() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}{of_job}"
 
 
-def _acquire(lock: Any) -> None:
+def _acquire(file: TextIO) -> None:
     """Take the lock, waiting for a process whose Snakemake was killed to notice and end.
 
-    Over NFS it holds between machines too. On a file system without locks, such as Lustre mounted
-    without ``flock``, a warning is logged, and nothing keeps a second process out.
+    On a file system without locks a warning is logged.
     """
     until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    while not (held := lock(file.fileno())):
+        if held is None:
+            log.warning(
+                "%s: this file system has no locks, so nothing keeps another process from "
+                "training the same run: see that no job of an earlier snakemake is left",
+                file.name,
+            )
             return
-        except OSError as error:
-            if error.errno in NO_LOCKS:
-                log.warning(
-                    "%s: this file system has no locks (%s), so nothing keeps another process from "
-                    "training the same run: see that no job of an earlier snakemake is left",
-                    lock.name,
-                    error.strerror,
-                )
-                return
-            if not isinstance(error, BlockingIOError):
-                raise
-            if time.monotonic() > until:
-                lock.seek(0)
-                raise UserError(
-                    f"{lock.name}: {lock.read() or 'another process'} trains this run already; "
-                    "wait until it is done, or stop it"
-                ) from None
-            time.sleep(0.2)
+        if time.monotonic() > until:
+            file.seek(0)
+            raise UserError(
+                f"{file.name}: {file.read() or 'another process'} trains this run already; "
+                "wait until it is done, or stop it"
+            )
+        time.sleep(0.2)

@@ -7,7 +7,6 @@ left of one is removed before the next is written.
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import logging
 import os
@@ -21,6 +20,7 @@ from pydantic import ValidationError
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.locks import lock
 from mobile_vla.sentence import Sentence, say, verbatim
 from mobile_vla.trials.records import Judged, Key, Scheduled, Unblinded
 
@@ -44,10 +44,10 @@ class TrialFolder:
 
     @contextmanager
     def locked(self, shared: bool = False) -> Iterator[None]:
-        """Hold the folder against other writers."""
+        """Hold the folder against other writers, where the file system has locks."""
         handle = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            lock(handle, shared=shared, wait=True)
             yield
         finally:
             os.close(handle)

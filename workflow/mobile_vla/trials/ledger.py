@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_json, write_json
+from mobile_vla.locks import lock
 from mobile_vla.trials.files import (
     DRIVES,
     DRIVING,
@@ -175,13 +175,16 @@ class Ledger:
                 "trial of another name"
             )
         self._held = os.open(files.path / SCHEDULE, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        held = lock(self._held)
+        if held is None:
+            log.warning(
+                "%s: this file system has no locks, so nothing keeps another server from driving "
+                "the same trial: see that there is none",
+                files.path,
+            )
+        elif not held:
             os.close(self._held)
-            raise UserError(
-                f"{files.path}: another server drives this trial; end it first"
-            ) from None
+            raise UserError(f"{files.path}: another server drives this trial; end it first")
         with files.locked():
             left = _under_way(files)
             if left is not None:  # of a server that was killed
