@@ -211,6 +211,22 @@ def test_what_is_open_is_printed_and_with_the_setting_all(page: str, tmp_path: P
         assert (text in " ".join(short)) != closed and text in " ".join(long)
 
 
+def test_a_table_has_its_head_on_each_sheet_and_no_heading_stands_alone(
+    page: str, tmp_path: Path
+) -> None:
+    before, caption, after = page.partition("Errors on demo")
+    head, body, rest = after.partition("<tbody>")
+    row = '<tr><th scope="row">one of many</th>' + "<td>1</td>" * 9 + "</tr>"
+    long = f"{before}{caption}{head}{body}{row * 150}{rest}"
+    sheets = [sheet.extract_text() for sheet in PdfReader(printed(long, tmp_path)).pages]
+    with_rows = [text for text in sheets if "one of many" in text]
+    assert len(with_rows) > 2
+    assert all("policy or baseline" in text for text in with_rows)
+    # All below it is closed.
+    assert "Where the errors are" in page
+    assert not any("Where the errors are" in text for text in sheets)
+
+
 def test_nothing_is_wider_than_the_paper(page: str, tmp_path: Path) -> None:
     width, height = A4
     assert page.count("@media print") == 1
