@@ -26,7 +26,9 @@ SUFFIXES = (".json", ".csv")
 BETWEEN = "-vs-"  # two names, as of a pair of experiments
 NEAREST = 3  # names that a message suggests
 READ_FOR_THEM = 3  # files
-NO_NUMBERS = re.compile(r"(^|/)(logs|figures|tables|tensorboard|tokenizer|\.[^/]*)/|\.provenance\.json$")
+NO_NUMBERS = re.compile(
+    r"(^|/)(logs|figures|tables|tensorboard|tokenizer|\.[^/]*)/|\.provenance\.json$"
+)
 
 
 class Measured(float):
