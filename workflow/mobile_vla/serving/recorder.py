@@ -7,6 +7,8 @@ A recorder locks the folders of the drives that it keeps.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import logging
 import os
@@ -17,13 +19,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Callable
 
-from mobile_vla.locks import lock
 from mobile_vla.serving.drives import Drive
 
 log = logging.getLogger(__name__)
 
 HEAD, STEPS, PICTURES = "drive.json", "steps.jsonl", "pictures.bin"
 UNFINISHED = ".drive"  # suffix of a drive's folder
+# Of a file system without them; as in mobile_vla.locks, which no bundle carries.
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class _Kept:
@@ -46,12 +49,12 @@ class _Kept:
         """Lock the folder; return False where there is none, or another recorder has the lock."""
         try:
             self._lock = os.open(self.place / HEAD, os.O_RDWR | os.O_CLOEXEC)
-            ours = lock(self._lock) is not False
-        except OSError:
-            ours = False
-        if not ours:
-            self.free()
-        return ours
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                self.free()
+                return False
+        return True
 
     def free(self) -> None:
         """Unlock the folder."""
