@@ -149,6 +149,20 @@ def test_an_interval_has_two_finite_ends_or_there_is_none_and_no_p_value(values)
     assert (pairs.low, pairs.high, pairs.above(-1), pairs.below(9)) == (None, None, False, False)
 
 
+def test_dependent_pairs_count_as_one_unit_by_their_mean() -> None:
+    uncertainty = Uncertainty(draws=1000)
+    rng = np.random.default_rng(0)
+    sides = rng.normal(size=(12, 2))
+    scenes = np.arange(12)[:, None] + np.zeros(2, int)
+    order = rng.permutation(24)
+    found = paired_mean(sides.ravel()[order], uncertainty, scenes.ravel()[order])
+    whole = paired_mean(sides.mean(axis=1), uncertainty)
+    assert (found.units, found.method) == (12, whole.method)
+    assert (found.mean, found.low, found.high) == pytest.approx((whole.mean, whole.low, whole.high))
+    with pytest.raises(ValueError):
+        paired_mean([0.0, 1.0], uncertainty, [1])
+
+
 @pytest.mark.parametrize("episodes", range(2, 13))
 def test_whatever_the_episodes_both_ends_and_the_p_value_are_there_or_none_is(
     episodes: int,

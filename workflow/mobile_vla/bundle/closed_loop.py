@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,12 +96,9 @@ def _compared(
         int(here.outcome == "success") - int(there.outcome == "success")
         for here, there in zip(bundle, torch, strict=True)
     ]
-    by_scene: dict[int, list[int]] = defaultdict(list)  # both sides of a scene are dependent
-    for scene, gain in zip(scenes, gains, strict=True):
-        by_scene[scene].append(gain)
     uncertainty = settings.uncertainty
-    difference = paired_mean(np.array([np.mean(one) for one in by_scene.values()]), uncertainty)
-    not_worse = len(by_scene) >= FEWEST and difference.above(-MARGIN)
+    difference = paired_mean(gains, uncertainty, scenes)
+    not_worse = difference.units >= FEWEST and difference.above(-MARGIN)
     if not any(gains):  # where all are equal, the bootstrap's interval has no width
         not_worse = proportion(0, len(gains), uncertainty).high <= MARGIN
     return BundleRollouts(

@@ -63,7 +63,7 @@ def compare(
         max_prompt_difference=float(np.max(prompts)),
         mae=float(np.concatenate([one.error for one in episodes]).mean()),
         bundle_mae=float(np.concatenate([one.bundle_error for one in episodes]).mean()),
-        mae_change=paired_mean(np.array(changes, dtype=np.float64), uncertainty),
+        mae_change=paired_mean(changes, uncertainty),
     )
 
 

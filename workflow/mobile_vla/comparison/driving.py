@@ -100,10 +100,7 @@ def driven_group(
 def _against(
     lowest: str, drives: Mapping[str, Sequence[RunDrives]], uncertainty: Uncertainty
 ) -> dict[str, PairedMean]:
-    """Return by how much experiments succeed more often than one that drove the same scenes.
-
-    Both sides of a scene are dependent, so the bootstrap draws scenes.
-    """
+    """Return by how much experiments succeed more often than one that drove the same scenes."""
     scenes = drives[lowest][0].scenes
     succeed = {  # by experiment the mean over its runs, of each drive
         name: np.mean([run.succeed for run in runs], axis=0)
@@ -115,11 +112,9 @@ def _against(
     # As many differences are looked at for one that is clear of zero: Bonferroni's correction.
     level = 1 - (1 - uncertainty.confidence) / (len(succeed) - 1)
     corrected = uncertainty.model_copy(update={"confidence": level})
-    places = np.unique([scene for scene, _ in scenes], return_inverse=True)[1]
+    numbers = [scene for scene, _ in scenes]
     return {
-        name: paired_mean(
-            np.bincount(places, own - succeed[lowest]) / np.bincount(places), corrected
-        )
+        name: paired_mean(own - succeed[lowest], corrected, numbers)
         for name, own in succeed.items()
         if name != lowest
     }

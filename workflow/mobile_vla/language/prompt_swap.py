@@ -133,7 +133,7 @@ def _mae_increase(
     increase, mask = opposite - right, windows.mask  # (N, C)
     rows_by_group = windows.rows_by_group(np.any(mask, axis=1))
     means = [increase[rows][mask[rows]].mean() for rows in rows_by_group]
-    return paired_mean(np.array(means), uncertainty)
+    return paired_mean(means, uncertainty)
 
 
 def _lateral_shift(
@@ -160,7 +160,7 @@ def _lateral_shift(
     change = (predicted[RIGHT] - predicted[OPPOSITE]).astype(np.float64)[:, 0, column] * sign
     means = [change[rows].mean() for rows in windows.rows_by_group(counted)]
     shift = LateralShift(
-        **dict(paired_mean(np.array(means), uncertainty)),
+        **dict(paired_mean(means, uncertainty)),
         dimension=lateral[0],
         threshold=threshold,
     )

@@ -78,14 +78,13 @@ def compare_drivers(
 
     Both sides of a scene are dependent, so the bootstrap draws scenes.
     """
-    by_scene: dict[int, list[int]] = defaultdict(list)
-    pairs = zip(rollouts["policy"], rollouts[other], strict=True)
-    for episode, (policy, reference) in zip(episodes, pairs, strict=True):
-        gain = int(policy.outcome == "success") - int(reference.outcome == "success")
-        by_scene[episode.scene].append(gain)
-    difference = paired_mean(np.array([np.mean(gains) for gains in by_scene.values()]), uncertainty)
+    gains = [
+        int(policy.outcome == "success") - int(reference.outcome == "success")
+        for policy, reference in zip(rollouts["policy"], rollouts[other], strict=True)
+    ]
+    difference = paired_mean(gains, uncertainty, [episode.scene for episode in episodes])
     verdict = "inconclusive"
-    if len(by_scene) >= FEWEST and (difference.above(0) or difference.below(0)):
+    if difference.units >= FEWEST and (difference.above(0) or difference.below(0)):
         verdict = f"{'better' if difference.above(0) else 'worse'} than the {other}"
     return DriverComparison(difference=difference, verdict=verdict)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mobile_vla.config.uncertainty import Uncertainty
 from mobile_vla.statistics.intervals import bootstrap
@@ -33,14 +34,22 @@ def proportion(successes: int, trials: int, uncertainty: Uncertainty) -> Proport
     )
 
 
-def paired_mean(differences: np.ndarray, uncertainty: Uncertainty) -> PairedMean:
-    """Return the mean of paired differences with a bootstrap interval over the pairs.
+def paired_mean(
+    differences: ArrayLike, uncertainty: Uncertainty, of: ArrayLike | None = None
+) -> PairedMean:
+    """Return the mean of paired differences with a bootstrap interval over independent units.
 
     Args:
-        differences: (n,) one for each independent unit, such as a scene or an episode.
+        differences: (n,) one for each pair.
+        of: (n,) the unit of each pair, such as the number of its scene, both sides of which are
+            dependent; a unit counts by its mean. None: each pair is a unit of its own.
     """
-    units = len(differences)
-    boot = bootstrap(differences[:, None], np.ones(units), uncertainty.draws, uncertainty.seed)
+    means = np.asarray(differences, dtype=np.float64)
+    if of is not None:
+        places = np.unique(of, return_inverse=True)[1]
+        means = np.bincount(places, means) / np.bincount(places)
+    units = len(means)
+    boot = bootstrap(means[:, None], np.ones(units), uncertainty.draws, uncertainty.seed)
     low, high = boot.interval(0, uncertainty.confidence) or (None, None)
     return PairedMean(
         mean=float(boot.values[0]),
